@@ -1,0 +1,35 @@
+/* egress: the way out of one transport: is it allowed, is there a path, protect, into the outbox.
+ * Senders borrow it; the transport that embeds it keeps path, keys and admission up to date.
+ * Pure. Worker thread. */
+#ifndef TR_EGRESS_H
+#define TR_EGRESS_H
+
+#include "outbox.h"
+#include "srtp.h"
+#include "tally.h"
+
+typedef struct tr_egress {
+    /* borrowed */
+    tr_outbox *outbox;
+    tr_tally *tally;
+    tr_srtp *srtp;          /* NULL until the handshake is verified */
+    /* given */
+    uint32_t owner;         /* transport index */
+    tr_path path;
+    bool has_path;          /* selected and consented */
+    bool is_admitted;
+    /* counters */
+    uint64_t tx_packets, tx_bytes;
+    uint64_t rtt_us;        /* smoothed, from receiver reports; 0: unknown */
+} tr_egress;
+
+/* A slot for one plain RTP packet of this transport, TR_OUTBOX_SLOT bytes; or why not (NOT_ADMITTED, NO_PATH,
+ * SRTP_NO_KEYS, OUTBOX_FULL). Then seal_media, once; a slot that is not sealed is simply given out again. */
+tr_drop tr__egress_reserve_media(tr_egress *egress, uint8_t **slot);
+tr_drop tr__egress_seal_media(tr_egress *egress, uint8_t *slot, size_t size, uint64_t index);
+
+/* RTCP needs keys and a path, not admission. */
+tr_drop tr__egress_reserve_rtcp(tr_egress *egress, uint8_t **slot);
+tr_drop tr__egress_seal_rtcp(tr_egress *egress, uint8_t *slot, size_t size);
+
+#endif

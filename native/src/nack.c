@@ -1,0 +1,124 @@
+/* nack: see nack.h. Touches only the list it is given. Worker thread. */
+#include "nack.h"
+
+#include <string.h>
+
+/* The network reorders within a few milliseconds, and neighbours of one receive pass come out of order for free:
+ * waiting this long before the first request costs less than asking for what is on its way. On a short path half
+ * the round trip is wait enough. */
+#define FIRST_WAIT_US 5000
+/* Until a request was answered: the longest usual way within a continent, as browsers assume too. */
+#define DEFAULT_RTT_US 100000
+/* A request is repeated after 1.5 RTT, but never sooner than an answer can pass through a pacer. */
+#define MIN_REPEAT_US 20000
+
+static uint64_t first_wait(const tr_nack *nack)
+{
+    return nack->rtt_us && nack->rtt_us / 2 < FIRST_WAIT_US ? nack->rtt_us / 2 : FIRST_WAIT_US;
+}
+
+static uint64_t repeat_wait(const tr_nack *nack)
+{
+    uint64_t rtt_us = nack->rtt_us ? nack->rtt_us : DEFAULT_RTT_US;
+    return rtt_us + rtt_us / 2 > MIN_REPEAT_US ? rtt_us + rtt_us / 2 : MIN_REPEAT_US;
+}
+
+void tr__nack_init(tr_nack *nack)
+{
+    memset(nack, 0, sizeof *nack);
+    nack->at_us = UINT64_MAX;
+}
+
+static void remove_at(tr_nack *nack, uint32_t i)
+{
+    nack->count--;
+    memmove(&nack->missing[i], &nack->missing[i + 1], (nack->count - i) * sizeof *nack->missing);
+    if (!nack->count) nack->at_us = UINT64_MAX;
+}
+
+static void append(tr_nack *nack, uint64_t index, uint64_t next_us)
+{
+    if (nack->count == TR_NACK_MAX_MISSING) {
+        remove_at(nack, 0);
+        nack->given_up++;
+    }
+    nack->missing[nack->count++] = (tr_nack_missing){.index = index, .next_us = next_us};
+    if (next_us < nack->at_us) nack->at_us = next_us;
+}
+
+/* A request that was repeated has two possible arrivals to measure from (Karn): its sample counts only while there is
+ * no other. */
+static void measure(tr_nack *nack, const tr_nack_missing *missing, uint64_t now_us)
+{
+    if (!missing->requests || (missing->requests > 1 && nack->rtt_us)) return;
+    uint64_t sample_us = now_us - missing->first_us;
+    if (!sample_us) sample_us = 1;
+    nack->rtt_us = nack->rtt_us ? (7 * nack->rtt_us + sample_us) / 8 : sample_us;
+}
+
+static bool recover(tr_nack *nack, uint64_t index, uint64_t now_us)
+{
+    uint32_t low = 0, high = nack->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (nack->missing[middle].index < index) low = middle + 1;
+        else high = middle;
+    }
+    if (low == nack->count || nack->missing[low].index != index) return false;
+    measure(nack, &nack->missing[low], now_us);
+    if (nack->missing[low].requests) nack->repaired++;
+    remove_at(nack, low);
+    return true;
+}
+
+tr_nack_verdict tr__nack_on_packet(tr_nack *nack, uint64_t index, uint64_t now_us)
+{
+    if (!nack->has_highest) {
+        nack->has_highest = true;
+        nack->highest = index;
+        return TR_NACK_NEW;
+    }
+    if (index <= nack->highest)
+        return index != nack->highest && recover(nack, index, now_us) ? TR_NACK_RECOVERED : TR_NACK_DUPLICATE_OR_OLD;
+    uint64_t gap = index - nack->highest - 1;
+    if (gap > TR_NACK_MAX_GAP) {
+        nack->given_up += nack->count;
+        nack->count = 0;
+        nack->at_us = UINT64_MAX;
+        nack->highest = index;
+        return TR_NACK_RESET;
+    }
+    for (uint64_t i = nack->highest + 1; i < index; i++) append(nack, i, now_us + first_wait(nack));
+    nack->highest = index;
+    return TR_NACK_NEW;
+}
+
+uint64_t tr__nack_at(const tr_nack *nack) { return nack->at_us; }
+
+size_t tr__nack_next(tr_nack *nack, uint64_t now_us, uint16_t *seqs, size_t max)
+{
+    if (now_us < nack->at_us) return 0;
+    size_t written = 0;
+    uint32_t kept = 0;
+    nack->at_us = UINT64_MAX;
+    for (uint32_t i = 0; i < nack->count; i++) {
+        tr_nack_missing missing = nack->missing[i];
+        if (missing.next_us <= now_us) {
+            if (missing.requests == TR_NACK_MAX_REQUESTS) {
+                nack->given_up++;
+                continue;
+            }
+            if (written < max) {
+                seqs[written++] = (uint16_t)missing.index;
+                if (!missing.requests) missing.first_us = now_us;
+                missing.requests++;
+                missing.next_us = now_us + repeat_wait(nack);
+            }
+        }
+        if (missing.next_us < nack->at_us) nack->at_us = missing.next_us;
+        nack->missing[kept++] = missing;
+    }
+    nack->count = kept;
+    nack->requested += written;
+    return written;
+}

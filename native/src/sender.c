@@ -1,0 +1,584 @@
+/* sender: see sender.h. Touches its own numbering and its egress; borrows the source's streams. Worker thread.
+ *
+ * An epoch is one unbroken run of one encoding: a range of numbers with one timestamp offset. Whatever could change a
+ * packet's bytes (payload types, header ids, offset) is fixed for an epoch, so that the same packet written again under
+ * the same number is the same plaintext: SRTP allows no other under one index (RFC 3711, 9.1; RFC 7714, 8.2). */
+#include "sender.h"
+
+#include <stdlib.h>
+
+#include "seq.h"
+
+/* A packet of ours before sealing: sealed it must still be a datagram (see sender.h). */
+#define MAX_PACKET (TR_MAX_DATAGRAM - TR_SRTP_MAX_OVERHEAD)
+/* Opaque video (end-to-end encrypted) shows no keyframe: after this wait the one that was asked for is among it. */
+#define OPAQUE_WAIT_US 1000000
+/* A late joiner is sent the latest keyframe and what followed it from the history, if it is no more than this: a second
+ * of video, and a burst that any line takes. */
+#define MAX_CATCH_UP 128
+/* Browsers report video every second; audio as often costs 0.5 kbit/s and settles lip synchrony sooner. */
+#define REPORT_INTERVAL_US 1000000
+/* An SR of 28 bytes and an SDES with the longest CNAME. */
+#define REPORT_ROOM 80
+/* Timestamps by sender reports that stray this far from the time of arrival come from reports that lie or are stale. */
+#define MAX_ALIGN_US 5000000
+/* Resends cost at most this share of what was sent, and a loss of 64 KiB at once may be repaired at once: a quarter of
+ * a second at 2 Mbit/s. */
+#define RESEND_SHARE 4
+#define MAX_RESEND_CREDIT 65536
+#define MIN_RESEND_INTERVAL_US 10000
+/* Numbers for which resends are counted: seconds of either kind, no less than what a history gives back. */
+#define VIDEO_RESENDS 1024
+#define AUDIO_RESENDS 128
+/* Of our sender reports, how many a receiver report may answer: they come every second or so, both of them. */
+#define REPORTS_REMEMBERED 4
+#define NO_ENCODING (-1)
+
+typedef struct resend_state {
+    uint32_t index;   /* low bits */
+    uint32_t at;      /* latest, in units of 1,024 us */
+    uint8_t count;    /* 0: unused */
+} resend_state;
+
+struct tr_sender {
+    /* given */
+    uint32_t id, ssrc, rtx_ssrc;
+    uint8_t kind, mid_size;
+    char mid[33], cname[33];
+    uint8_t extensions[TR_EXT_COUNT];
+    /* borrowed */
+    tr_egress *egress;
+    const tr_source *source;      /* NULL: unbound */
+    /* what is forwarded */
+    tr_bind_sender bind;
+    bool is_paused, is_two_byte;
+    uint16_t block_size;          /* every packet's extension elements take at least this */
+    int8_t current, target, latest; /* encodings: forwarded now; wanted; last forwarded in this binding */
+    uint64_t last_in[TR_MAX_ENCODINGS]; /* highest index forwarded in this binding, 0: none */
+    uint64_t opaque_since_us;     /* 0: no opaque packet is waiting */
+    /* numbering */
+    tr_seqmap map;
+    uint32_t epoch, first_epoch;  /* the present one; the first of this binding */
+    uint8_t epoch_encoding[TR_SEQMAP_RANGES];
+    uint32_t ts_offset;           /* of the present epoch */
+    uint64_t rtx_next;
+    /* what was sent last, for the next epoch and for reports */
+    bool has_sent;
+    uint32_t last_ts, clock_rate;
+    uint64_t last_us;
+    /* sender reports */
+    uint64_t report_due_us, reported_packets;
+    bool is_report_exact;         /* the last one was made from the source's own report */
+    uint32_t reports[REPORTS_REMEMBERED], report_count;
+    /* resends */
+    uint32_t credit_bytes, resend_mask;
+    resend_state *resends;
+    /* counters */
+    uint64_t tx_packets, tx_bytes, resent, nacks, plis;
+    uint64_t media_packets, media_bytes; /* as a sender report counts them */
+    uint32_t peer_lost, peer_jitter;
+    uint8_t peer_fraction_lost;
+};
+
+/* ------------------------------------------------------------------ life */
+
+tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16_t first_index, uint16_t rtx_first_index,
+                          uint32_t ts_offset)
+{
+    uint32_t resends = params->kind == TR_VIDEO ? VIDEO_RESENDS : AUDIO_RESENDS;
+    tr_sender *sender = calloc(1, sizeof *sender + resends * sizeof *sender->resends);
+    if (!sender) return NULL;
+    sender->resends = (resend_state *)(sender + 1);
+    sender->resend_mask = resends - 1;
+    sender->id = params->sender;
+    sender->ssrc = params->ssrc;
+    sender->rtx_ssrc = params->rtx_ssrc;
+    sender->kind = params->kind;
+    memcpy(sender->mid, params->mid, sizeof sender->mid - 1);
+    memcpy(sender->cname, params->cname, sizeof sender->cname - 1);
+    memcpy(sender->extensions, params->extensions, sizeof sender->extensions);
+    sender->mid_size = (uint8_t)strlen(sender->mid);
+    sender->egress = egress;
+    sender->ts_offset = ts_offset;
+    sender->rtx_next = rtx_first_index;
+    sender->current = sender->target = sender->latest = NO_ENCODING;
+    sender->report_due_us = UINT64_MAX;
+    tr__seqmap_init(&sender->map, first_index);
+    return sender;
+}
+
+void tr__sender_free(tr_sender *sender) { free(sender); }
+
+uint32_t tr__sender_ssrc(const tr_sender *sender) { return sender->ssrc; }
+uint32_t tr__sender_rtx_ssrc(const tr_sender *sender) { return sender->rtx_ssrc; }
+uint32_t tr__sender_id(const tr_sender *sender) { return sender->id; }
+uint32_t tr__sender_receiver_id(const tr_sender *sender) { return sender->source ? sender->bind.receiver : TR_NONE; }
+
+/* ------------------------------------------------------------------ writing one packet */
+
+/* What is copied when both sides negotiated it, by size. RID, repaired RID, transport-wide number and send time speak
+ * of the publisher's own connection and never leave it. A transport-wide number of ours belongs at the head of this
+ * block, written when a pacer releases the packet; it will need RTX for every resend. */
+static const struct copied {
+    uint8_t ext, min, max;
+    bool is_reserved; /* has its place in every packet */
+} COPIED[] = {
+    {TR_EXT_AUDIO_LEVEL, 1, 1, true},        /* RFC 6464 */
+    {TR_EXT_VIDEO_ORIENTATION, 1, 1, true},  /* 3GPP TS 26.114 */
+    {TR_EXT_PLAYOUT_DELAY, 3, 3, true},
+    {TR_EXT_ABS_CAPTURE_TIME, 8, 16, false}, /* once a second */
+    {TR_EXT_DEPENDENCY_DESCRIPTOR, 1, 255, false},
+    {TR_EXT_VIDEO_LAYERS_ALLOCATION, 1, 255, false},
+};
+#define COPIED_COUNT (sizeof COPIED / sizeof *COPIED)
+
+static bool has_mid(const tr_sender *sender) { return sender->extensions[TR_EXT_MID] && sender->mid_size; }
+
+static bool is_shared(const tr_sender *sender, uint8_t ext)
+{
+    return sender->extensions[ext] && sender->source->extensions[ext];
+}
+
+/* The form and the least size of the extension block, for this binding. */
+static void plan_block(tr_sender *sender)
+{
+    sender->is_two_byte = has_mid(sender) && (sender->extensions[TR_EXT_MID] > 14 || sender->mid_size > 16);
+    size_t elements = has_mid(sender) ? 1 : 0, bytes = has_mid(sender) ? sender->mid_size : 0;
+    for (size_t i = 0; i < COPIED_COUNT; i++) {
+        if (!is_shared(sender, COPIED[i].ext)) continue;
+        sender->is_two_byte |= sender->extensions[COPIED[i].ext] > 14;
+        if (!COPIED[i].is_reserved) continue;
+        elements++;
+        bytes += COPIED[i].max;
+    }
+    sender->block_size = (uint16_t)(elements * (sender->is_two_byte ? 2 : 1) + bytes);
+}
+
+typedef struct heading {
+    uint8_t pt;
+    uint16_t seq;
+    uint32_t ts, ssrc;
+    int32_t osn;      /* RTX: the number the packet had (RFC 4588, 4), else -1 */
+} heading;
+
+/* The packet, rewritten, into the slot: the one copy. CSRCs and padding stay behind. Its size; 0: too large. */
+static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_media *media, const heading *h)
+{
+    const tr_rtp *rtp = &media->rtp;
+    bool is_copied[COPIED_COUNT], is_two_byte = sender->is_two_byte, has_block = sender->block_size > 0;
+    for (size_t i = 0; i < COPIED_COUNT; i++) {
+        uint8_t size = media->extensions.of[COPIED[i].ext].size;
+        is_copied[i] = media->extensions.of[COPIED[i].ext].at && is_shared(sender, COPIED[i].ext) &&
+                       size >= COPIED[i].min && size <= COPIED[i].max;
+        has_block |= is_copied[i];
+        is_two_byte |= is_copied[i] && size > 16;
+    }
+    tr_pen pen = tr__pen(slot, MAX_PACKET);
+    tr__rtp_put_header(&pen, has_block, rtp->marker, h->pt, h->seq, h->ts, h->ssrc);
+    if (has_block) {
+        tr_rtp_block block = tr__rtp_begin_block(&pen, is_two_byte);
+        if (has_mid(sender)) tr__rtp_put_element(&pen, &block, sender->extensions[TR_EXT_MID], sender->mid, sender->mid_size);
+        for (size_t i = 0; i < COPIED_COUNT; i++)
+            if (is_copied[i])
+                tr__rtp_put_element(&pen, &block, sender->extensions[COPIED[i].ext],
+                                    rtp->data + media->extensions.of[COPIED[i].ext].at,
+                                    media->extensions.of[COPIED[i].ext].size);
+        tr__rtp_end_block(&pen, &block, sender->block_size);
+    }
+    if (h->osn >= 0) tr__put16(&pen, (uint16_t)h->osn);
+    tr__put_bytes(&pen, rtp->data + rtp->header_size, rtp->payload_size);
+    return tr__pen_ok(&pen) ? tr__pen_size(&pen) : 0;
+}
+
+/* A packet of the source as the history has it: all that forwarding knew of it is read from it again. */
+static bool load(const tr_sender *sender, uint8_t encoding, uint64_t index, tr_media *media)
+{
+    const tr_source *source = sender->source;
+    size_t size;
+    const uint8_t *data = tr__history_get(&source->streams[encoding].history, index, &size);
+    *media = (tr_media){.index = index, .encoding = encoding, .is_repair = true};
+    if (!data || tr__rtp_parse(&media->rtp, data, size) != TR_DROP_NONE ||
+        tr__rtp_find_extensions(&media->rtp, source->extensions, &media->extensions) != TR_DROP_NONE)
+        return false;
+    while (media->codec_index < source->codec_count && source->codecs[media->codec_index].pt != media->rtp.pt)
+        media->codec_index++;
+    return media->codec_index < source->codec_count;
+}
+
+/* ------------------------------------------------------------------ sending */
+
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static void note_sent(tr_sender *sender, const tr_media *media, uint32_t ts, uint64_t bytes, uint64_t now_us)
+{
+    if (!sender->has_sent || tr__ts_diff(ts, sender->last_ts) > 0) {
+        sender->last_ts = ts;
+        sender->last_us = now_us;
+    }
+    sender->has_sent = true;
+    sender->clock_rate = sender->source->codecs[media->codec_index].clock_rate;
+    sender->tx_packets++;
+    sender->tx_bytes += bytes;
+    sender->media_packets++;
+    sender->media_bytes += media->rtp.payload_size;
+    uint32_t credit = sender->credit_bytes + (uint32_t)bytes / RESEND_SHARE;
+    sender->credit_bytes = credit < MAX_RESEND_CREDIT ? credit : MAX_RESEND_CREDIT;
+    sender->report_due_us = earlier(sender->report_due_us, now_us + REPORT_INTERVAL_US);
+}
+
+static void note_index(tr_sender *sender, const tr_media *media)
+{
+    if (media->index > sender->last_in[media->encoding]) sender->last_in[media->encoding] = media->index;
+}
+
+/* One packet of the current epoch, under the number the map has for it. */
+static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
+{
+    uint8_t *slot;
+    tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
+    if (drop != TR_DROP_NONE) return drop;
+    uint64_t out;
+    uint32_t ts_offset;
+    if (!tr__seqmap_out(&sender->map, media->index, &out, &ts_offset))
+        return sender->kind == TR_VIDEO ? TR_DROP_WAIT_KEYFRAME : TR_DROP_RTP_OLD;
+    note_index(sender, media);
+    heading h = {.pt = sender->bind.pts[media->codec_index], .seq = (uint16_t)out, .ts = media->rtp.ts + ts_offset,
+                 .ssrc = sender->ssrc, .osn = -1};
+    size_t size = write_packet(sender, slot, media, &h);
+    if (!size) return TR_DROP_TOO_LARGE;
+    uint64_t bytes_before = sender->egress->tx_bytes;
+    drop = tr__egress_seal_media(sender->egress, slot, size, out);
+    if (drop == TR_DROP_NONE) note_sent(sender, media, h.ts, sender->egress->tx_bytes - bytes_before, now_us);
+    return drop;
+}
+
+/* A packet of the current epoch that is not to leave: what follows closes up, unless it has left already. */
+static bool omit(tr_sender *sender, const tr_media *media)
+{
+    uint64_t out;
+    uint32_t ts_offset;
+    tr__seqmap_omit(&sender->map, media->index);
+    note_index(sender, media);
+    return !tr__seqmap_out(&sender->map, media->index, &out, &ts_offset);
+}
+
+void tr__sender_skip(tr_sender *sender, const tr_media *media)
+{
+    if (sender->is_paused || !sender->source || sender->current != (int8_t)media->encoding) return;
+    if (omit(sender, media) || sender->bind.pts[media->codec_index] == TR_NO_PT) return;
+    tr_drop drop = send(sender, media, media->now_us);
+    if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
+}
+
+/* ------------------------------------------------------------------ which encoding, and where it begins */
+
+static int8_t best_active(const tr_source *source, uint64_t now_us)
+{
+    for (int8_t i = (int8_t)source->count - 1; i >= 0; i--)
+        if (tr__stream_is_active(&source->streams[i], now_us)) return i;
+    return NO_ENCODING;
+}
+
+static bool has_fresh_keyframe(const tr_sender *sender, const tr_stream *stream, uint64_t now_us)
+{
+    return sender->latest == NO_ENCODING && stream->has_keyframe && stream->highest - stream->keyframe_index < MAX_CATCH_UP &&
+           now_us - stream->keyframe_us < TR_KEYFRAME_INTERVAL_US && tr__history_has(&stream->history, stream->keyframe_index);
+}
+
+static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
+{
+    sender->target = encoding;
+    if (encoding == NO_ENCODING || encoding == sender->current || sender->is_paused || sender->kind != TR_VIDEO) return;
+    tr_stream *stream = &sender->source->streams[encoding];
+    if (!has_fresh_keyframe(sender, stream, now_us)) tr__stream_request_keyframe(stream, now_us);
+}
+
+static int64_t ticks(int64_t us, uint32_t clock_rate) { return us * (int64_t)clock_rate / 1000000; }
+
+/* By how much the timestamps of a new epoch are to be moved, so that time goes on where the last one left. */
+static uint32_t align(const tr_sender *sender, const tr_media *first, uint64_t first_us)
+{
+    /* The same timeline as before, or the first: the offset chosen at random (RFC 3550, 5.1) holds. */
+    if (!sender->has_sent || sender->latest == (int8_t)first->encoding) return sender->ts_offset;
+    const tr_stream *next = &sender->source->streams[first->encoding];
+    uint32_t rate = sender->source->codecs[first->codec_index].clock_rate;
+    uint32_t ts = sender->last_ts + (uint32_t)ticks((int64_t)(first_us - sender->last_us), rate);
+    const tr_stream *last = sender->latest == NO_ENCODING ? NULL : &sender->source->streams[sender->latest];
+    if (last && last->has_sr && next->has_sr && last->clock_rate == rate && next->clock_rate == rate && rate) {
+        /* When it was taken, by its own report; what the last encoding's clock showed then, by that one's. */
+        int64_t taken_us = (int64_t)tr__ntp_to_us(next->sr_ntp) +
+                           (int64_t)tr__ts_diff(first->rtp.ts, next->sr_rtp_ts) * 1000000 / rate;
+        int64_t since = ticks(taken_us - (int64_t)tr__ntp_to_us(last->sr_ntp), rate);
+        uint32_t by_report = last->sr_rtp_ts + (uint32_t)since + sender->ts_offset;
+        int64_t stray = tr__ts_diff(by_report, ts);
+        if (stray < ticks(MAX_ALIGN_US, rate) && stray > -ticks(MAX_ALIGN_US, rate)) ts = by_report;
+    }
+    if (tr__ts_diff(ts, sender->last_ts) <= 0) ts = sender->last_ts + 1;
+    return ts - first->rtp.ts;
+}
+
+/* May the encoding of this packet begin now, and with which packet? */
+static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first)
+{
+    const tr_stream *stream = &sender->source->streams[media->encoding];
+    *first = media->index;
+    /* What has left once does not leave again under another number. */
+    if (media->index <= sender->last_in[media->encoding]) return false;
+    bool is_newest = media->index == stream->highest;
+    if (sender->kind != TR_VIDEO || sender->source->codecs[media->codec_index].codec == TR_CODEC_OTHER) return is_newest;
+    if (media->info.is_readable) {
+        if (media->info.is_keyframe) {
+            /* Its parameter sets may have come in a packet of their own before. */
+            bool has_earlier = stream->keyframe_ts == media->rtp.ts && stream->keyframe_index < media->index &&
+                               stream->keyframe_index > sender->last_in[media->encoding] &&
+                               tr__history_has(&stream->history, stream->keyframe_index);
+            if (has_earlier) *first = stream->keyframe_index;
+            return stream->highest - *first < MAX_CATCH_UP;
+        }
+        if (!has_fresh_keyframe(sender, stream, media->now_us)) return false;
+        *first = stream->keyframe_index;
+        return true;
+    }
+    if (!sender->opaque_since_us) sender->opaque_since_us = media->now_us;
+    return is_newest && media->now_us - sender->opaque_since_us >= OPAQUE_WAIT_US;
+}
+
+/* A new epoch from `first` on. Behind it may lie packets that came before this one and were refused. */
+static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
+{
+    const tr_stream *stream = &sender->source->streams[media->encoding];
+    uint8_t *slot;
+    tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
+    if (drop != TR_DROP_NONE) return drop;
+    tr_media stored;
+    bool is_stored = first != media->index;
+    if (is_stored && !load(sender, media->encoding, first, &stored)) return TR_DROP_WAIT_KEYFRAME;
+    uint64_t first_us = is_stored ? stream->keyframe_us : media->now_us;
+    if (first_us < sender->last_us) first_us = sender->last_us;
+    uint32_t ts_offset = align(sender, is_stored ? &stored : media, first_us);
+    if (ts_offset != sender->ts_offset || sender->latest == NO_ENCODING) sender->is_report_exact = false;
+    sender->ts_offset = ts_offset;
+    sender->epoch++;
+    sender->epoch_encoding[sender->epoch % TR_SEQMAP_RANGES] = media->encoding;
+    tr__seqmap_switch(&sender->map, sender->epoch, first, ts_offset);
+    sender->current = sender->target = sender->latest = (int8_t)media->encoding;
+    sender->opaque_since_us = 0;
+    for (uint64_t index = first; index <= stream->highest; index++) {
+        if (index == media->index) {
+            drop = send(sender, media, media->now_us);
+            continue;
+        }
+        if (!load(sender, media->encoding, index, &stored)) continue;
+        stored.now_us = media->now_us;
+        tr_drop stored_drop = TR_DROP_NONE;
+        if (!stored.rtp.payload_size) tr__sender_skip(sender, &stored);
+        else if (sender->bind.pts[stored.codec_index] == TR_NO_PT) omit(sender, &stored);
+        else stored_drop = send(sender, &stored, media->now_us);
+        if (stored_drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, stored_drop);
+    }
+    return drop;
+}
+
+tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
+{
+    int8_t encoding = (int8_t)media->encoding;
+    if (sender->is_paused || !sender->source) return TR_DROP_PAUSED;
+    if (sender->bind.pts[media->codec_index] == TR_NO_PT) {
+        if (encoding == sender->current) omit(sender, media);
+        return TR_DROP_CODEC;
+    }
+    if (encoding == sender->current) {
+        if (media->index <= sender->last_in[encoding] + TR_NACK_MAX_GAP) return send(sender, media, media->now_us);
+        /* Too much is missing to be asked for (an outage, of theirs or ours): close up, so that the peer's rollover
+         * guess stays right, and begin again as after a pause. */
+        sender->current = NO_ENCODING;
+        want(sender, encoding, media->now_us);
+    } else if (encoding != sender->target) {
+        bool is_better = sender->target == NO_ENCODING || encoding > sender->target ||
+                         !tr__stream_is_active(&sender->source->streams[sender->target], media->now_us);
+        if (!is_better) return TR_DROP_LAYER;
+        want(sender, encoding, media->now_us);
+    }
+    uint64_t first;
+    if (find_start(sender, media, &first)) return start(sender, media, first);
+    want(sender, encoding, media->now_us);
+    return sender->current == NO_ENCODING ? TR_DROP_WAIT_KEYFRAME : TR_DROP_LAYER;
+}
+
+void tr__sender_on_tick(tr_sender *sender, uint64_t now_us)
+{
+    if (!sender->source || sender->is_paused) return;
+    int8_t best = best_active(sender->source, now_us);
+    if (best != NO_ENCODING) want(sender, best, now_us);
+}
+
+/* ------------------------------------------------------------------ binding */
+
+void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_sender *bind, uint64_t now_us)
+{
+    if (source && source == sender->source && memcmp(sender->bind.pts, bind->pts, source->codec_count) == 0 &&
+        memcmp(sender->bind.rtx_pts, bind->rtx_pts, source->codec_count) == 0) {
+        sender->bind.receiver = bind->receiver;
+        return;
+    }
+    sender->source = source;
+    sender->bind = bind ? *bind : (tr_bind_sender){0};
+    sender->current = sender->target = sender->latest = NO_ENCODING;
+    memset(sender->last_in, 0, sizeof sender->last_in);
+    sender->opaque_since_us = 0;
+    sender->first_epoch = sender->epoch + 1;
+    if (!source) return;
+    plan_block(sender);
+    want(sender, best_active(source, now_us), now_us);
+}
+
+void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us)
+{
+    if (sender->is_paused == is_paused) return;
+    sender->is_paused = is_paused;
+    sender->current = NO_ENCODING;
+    if (!is_paused && sender->source) want(sender, best_active(sender->source, now_us), now_us);
+}
+
+/* ------------------------------------------------------------------ feedback of the peer */
+
+/* Has this number been resent too often, too lately, or beyond the budget? */
+static bool may_resend(tr_sender *sender, uint64_t out, size_t size, uint64_t now_us)
+{
+    if (sender->credit_bytes < size) return false;
+    resend_state *state = &sender->resends[out & sender->resend_mask];
+    uint32_t now = (uint32_t)(now_us >> 10);
+    if (!state->count || state->index != (uint32_t)out) {
+        *state = (resend_state){.index = (uint32_t)out, .at = now, .count = 1};
+        return true;
+    }
+    uint64_t wait_us = sender->egress->rtt_us > MIN_RESEND_INTERVAL_US ? sender->egress->rtt_us : MIN_RESEND_INTERVAL_US;
+    if (state->count >= TR_SENDER_MAX_RESENDS || (uint64_t)(now - state->at) << 10 < wait_us) return false;
+    state->at = now;
+    state->count++;
+    return true;
+}
+
+static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
+{
+    uint32_t epoch, ts_offset;
+    uint64_t in;
+    tr_media media;
+    if (!sender->source || out + sender->resend_mask < sender->map.next_out ||
+        !tr__seqmap_in(&sender->map, out, &epoch, &in, &ts_offset) || epoch < sender->first_epoch ||
+        !load(sender, sender->epoch_encoding[epoch % TR_SEQMAP_RANGES], in, &media) ||
+        sender->bind.pts[media.codec_index] == TR_NO_PT)
+        return TR_DROP_NACK_UNKNOWN;
+    uint8_t *slot;
+    tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
+    if (drop != TR_DROP_NONE) return drop;
+    heading h = {.pt = sender->bind.pts[media.codec_index], .seq = (uint16_t)out, .ts = media.rtp.ts + ts_offset,
+                 .ssrc = sender->ssrc, .osn = -1};
+    uint64_t index = out;
+    uint8_t rtx_pt = sender->bind.rtx_pts[media.codec_index];
+    bool is_rtx = sender->rtx_ssrc && rtx_pt != TR_NO_PT;
+    if (is_rtx) {
+        index = sender->rtx_next;
+        h = (heading){.pt = rtx_pt, .seq = (uint16_t)index, .ts = h.ts, .ssrc = sender->rtx_ssrc, .osn = (uint16_t)out};
+    }
+    size_t size = write_packet(sender, slot, &media, &h);
+    if (!size) return TR_DROP_TOO_LARGE;
+    if (!may_resend(sender, out, size + TR_SRTP_MAX_OVERHEAD, now_us)) return TR_DROP_NACK_RATE;
+    uint64_t bytes_before = sender->egress->tx_bytes;
+    drop = tr__egress_seal_media(sender->egress, slot, size, index);
+    if (drop != TR_DROP_NONE) return drop;
+    if (is_rtx) sender->rtx_next++;
+    uint64_t bytes = sender->egress->tx_bytes - bytes_before;
+    sender->credit_bytes -= (uint32_t)bytes;
+    sender->tx_packets++;
+    sender->tx_bytes += bytes;
+    sender->resent++;
+    sender->egress->tally->resent_packets++;
+    return TR_DROP_NONE;
+}
+
+void tr__sender_on_nack(tr_sender *sender, const uint16_t *seqs, size_t count, uint64_t now_us)
+{
+    sender->nacks += count;
+    for (size_t i = 0; i < count; i++) {
+        /* next_out is one past the newest: of two numbers 2^16 apart the nearer one is meant. */
+        tr_drop drop = resend(sender, tr__seq_unwrap(sender->map.next_out, seqs[i]), now_us);
+        if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
+    }
+}
+
+void tr__sender_on_keyframe_request(tr_sender *sender, uint64_t now_us)
+{
+    sender->plis++;
+    int8_t encoding = sender->current != NO_ENCODING ? sender->current : sender->target;
+    if (!sender->source || sender->is_paused || sender->kind != TR_VIDEO || encoding == NO_ENCODING) return;
+    tr__stream_request_keyframe(&sender->source->streams[encoding], now_us);
+}
+
+void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint64_t now_us, uint64_t now_ntp)
+{
+    (void)now_us;
+    if (report->ssrc != sender->ssrc) return;
+    sender->peer_lost = report->lost > 0 ? (uint32_t)report->lost : 0;
+    sender->peer_fraction_lost = report->fraction_lost;
+    sender->peer_jitter = report->jitter;
+    for (uint32_t i = 0; i < REPORTS_REMEMBERED && i < sender->report_count; i++) {
+        if (!report->last_sr || sender->reports[i] != report->last_sr) continue;
+        /* RFC 3550, 6.4.1, in 1/65536 s. Clocks of two kinds may make it a hair less than nothing. */
+        int32_t rtt = (int32_t)((uint32_t)(now_ntp >> 16) - report->last_sr - report->delay_since_sr);
+        uint64_t sample_us = rtt > 0 ? (uint64_t)rtt * 1000000 / 65536 : 1;
+        tr_egress *egress = sender->egress;
+        egress->rtt_us = egress->rtt_us ? (7 * egress->rtt_us + sample_us) / 8 : sample_us;
+        return;
+    }
+}
+
+/* ------------------------------------------------------------------ sender reports */
+
+/* The stream whose own report tells what time the timestamps show; NULL: none does. */
+static const tr_stream *timed_stream(const tr_sender *sender)
+{
+    if (!sender->source || sender->latest == NO_ENCODING || !sender->source->clock->has_offset) return NULL;
+    const tr_stream *stream = &sender->source->streams[sender->latest];
+    return stream->has_sr && stream->clock_rate ? stream : NULL;
+}
+
+uint64_t tr__sender_report_at(const tr_sender *sender)
+{
+    if (sender->media_packets == sender->reported_packets) return UINT64_MAX;
+    /* As soon as the source's clock is known, and again when its timeline was moved. */
+    return !sender->is_report_exact && timed_stream(sender) ? 0 : sender->report_due_us;
+}
+
+bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint64_t now_ntp)
+{
+    if (sender->media_packets == sender->reported_packets || pen->failed || pen->end - pen->at < REPORT_ROOM) return false;
+    /* What the timestamp would be now: by the source's report, moved into our clock; else since the last packet. */
+    const tr_stream *stream = timed_stream(sender);
+    uint32_t ts = sender->last_ts + (uint32_t)ticks((int64_t)(now_us - sender->last_us), sender->clock_rate);
+    if (stream) {
+        int64_t theirs_us = (int64_t)tr__ntp_to_us(now_ntp) - sender->source->clock->offset_us;
+        int64_t since = ticks(theirs_us - (int64_t)tr__ntp_to_us(stream->sr_ntp), stream->clock_rate);
+        ts = stream->sr_rtp_ts + (uint32_t)since + sender->ts_offset;
+    }
+    tr_rtcp_sr sr = {.ssrc = sender->ssrc, .rtp_ts = ts, .packets = (uint32_t)sender->media_packets,
+                     .bytes = (uint32_t)sender->media_bytes, .ntp = now_ntp};
+    tr__rtcp_put_sr(pen, &sr, NULL, 0);
+    tr__rtcp_put_sdes(pen, sender->ssrc, sender->cname);
+    sender->is_report_exact = stream != NULL;
+    sender->reports[sender->report_count++ % REPORTS_REMEMBERED] = (uint32_t)(now_ntp >> 16);
+    sender->reported_packets = sender->media_packets;
+    sender->report_due_us = now_us + REPORT_INTERVAL_US;
+    return true;
+}
+
+void tr__sender_stats(const tr_sender *sender, tr_sender_stats *stats)
+{
+    *stats = (tr_sender_stats){
+        .sender = sender->id, .receiver = tr__sender_receiver_id(sender), .ssrc = sender->ssrc,
+        .tx_packets = sender->tx_packets, .tx_bytes = sender->tx_bytes, .resent_packets = sender->resent,
+        .nacks = sender->nacks, .plis = sender->plis, .peer_lost = sender->peer_lost,
+        .peer_fraction_lost = sender->peer_fraction_lost, .peer_jitter = sender->peer_jitter,
+        .encoding = sender->current != NO_ENCODING ? (uint8_t)sender->current : 0,
+    };
+}

@@ -1,0 +1,70 @@
+/* sender: one track on its way to one participant: its own SSRC, numbering, clock and payload types.
+ * It chooses the encoding, rewrites the header, copies once, seals and hands to the outbox; answers NACKs from the
+ * source's history; keeps its own sender reports.
+ * Pure: one allocation makes it, none follows. Worker thread.
+ *
+ * Every packet carries the same extension block size, so that runs of equal size can leave as one GSO message; only
+ * extensions of changing size (dependency descriptor, layers allocation, capture time) make it larger.
+ * A packet is refused only when it would not fit TR_MAX_DATAGRAM sealed: publishers fill datagrams beyond
+ * TR_MAX_FORWARD, and a rewritten header may be longer than theirs was. */
+#ifndef TR_SENDER_H
+#define TR_SENDER_H
+
+#include "egress.h"
+#include "seqmap.h"
+#include "stream.h"
+
+typedef struct tr_sender tr_sender;
+
+/* What a sender forwards: the receiver's streams, borrowed. */
+typedef struct tr_source {
+    tr_stream *streams;
+    uint8_t count;                    /* best last */
+    uint8_t kind;
+    uint8_t codec_count;
+    const tr_codec_params *codecs;
+    const uint8_t *extensions;        /* TR_EXT_COUNT ids: to read what lies in the history */
+    const tr_clock *clock;
+} tr_source;
+
+/* first_index below 2^15 (RFC 3711, 3.3.1: a lost first packet must not desynchronise the rollover counter); ts_offset
+ * random (RFC 3550, 5.1). Randomness is the caller's. NULL: no memory. */
+tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16_t first_index, uint16_t rtx_first_index,
+                          uint32_t ts_offset);
+void tr__sender_free(tr_sender *sender);
+
+/* source NULL: nothing from now on. A video sender asks for a keyframe and begins with it. */
+void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_sender *bind, uint64_t now_us);
+void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us);
+
+/* TR_DROP_NONE: it is in the outbox. Else PAUSED, LAYER, WAIT_KEYFRAME, CODEC, TOO_LARGE, or what egress said.
+ * The caller counts. Cheap refusals come first. */
+tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media);
+/* An empty packet (padding that probes a line): its number closes up in the outgoing sequence. One that comes after
+ * its successor has left can only fill the hole it made: it leaves as an empty packet, or the peer would ask for that
+ * number for ever. */
+void tr__sender_skip(tr_sender *sender, const tr_media *media);
+
+uint32_t tr__sender_ssrc(const tr_sender *sender);
+uint32_t tr__sender_rtx_ssrc(const tr_sender *sender);
+uint32_t tr__sender_id(const tr_sender *sender);
+uint32_t tr__sender_receiver_id(const tr_sender *sender);   /* TR_NONE: unbound */
+
+/* Feedback of the peer about this sender's SSRCs. now_us everywhere. NACK: each packet at most once per RTT (at least
+ * 10 ms), at most TR_SENDER_MAX_RESENDS times, within a budget of a quarter of what was sent lately; refusals are
+ * counted in the egress's tally as NACK_UNKNOWN and NACK_RATE. */
+#define TR_SENDER_MAX_RESENDS 17
+void tr__sender_on_nack(tr_sender *sender, const uint16_t *seqs, size_t count, uint64_t now_us);
+void tr__sender_on_keyframe_request(tr_sender *sender, uint64_t now_us);
+/* now_ntp: ours. Updates egress->rtt_us when the report answers one of our SRs. */
+void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint64_t now_us, uint64_t now_ntp);
+
+/* Sender reports: when the next is due (UINT64_MAX: nothing was sent yet), and SR + SDES into the pen. */
+uint64_t tr__sender_report_at(const tr_sender *sender);
+bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint64_t now_ntp);
+/* A better encoding began, or the forwarded one fell silent: look again. Call about every 100 ms. */
+void tr__sender_on_tick(tr_sender *sender, uint64_t now_us);
+
+void tr__sender_stats(const tr_sender *sender, tr_sender_stats *stats);
+
+#endif

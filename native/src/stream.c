@@ -1,0 +1,116 @@
+/* stream: see stream.h. Touches only the stream it is given. Worker thread. */
+#include "stream.h"
+
+#include "seq.h"
+
+#define RATE_WINDOW_US 1000000
+
+void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t *ring, uint32_t ring_size)
+{
+    memset(stream, 0, sizeof *stream);
+    stream->ssrc = encoding->ssrc;
+    stream->rtx_ssrc = encoding->rtx_ssrc;
+    memcpy(stream->rid, encoding->rid, sizeof stream->rid);
+    stream->rid[sizeof stream->rid - 1] = 0;
+    tr__history_init(&stream->history, ring, ring_size);
+    tr__nack_init(&stream->nack);
+}
+
+void tr__stream_request_keyframe(tr_stream *stream, uint64_t now_us)
+{
+    (void)now_us;
+    if (stream->keyframe_wanted) return;
+    stream->keyframe_wanted = true;
+    stream->fir_number++; /* repeats of one request carry one number (RFC 5104, 4.3.1.1) */
+}
+
+uint64_t tr__stream_keyframe_at(const tr_stream *stream)
+{
+    if (!stream->keyframe_wanted || !stream->ssrc || !(stream->has_pli || stream->has_fir)) return UINT64_MAX;
+    return stream->keyframe_asked_us ? stream->keyframe_asked_us + TR_KEYFRAME_INTERVAL_US : 0;
+}
+
+bool tr__stream_is_active(const tr_stream *stream, uint64_t now_us)
+{
+    return stream->last_packet_us && now_us - stream->last_packet_us < TR_STREAM_IDLE_US;
+}
+
+void tr__stream_on_keyframe(tr_stream *stream, uint64_t index, uint32_t ts, uint64_t now_us)
+{
+    if (stream->has_keyframe && ts == stream->keyframe_ts) {
+        /* Another packet of its start: parameter sets and picture travel apart in H.264. */
+        if (index < stream->keyframe_index) stream->keyframe_index = index;
+        return;
+    }
+    stream->keyframes++;
+    stream->keyframe_wanted = false;
+    if (stream->has_keyframe && index < stream->keyframe_index) return;
+    stream->has_keyframe = true;
+    stream->keyframe_index = index;
+    stream->keyframe_ts = ts;
+    stream->keyframe_us = now_us;
+}
+
+void tr__stream_on_jitter(tr_stream *stream, uint32_t ts, uint64_t arrival_us)
+{
+    /* RFC 3550, A.8. Both clocks are taken modulo 2^32: only differences count. */
+    uint32_t arrival = (uint32_t)(arrival_us / 1000000 * stream->clock_rate + arrival_us % 1000000 * stream->clock_rate / 1000000);
+    uint32_t transit = arrival - ts;
+    if (stream->has_transit) {
+        int64_t d = tr__ts_diff(transit, stream->transit);
+        if (d < 0) d = -d;
+        stream->jitter_q4 = (uint32_t)((int64_t)stream->jitter_q4 + d - ((stream->jitter_q4 + 8) >> 4));
+    }
+    stream->has_transit = true;
+    stream->transit = transit;
+}
+
+void tr__stream_on_bytes(tr_stream *stream, size_t bytes, uint64_t now_us)
+{
+    stream->rx_packets++;
+    stream->rx_bytes += bytes;
+    uint64_t elapsed_us = now_us - stream->rate_window_us;
+    if (elapsed_us >= RATE_WINDOW_US) {
+        uint64_t rate_bps = stream->rate_window_us ? stream->rate_window_bytes * 8000000 / elapsed_us : 0;
+        stream->rate_bps = rate_bps < UINT32_MAX ? (uint32_t)rate_bps : UINT32_MAX;
+        stream->rate_window_us = now_us;
+        stream->rate_window_bytes = 0;
+    }
+    stream->rate_window_bytes += bytes;
+    stream->last_packet_us = now_us;
+}
+
+int64_t tr__stream_expected(const tr_stream *stream)
+{
+    return stream->is_started ? (int64_t)(stream->highest - stream->first + 1) : 0;
+}
+
+bool tr__stream_report(tr_stream *stream, tr_rtcp_report *report, uint64_t now_us)
+{
+    if (!stream->is_started) return false;
+    /* RFC 3550, A.3. Resends under an SSRC of their own do not hide the loss (RFC 4588, 6.3 keeps the two apart). */
+    uint64_t expected = (uint64_t)tr__stream_expected(stream);
+    uint64_t expected_interval = expected - stream->expected_prior;
+    uint64_t received_interval = stream->received - stream->received_prior;
+    int64_t lost = (int64_t)expected - (int64_t)stream->received;
+    if (lost > 0x7fffff) lost = 0x7fffff;
+    if (lost < -0x800000) lost = -0x800000;
+    uint64_t fraction = 0;
+    if (expected_interval > received_interval)
+        fraction = ((expected_interval - received_interval) << 8) / expected_interval;
+    *report = (tr_rtcp_report){
+        .ssrc = stream->ssrc,
+        .fraction_lost = (uint8_t)(fraction > 255 ? 255 : fraction),
+        .lost = (int32_t)lost,
+        .highest_seq = (uint32_t)(stream->highest - TR_STREAM_FIRST_CYCLE),
+        .jitter = stream->jitter_q4 >> 4,
+    };
+    if (stream->has_sr) {
+        uint64_t delay_us = now_us - stream->sr_arrival_us;
+        report->last_sr = (uint32_t)(stream->sr_ntp >> 16);
+        report->delay_since_sr = delay_us < 65536000000u ? (uint32_t)(delay_us * 65536 / 1000000) : UINT32_MAX;
+    }
+    stream->expected_prior = expected;
+    stream->received_prior = stream->received;
+    return true;
+}

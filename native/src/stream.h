@@ -1,0 +1,87 @@
+/* stream: one encoding as it comes in: numbering, loss, resends, jitter, keyframe requests, clock.
+ * A receiver owns its streams; senders borrow them for history, keyframes and time.
+ * Pure: no allocation after init. Worker thread. */
+#ifndef TR_STREAM_H
+#define TR_STREAM_H
+
+#include "clock.h"
+#include "codec.h"
+#include "history.h"
+#include "nack.h"
+#include "rtcp.h"
+#include "rtp.h"
+
+/* One keyframe request upstream in this time, the first at once: encoders answer in a frame or two, and a storm of
+ * requests costs everybody picture quality. */
+#define TR_KEYFRAME_INTERVAL_US 500000
+/* A video encoding without packets this long is inactive: the next best one is taken. */
+#define TR_STREAM_IDLE_US 1000000
+
+/* Indices start one cycle up, so that packets from before the first one would have a number too. */
+#define TR_STREAM_FIRST_CYCLE 65536u
+
+/* One opened packet on its way from a receiver to senders. Everything is borrowed for the call. */
+typedef struct tr_media {
+    tr_rtp rtp;                       /* as received, RTX already unwrapped */
+    tr_rtp_extensions extensions;
+    tr_codec_info info;
+    uint64_t index;                   /* unwrapped sequence number of the stream */
+    uint64_t now_us;
+    uint8_t encoding;                 /* which stream of the receiver */
+    uint8_t codec_index;              /* in the receiver's codec table */
+    bool is_repair;                   /* arrived as a resend */
+} tr_media;
+
+typedef struct tr_stream {
+    /* given */
+    uint32_t ssrc, rtx_ssrc;          /* 0: not known yet */
+    char rid[17];
+    uint32_t clock_rate;              /* of the payload type last seen, Hz */
+    bool has_nack, has_pli, has_fir;
+    /* owned */
+    tr_history history;
+    tr_nack nack;
+    /* numbering (RFC 3550, A.1, A.3, A.8) */
+    bool is_started;
+    uint64_t highest, first;
+    bool has_transit;
+    uint32_t transit, jitter_q4;      /* RTP clock; jitter in 1/16 */
+    uint64_t received;                /* on the stream's own SSRC, each index once */
+    uint64_t expected_prior, received_prior;
+    /* keyframes wanted upstream */
+    bool keyframe_wanted;
+    uint64_t keyframe_asked_us;       /* 0: never */
+    uint8_t fir_number;
+    bool keyframe_lost;               /* a gap too wide to ask for: one is needed as soon as somebody watches */
+    /* the latest keyframe: its first packet, and when that came */
+    bool has_keyframe;
+    uint64_t keyframe_index, keyframe_us;
+    uint32_t keyframe_ts;
+    /* the sender report last seen */
+    bool has_sr;
+    uint64_t sr_ntp, sr_arrival_us;
+    uint32_t sr_rtp_ts;
+    /* counters */
+    uint64_t last_packet_us, rx_packets, rx_bytes, keyframes, repaired, nacks, plis;
+    uint64_t rate_window_us, rate_window_bytes;
+    uint32_t rate_bps;
+} tr_stream;
+
+void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t *ring, uint32_t ring_size);
+/* A sender, or control, needs a keyframe: asked upstream now or when the interval allows, once for all who wait. */
+void tr__stream_request_keyframe(tr_stream *stream, uint64_t now_us);
+bool tr__stream_is_active(const tr_stream *stream, uint64_t now_us);
+
+/* When to ask upstream; 0: at once, UINT64_MAX: not wanted, or nobody to ask. */
+uint64_t tr__stream_keyframe_at(const tr_stream *stream);
+
+/* What the receiver tells of a packet it accepted. */
+void tr__stream_on_keyframe(tr_stream *stream, uint64_t index, uint32_t ts, uint64_t now_us);
+void tr__stream_on_jitter(tr_stream *stream, uint32_t ts, uint64_t arrival_us);
+void tr__stream_on_bytes(tr_stream *stream, size_t bytes, uint64_t now_us);
+
+int64_t tr__stream_expected(const tr_stream *stream);
+/* A report block, and the next interval begins. False: nothing has come yet. */
+bool tr__stream_report(tr_stream *stream, tr_rtcp_report *report, uint64_t now_us);
+
+#endif

@@ -1,0 +1,156 @@
+/* twcc: see twcc.h. Touches only the window it is given. Worker thread.
+ *
+ * One feedback covers the packets from base to the highest that arrived: a chunk list says which of them did, then
+ * follows a delta for each that did, in ticks since the one before (draft, section 3.1). */
+#include "twcc.h"
+
+#include "seq.h"
+
+#define TICK_US 250u
+#define REFERENCE_TICKS 256u  /* the reference time counts 64 ms */
+#define HEADER_SIZE 20u       /* RTCP header, two SSRCs, base, count, reference time, feedback count */
+#define CHUNK_SIZE 2u
+#define VECTOR_SYMBOLS 7u     /* two-bit symbols in one vector chunk */
+#define MAX_RUN 8191u         /* 13 bits of a run-length chunk */
+#define MAX_PADDING 3u
+
+typedef enum symbol { NOT_RECEIVED = 0, SMALL_DELTA = 1, LARGE_DELTA = 2 } symbol;
+
+/* What one feedback is going to say. Statuses are kept apart, because a chunk is chosen by what follows. */
+typedef struct plan {
+    uint32_t count;           /* statuses */
+    uint64_t reference;       /* in units of 64 ms */
+    uint8_t symbols[TR_TWCC_WINDOW];
+} plan;
+
+static uint64_t *slot(tr_twcc *twcc, uint64_t index) { return &twcc->arrival_us[index % TR_TWCC_WINDOW]; }
+
+void tr__twcc_init(tr_twcc *twcc)
+{
+    memset(twcc, 0, sizeof *twcc);
+    twcc->due_us = UINT64_MAX;
+}
+
+/* The window moves on to index: what it now covers anew has not arrived. */
+static void advance(tr_twcc *twcc, uint64_t index)
+{
+    if (index - twcc->highest >= TR_TWCC_WINDOW) memset(twcc->arrival_us, 0, sizeof twcc->arrival_us);
+    else
+        for (uint64_t i = twcc->highest + 1; i <= index; i++) *slot(twcc, i) = 0;
+    twcc->highest = index;
+    if (twcc->base + TR_TWCC_WINDOW <= index) twcc->base = index - TR_TWCC_WINDOW + 1;
+}
+
+void tr__twcc_on_packet(tr_twcc *twcc, uint16_t seq, uint64_t arrival_us, uint64_t now_us)
+{
+    uint64_t index;
+    if (!twcc->has_any) {
+        /* One cycle up, so that packets before the first one have a number too. */
+        index = 65536u + (uint64_t)seq;
+        twcc->has_any = true;
+        twcc->base = twcc->highest = index;
+    } else {
+        index = tr__seq_unwrap(twcc->highest, seq);
+        if (index > twcc->highest) advance(twcc, index);
+        else if (twcc->highest - index >= TR_TWCC_WINDOW) return;
+        else if (*slot(twcc, index)) return; /* the first arrival counts */
+        /* It was reported missing, or came before the first: the draft lets a later feedback correct that. */
+        if (index < twcc->base) twcc->base = index;
+    }
+    *slot(twcc, index) = arrival_us ? arrival_us : 1;
+    if (!twcc->pending++) twcc->due_us = now_us + TR_TWCC_INTERVAL_US;
+    /* Long before the window would slide over what is not reported. */
+    if (twcc->highest - twcc->base >= TR_TWCC_WINDOW / 2 && now_us < twcc->due_us) twcc->due_us = now_us;
+}
+
+uint64_t tr__twcc_at(const tr_twcc *twcc) { return twcc->due_us; }
+
+/* As many statuses as fit: each chunk covers VECTOR_SYMBOLS at least, but for the run of lost ones that may lead. */
+static void make_plan(plan *p, tr_twcc *twcc, size_t room)
+{
+    uint64_t first = twcc->base;
+    while (!*slot(twcc, first)) first++; /* highest did arrive */
+    p->reference = *slot(twcc, first) / TICK_US / REFERENCE_TICKS;
+    uint64_t at_ticks = p->reference * REFERENCE_TICKS;
+    size_t lead = (size_t)(first - twcc->base), deltas = 0;
+    size_t led = lead >= VECTOR_SYMBOLS ? lead : 0;
+    p->count = 0;
+    for (uint64_t index = twcc->base; index <= twcc->highest; index++) {
+        uint64_t arrival_us = *slot(twcc, index);
+        symbol s = NOT_RECEIVED;
+        if (arrival_us) {
+            int64_t delta = (int64_t)(arrival_us / TICK_US) - (int64_t)at_ticks;
+            /* More than 8 s apart: a feedback of its own, with its own reference time. */
+            if (delta > INT16_MAX || delta < INT16_MIN) return;
+            s = delta >= 0 && delta <= UINT8_MAX ? SMALL_DELTA : LARGE_DELTA;
+            at_ticks = arrival_us / TICK_US;
+        }
+        size_t covered = p->count + 1 - (led && index >= first ? led : 0);
+        size_t chunks = led && index < first ? 1 : (led ? 1 : 0) + (covered + VECTOR_SYMBOLS - 1) / VECTOR_SYMBOLS;
+        if (HEADER_SIZE + chunks * CHUNK_SIZE + deltas + (size_t)s + MAX_PADDING > room) return;
+        deltas += (size_t)s; /* a symbol's value is the size of its delta */
+        p->symbols[p->count++] = (uint8_t)s;
+    }
+}
+
+static void put_chunks(tr_pen *pen, const plan *p)
+{
+    uint32_t i = 0;
+    while (i < p->count) {
+        uint32_t run = 1;
+        while (i + run < p->count && run < MAX_RUN && p->symbols[i + run] == p->symbols[i]) run++;
+        if (run >= VECTOR_SYMBOLS || i + run == p->count) {
+            tr__put16(pen, (uint16_t)((uint32_t)p->symbols[i] << 13 | run));
+            i += run;
+            continue;
+        }
+        uint32_t chunk = 0xc000; /* status vector, two-bit symbols; past the end: not received */
+        for (uint32_t k = 0; k < VECTOR_SYMBOLS && i < p->count; k++, i++) chunk |= (uint32_t)p->symbols[i] << (12 - 2 * k);
+        tr__put16(pen, (uint16_t)chunk);
+    }
+}
+
+static void put_deltas(tr_pen *pen, const plan *p, tr_twcc *twcc)
+{
+    uint64_t at_ticks = p->reference * REFERENCE_TICKS;
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (p->symbols[i] == NOT_RECEIVED) continue;
+        uint64_t ticks = *slot(twcc, twcc->base + i) / TICK_US;
+        if (p->symbols[i] == SMALL_DELTA) tr__put8(pen, (uint8_t)(ticks - at_ticks));
+        else tr__put16(pen, (uint16_t)(ticks - at_ticks));
+        at_ticks = ticks;
+    }
+}
+
+bool tr__twcc_put_feedback(tr_twcc *twcc, tr_pen *pen, uint32_t sender_ssrc, uint32_t media_ssrc, uint64_t now_us)
+{
+    if (!twcc->pending) {
+        twcc->due_us = UINT64_MAX;
+        return false;
+    }
+    plan p;
+    make_plan(&p, twcc, pen->failed ? 0 : (size_t)(pen->end - pen->at));
+    bool has_arrival = false;
+    for (uint32_t i = 0; i < p.count; i++) has_arrival |= p.symbols[i] != NOT_RECEIVED;
+    if (!has_arrival) return false; /* no room for a single packet */
+
+    uint8_t *begin = tr__put(pen, 4);
+    tr__put32(pen, sender_ssrc);
+    tr__put32(pen, media_ssrc);
+    tr__put16(pen, (uint16_t)twcc->base);
+    tr__put16(pen, (uint16_t)p.count);
+    tr__put24(pen, (uint32_t)p.reference & 0xffffff);
+    tr__put8(pen, twcc->feedback_count++);
+    put_chunks(pen, &p);
+    put_deltas(pen, &p, twcc);
+    while ((pen->at - begin) % 4) tr__put8(pen, 0); /* zero padding, as the draft draws it: not RTCP's P bit */
+    begin[0] = 0x80 | TR_RTPFB_TWCC;
+    begin[1] = TR_RTCP_RTPFB;
+    tr__store16(begin + 2, (uint16_t)((pen->at - begin) / 4 - 1));
+
+    twcc->base += p.count;
+    twcc->pending = 0;
+    for (uint64_t i = twcc->base; i <= twcc->highest; i++) twcc->pending += *slot(twcc, i) != 0;
+    twcc->due_us = twcc->pending ? now_us : UINT64_MAX;
+    return true;
+}
