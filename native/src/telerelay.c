@@ -1,0 +1,137 @@
+/* telerelay: the border's functions: what control calls. Control thread, but for thread_main. */
+#include "telerelay.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker.h"
+
+uint32_t tr_version(void) { return TR_BORDER_VERSION; }
+
+const char *tr_libraries(void) { return OpenSSL_version(OPENSSL_VERSION); }
+
+int tr_crypto_available(int kind) { return tr__crypto_is_available(kind); }
+
+void tr_worker_config_init(tr_worker_config *config)
+{
+    *config = (tr_worker_config){
+        .bind_count = 1,
+        .binds = {{.address = "127.0.0.1", .port = 0}},
+        .max_transports = 4096,
+        .video_history_bytes = 256 * 1024,  /* over a second at 1.5 Mbit/s */
+        .audio_history_bytes = 16 * 1024,
+        .command_ring_bytes = 1024 * 1024,
+        .event_ring_bytes = 4 * 1024 * 1024,
+        .socket_buffer_bytes = 8 * 1024 * 1024,
+        .crypto = TR_CRYPTO_AUTO,
+        .cpu = -1,
+        .consent_timeout_us = 30 * 1000000u,  /* RFC 7675, 5.1 */
+    };
+}
+
+static bool is_power_of_two(uint32_t n, uint32_t least, uint32_t most)
+{
+    return n >= least && n <= most && (n & (n - 1)) == 0;
+}
+
+static bool is_sane(const tr_worker_config *c)
+{
+    bool ok = c->index < 256 && c->bind_count >= 1 && c->bind_count <= TR_MAX_BINDS && c->max_transports >= 1 &&
+              c->max_transports <= 65535 && is_power_of_two(c->video_history_bytes, 4096, 1u << 26) &&
+              is_power_of_two(c->audio_history_bytes, 4096, 1u << 26) &&
+              is_power_of_two(c->command_ring_bytes, 65536, 1u << 28) &&
+              is_power_of_two(c->event_ring_bytes, 65536, 1u << 28) && c->consent_timeout_us >= 1000000u &&
+              c->cpu < 1024 && c->crypto <= TR_CRYPTO_IPSEC_MB;
+    for (uint32_t i = 0; ok && i < c->bind_count; i++) ok = memchr(c->binds[i].address, 0, sizeof c->binds[i].address) != NULL;
+    return ok;
+}
+
+int tr_worker_new(const tr_worker_config *config, tr_worker **out)
+{
+    if (!config || !out || !is_sane(config)) return TR_ERR_ARGUMENT;
+    tr_worker *worker = aligned_alloc(64, (sizeof *worker + 63) & ~(size_t)63);
+    if (!worker) return TR_ERR_NO_MEMORY;
+    memset(worker, 0, sizeof *worker);
+    int status = tr__worker_init(worker, config);
+    if (status != TR_OK) {
+        int error = errno;
+        tr__worker_dispose(worker);
+        free(worker);
+        errno = error;
+        return status;
+    }
+    *out = worker;
+    return TR_OK;
+}
+
+static void *thread_main(void *worker)
+{
+    tr__worker_run(worker);
+    return NULL;
+}
+
+int tr_worker_start(tr_worker *worker)
+{
+    if (worker->is_running) return TR_ERR_STATE;
+    atomic_store(&worker->should_stop, false);
+    if (pthread_create(&worker->thread, NULL, thread_main, worker) != 0) return TR_ERR_SYSTEM;
+    pthread_setname_np(worker->thread, "telerelay");
+    worker->is_running = true;
+    return TR_OK;
+}
+
+int tr_worker_stop(tr_worker *worker)
+{
+    if (!worker->is_running) return TR_OK;
+    atomic_store_explicit(&worker->should_stop, true, memory_order_release);
+    tr__border_wake(worker->border.command_fd);
+    pthread_join(worker->thread, NULL);
+    worker->is_running = false;
+    return TR_OK;
+}
+
+void tr_worker_free(tr_worker *worker)
+{
+    if (!worker) return;
+    tr_worker_stop(worker);
+    tr__worker_dispose(worker);
+    OPENSSL_cleanse(&worker->config.certificate, sizeof worker->config.certificate);
+    free(worker);
+}
+
+int tr_worker_port(const tr_worker *worker, uint32_t bind)
+{
+    return bind < tr__udp_socket_count(worker->udp) ? tr__udp_socket(worker->udp, bind)->port : TR_ERR_ARGUMENT;
+}
+
+int tr_worker_event_fd(const tr_worker *worker) { return worker->border.event_fd; }
+
+int tr_worker_post(tr_worker *worker, uint16_t type, uint64_t tag, const void *body, size_t size)
+{
+    int status = tr__ring_push(&worker->border.commands, type, tag, body, size);
+    if (status == TR_OK) tr__border_wake(worker->border.command_fd);
+    return status;
+}
+
+int tr_worker_take(tr_worker *worker, tr_event *event)
+{
+    size_t size = 0;
+    int got = tr__ring_pop(&worker->border.events, &event->type, &event->tag, event->body, sizeof event->body, &size);
+    event->size = (uint16_t)size;
+    if (got == 0) {
+        /* Hush first, then look once more: a record pushed in between has woken us again, or is found now. */
+        tr__border_hush(worker->border.event_fd);
+        got = tr__ring_pop(&worker->border.events, &event->type, &event->tag, event->body, sizeof event->body, &size);
+        event->size = (uint16_t)size;
+    }
+    return got;
+}
+
+void tr_worker_stats(const tr_worker *worker, tr_stats *stats) { tr__border_read(&worker->border, stats); }
+
+int64_t tr_worker_thread_cpu_ns(const tr_worker *worker)
+{
+    return atomic_load_explicit(&worker->border.head->thread_cpu_ns, memory_order_relaxed);
+}

@@ -1,0 +1,646 @@
+/* transport: see transport.h. Worker thread. */
+#include "transport.h"
+
+#include <stdlib.h>
+
+/* Receiver reports and silence checks once a second: what browsers do for video, and early enough for their estimators. */
+#define REPORT_INTERVAL_US 1000000
+/* How often senders look whether another encoding should be forwarded. */
+#define TICK_INTERVAL_US 100000
+/* An event that found its ring full is offered again after this time. */
+#define RETELL_INTERVAL_US 20000
+/* RTCP of ours stays below this, so that sealed it fits any path. */
+#define RTCP_ROOM (TR_MAX_FORWARD - TR_SRTP_MAX_OVERHEAD)
+#define NEVER UINT64_MAX
+
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t now_ntp(const tr_transport *t, uint64_t now_us) { return tr__ntp_from_us(now_us + t->shared->ntp_offset_us); }
+static void wake_at(tr_transport *t, uint64_t at_us) { t->due_us = earlier(t->due_us, at_us); }
+
+/* ------------------------------------------------------------------ life */
+
+tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport *params, uint32_t index, uint64_t random,
+                                uint64_t now_us)
+{
+    tr_transport *t = calloc(1, sizeof *t);
+    if (!t) return NULL;
+    t->shared = shared;
+    t->id = params->transport;
+    t->index = index;
+    t->room = params->room;
+    t->participant = params->participant;
+    t->rtcp_ssrc = (uint32_t)random | 1;
+    tr__ice_init(&t->ice, params->local_ufrag, params->local_pwd);
+    t->egress = (tr_egress){.outbox = shared->outbox, .tally = shared->tally, .owner = index,
+                            .is_admitted = params->is_admitted != 0};
+    tr__clock_init(&t->clock);
+    tr__twcc_init(&t->twcc);
+    t->due_us = t->dtls_due_us = t->report_due_us = t->tick_due_us = t->consent_due_us = NEVER;
+    (void)now_us;
+    shared->tally->transports[TR_TRANSPORT_NEW]++;
+    return t;
+}
+
+void tr__transport_free(tr_transport *t)
+{
+    if (!t) return;
+    for (uint32_t i = 0; i < t->sender_count; i++) tr__sender_free(t->senders[i]);
+    free(t->senders);
+    for (uint32_t i = 0; i < t->receiver_count; i++) tr__receiver_free(t->receivers[i]);
+    t->shared->tally->senders -= t->sender_count;
+    t->shared->tally->receivers -= t->receiver_count;
+    t->shared->tally->transports[t->state]--;
+    tr__srtp_free(t->srtp);
+    tr__dtls_free(t->dtls);
+    free(t);
+}
+
+/* ------------------------------------------------------------------ state and events */
+
+static void tell_state(tr_transport *t)
+{
+    tr_transport_changed event = {.transport = t->id, .state = (uint8_t)t->state};
+    if (t->srtp) event.srtp_profile = (uint8_t)tr__srtp_profile_of(t->srtp);
+    memcpy(event.reason, t->reason, sizeof event.reason);
+    t->state_untold = tr__ring_push(t->shared->events, TR_EVENT_TRANSPORT_STATE, 0, &event, sizeof event) != TR_OK;
+}
+
+static void set_state(tr_transport *t, tr_transport_state state)
+{
+    if (t->state == state) return;
+    t->shared->tally->transports[t->state]--;
+    t->shared->tally->transports[state]++;
+    t->state = state;
+    tell_state(t);
+}
+
+/* The end of a transport: nothing is sent or taken any more. */
+static void end(tr_transport *t, tr_transport_state state, const char *reason)
+{
+    strncpy(t->reason, reason, sizeof t->reason - 1);
+    t->egress.has_path = false;
+    t->egress.srtp = NULL;
+    set_state(t, state);
+}
+
+static bool is_over(const tr_transport *t) { return t->state == TR_TRANSPORT_FAILED || t->state == TR_TRANSPORT_CLOSED; }
+
+/* ------------------------------------------------------------------ DTLS */
+
+/* Where handshake records go: the selected path; before there is one, where the latest record came from. */
+static const tr_path *dtls_path(const tr_transport *t)
+{
+    const tr_path *selected = tr__ice_selected(&t->ice);
+    return selected ? selected : t->has_dtls_path ? &t->dtls_path : NULL;
+}
+
+static void drain_dtls(tr_transport *t)
+{
+    const tr_path *path = dtls_path(t);
+    uint8_t *slot;
+    while (path && (slot = tr__outbox_reserve(t->shared->outbox)) != NULL) {
+        size_t size = tr__dtls_next(t->dtls, slot, TR_DTLS_MAX_DATAGRAM);
+        if (!size) break;
+        tr__outbox_commit(t->shared->outbox, path, t->index, size);
+    }
+}
+
+static void on_dtls_state(tr_transport *t, tr_dtls_state state, uint64_t now_us)
+{
+    switch (state) {
+    case TR_DTLS_CONNECTED:
+        if (t->srtp || is_over(t)) break;
+        t->srtp = tr__dtls_make_srtp(t->dtls, t->shared->crypto);
+        if (!t->srtp) {
+            end(t, TR_TRANSPORT_FAILED, "srtp_keys");
+            break;
+        }
+        t->egress.srtp = t->srtp;
+        t->shared->tally->dtls_handshakes++;
+        t->report_due_us = now_us + REPORT_INTERVAL_US;
+        t->tick_due_us = now_us + TICK_INTERVAL_US;
+        set_state(t, TR_TRANSPORT_CONNECTED);
+        break;
+    case TR_DTLS_FAILED:
+        if (!is_over(t)) end(t, TR_TRANSPORT_FAILED, tr__dtls_reason(t->dtls));
+        break;
+    case TR_DTLS_CLOSED:
+        if (!is_over(t)) end(t, TR_TRANSPORT_CLOSED, "");
+        break;
+    case TR_DTLS_NEW:
+    case TR_DTLS_HANDSHAKE:
+    case TR_DTLS_UNVERIFIED: break;
+    }
+    drain_dtls(t);
+    uint64_t timeout_us = tr__dtls_timeout_us(t->dtls);
+    t->dtls_due_us = timeout_us == NEVER || is_over(t) ? NEVER : now_us + timeout_us;
+    wake_at(t, t->dtls_due_us);
+}
+
+static bool make_dtls(tr_transport *t)
+{
+    if (t->dtls) return true;
+    t->dtls = tr__dtls_new(t->shared->dtls, t->is_dtls_client);
+    if (!t->dtls) return false;
+    if (t->has_remote) tr__dtls_set_fingerprints(t->dtls, t->fingerprints, TR_MAX_FINGERPRINTS);
+    return true;
+}
+
+/* As a client we open the handshake, but only towards a path that a check has validated. */
+static void start_dtls_client(tr_transport *t, uint64_t now_us)
+{
+    if (!t->is_dtls_client || !t->has_remote || t->dtls || is_over(t) || !tr__ice_selected(&t->ice)) return;
+    if (make_dtls(t)) on_dtls_state(t, tr__dtls_start(t->dtls), now_us);
+}
+
+static void read_data(tr_transport *t)
+{
+    tr_data data = {.transport = t->id};
+    size_t size;
+    while ((size = tr__dtls_read(t->dtls, data.bytes, sizeof data.bytes)) > 0) {
+        data.size = (uint16_t)size;
+        size_t body = offsetof(tr_data, bytes) + size;
+        /* SCTP resends what is lost here, as it would on the network. */
+        if (tr__ring_push(t->shared->events, TR_EVENT_DATA, 0, &data, body) != TR_OK)
+            tr__count_drop(t->shared->tally, TR_DROP_EVENTS_FULL);
+    }
+}
+
+tr_drop tr__transport_on_dtls(tr_transport *t, const tr_path *path, const uint8_t *data, size_t size, uint64_t now_us)
+{
+    if (is_over(t) || (t->is_dtls_client && !t->dtls)) return TR_DROP_DTLS_STATE;
+    if (!make_dtls(t)) return TR_DROP_DTLS_LIMIT;
+    t->dtls_path = *path;
+    t->has_dtls_path = true;
+    tr_drop drop = TR_DROP_NONE;
+    tr_dtls_state state = tr__dtls_receive(t->dtls, data, size, &drop);
+    read_data(t);
+    on_dtls_state(t, state, now_us);
+    return drop;
+}
+
+int tr__transport_send_data(tr_transport *t, const uint8_t *data, size_t size)
+{
+    if (t->state != TR_TRANSPORT_CONNECTED) return TR_ERR_STATE;
+    int status = tr__dtls_write(t->dtls, data, size);
+    drain_dtls(t);
+    return status;
+}
+
+void tr__transport_close(tr_transport *t)
+{
+    if (!t->dtls || is_over(t)) return;
+    tr__dtls_close(t->dtls);
+    drain_dtls(t);
+}
+
+/* ------------------------------------------------------------------ what control sets */
+
+int tr__transport_set_remote(tr_transport *t, const tr_set_remote *remote, uint64_t now_us)
+{
+    if (is_over(t)) return TR_ERR_STATE;
+    /* A role cannot change under a handshake that runs (RFC 8842, 5.5 wants a new association for that). */
+    if (t->dtls && t->is_dtls_client != (remote->is_dtls_client != 0)) return TR_ERR_STATE;
+    tr__ice_set_remote(&t->ice, remote->ufrag, remote->pwd);
+    t->is_dtls_client = remote->is_dtls_client != 0;
+    memcpy(t->fingerprints, remote->fingerprints, sizeof t->fingerprints);
+    t->has_remote = true;
+    if (t->dtls) on_dtls_state(t, tr__dtls_set_fingerprints(t->dtls, t->fingerprints, TR_MAX_FINGERPRINTS), now_us);
+    start_dtls_client(t, now_us);
+    return TR_OK;
+}
+
+void tr__transport_set_admitted(tr_transport *t, bool is_admitted, uint64_t now_us)
+{
+    t->egress.is_admitted = is_admitted;
+    if (!is_admitted) return;
+    for (uint32_t i = 0; i < t->receiver_count; i++) tr__receiver_request_keyframe(t->receivers[i], now_us);
+    wake_at(t, now_us);
+}
+
+static bool add_ssrc(tr_transport *t, uint32_t ssrc, uint32_t receiver, uint8_t encoding, bool is_rtx)
+{
+    if (t->ssrc_count == TR_TRANSPORT_MAX_SSRCS) return false;
+    t->ssrcs[t->ssrc_count++] = (tr_ssrc_entry){ssrc, (uint16_t)receiver, encoding, is_rtx};
+    return true;
+}
+
+static const tr_ssrc_entry *find_ssrc(const tr_transport *t, uint32_t ssrc)
+{
+    for (uint32_t i = 0; i < t->ssrc_count; i++)
+        if (t->ssrcs[i].ssrc == ssrc) return &t->ssrcs[i];
+    return NULL;
+}
+
+static void merge_extensions(tr_transport *t)
+{
+    memset(t->extensions, 0, sizeof t->extensions);
+    for (uint32_t i = 0; i < t->receiver_count; i++) {
+        const tr_add_receiver *params = tr__receiver_params(t->receivers[i]);
+        for (int e = 0; e < TR_EXT_COUNT; e++)
+            if (params->extensions[e]) t->extensions[e] = params->extensions[e];
+    }
+}
+
+int tr__transport_add_receiver(tr_transport *t, const tr_add_receiver *params, tr_receiver **out)
+{
+    if (t->receiver_count == TR_TRANSPORT_MAX_RECEIVERS) return TR_ERR_FULL;
+    for (uint32_t i = 0; i < params->encoding_count; i++) {
+        const tr_encoding *e = &params->encodings[i];
+        if ((e->ssrc && find_ssrc(t, e->ssrc)) || (e->rtx_ssrc && find_ssrc(t, e->rtx_ssrc))) return TR_ERR_EXISTS;
+    }
+    if (t->ssrc_count + 2 * params->encoding_count > TR_TRANSPORT_MAX_SSRCS) return TR_ERR_FULL;
+    uint32_t history = params->kind == TR_VIDEO ? t->shared->video_history_bytes : t->shared->audio_history_bytes;
+    tr_receiver *receiver = tr__receiver_new(params, history, &t->clock, t->shared->tally);
+    if (!receiver) return TR_ERR_NO_MEMORY;
+    uint32_t at = t->receiver_count++;
+    t->receivers[at] = receiver;
+    t->active[at] = 0;
+    for (uint8_t i = 0; i < params->encoding_count; i++) {
+        if (params->encodings[i].ssrc) add_ssrc(t, params->encodings[i].ssrc, at, i, false);
+        if (params->encodings[i].rtx_ssrc) add_ssrc(t, params->encodings[i].rtx_ssrc, at, i, true);
+    }
+    merge_extensions(t);
+    t->shared->tally->receivers++;
+    *out = receiver;
+    return TR_OK;
+}
+
+void tr__transport_remove_receiver(tr_transport *t, tr_receiver *receiver, uint64_t now_us)
+{
+    (void)now_us;
+    for (uint32_t i = 0; i < t->receiver_count; i++) {
+        if (t->receivers[i] != receiver) continue;
+        uint32_t last = --t->receiver_count;
+        t->receivers[i] = t->receivers[last];
+        t->active[i] = t->active[last];
+        for (uint32_t s = 0; s < t->ssrc_count;) {
+            tr_ssrc_entry *entry = &t->ssrcs[s];
+            if (entry->receiver == i) {
+                if (t->srtp) tr__srtp_retire_ssrc(t->srtp, entry->ssrc);
+                *entry = t->ssrcs[--t->ssrc_count];
+                continue;
+            }
+            if (entry->receiver == last) entry->receiver = (uint16_t)i;
+            s++;
+        }
+        tr__receiver_free(receiver);
+        t->shared->tally->receivers--;
+        merge_extensions(t);
+        return;
+    }
+}
+
+int tr__transport_add_sender(tr_transport *t, const tr_add_sender *params, uint64_t random, tr_sender **out)
+{
+    if (t->sender_count == TR_TRANSPORT_MAX_SENDERS) return TR_ERR_FULL;
+    for (uint32_t i = 0; i < t->sender_count; i++) {
+        uint32_t ssrc = tr__sender_ssrc(t->senders[i]), rtx = tr__sender_rtx_ssrc(t->senders[i]);
+        if (ssrc == params->ssrc || ssrc == params->rtx_ssrc || (rtx && (rtx == params->ssrc || rtx == params->rtx_ssrc)))
+            return TR_ERR_EXISTS;
+    }
+    if (!t->senders && !(t->senders = calloc(TR_TRANSPORT_MAX_SENDERS, sizeof(tr_sender *)))) return TR_ERR_NO_MEMORY;
+    tr_sender *sender = tr__sender_new(params, &t->egress, (uint16_t)(random & 0x7fff), (uint16_t)(random >> 16 & 0x7fff),
+                                       (uint32_t)(random >> 32));
+    if (!sender) return TR_ERR_NO_MEMORY;
+    t->senders[t->sender_count++] = sender;
+    t->shared->tally->senders++;
+    *out = sender;
+    return TR_OK;
+}
+
+void tr__transport_remove_sender(tr_transport *t, tr_sender *sender)
+{
+    for (uint32_t i = 0; i < t->sender_count; i++) {
+        if (t->senders[i] != sender) continue;
+        t->senders[i] = t->senders[--t->sender_count];
+        tr__sender_free(sender);
+        t->shared->tally->senders--;
+        return;
+    }
+}
+
+/* ------------------------------------------------------------------ ICE */
+
+static void follow_path(tr_transport *t, uint64_t now_us)
+{
+    const tr_path *path = tr__ice_selected(&t->ice);
+    if (!path || is_over(t)) return;
+    t->egress.path = *path;
+    t->egress.has_path = true;
+    t->consent_due_us = t->ice.consent_us + t->shared->consent_timeout_us;
+    wake_at(t, t->consent_due_us);
+    if (t->state == TR_TRANSPORT_NEW) set_state(t, TR_TRANSPORT_CHECKED);
+    if (t->state == TR_TRANSPORT_DISCONNECTED) set_state(t, t->srtp ? TR_TRANSPORT_CONNECTED : TR_TRANSPORT_CHECKED);
+    start_dtls_client(t, now_us);
+    if (t->dtls) drain_dtls(t);
+}
+
+tr_drop tr__transport_on_stun(tr_transport *t, const tr_stun *stun, const tr_path *path, uint64_t now_us, tr_ice_answer *answer)
+{
+    uint8_t *slot = tr__outbox_reserve(t->shared->outbox);
+    if (!slot) return TR_DROP_OUTBOX_FULL;
+    tr_drop drop = tr__ice_on_stun(&t->ice, stun, path, now_us, slot, TR_OUTBOX_SLOT, answer);
+    if (answer->size) tr__outbox_commit(t->shared->outbox, path, t->index, answer->size);
+    if (drop == TR_DROP_NONE) {
+        t->shared->tally->stun_requests++;
+        follow_path(t, now_us);
+    }
+    return drop;
+}
+
+/* ------------------------------------------------------------------ RTP in */
+
+/* An SSRC nobody declared: the authenticated packet's own MID and RID say whose it is, or a payload type that only one
+ * receiver has (RFC 8843, 9.2). */
+static const tr_ssrc_entry *learn_ssrc(tr_transport *t, const tr_rtp *rtp, const tr_rtp_extensions *found)
+{
+    const uint8_t *mid = NULL, *rid = NULL;
+    size_t mid_size = 0, rid_size = 0;
+    bool is_rtx = false;
+    if (found->of[TR_EXT_MID].at) {
+        mid = rtp->data + found->of[TR_EXT_MID].at;
+        mid_size = found->of[TR_EXT_MID].size;
+    }
+    tr_ext rid_kind = found->of[TR_EXT_REPAIRED_RID].at ? TR_EXT_REPAIRED_RID : TR_EXT_RID;
+    if (found->of[rid_kind].at) {
+        rid = rtp->data + found->of[rid_kind].at;
+        rid_size = found->of[rid_kind].size;
+    }
+    int only = -1;
+    for (uint32_t i = 0; i < t->receiver_count; i++) {
+        const tr_add_receiver *params = tr__receiver_params(t->receivers[i]);
+        bool as_rtx = false;
+        if (!tr__receiver_has_pt(t->receivers[i], rtp->pt, &as_rtx)) continue;
+        if (mid) {
+            if (strlen(params->mid) != mid_size || memcmp(params->mid, mid, mid_size) != 0) continue;
+        } else if (only >= 0) {
+            return NULL;
+        }
+        only = (int)i;
+        is_rtx = as_rtx;
+        if (mid) break;
+    }
+    if (only < 0) return NULL;
+    int encoding = tr__receiver_find_rid(t->receivers[only], rid, rid_size);
+    if (encoding < 0 || t->ssrc_count == TR_TRANSPORT_MAX_SSRCS) return NULL;
+    if (!tr__receiver_learn_ssrc(t->receivers[only], encoding, rtp->ssrc, is_rtx)) return NULL;
+    add_ssrc(t, rtp->ssrc, (uint32_t)only, (uint8_t)encoding, is_rtx);
+    return &t->ssrcs[t->ssrc_count - 1];
+}
+
+static void tell_active(tr_transport *t, uint32_t receiver, uint8_t encoding, bool is_active)
+{
+    tr_receiver_event event = {.receiver = tr__receiver_params(t->receivers[receiver])->receiver, .encoding = encoding,
+                               .ssrc = tr__receiver_source(t->receivers[receiver])->streams[encoding].ssrc};
+    uint16_t type = is_active ? TR_EVENT_RECEIVER_ACTIVE : TR_EVENT_RECEIVER_IDLE;
+    /* When the ring is full the bit stays as it was, and the next look tells again. */
+    if (tr__ring_push(t->shared->events, type, 0, &event, sizeof event) == TR_OK)
+        t->active[receiver] = (uint8_t)(t->active[receiver] ^ 1u << encoding);
+}
+
+tr_drop tr__transport_on_rtp(tr_transport *t, uint8_t *data, size_t size, uint64_t arrival_us, uint64_t now_us)
+{
+    if (!t->egress.is_admitted) return TR_DROP_NOT_ADMITTED;
+    if (!t->egress.srtp) return TR_DROP_SRTP_NO_KEYS;
+    uint64_t srtp_index;
+    tr_drop drop = tr__srtp_open_rtp(t->srtp, data, &size, &srtp_index);
+    if (drop != TR_DROP_NONE) return drop;
+    t->rx_packets++;
+    t->rx_bytes += size;
+    t->shared->tally->rx_rtp_packets++;
+    tr_rtp rtp;
+    tr_rtp_extensions found;
+    if ((drop = tr__rtp_parse(&rtp, data, size)) != TR_DROP_NONE) return drop;
+    if ((drop = tr__rtp_find_extensions(&rtp, t->extensions, &found)) != TR_DROP_NONE) return drop;
+    if (found.of[TR_EXT_TWCC].at && found.of[TR_EXT_TWCC].size >= 2) {
+        tr__twcc_on_packet(&t->twcc, tr__load16(data + found.of[TR_EXT_TWCC].at), arrival_us, now_us);
+        wake_at(t, tr__twcc_at(&t->twcc));
+    }
+    const tr_ssrc_entry *entry = find_ssrc(t, rtp.ssrc);
+    if (!entry && !(entry = learn_ssrc(t, &rtp, &found))) return TR_DROP_RTP_UNKNOWN_SSRC;
+    tr_receiver *receiver = t->receivers[entry->receiver];
+    drop = tr__receiver_on_rtp(receiver, entry->encoding, entry->is_rtx, data, &rtp, &found, arrival_us, now_us);
+    wake_at(t, tr__receiver_feedback_at(receiver));
+    if (!entry->is_rtx && !(t->active[entry->receiver] & 1u << entry->encoding))
+        tell_active(t, entry->receiver, entry->encoding, true);
+    return drop;
+}
+
+/* ------------------------------------------------------------------ RTCP in */
+
+static tr_sender *find_sender(const tr_transport *t, uint32_t ssrc)
+{
+    for (uint32_t i = 0; i < t->sender_count; i++)
+        if (tr__sender_ssrc(t->senders[i]) == ssrc || (ssrc && tr__sender_rtx_ssrc(t->senders[i]) == ssrc)) return t->senders[i];
+    return NULL;
+}
+
+/* Report blocks of an SR or RR. A block about an SSRC that is not ours (a sender just removed) is passed over. */
+static void on_reports(tr_transport *t, const tr_rtcp_part *part, uint64_t now_us)
+{
+    tr_rtcp_report report;
+    for (size_t i = 0; tr__rtcp_read_report(part, i, &report); i++) {
+        tr_sender *sender = find_sender(t, report.ssrc);
+        if (sender && tr__sender_ssrc(sender) == report.ssrc) tr__sender_on_report(sender, &report, now_us, now_ntp(t, now_us));
+    }
+}
+
+static bool on_sender_report(tr_transport *t, const tr_rtcp_part *part, uint64_t now_us)
+{
+    tr_rtcp_sr sr;
+    if (!tr__rtcp_read_sr(part, &sr)) return false;
+    const tr_ssrc_entry *entry = find_ssrc(t, sr.ssrc);
+    if (entry && !entry->is_rtx)
+        tr__receiver_on_sr(t->receivers[entry->receiver], entry->encoding, &sr, now_us, now_ntp(t, now_us));
+    on_reports(t, part, now_us);
+    return entry != NULL;
+}
+
+/* False: about a stream that is not the peer's to speak of. */
+static bool on_rtpfb(tr_transport *t, const tr_rtcp_part *part, uint64_t now_us)
+{
+    if (part->count != TR_RTPFB_NACK) return true;  /* transport-wide feedback: nothing of ours is numbered yet */
+    tr_sender *sender = find_sender(t, tr__rtcp_media_ssrc(part));
+    if (!sender) return false;
+    uint16_t seqs[17 * 64];
+    size_t count = tr__rtcp_read_nack(part, seqs, sizeof seqs / sizeof *seqs);
+    t->shared->tally->nacks_rx += count;
+    tr__sender_on_nack(sender, seqs, count, now_us);
+    return true;
+}
+
+static bool on_psfb(tr_transport *t, const tr_rtcp_part *part, uint64_t now_us)
+{
+    if (part->count == TR_PSFB_PLI) {
+        tr_sender *sender = find_sender(t, tr__rtcp_media_ssrc(part));
+        if (!sender) return false;
+        t->shared->tally->plis_rx++;
+        tr__sender_on_keyframe_request(sender, now_us);
+        return true;
+    }
+    if (part->count == TR_PSFB_FIR) {
+        bool is_ours = false;
+        uint32_t ssrc;
+        uint8_t number;
+        for (size_t i = 0; tr__rtcp_read_fir(part, i, &ssrc, &number); i++) {
+            tr_sender *sender = find_sender(t, ssrc);
+            if (!sender) continue;
+            is_ours = true;
+            t->shared->tally->plis_rx++;
+            tr__sender_on_keyframe_request(sender, now_us);
+        }
+        return is_ours;
+    }
+    return true;
+}
+
+tr_drop tr__transport_on_rtcp(tr_transport *t, uint8_t *data, size_t size, uint64_t now_us)
+{
+    if (!t->egress.srtp) return TR_DROP_SRTP_NO_KEYS;
+    tr_drop drop = tr__srtp_open_rtcp(t->srtp, data, &size);
+    if (drop != TR_DROP_NONE) return drop;
+    if ((drop = tr__rtcp_validate(data, size)) != TR_DROP_NONE) return drop;
+    t->shared->tally->rtcp_rx++;
+    tr_rtcp_part part;
+    size_t at = 0;
+    bool is_foreign = false;
+    while (tr__rtcp_next(data, size, &at, &part)) {
+        switch (part.type) {
+        case TR_RTCP_SR: is_foreign |= !on_sender_report(t, &part, now_us); break;
+        case TR_RTCP_RR: on_reports(t, &part, now_us); break;
+        case TR_RTCP_RTPFB: is_foreign |= !on_rtpfb(t, &part, now_us); break;
+        case TR_RTCP_PSFB: is_foreign |= !on_psfb(t, &part, now_us); break;
+        case TR_RTCP_BYE: {
+            tr_cursor c = tr__cursor(part.body, part.size);
+            for (uint8_t i = 0; i < part.count; i++) {
+                const tr_ssrc_entry *entry = find_ssrc(t, tr__take32(&c));
+                if (entry && !entry->is_rtx) tr__receiver_on_bye(t->receivers[entry->receiver], entry->encoding);
+            }
+            break;
+        }
+        default: break;  /* SDES, APP, XR: nothing here acts on them */
+        }
+    }
+    return is_foreign ? TR_DROP_RTCP_FOREIGN : TR_DROP_NONE;
+}
+
+/* ------------------------------------------------------------------ RTCP out, timers */
+
+/* Each compound of ours begins with a receiver report (RFC 3550, 6.1), empty if there is nothing to report. */
+static bool begin_rtcp(tr_transport *t, uint8_t **slot, tr_pen *pen)
+{
+    if (tr__egress_reserve_rtcp(&t->egress, slot) != TR_DROP_NONE) return false;
+    *pen = tr__pen(*slot, RTCP_ROOM);
+    return true;
+}
+
+static void end_rtcp(tr_transport *t, uint8_t *slot, const tr_pen *pen)
+{
+    if (!tr__pen_ok(pen)) return;
+    tr_drop drop = tr__egress_seal_rtcp(&t->egress, slot, tr__pen_size(pen));
+    if (drop == TR_DROP_NONE) t->shared->tally->rtcp_tx++;
+    else tr__count_drop(t->shared->tally, drop);
+}
+
+static void send_feedback(tr_transport *t, uint64_t now_us)
+{
+    uint8_t *slot;
+    tr_pen pen;
+    for (uint32_t i = 0; i < t->receiver_count; i++) {
+        if (tr__receiver_feedback_at(t->receivers[i]) > now_us || !begin_rtcp(t, &slot, &pen)) continue;
+        tr__rtcp_put_rr(&pen, t->rtcp_ssrc, NULL, 0);
+        if (tr__receiver_put_feedback(t->receivers[i], &pen, t->rtcp_ssrc, now_us)) end_rtcp(t, slot, &pen);
+    }
+    while (tr__twcc_at(&t->twcc) <= now_us && begin_rtcp(t, &slot, &pen)) {
+        tr__rtcp_put_rr(&pen, t->rtcp_ssrc, NULL, 0);
+        /* The media SSRC of transport-wide feedback names any stream of the transport. */
+        uint32_t media_ssrc = t->ssrc_count ? t->ssrcs[0].ssrc : 0;
+        if (!tr__twcc_put_feedback(&t->twcc, &pen, t->rtcp_ssrc, media_ssrc, now_us)) break;
+        end_rtcp(t, slot, &pen);
+    }
+}
+
+static void send_receiver_reports(tr_transport *t, uint64_t now_us)
+{
+    tr_rtcp_report reports[31];  /* RC has 5 bits (RFC 3550, 6.4.1) */
+    size_t count = 0;
+    for (uint32_t i = 0; i < t->receiver_count && count < 31; i++)
+        count += tr__receiver_reports(t->receivers[i], reports + count, 31 - count, now_us);
+    uint8_t *slot;
+    tr_pen pen;
+    if (!count || !begin_rtcp(t, &slot, &pen)) return;
+    tr__rtcp_put_rr(&pen, t->rtcp_ssrc, reports, count);
+    tr__rtcp_put_sdes(&pen, t->rtcp_ssrc, "telerelay");
+    end_rtcp(t, slot, &pen);
+}
+
+static void send_sender_reports(tr_transport *t, uint64_t now_us)
+{
+    uint8_t *slot;
+    tr_pen pen;
+    for (uint32_t i = 0; i < t->sender_count; i++) {
+        if (tr__sender_report_at(t->senders[i]) > now_us || !begin_rtcp(t, &slot, &pen)) continue;
+        if (tr__sender_put_report(t->senders[i], &pen, now_us, now_ntp(t, now_us))) end_rtcp(t, slot, &pen);
+    }
+}
+
+static void look_at_silence(tr_transport *t, uint64_t now_us)
+{
+    for (uint32_t i = 0; i < t->receiver_count; i++) {
+        const tr_source *source = tr__receiver_source(t->receivers[i]);
+        for (uint8_t e = 0; e < source->count; e++)
+            if ((t->active[i] & 1u << e) && !tr__stream_is_active(&source->streams[e], now_us)) tell_active(t, i, e, false);
+    }
+}
+
+static void look_at_consent(tr_transport *t, uint64_t now_us)
+{
+    if (tr__ice_has_consent(&t->ice, now_us, t->shared->consent_timeout_us)) {
+        t->consent_due_us = t->ice.consent_us + t->shared->consent_timeout_us;
+        return;
+    }
+    t->consent_due_us = NEVER;
+    t->egress.has_path = false;
+    if (t->state == TR_TRANSPORT_CHECKED || t->state == TR_TRANSPORT_CONNECTED) set_state(t, TR_TRANSPORT_DISCONNECTED);
+}
+
+void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
+{
+    if (t->state_untold) tell_state(t);
+    if (t->dtls && t->dtls_due_us <= now_us) on_dtls_state(t, tr__dtls_on_timer(t->dtls), now_us);
+    if (t->consent_due_us <= now_us) look_at_consent(t, now_us);
+    bool can_send = t->egress.srtp && t->egress.has_path;
+    if (can_send) {
+        if (t->tick_due_us <= now_us) {
+            for (uint32_t i = 0; i < t->sender_count; i++) tr__sender_on_tick(t->senders[i], now_us);
+            t->tick_due_us = now_us + TICK_INTERVAL_US;
+        }
+        send_feedback(t, now_us);
+        send_sender_reports(t, now_us);
+    }
+    if (t->report_due_us <= now_us) {
+        if (can_send) send_receiver_reports(t, now_us);
+        look_at_silence(t, now_us);
+        t->report_due_us = now_us + REPORT_INTERVAL_US;
+    }
+    uint64_t due = earlier(t->dtls_due_us, earlier(t->consent_due_us, t->report_due_us));
+    if (t->state_untold) due = earlier(due, now_us + RETELL_INTERVAL_US);
+    if (can_send) {
+        if (t->sender_count) due = earlier(due, t->tick_due_us);
+        due = earlier(due, tr__twcc_at(&t->twcc));
+        for (uint32_t i = 0; i < t->receiver_count; i++) due = earlier(due, tr__receiver_feedback_at(t->receivers[i]));
+        for (uint32_t i = 0; i < t->sender_count; i++) due = earlier(due, tr__sender_report_at(t->senders[i]));
+    }
+    t->due_us = due;
+}
+
+void tr__transport_stats(const tr_transport *t, uint64_t now_us, tr_transport_stats *stats)
+{
+    *stats = (tr_transport_stats){
+        .transport = t->id, .state = (uint8_t)t->state, .is_admitted = t->egress.is_admitted,
+        .rx_packets = t->rx_packets, .rx_bytes = t->rx_bytes,
+        .tx_packets = t->egress.tx_packets, .tx_bytes = t->egress.tx_bytes, .rtt_us = t->egress.rtt_us,
+        .last_consent_us = t->ice.consent_us ? now_us - t->ice.consent_us : 0,
+    };
+}

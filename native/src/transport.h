@@ -1,0 +1,101 @@
+/* transport: one peer connection: ICE-lite, DTLS, SRTP, the receivers and senders on it, and its RTCP.
+ * Opens what comes in and leads it to a receiver; owns the egress its senders write to; keeps the state machine
+ *
+ *     new -> checked -> connected <-> disconnected        failed, closed: the end
+ *
+ * Pure but for what dtls.c reads. Events go into the ring it is given. Worker thread.
+ * Adding a receiver or sender may allocate; nothing a packet does may. */
+#ifndef TR_TRANSPORT_H
+#define TR_TRANSPORT_H
+
+#include "dtls.h"
+#include "ice.h"
+#include "receiver.h"
+#include "ring.h"
+#include "twcc.h"
+
+#define TR_TRANSPORT_MAX_RECEIVERS 32
+#define TR_TRANSPORT_MAX_SENDERS 256
+#define TR_TRANSPORT_MAX_SSRCS 64   /* of receivers: media and RTX of each encoding */
+
+/* What all transports of a worker share. Borrowed. */
+typedef struct tr_shared {
+    tr_outbox *outbox;
+    tr_tally *tally;
+    tr_ring *events;
+    const tr_crypto *crypto;
+    tr_dtls_context *dtls;
+    uint64_t consent_timeout_us;
+    uint32_t video_history_bytes, audio_history_bytes;
+    uint64_t ntp_offset_us;         /* our NTP time (microseconds since 1900) less monotonic time, fixed at start */
+} tr_shared;
+
+typedef struct tr_ssrc_entry {
+    uint32_t ssrc;
+    uint16_t receiver;              /* index in receivers[] */
+    uint8_t encoding;
+    bool is_rtx;
+} tr_ssrc_entry;
+
+typedef struct tr_transport {
+    /* given */
+    const tr_shared *shared;
+    uint32_t id, index, room, participant, rtcp_ssrc;
+    bool is_dtls_client, has_remote;
+    /* owned */
+    tr_ice ice;
+    tr_dtls *dtls;                  /* NULL until a handshake may begin */
+    tr_srtp *srtp;
+    tr_egress egress;
+    tr_clock clock;
+    tr_twcc twcc;
+    tr_fingerprint fingerprints[TR_MAX_FINGERPRINTS];
+    tr_receiver *receivers[TR_TRANSPORT_MAX_RECEIVERS];
+    tr_sender **senders;            /* TR_TRANSPORT_MAX_SENDERS slots, made with the first */
+    uint32_t receiver_count, sender_count;
+    tr_ssrc_entry ssrcs[TR_TRANSPORT_MAX_SSRCS];
+    uint32_t ssrc_count;
+    uint8_t extensions[TR_EXT_COUNT];  /* of all receivers together: ids are one space under BUNDLE (RFC 8843, 9) */
+    /* state */
+    tr_transport_state state;
+    bool state_untold;              /* the event found its ring full: told again from the timer */
+    char reason[32];                /* why it failed */
+    tr_path dtls_path;              /* where the latest handshake datagram came from */
+    bool has_dtls_path;
+    uint64_t due_us;                /* when on_timer wants to be called */
+    uint64_t dtls_due_us, report_due_us, tick_due_us, consent_due_us;
+    uint8_t active[TR_TRANSPORT_MAX_RECEIVERS];  /* bit per encoding: control was told it is active */
+    /* counters */
+    uint64_t rx_packets, rx_bytes;
+} tr_transport;
+
+/* random: 64 bits of the caller's, for the RTCP SSRC. NULL: no memory. */
+tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport *params, uint32_t index, uint64_t random,
+                                uint64_t now_us);
+void tr__transport_free(tr_transport *transport);   /* its senders are unbound by then, its receivers have none */
+/* Say goodbye: an authenticated close into the outbox, if there is an association. */
+void tr__transport_close(tr_transport *transport);
+
+int tr__transport_set_remote(tr_transport *transport, const tr_set_remote *remote, uint64_t now_us);
+void tr__transport_set_admitted(tr_transport *transport, bool is_admitted, uint64_t now_us);
+
+int tr__transport_add_receiver(tr_transport *transport, const tr_add_receiver *params, tr_receiver **out);
+void tr__transport_remove_receiver(tr_transport *transport, tr_receiver *receiver, uint64_t now_us);
+int tr__transport_add_sender(tr_transport *transport, const tr_add_sender *params, uint64_t random, tr_sender **out);
+void tr__transport_remove_sender(tr_transport *transport, tr_sender *sender);
+
+/* What came in on a validated path (STUN: on any). data is writable and has TR_MAX_DATAGRAM bytes at the most. */
+tr_drop tr__transport_on_stun(tr_transport *transport, const tr_stun *stun, const tr_path *path, uint64_t now_us,
+                              tr_ice_answer *answer);
+tr_drop tr__transport_on_dtls(tr_transport *transport, const tr_path *path, const uint8_t *data, size_t size, uint64_t now_us);
+tr_drop tr__transport_on_rtp(tr_transport *transport, uint8_t *data, size_t size, uint64_t arrival_us, uint64_t now_us);
+tr_drop tr__transport_on_rtcp(tr_transport *transport, uint8_t *data, size_t size, uint64_t now_us);
+
+int tr__transport_send_data(tr_transport *transport, const uint8_t *data, size_t size);
+
+/* Everything that is due: feedback, reports, handshake timers, consent. Sets due_us. */
+void tr__transport_on_timer(tr_transport *transport, uint64_t now_us);
+
+void tr__transport_stats(const tr_transport *transport, uint64_t now_us, tr_transport_stats *stats);
+
+#endif

@@ -1,0 +1,45 @@
+/* udp: the worker's sockets: batches in by recvmmsg with the kernel's time stamps, runs out by sendmmsg with GSO.
+ * Knows the operating system and nothing of what the bytes mean. Worker thread, but for open and close. */
+#ifndef TR_UDP_H
+#define TR_UDP_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "outbox.h"
+#include "tally.h"
+
+#define TR_UDP_BATCH 64          /* datagrams of one recvmmsg: past this the call's own cost no longer shows */
+#define TR_UDP_DATAGRAM 2048     /* bytes of room each: above TR_MAX_DATAGRAM, so that oversize is seen as such */
+
+typedef struct tr_udp_socket {
+    int fd, family;              /* AF_INET or AF_INET6; fd -1: closed */
+    bool is_wildcard;            /* bound to any address: replies must leave from the one that was addressed */
+    uint16_t port;
+} tr_udp_socket;
+
+typedef struct tr_incoming {
+    tr_path path;
+    uint8_t *data;
+    uint32_t size;
+    uint64_t arrival_us;         /* kernel's stamp on the monotonic clock, microseconds */
+} tr_incoming;
+
+typedef struct tr_udp tr_udp;
+
+/* TR_OK, TR_ERR_ARGUMENT (not an address), TR_ERR_SYSTEM (errno is set), TR_ERR_NO_MEMORY. */
+int tr__udp_open(tr_udp **out, const tr_bind *binds, uint32_t count, uint32_t buffer_bytes, uint32_t outbox_capacity,
+                 uint32_t owners);
+void tr__udp_close(tr_udp *udp);
+uint32_t tr__udp_socket_count(const tr_udp *udp);
+const tr_udp_socket *tr__udp_socket(const tr_udp *udp, uint32_t i);
+
+/* One batch from one socket; the number of datagrams, 0 when there are none. */
+uint32_t tr__udp_receive(tr_udp *udp, uint32_t socket, uint64_t now_us, const tr_incoming **batch, tr_tally *tally);
+/* All of the outbox, grouped by owner, then empty it. What the kernel refuses is counted, never fatal. */
+void tr__udp_send(tr_udp *udp, tr_outbox *outbox, tr_tally *tally);
+
+/* "192.0.2.1 5000" for the operator's eyes. */
+void tr__address_text(const tr_address *address, char *out, size_t room);
+
+#endif

@@ -1,0 +1,179 @@
+/* worker: see worker.h. Worker thread, but for init and dispose. */
+#include "worker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Commands of one turn: a join storm must not keep media waiting. */
+#define COMMANDS_PER_TURN 64
+/* Batches taken from one socket before others, and timers, get their turn. */
+#define BATCHES_PER_TURN 4
+/* Counters are copied out this often while the worker is busy; before it sleeps they always are. */
+#define PUBLISH_INTERVAL_US 20000
+/* Seconds from 1900 (NTP) to 1970 (Unix): RFC 5905. */
+#define NTP_UNIX_SECONDS 2208988800u
+
+static uint64_t clock_us(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+static int64_t thread_cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ------------------------------------------------------------------ life */
+
+static int watch(int epoll_fd, int fd, uint32_t what)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = what};
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? TR_OK : TR_ERR_SYSTEM;
+}
+
+#define WATCH_COMMANDS UINT32_MAX
+
+int tr__worker_init(tr_worker *w, const tr_worker_config *config)
+{
+    w->config = *config;
+    w->epoll_fd = -1;
+    w->border = (tr_border){.memory_fd = -1, .command_fd = -1, .event_fd = -1};
+    int status = tr__udp_open(&w->udp, config->binds, config->bind_count, config->socket_buffer_bytes, TR_WORKER_OUTBOX,
+                              config->max_transports);
+    if (status != TR_OK) return status;
+    if ((status = tr__border_create(&w->border, config->command_ring_bytes, config->event_ring_bytes)) != TR_OK) return status;
+    w->crypto = tr__crypto_new(config->crypto);
+    w->dtls = tr__dtls_context_new(&config->certificate);
+    if (!w->crypto || !w->dtls) return TR_ERR_CRYPTO;
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return TR_ERR_SYSTEM;
+    tr_engine_config engine = {
+        .max_transports = config->max_transports, .outbox_capacity = TR_WORKER_OUTBOX,
+        .video_history_bytes = config->video_history_bytes, .audio_history_bytes = config->audio_history_bytes,
+        .consent_timeout_us = config->consent_timeout_us,
+        .ntp_offset_us = clock_us(CLOCK_REALTIME) + (uint64_t)NTP_UNIX_SECONDS * 1000000u - clock_us(CLOCK_MONOTONIC),
+        .seed = seed, .crypto = w->crypto, .dtls = w->dtls, .events = &w->border.events, .tally = &w->tally,
+    };
+    if (!(w->engine = tr__engine_new(&engine))) return TR_ERR_NO_MEMORY;
+    if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0) return TR_ERR_SYSTEM;
+    status = watch(w->epoll_fd, w->border.command_fd, WATCH_COMMANDS);
+    for (uint32_t i = 0; i < tr__udp_socket_count(w->udp) && status == TR_OK; i++)
+        status = watch(w->epoll_fd, tr__udp_socket(w->udp, i)->fd, i);
+    return status;
+}
+
+void tr__worker_dispose(tr_worker *w)
+{
+    tr__engine_free(w->engine);
+    tr__dtls_context_free(w->dtls);
+    tr__crypto_free(w->crypto);
+    tr__udp_close(w->udp);
+    tr__border_close(&w->border);
+    if (w->epoll_fd >= 0) close(w->epoll_fd);
+}
+
+/* ------------------------------------------------------------------ the loop */
+
+/* Control goes in at the top of a turn, between batches. Each command has one result, in order. */
+static bool take_commands(tr_worker *w, uint64_t now_us)
+{
+    uint8_t body[TR_RING_MAX_BODY];
+    uint16_t type;
+    uint64_t tag;
+    size_t size;
+    for (int i = 0; i < COMMANDS_PER_TURN; i++) {
+        /* A result must find room, and so must the statistics a command asks for: control is slow, commands can wait. */
+        if (tr__ring_used_percent(&w->border.events) > 50) return !tr__ring_is_empty(&w->border.commands);
+        if (tr__ring_pop(&w->border.commands, &type, &tag, body, sizeof body, &size) != 1) return false;
+        tr_result result = {.status = tr__engine_command(w->engine, type, body, size, now_us), .command = type};
+        if (tr__ring_push(&w->border.events, TR_EVENT_RESULT, tag, &result, sizeof result) != TR_OK)
+            tr__count_drop(&w->tally, TR_DROP_EVENTS_FULL);
+    }
+    return !tr__ring_is_empty(&w->border.commands);
+}
+
+static void receive(tr_worker *w)
+{
+    tr_outbox *outbox = tr__engine_outbox(w->engine);
+    for (uint32_t socket = 0; socket < tr__udp_socket_count(w->udp); socket++) {
+        for (int batch = 0; batch < BATCHES_PER_TURN; batch++) {
+            const tr_incoming *incoming = NULL;
+            uint64_t now_us = clock_us(CLOCK_MONOTONIC);
+            uint32_t count = tr__udp_receive(w->udp, socket, now_us, &incoming, &w->tally);
+            for (uint32_t i = 0; i < count; i++) {
+                const tr_incoming *in = &incoming[i];
+                tr__engine_receive(w->engine, &in->path, in->data, in->size, in->arrival_us, now_us);
+                /* A large room can fill the outbox within a batch. */
+                if (outbox->count > outbox->capacity / 2) tr__udp_send(w->udp, outbox, &w->tally);
+            }
+            tr__engine_on_timer(w->engine, now_us);
+            tr__udp_send(w->udp, outbox, &w->tally);
+            if (count < TR_UDP_BATCH) break;
+        }
+    }
+}
+
+static void pin(const tr_worker *w)
+{
+    if (w->config.cpu < 0) return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)w->config.cpu, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+static void wait_for_work(tr_worker *w, bool has_more, uint64_t now_us)
+{
+    struct epoll_event events[TR_MAX_BINDS + 1];
+    struct timespec timeout = {0, 0}, *forever = NULL, *until = &timeout;
+    uint64_t at_us = tr__engine_at(w->engine);
+    if (!has_more && at_us == UINT64_MAX) until = forever;
+    else if (!has_more && at_us > now_us) {
+        timeout.tv_sec = (time_t)((at_us - now_us) / 1000000u);
+        timeout.tv_nsec = (long)((at_us - now_us) % 1000000u) * 1000;
+    }
+    w->tally.wakes++;
+    int count = epoll_pwait2(w->epoll_fd, events, TR_MAX_BINDS + 1, until, NULL);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.u32 == WATCH_COMMANDS) tr__border_hush(w->border.command_fd);
+}
+
+void tr__worker_run(tr_worker *w)
+{
+    pin(w);
+    uint64_t published_us = 0, told = 0;  /* told: events in the ring when control was last woken */
+    while (!atomic_load_explicit(&w->should_stop, memory_order_acquire)) {
+        uint64_t now_us = clock_us(CLOCK_MONOTONIC);
+        bool has_more = take_commands(w, now_us);
+        receive(w);
+        has_more |= tr__engine_handshakes(w->engine, TR_ENGINE_HANDSHAKES_PER_TURN, now_us);
+        now_us = clock_us(CLOCK_MONOTONIC);
+        tr__engine_on_timer(w->engine, now_us);
+        tr__udp_send(w->udp, tr__engine_outbox(w->engine), &w->tally);
+        if (tr__ring_written(&w->border.events) != told) {
+            told = tr__ring_written(&w->border.events);
+            tr__border_wake(w->border.event_fd);
+        }
+        uint64_t at_us = tr__engine_at(w->engine);
+        bool sleeps = !has_more && (at_us == UINT64_MAX || at_us > now_us + PUBLISH_INTERVAL_US);
+        if (sleeps || now_us - published_us > PUBLISH_INTERVAL_US) {
+            tr__border_publish(&w->border, &w->tally, thread_cpu_ns());
+            published_us = now_us;
+        }
+        wait_for_work(w, has_more, now_us);
+    }
+    tr__engine_close(w->engine);
+    tr__udp_send(w->udp, tr__engine_outbox(w->engine), &w->tally);
+    tr__border_publish(&w->border, &w->tally, thread_cpu_ns());
+    tr__ring_push(&w->border.events, TR_EVENT_STOPPED, 0, NULL, 0);
+    tr__border_wake(w->border.event_fd);
+}

@@ -1,0 +1,128 @@
+/* forward path: it takes no lock and allocates nothing, in our code or in a library it calls.
+ * malloc, its kin and the pthread locks are interposed for the whole process and counted while packets are forwarded:
+ * opened, rewritten, sealed, resent, reported. (Sanitizers bring allocators of their own: there the count is theirs.) */
+#include <dlfcn.h>
+#include <pthread.h>
+
+#include "support/peer.h"
+
+static _Thread_local bool counting;
+static unsigned long allocations, locks;
+
+#if defined(__SANITIZE_ADDRESS__)
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t), void (*on_free)(const volatile void *));
+static void on_malloc(const volatile void *p, size_t n) { (void)p, (void)n; allocations += counting; }
+static void on_free(const volatile void *p) { (void)p; }
+static void interpose(void) { __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free); }
+#elif defined(__SANITIZE_THREAD__)
+#define CANNOT_COUNT_ALLOCATIONS
+static void interpose(void) {}
+#else
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+void *malloc(size_t n) { allocations += counting; return __libc_malloc(n); }
+void *calloc(size_t n, size_t size) { allocations += counting; return __libc_calloc(n, size); }
+void *realloc(void *p, size_t n) { allocations += counting; return __libc_realloc(p, n); }
+static void interpose(void) {}
+#endif
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define COUNTED_LOCK(name, type)                                     \
+    int name(type *lock)                                             \
+    {                                                                \
+        static int (*real)(type *);                                  \
+        if (!real) real = (int (*)(type *))dlsym(RTLD_NEXT, #name);  \
+        locks += counting;                                           \
+        return real(lock);                                           \
+    }
+COUNTED_LOCK(pthread_mutex_lock, pthread_mutex_t)
+COUNTED_LOCK(pthread_rwlock_rdlock, pthread_rwlock_t)
+COUNTED_LOCK(pthread_rwlock_wrlock, pthread_rwlock_t)
+#endif
+
+static void counters_count(void)
+{
+    counting = true;
+    void *volatile p = malloc(10);
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&mutex);
+    counting = false;
+    pthread_mutex_unlock(&mutex);
+    free(p);
+#ifndef CANNOT_COUNT_ALLOCATIONS
+    CHECK(allocations >= 1);
+#endif
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    CHECK_EQ(1, locks);
+#endif
+    allocations = locks = 0;
+}
+
+static void forward(int crypto)
+{
+    if (!tr__crypto_is_available(crypto)) return;
+    world w;
+    world_init(&w, 1, crypto);
+    peer *a = world_add_peer(&w, 0x10001, 1, true), *b = world_add_peer(&w, 0x10002, 1, true);
+    CHECK(world_connect(&w, a) && world_connect(&w, b));
+    tr_add_receiver receiver = peer_receiver(1, a->transport, TR_VIDEO, 5000);
+    tr_add_sender sender = peer_sender(1, b->transport, TR_VIDEO, 7000);
+    tr_bind_sender bind = peer_bind(1, 1, 120, 121);
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_RECEIVER, &receiver, sizeof receiver));
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_SENDER, &sender, sizeof sender));
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_BIND_SENDER, &bind, sizeof bind));
+    uint8_t packet[TR_OUTBOX_SLOT], nack[256];
+    uint64_t forwarded = 0;
+    for (uint64_t index = 1; index <= 20000; index++) {
+        if (index % 50 == 7) continue;  /* a loss: the relay asks, in vain */
+        size_t size = peer_write_rtp(packet, sizeof packet, PEER_VP8_PT, index, (uint32_t)index * 90, 5000, index == 1, true,
+                                     (uint16_t)index, 1000);
+        size = tr__srtp_seal_rtp(a->srtp, packet, size, index);
+        w.now_us += 500;
+        counting = true;
+        tr__engine_receive(w.engine, &a->path, packet, size, w.now_us, w.now_us);
+        tr__engine_on_timer(w.engine, w.now_us);
+        counting = false;
+        forwarded += tr__engine_outbox(w.engine)->count;
+        world_deliver(&w);
+        if (index % 100 == 0) {
+            tr_rtp rtp;
+            uint64_t at = (b->got_count - 1) % 256;
+            if (b->got[at].is_rtcp || tr__rtp_parse(&rtp, b->got[at].data, b->got[at].size) != TR_DROP_NONE) continue;
+            tr_pen pen = tr__pen(nack, 200);
+            uint16_t seqs[2] = {(uint16_t)(rtp.seq - 3), (uint16_t)(rtp.seq - 2)};
+            tr__rtcp_put_rr(&pen, 1, NULL, 0);
+            tr__rtcp_put_nack(&pen, 1, 7000, seqs, 2);
+            size_t nack_size = tr__srtp_seal_rtcp(b->srtp, nack, tr__pen_size(&pen));
+            counting = true;
+            tr__engine_receive(w.engine, &b->path, nack, nack_size, w.now_us, w.now_us);
+            counting = false;
+            world_deliver(&w);
+        }
+    }
+    CHECK(forwarded > 19000);
+    CHECK(w.tally.resent_packets > 100);
+    CHECK(w.tally.nacks_tx > 100);
+#ifndef CANNOT_COUNT_ALLOCATIONS
+    CHECK_EQ(0, allocations);
+#endif
+    CHECK_EQ(0, locks);
+    allocations = locks = 0;
+    world_dispose(&w);
+}
+
+static void openssl_forwards_without_lock_or_allocation(void) { forward(TR_CRYPTO_OPENSSL); }
+static void ipsec_mb_forwards_without_lock_or_allocation(void) { forward(TR_CRYPTO_IPSEC_MB); }
+
+static const check_test tests[] = {
+    TEST(counters_count),
+    TEST(openssl_forwards_without_lock_or_allocation),
+    TEST(ipsec_mb_forwards_without_lock_or_allocation),
+};
+
+int main(void)
+{
+    interpose();
+    return check_main("test_forward_path", tests, sizeof tests / sizeof *tests);
+}
