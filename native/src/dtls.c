@@ -48,7 +48,7 @@ struct tr_dtls_context {
 
 /* Datagrams or records, each behind its size. */
 typedef struct queue {
-    size_t used;
+    size_t used, last;          /* bytes; where the latest item begins */
     uint8_t bytes[QUEUE_BYTES];
 } queue;
 
@@ -64,7 +64,7 @@ struct tr_dtls {
     tr_dtls_state state;
     const char *reason;
     tr_srtp_profile profile;
-    bool has_answered;          /* something was sent in this handshake */
+    bool has_answered;          /* a flight was made in this handshake */
     uint32_t rearms;
     queue out, in;
     /* borrowed, during receive */
@@ -76,9 +76,23 @@ struct tr_dtls {
 static bool queue_push(queue *q, const uint8_t *data, size_t size)
 {
     if (size > 0xffff || q->used + 2 + size > sizeof q->bytes) return false;
+    q->last = q->used;
     tr__store16(q->bytes + q->used, (uint16_t)size);
     memcpy(q->bytes + q->used + 2, data, size);
     q->used += 2 + size;
+    return true;
+}
+
+/* Several records may share a datagram (RFC 6347, 4.1.1). OpenSSL writes each message of a flight by itself, and a
+ * flight of five datagrams is lost more often than one of one. */
+static bool queue_join(queue *q, const uint8_t *data, size_t size)
+{
+    size_t before = q->used ? tr__load16(q->bytes + q->last) : 0;
+    if (!before || before + size > TR_DTLS_MAX_DATAGRAM || q->used + size > sizeof q->bytes)
+        return queue_push(q, data, size);
+    tr__store16(q->bytes + q->last, (uint16_t)(before + size));
+    memcpy(q->bytes + q->used, data, size);
+    q->used += size;
     return true;
 }
 
@@ -89,6 +103,7 @@ static size_t queue_pop(queue *q, uint8_t *out, size_t room)
     size_t size = tr__load16(q->bytes);
     if (size <= room) memcpy(out, q->bytes + 2, size);
     q->used -= 2 + size;
+    q->last -= q->used ? 2 + size : q->last;
     memmove(q->bytes, q->bytes + 2 + size, q->used);
     return size <= room ? size : 0;
 }
@@ -113,8 +128,11 @@ static int bio_write(BIO *bio, const char *data, int size)
 {
     tr_dtls *dtls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    if (size > 0) queue_push(&dtls->out, (const uint8_t *)data, (size_t)size);
-    dtls->has_answered = true;
+    if (size > 0) {
+        if (dtls->state <= TR_DTLS_HANDSHAKE) queue_join(&dtls->out, (const uint8_t *)data, (size_t)size);
+        else queue_push(&dtls->out, (const uint8_t *)data, (size_t)size);
+        if (data[0] == TR_DTLS_HANDSHAKE_RECORD) dtls->has_answered = true; /* an alert costs nothing */
+    }
     return size;
 }
 
@@ -195,6 +213,15 @@ void tr__dtls_context_free(tr_dtls_context *context)
     SSL_CTX_free(context->ssl);
     BIO_meth_free(context->bio);
     free(context);
+}
+
+bool tr__dtls_context_only(tr_dtls_context *context, tr_srtp_profile profile)
+{
+    const char *name = profile == TR_SRTP_AEAD_AES_128_GCM    ? "SRTP_AEAD_AES_128_GCM"
+                       : profile == TR_SRTP_AEAD_AES_256_GCM  ? "SRTP_AEAD_AES_256_GCM"
+                       : profile == TR_SRTP_AES128_CM_SHA1_80 ? "SRTP_AES128_CM_SHA1_80"
+                                                              : NULL;
+    return name && SSL_CTX_set_tlsext_use_srtp(context->ssl, name) == 0;
 }
 
 void tr__dtls_context_set_first_timeout(tr_dtls_context *context, uint32_t timeout_us)
@@ -399,7 +426,7 @@ static tr_drop handshake_record(tr_dtls *dtls, const tr_dtls_record *record)
         tr_drop drop = tr__dtls_gate_clear(&dtls->gate, record, is_first);
         /* A hello that contradicts the half of one we hold: one of them is not the peer's. The later one wins, or a
          * single datagram of junk would shut the peer out. */
-        if (drop == TR_DROP_DTLS_MALFORMED && !is_first && !dtls->is_client && !dtls->has_answered) {
+        if (dtls->gate.has_rival_hello && !dtls->has_answered) {
             handshake_failed(dtls);
             if (!dtls->ssl) return drop;
             drop = tr__dtls_gate_clear(&dtls->gate, record, true);

@@ -21,6 +21,8 @@ typedef struct tr_dtls tr_dtls;
  * outlive its associations. */
 tr_dtls_context *tr__dtls_context_new(const tr_certificate *certificate);
 void tr__dtls_context_free(tr_dtls_context *context);
+/* Offer or take only this profile: for tests and benchmarks of one. False: unknown. */
+bool tr__dtls_context_only(tr_dtls_context *context, tr_srtp_profile profile);
 /* How long the first flight waits before it is sent again, for associations made from now on; it doubles each time. */
 void tr__dtls_context_set_first_timeout(tr_dtls_context *context, uint32_t timeout_us);
 

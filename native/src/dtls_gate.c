@@ -69,7 +69,11 @@ static tr_drop judge_message(tr_dtls_gate *gate, tr_cursor *c, bool is_first)
 
     uint32_t claim = (uint32_t)type << 24 | length;
     uint16_t bit = (uint16_t)(1u << number);
-    if (gate->has_claim & bit) return gate->claimed[number] == claim ? TR_DROP_NONE : TR_DROP_DTLS_MALFORMED;
+    if (gate->has_claim & bit) {
+        if (gate->claimed[number] == claim) return TR_DROP_NONE;
+        gate->has_rival_hello = type == CLIENT_HELLO;
+        return TR_DROP_DTLS_MALFORMED;
+    }
     if (gate->claimed_bytes + length > MAX_CLAIMED) return TR_DROP_DTLS_LIMIT;
     gate->has_claim |= bit;
     gate->claimed[number] = claim;
@@ -79,6 +83,7 @@ static tr_drop judge_message(tr_dtls_gate *gate, tr_cursor *c, bool is_first)
 
 tr_drop tr__dtls_gate_clear(tr_dtls_gate *gate, const tr_dtls_record *record, bool is_first)
 {
+    gate->has_rival_hello = false;
     tr_cursor c = tr__cursor(record->data + TR_DTLS_RECORD_HEADER, record->size - TR_DTLS_RECORD_HEADER);
     if (record->type == TR_DTLS_CCS) {
         if (is_first) return TR_DROP_DTLS_STATE;

@@ -28,6 +28,7 @@ typedef struct tr_dtls_gate {
     uint32_t claimed[TR_DTLS_MAX_MESSAGES];     /* type << 24 | length, by message number; valid by has_claim */
     uint16_t has_claim;                         /* bit by message number */
     uint32_t claimed_bytes;
+    bool has_rival_hello;                       /* the latest record held a ClientHello that cannot be the one begun */
 } tr_dtls_gate;
 
 void tr__dtls_gate_init(tr_dtls_gate *gate, bool is_client);

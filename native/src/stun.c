@@ -18,6 +18,8 @@
 #define FINGERPRINT_XOR 0x5354554eu
 /* Two ICE fragments of 256 characters and the colon between them (RFC 8445, 5.3; RFC 8489, 14.3 says 508). */
 #define MAX_USERNAME 513
+/* Browsers' checks have about ten attributes. A datagram of hundreds is a flood that wants to be expensive. */
+#define MAX_ATTRIBUTES 64
 
 enum {
     MAPPED_ADDRESS = 0x0001,
@@ -93,7 +95,8 @@ tr_drop tr__stun_parse(tr_stun *stun, const uint8_t *data, size_t size)
     stun->method = (uint16_t)((type & 0x000f) | (type >> 1 & 0x0070) | (type >> 2 & 0x0f80));
 
     tr_cursor c = tr__cursor(data + HEADER, size - HEADER);
-    while (tr__cursor_left(&c)) {
+    for (unsigned count = 0; tr__cursor_left(&c); count++) {
+        if (count == MAX_ATTRIBUTES) return TR_DROP_STUN_MALFORMED;
         size_t at = (size_t)(c.at - data);
         uint16_t attribute = tr__take16(&c), attribute_size = tr__take16(&c);
         const uint8_t *value = tr__take(&c, (attribute_size + 3u) & ~3u);

@@ -31,7 +31,8 @@ typedef struct tr_stun {
 } tr_stun;
 
 /* TR_DROP_NONE or TR_DROP_STUN_MALFORMED. Reads structure only and computes no checksum: a flood for nobody must be
- * cheap to drop. A MESSAGE-INTEGRITY that is not 20 bytes, or anything behind FINGERPRINT, is malformed. */
+ * cheap to drop. A MESSAGE-INTEGRITY that is not 20 bytes, or anything behind FINGERPRINT, or more
+ * than 64 attributes, is malformed. */
 tr_drop tr__stun_parse(tr_stun *stun, const uint8_t *data, size_t size);
 
 /* True if MESSAGE-INTEGRITY is there and made with this password. */

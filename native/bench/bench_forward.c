@@ -1,0 +1,248 @@
+/* bench forward: what one forwarded packet costs the worker's thread, over real sockets on loopback.
+ * A worker with its own thread and, in this thread, real peers (checks, DTLS, SRTP on the project's modules in the client
+ * role). Rooms of one publisher and `fanout` subscribers; frames are bursts of equal packets, as cameras make them.
+ *
+ * usage: bench_forward FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE]
+ * RATE is frames a second and room; 0 (default) is saturation. Prints one line of JSON. */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "support/peer.h"
+#include "telerelay.h"
+
+#define BURST 5          /* packets of a frame: 1.5 Mbit/s at 30 frames a second is 5.2 packets of 1,200 B */
+#define PAYLOAD 1150
+#define MAX_PEERS 4096
+#define WINDOW 4         /* frames of a room on their way at saturation: enough to keep the worker busy, lost to no buffer */
+#define STUCK_US 100000  /* a packet was lost after all: begin a new window */
+#define KEYFRAMES 30     /* one frame in so many is a keyframe */
+
+typedef struct end {
+    peer *peer;
+    int fd;
+    uint32_t ssrc;           /* of what a publisher sends, 0: a subscriber */
+    uint64_t index, due_us;  /* the next packet; when the next frame is due */
+    uint64_t frames, got;    /* sent by a publisher; RTP packets received by a subscriber */
+    uint64_t window_from, moved_us;
+} end;
+
+static end ends[MAX_PEERS];
+static int end_count;
+static tr_worker *worker;
+static tr_crypto *crypto;
+static tr_dtls_context *peer_context;
+static tr_certificate relay_certificate, peer_certificate;
+
+static uint64_t clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+static void die(const char *what)
+{
+    fprintf(stderr, "bench_forward: %s\n", what);
+    exit(1);
+}
+
+static int command(uint16_t type, const void *body, size_t size)
+{
+    static uint64_t tag;
+    tr_event event;
+    tr_worker_post(worker, type, ++tag, body, size);
+    for (uint64_t until = clock_us() + 5000000; clock_us() < until;) {
+        if (tr_worker_take(worker, &event) != 1) {
+            struct pollfd fd = {.fd = tr_worker_event_fd(worker), .events = POLLIN};
+            poll(&fd, 1, 10);
+            continue;
+        }
+        if (event.type != TR_EVENT_RESULT || event.tag != tag) continue;
+        tr_result result;
+        memcpy(&result, event.body, sizeof result);
+        return result.status;
+    }
+    die("no answer from the worker");
+    return 1;
+}
+
+static void pump(end *e)
+{
+    uint8_t data[2048];
+    ssize_t size;
+    while ((size = recv(e->fd, data, sizeof data, MSG_DONTWAIT)) > 0) peer_receive(e->peer, data, (size_t)size);
+    size_t out;
+    while ((out = tr__dtls_next(e->peer->dtls, data, sizeof data)) > 0) send(e->fd, data, out, 0);
+}
+
+static end *add_end(uint32_t transport, uint32_t room, const struct sockaddr_in *to)
+{
+    end *e = &ends[end_count++];
+    peer *p = e->peer = calloc(1, sizeof *p);
+    p->transport = transport;
+    p->random = transport;
+    snprintf(p->local_ufrag, sizeof p->local_ufrag, "relay%08x", transport);
+    snprintf(p->local_pwd, sizeof p->local_pwd, "relaypassword%016x", transport);
+    snprintf(p->remote_ufrag, sizeof p->remote_ufrag, "peer%08x", transport);
+    snprintf(p->remote_pwd, sizeof p->remote_pwd, "peerpassword0%016x", transport);
+    tr_add_transport add = {.transport = transport, .room = room, .participant = transport, .is_admitted = 1};
+    memcpy(add.local_ufrag, p->local_ufrag, sizeof add.local_ufrag);
+    memcpy(add.local_pwd, p->local_pwd, sizeof add.local_pwd);
+    tr_set_remote remote = {.transport = transport};
+    memcpy(remote.ufrag, p->remote_ufrag, sizeof p->remote_ufrag);
+    memcpy(remote.pwd, p->remote_pwd, sizeof p->remote_pwd);
+    world_read_fingerprint(&peer_certificate, &remote.fingerprints[0]);
+    if (command(TR_CMD_ADD_TRANSPORT, &add, sizeof add) || command(TR_CMD_SET_REMOTE, &remote, sizeof remote)) die("add transport");
+    e->fd = socket(AF_INET, SOCK_DGRAM, 0);
+    int bytes = 1 << 21;
+    setsockopt(e->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    if (connect(e->fd, (const struct sockaddr *)to, sizeof *to)) die("connect");
+    uint8_t request[256];
+    send(e->fd, request, peer_write_check(p, request, sizeof request, true), 0);
+    p->dtls = tr__dtls_new(peer_context, true);
+    tr_fingerprint relay;
+    world_read_fingerprint(&relay_certificate, &relay);
+    tr__dtls_set_fingerprints(p->dtls, &relay, 1);
+    for (uint64_t until = clock_us() + 5000000; clock_us() < until && !p->srtp;) {
+        pump(e);
+        if (p->stun_answers && tr__dtls_state_of(p->dtls) == TR_DTLS_NEW) tr__dtls_start(p->dtls);
+        if (tr__dtls_state_of(p->dtls) == TR_DTLS_CONNECTED) p->srtp = tr__dtls_make_srtp(p->dtls, crypto);
+        struct pollfd fd = {.fd = e->fd, .events = POLLIN};
+        poll(&fd, 1, 1);
+    }
+    if (!p->srtp) die("handshake");
+    return e;
+}
+
+static void send_frame(end *e, bool is_keyframe)
+{
+    static uint8_t packets[BURST][TR_OUTBOX_SLOT];
+    struct iovec iov[BURST];
+    struct mmsghdr messages[BURST];
+    for (int i = 0; i < BURST; i++) {
+        size_t size = peer_write_rtp(packets[i], sizeof packets[i], PEER_VP8_PT, e->index, (uint32_t)(e->index / BURST) * 3000,
+                                     e->ssrc, is_keyframe && i == 0, i == BURST - 1, (uint16_t)e->index, PAYLOAD);
+        size = tr__srtp_seal_rtp(e->peer->srtp, packets[i], size, e->index++);
+        iov[i] = (struct iovec){packets[i], size};
+        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
+    }
+    sendmmsg(e->fd, messages, BURST, 0);
+}
+
+static void drain(end *e)
+{
+    static uint8_t data[64][2048];
+    static struct iovec iov[64];
+    static struct mmsghdr messages[64];
+    for (int i = 0; i < 64; i++) {
+        iov[i] = (struct iovec){data[i], sizeof data[i]};
+        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
+    }
+    int count;
+    do {
+        count = recvmmsg(e->fd, messages, 64, MSG_DONTWAIT, NULL);
+        for (int i = 0; i < count; i++) e->got += messages[i].msg_len > 2 && (data[i][1] < 192 || data[i][1] > 223);
+    } while (count == 64);
+}
+
+/* May this publisher send its next frame? At saturation: when all but WINDOW of its frames have come out. */
+static bool is_due(end *publisher, const end *subscriber, double rate, uint64_t now_us)
+{
+    if (rate > 0) return publisher->due_us <= now_us;
+    uint64_t arrived = subscriber->got / BURST, on_the_way = publisher->frames - publisher->window_from;
+    if (arrived > publisher->window_from) {
+        publisher->window_from = arrived < publisher->frames ? arrived : publisher->frames;
+        publisher->moved_us = now_us;
+    } else if (now_us - publisher->moved_us > STUCK_US) {
+        publisher->window_from = publisher->frames;
+        publisher->moved_us = now_us;
+    }
+    return on_the_way < WINDOW;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 6) die("usage: bench_forward FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE]");
+    int fanout = atoi(argv[1]), rooms = atoi(argv[2]);
+    double seconds = atof(argv[3]), rate = argc > 6 ? atof(argv[6]) : 0;
+    if (fanout < 1 || rooms < 1 || rooms * (fanout + 1) > MAX_PEERS) die("too many peers");
+    tr_worker_config config;
+    tr_worker_config_init(&config);
+    config.crypto = strcmp(argv[5], "openssl") ? TR_CRYPTO_IPSEC_MB : TR_CRYPTO_OPENSSL;
+    config.cpu = 0;
+    if (tr_certificate_make(&config.certificate) || tr_certificate_make(&peer_certificate)) die("certificate");
+    relay_certificate = config.certificate;
+    if (tr_worker_new(&config, &worker) || tr_worker_start(worker)) die("worker (is the crypto backend available?)");
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(1, &set);
+    sched_setaffinity(0, sizeof set, &set);
+    crypto = tr__crypto_new(config.crypto);
+    peer_context = tr__dtls_context_new(&peer_certificate);
+    tr__dtls_context_only(peer_context, strcmp(argv[4], "cm") ? TR_SRTP_AEAD_AES_128_GCM : TR_SRTP_AES128_CM_SHA1_80);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)tr_worker_port(worker, 0))};
+    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    uint32_t id = 1, sender = 1;
+    for (int room = 0; room < rooms; room++) {
+        end *from = add_end(0x10000 | id, (uint32_t)room + 1, &to);
+        from->ssrc = 100000 + id;
+        from->index = 1;
+        tr_add_receiver receiver = peer_receiver(0x10000 | id, 0x10000 | id, TR_VIDEO, from->ssrc);
+        receiver.encodings[0].rtx_ssrc = 900000 + id;
+        if (command(TR_CMD_ADD_RECEIVER, &receiver, sizeof receiver)) die("add receiver");
+        uint32_t publisher = 0x10000 | id++;
+        for (int i = 0; i < fanout; i++, sender++) {
+            add_end(0x10000 | id, (uint32_t)room + 1, &to);
+            tr_add_sender add = peer_sender(0x10000 | sender, 0x10000 | id, TR_VIDEO, 2000000 + 2 * sender);
+            tr_bind_sender bind = peer_bind(0x10000 | sender, publisher, 120, 121);
+            if (command(TR_CMD_ADD_SENDER, &add, sizeof add) || command(TR_CMD_BIND_SENDER, &bind, sizeof bind)) die("subscribe");
+            id++;
+        }
+    }
+    tr_stats before, after;
+    uint64_t begin = clock_us(), measured = begin + 300000, until = measured + (uint64_t)(seconds * 1e6);
+    int64_t cpu_before = 0;
+    bool is_measuring = false;
+    for (int i = 0; i < end_count; i++) ends[i].due_us = begin + (uint64_t)(i * 7919) % 33000;
+    for (uint64_t now = begin; now < until; now = clock_us()) {
+        if (!is_measuring && now >= measured) {
+            is_measuring = true;
+            tr_worker_stats(worker, &before);
+            cpu_before = tr_worker_thread_cpu_ns(worker);
+        }
+        for (int i = 0; i < end_count; i++) {
+            end *e = &ends[i];
+            if (!e->ssrc) {
+                drain(e);
+            } else if (is_due(e, &ends[i + 1], rate, now)) {
+                send_frame(e, e->frames % KEYFRAMES == 0);
+                e->due_us += rate > 0 ? (uint64_t)(1e6 / rate) : 0;
+                e->frames++;
+            }
+        }
+        if (rate > 0) usleep(200);
+    }
+    tr_worker_stats(worker, &after);
+    int64_t cpu = tr_worker_thread_cpu_ns(worker) - cpu_before;
+    uint64_t forwarded = after.tx_rtp_packets - before.tx_rtp_packets;
+    double wall = (double)(clock_us() - measured) / 1e6;
+    printf("{\"fanout\": %d, \"rooms\": %d, \"profile\": \"%s\", \"crypto\": \"%s\", \"forwarded\": %llu, "
+           "\"ns_per_forwarded_packet\": %.0f, \"forwarded_per_second\": %.0f, \"worker_cpu_share\": %.3f, "
+           "\"packets_per_send_call\": %.2f, \"packets_per_receive_call\": %.2f}\n",
+           fanout, rooms, argv[4], tr__crypto_name(crypto), (unsigned long long)forwarded,
+           forwarded ? (double)cpu / (double)forwarded : 0.0, (double)forwarded / wall, (double)cpu / 1e9 / wall,
+           (double)(after.tx_packets - before.tx_packets) / (double)(after.send_calls - before.send_calls + 1),
+           (double)(after.rx_packets - before.rx_packets) / (double)(after.receive_calls - before.receive_calls + 1));
+    tr_worker_free(worker);
+    for (int i = 0; i < end_count; i++) {
+        peer_free(ends[i].peer);
+        close(ends[i].fd);
+    }
+    tr__dtls_context_free(peer_context);
+    tr__crypto_free(crypto);
+    return 0;
+}
