@@ -4,6 +4,7 @@
 #define TR_ADDRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -32,5 +33,8 @@ static inline bool tr__path_equal(const tr_path *a, const tr_path *b)
     return a->kind == b->kind && a->socket == b->socket && tr__address_equal(&a->remote, &b->remote) &&
            tr__address_equal(&a->local, &b->local);
 }
+
+/* "192.0.2.1 5000", for the operator's eyes. */
+void tr__address_text(const tr_address *address, char *out, size_t room);
 
 #endif

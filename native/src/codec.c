@@ -1,8 +1,8 @@
 /* codec: reads the clear descriptor or NAL header at the front of a payload: keyframes, frame starts, layers.
  * Touches only the payload it is given; every walk has an end. Worker thread.
  *
- * A frame start is where a packet may begin a (layer) frame; a keyframe is where a decoder that knows nothing may begin.
- * Nothing behind the headers named here is looked at, so that media encrypted end to end passes as well. */
+ * A frame start is where a packet may begin a (layer) frame; a keyframe is where a decoder that knows nothing may
+ * begin. Nothing behind the headers named here is looked at, so that media encrypted end to end passes as well. */
 #include "codec.h"
 
 /* Units read from one aggregate: an access unit of a call has a handful, more is an attack. */
@@ -54,14 +54,23 @@ static tr_codec_info inspect_vp9(const uint8_t *payload, size_t size)
         if (!(flags & 0x10)) tr__take8(&c); /* TL0PICIDX, in non-flexible mode */
     }
     if (!tr__cursor_ok(&c) || !tr__cursor_left(&c)) return OPAQUE;
-    info.is_frame_start = flags & 0x08;                                                           /* B */
+    info.is_frame_start = flags & 0x08;                                                   /* B */
     info.is_keyframe = info.is_frame_start && !(flags & 0x40) && info.spatial_layer == 0; /* P: predicted */
     return info;
 }
 
 /* ------------------------------------------------------------------ H.264, H.265 */
 
-enum { H264_SLICE = 1, H264_IDR = 5, H264_SEI = 6, H264_SPS = 7, H264_PPS = 8, H264_AUD = 9, H264_STAP_A = 24, H264_FU_A = 28 };
+enum {
+    H264_SLICE = 1,
+    H264_IDR = 5,
+    H264_SEI = 6,
+    H264_SPS = 7,
+    H264_PPS = 8,
+    H264_AUD = 9,
+    H264_STAP_A = 24,
+    H264_FU_A = 28
+};
 
 /* What one NAL unit (or the first fragment of one) says. `second` is the byte behind its header, -1: none. */
 static void note_h264(tr_codec_info *info, unsigned type, int second, bool is_first)
@@ -182,8 +191,8 @@ static tr_codec_info inspect_av1(const uint8_t *payload, size_t size)
     const uint8_t *obu = tr__take(&c, element_size);
     if (!obu || element_size == 0 || obu[0] & 0x80) return OPAQUE; /* forbidden bit */
     unsigned type = obu[0] >> 3 & 0x0f;
-    info.is_frame_start = type == SEQUENCE_HEADER || type == TEMPORAL_DELIMITER || type == FRAME_HEADER || type == METADATA ||
-                          type == FRAME;
+    info.is_frame_start = type == SEQUENCE_HEADER || type == TEMPORAL_DELIMITER || type == FRAME_HEADER ||
+                          type == METADATA || type == FRAME;
     info.has_layers = obu[0] & 0x04;
     if (info.has_layers) {
         if (element_size < 2) return OPAQUE;
@@ -197,14 +206,21 @@ tr_codec_info tr__codec_inspect(tr_codec codec, const uint8_t *payload, size_t s
 {
     if (size == 0) return OPAQUE;
     switch (codec) {
-    case TR_CODEC_VP8: return inspect_vp8(payload, size);
-    case TR_CODEC_VP9: return inspect_vp9(payload, size);
-    case TR_CODEC_H264: return inspect_h264(payload, size);
-    case TR_CODEC_H265: return inspect_h265(payload, size);
-    case TR_CODEC_AV1: return inspect_av1(payload, size);
+    case TR_CODEC_VP8:
+        return inspect_vp8(payload, size);
+    case TR_CODEC_VP9:
+        return inspect_vp9(payload, size);
+    case TR_CODEC_H264:
+        return inspect_h264(payload, size);
+    case TR_CODEC_H265:
+        return inspect_h265(payload, size);
+    case TR_CODEC_AV1:
+        return inspect_av1(payload, size);
     /* Every packet of sound can be decoded on its own; RED (RFC 2198) carries sound here, and stays closed. */
     case TR_CODEC_OPUS:
-    case TR_CODEC_RED: return (tr_codec_info){.is_readable = true, .is_keyframe = true, .is_frame_start = true};
-    default: return OPAQUE;
+    case TR_CODEC_RED:
+        return (tr_codec_info){.is_readable = true, .is_keyframe = true, .is_frame_start = true};
+    default:
+        return OPAQUE;
     }
 }

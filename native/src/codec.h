@@ -8,8 +8,8 @@
 #include "wire.h"
 
 typedef struct tr_codec_info {
-    bool is_readable;        /* false: opaque (encrypted, unknown codec, cut short) */
-    bool is_keyframe;        /* this packet begins, or belongs to the start of, a keyframe */
+    bool is_readable; /* false: opaque (encrypted, unknown codec, cut short) */
+    bool is_keyframe; /* this packet begins, or belongs to the start of, a keyframe */
     bool is_frame_start;
     uint8_t temporal_layer, spatial_layer;
     bool has_layers;

@@ -36,7 +36,8 @@ static bool is_username_right(const tr_ice *ice, const tr_stun *stun)
 {
     size_t local_size;
     const uint8_t *local = tr__stun_local_ufrag(stun, &local_size);
-    if (!local || local_size != strlen(ice->local_ufrag) || memcmp(local, ice->local_ufrag, local_size) != 0) return false;
+    if (!local || local_size != strlen(ice->local_ufrag) || memcmp(local, ice->local_ufrag, local_size) != 0)
+        return false;
     if (!ice->has_remote) return true;
     const uint8_t *remote = local + local_size + 1;
     size_t remote_size = stun->username_size - local_size - 1;
@@ -103,9 +104,9 @@ static void nominate(tr_ice *ice, tr_ice_path *p, uint64_t now_us)
 }
 
 /* A peer whose NAT forgets it goes on with its old pair from a new address, and need not nominate it again. PRIORITY
- * tells: it belongs to the local candidate the check leaves from, and differs between candidates (RFC 8445, 5.1.2, 7.1.1).
- * A new path to the same address of ours with the selected path's priority is that path, moved; unless the selected one
- * was checked just now, and so still stands. */
+ * tells: it belongs to the local candidate the check leaves from, and differs between candidates (RFC
+ * 8445, 5.1.2, 7.1.1). A new path to the same address of ours with the selected path's priority is that path, moved;
+ * unless the selected one was checked just now, and so still stands. */
 static bool is_rebinding(const tr_ice *ice, const tr_ice_path *p, uint64_t now_us)
 {
     if (ice->selected < 0) return false;
@@ -143,8 +144,8 @@ static bool is_better(const tr_ice_path *a, const tr_ice_path *b)
 static bool choose(tr_ice *ice, int i, uint64_t now_us)
 {
     bool is_dead = ice->selected >= 0 && !is_alive(&ice->paths[ice->selected], now_us);
-    /* Only a nominated path may carry media (RFC 8445, 8.1.2), unless the one that did is dead: then a path the peer has
-     * just proven is better than none. */
+    /* Only a nominated path may carry media (RFC 8445, 8.1.2), unless the one that did is dead: then a path the peer
+     * has just proven is better than none. */
     int best = ice->selected >= 0 && !is_dead ? ice->selected : -1;
     for (int k = 0; k < (int)ice->path_count; k++) {
         const tr_ice_path *p = &ice->paths[k];
@@ -165,12 +166,12 @@ static bool choose(tr_ice *ice, int i, uint64_t now_us)
 
 static size_t answer_error(const tr_ice *ice, const tr_stun *stun, uint16_t code, uint8_t *out, size_t room)
 {
-    return tr__stun_write_error(out, room, stun->transaction, code, code == 420 ? stun->unknown_required : 0, ice->local_pwd,
-                                strlen(ice->local_pwd));
+    return tr__stun_write_error(out, room, stun->transaction, code, code == 420 ? stun->unknown_required : 0,
+                                ice->local_pwd, strlen(ice->local_pwd));
 }
 
-tr_drop tr__ice_on_stun(tr_ice *ice, const tr_stun *stun, const tr_path *path, uint64_t now_us, uint8_t *out, size_t room,
-                        tr_ice_answer *answer)
+tr_drop tr__ice_on_stun(tr_ice *ice, const tr_stun *stun, const tr_path *path, uint64_t now_us, uint8_t *out,
+                        size_t room, tr_ice_answer *answer)
 {
     *answer = (tr_ice_answer){0};
     if (stun->class != TR_STUN_REQUEST || stun->method != BINDING) return TR_DROP_STUN_UNEXPECTED;
@@ -195,8 +196,10 @@ tr_drop tr__ice_on_stun(tr_ice *ice, const tr_stun *stun, const tr_path *path, u
     if (is_new) i = add_path(ice, path, answer);
     tr_ice_path *p = &ice->paths[i];
     if (stun->priority) p->priority = stun->priority;
-    if (stun->use_candidate) on_nomination(ice, i, stun->transaction, now_us);
-    else if (is_new && is_rebinding(ice, p, now_us)) nominate(ice, p, now_us);
+    if (stun->use_candidate)
+        on_nomination(ice, i, stun->transaction, now_us);
+    else if (is_new && is_rebinding(ice, p, now_us))
+        nominate(ice, p, now_us);
     p->checked_us = now_us;
     answer->selected_changed = choose(ice, i, now_us);
     answer->size = tr__stun_write_success(out, room, stun->transaction, path->remote.family, path->remote.ip,
@@ -204,7 +207,10 @@ tr_drop tr__ice_on_stun(tr_ice *ice, const tr_stun *stun, const tr_path *path, u
     return TR_DROP_NONE;
 }
 
-const tr_path *tr__ice_selected(const tr_ice *ice) { return ice->selected < 0 ? NULL : &ice->paths[ice->selected].path; }
+const tr_path *tr__ice_selected(const tr_ice *ice)
+{
+    return ice->selected < 0 ? NULL : &ice->paths[ice->selected].path;
+}
 
 bool tr__ice_has_consent(const tr_ice *ice, uint64_t now_us, uint64_t timeout_us)
 {

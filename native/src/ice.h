@@ -15,7 +15,7 @@
 
 #define TR_ICE_MAX_PATHS 8
 #define TR_ICE_SWITCH_US 200000
-#define TR_ICE_DEAD_US 5000000     /* the selected path without a check this long gives way at once */
+#define TR_ICE_DEAD_US 5000000 /* the selected path without a check this long gives way at once */
 /* So many nominating checks on one path and none on the selected one: the peer has moved, whatever the priorities.
  * Chromium nominates nothing but the pair it uses, in each of its checks; one check may be a straggler, two are not. */
 #define TR_ICE_INSIST 2
@@ -24,10 +24,11 @@ typedef struct tr_ice_path {
     tr_path path;
     uint32_t priority;
     bool is_nominated;
-    uint64_t nominated_us, checked_us;   /* when nomination began; latest check */
-    uint32_t nomination;                 /* in which order paths were nominated: times can be equal */
-    uint8_t insistence;                  /* nominating checks here since the latest one on the selected path */
-    uint8_t transaction[TR_STUN_TRANSACTION]; /* of the latest nominating check: its retransmissions insist on nothing */
+    uint64_t nominated_us, checked_us; /* when nomination began; latest check */
+    uint32_t nomination;               /* in which order paths were nominated: times can be equal */
+    uint8_t insistence;                /* nominating checks here since the latest one on the selected path */
+    /* Of the latest nominating check: its retransmissions insist on nothing. */
+    uint8_t transaction[TR_STUN_TRANSACTION];
 } tr_ice_path;
 
 typedef struct tr_ice {
@@ -35,15 +36,15 @@ typedef struct tr_ice {
     bool has_remote;
     tr_ice_path paths[TR_ICE_MAX_PATHS];
     uint32_t path_count;
-    int selected;                        /* index, -1: none */
+    int selected; /* index, -1: none */
     uint32_t nominations;
-    uint64_t switched_us, consent_us;    /* consent: latest authenticated check on any path; 0: never */
+    uint64_t switched_us, consent_us; /* consent: latest authenticated check on any path; 0: never */
 } tr_ice;
 
 typedef struct tr_ice_answer {
-    size_t size;                /* bytes of answer, 0: silence */
+    size_t size; /* bytes of answer, 0: silence */
     bool path_added, path_removed, selected_changed;
-    tr_path added, removed;     /* for the worker's table of validated paths */
+    tr_path added, removed; /* for the worker's table of validated paths */
 } tr_ice_answer;
 
 void tr__ice_init(tr_ice *ice, const char *local_ufrag, const char *local_pwd);
@@ -54,9 +55,9 @@ void tr__ice_set_remote(tr_ice *ice, const char *ufrag, const char *pwd);
  * finds a place: the oldest one that is not nominated makes room, else the oldest that is not selected.
  * The remote half of USERNAME is checked once it is known; before, the local half and our password suffice (the answer
  * may be late). */
-tr_drop tr__ice_on_stun(tr_ice *ice, const tr_stun *stun, const tr_path *path, uint64_t now_us, uint8_t *out, size_t room,
-                        tr_ice_answer *answer);
-const tr_path *tr__ice_selected(const tr_ice *ice);          /* NULL: none */
+tr_drop tr__ice_on_stun(tr_ice *ice, const tr_stun *stun, const tr_path *path, uint64_t now_us, uint8_t *out,
+                        size_t room, tr_ice_answer *answer);
+const tr_path *tr__ice_selected(const tr_ice *ice); /* NULL: none */
 bool tr__ice_has_consent(const tr_ice *ice, uint64_t now_us, uint64_t timeout_us);
 
 #endif

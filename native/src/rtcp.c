@@ -69,30 +69,44 @@ static bool is_feedback_right(const tr_rtcp_part *part)
     if (part->size < 8) return false;
     if (part->type == TR_RTCP_RTPFB) {
         switch (part->count) {
-        case TR_RTPFB_NACK: return has_entries(part, 4);
-        case TR_RTPFB_TWCC: return part->size >= 16;
-        default: return true;
+        case TR_RTPFB_NACK:
+            return has_entries(part, 4);
+        case TR_RTPFB_TWCC:
+            return part->size >= 16;
+        default:
+            return true;
         }
     }
     switch (part->count) {
-    case TR_PSFB_FIR: return has_entries(part, 8);
-    case TR_PSFB_AFB: return !is_remb(part) || (part->size >= 16 && part->size >= 16 + 4u * part->body[12]);
-    default: return true;
+    case TR_PSFB_FIR:
+        return has_entries(part, 8);
+    case TR_PSFB_AFB:
+        return !is_remb(part) || (part->size >= 16 && part->size >= 16 + 4u * part->body[12]);
+    default:
+        return true;
     }
 }
 
 static bool is_part_right(const tr_rtcp_part *part)
 {
     switch (part->type) {
-    case TR_RTCP_SR: return part->size >= SR_SIZE + (size_t)REPORT_SIZE * part->count;
-    case TR_RTCP_RR: return part->size >= 4 + (size_t)REPORT_SIZE * part->count;
-    case TR_RTCP_SDES: return is_sdes_right(part);
-    case TR_RTCP_BYE: return is_bye_right(part);
-    case TR_RTCP_APP: return part->size >= 8;
+    case TR_RTCP_SR:
+        return part->size >= SR_SIZE + (size_t)REPORT_SIZE * part->count;
+    case TR_RTCP_RR:
+        return part->size >= 4 + (size_t)REPORT_SIZE * part->count;
+    case TR_RTCP_SDES:
+        return is_sdes_right(part);
+    case TR_RTCP_BYE:
+        return is_bye_right(part);
+    case TR_RTCP_APP:
+        return part->size >= 8;
     case TR_RTCP_RTPFB:
-    case TR_RTCP_PSFB: return is_feedback_right(part);
-    case TR_RTCP_XR: return part->size >= 4;
-    default: return true; /* a type that nobody here reads: its length was right, and that is all we ask */
+    case TR_RTCP_PSFB:
+        return is_feedback_right(part);
+    case TR_RTCP_XR:
+        return part->size >= 4;
+    default:
+        return true; /* a type that nobody here reads: its length was right, and that is all we ask */
     }
 }
 

@@ -11,13 +11,21 @@
 #define TR_RTCP_MAX_PARTS 64
 #define TR_RTCP_MAX_REPORTS 31 /* RC has five bits */
 
-enum { TR_RTCP_SR = 200, TR_RTCP_RR = 201, TR_RTCP_SDES = 202, TR_RTCP_BYE = 203, TR_RTCP_APP = 204,
-       TR_RTCP_RTPFB = 205, TR_RTCP_PSFB = 206, TR_RTCP_XR = 207 };
+enum {
+    TR_RTCP_SR = 200,
+    TR_RTCP_RR = 201,
+    TR_RTCP_SDES = 202,
+    TR_RTCP_BYE = 203,
+    TR_RTCP_APP = 204,
+    TR_RTCP_RTPFB = 205,
+    TR_RTCP_PSFB = 206,
+    TR_RTCP_XR = 207
+};
 enum { TR_RTPFB_NACK = 1, TR_RTPFB_TWCC = 15, TR_PSFB_PLI = 1, TR_PSFB_FIR = 4, TR_PSFB_AFB = 15 };
 
 typedef struct tr_rtcp_part {
-    uint8_t type, count;       /* count: RC, SC or FMT */
-    const uint8_t *body;       /* after the 4-byte header, padding taken off */
+    uint8_t type, count; /* count: RC, SC or FMT */
+    const uint8_t *body; /* after the 4-byte header, padding taken off */
     size_t size;
 } tr_rtcp_part;
 
@@ -29,16 +37,16 @@ tr_drop tr__rtcp_validate(const uint8_t *data, size_t size);
 /* Walk a validated compound: true while a part was read. Begin with *at = 0. */
 bool tr__rtcp_next(const uint8_t *data, size_t size, size_t *at, tr_rtcp_part *part);
 
-typedef struct tr_rtcp_report {       /* one report block */
+typedef struct tr_rtcp_report { /* one report block */
     uint32_t ssrc;
-    uint8_t fraction_lost;            /* of 256 */
-    int32_t lost;                     /* cumulative, 24-bit signed */
+    uint8_t fraction_lost; /* of 256 */
+    int32_t lost;          /* cumulative, 24-bit signed */
     uint32_t highest_seq, jitter, last_sr, delay_since_sr;
 } tr_rtcp_report;
 
 typedef struct tr_rtcp_sr {
     uint32_t ssrc, rtp_ts, packets, bytes;
-    uint64_t ntp;                     /* 32.32 seconds since 1900 */
+    uint64_t ntp; /* 32.32 seconds since 1900 */
 } tr_rtcp_sr;
 
 bool tr__rtcp_read_sr(const tr_rtcp_part *part, tr_rtcp_sr *sr);

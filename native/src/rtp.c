@@ -89,7 +89,8 @@ tr_drop tr__rtp_find_extensions(const tr_rtp *rtp, const uint8_t ids[TR_EXT_COUN
     return TR_DROP_NONE;
 }
 
-void tr__rtp_put_header(tr_pen *pen, bool has_extension, bool marker, uint8_t pt, uint16_t seq, uint32_t ts, uint32_t ssrc)
+void tr__rtp_put_header(tr_pen *pen, bool has_extension, bool marker, uint8_t pt, uint16_t seq, uint32_t ts,
+                        uint32_t ssrc)
 {
     tr__put8(pen, (uint8_t)(0x80 | (has_extension ? 0x10 : 0)));
     tr__put8(pen, (uint8_t)((marker ? 0x80 : 0) | (pt & 0x7f)));

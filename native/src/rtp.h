@@ -12,12 +12,12 @@
 
 typedef struct tr_rtp {
     const uint8_t *data;
-    uint16_t size;                      /* whole packet, bytes */
-    uint16_t header_size;               /* fixed part, CSRCs and extension block */
-    uint16_t payload_size;              /* without padding */
+    uint16_t size;         /* whole packet, bytes */
+    uint16_t header_size;  /* fixed part, CSRCs and extension block */
+    uint16_t payload_size; /* without padding */
     uint8_t padding_size, csrc_count, pt;
     bool marker, has_extension;
-    uint16_t extension_profile;         /* 0xBEDE: one-byte; 0x100x: two-byte */
+    uint16_t extension_profile;            /* 0xBEDE: one-byte; 0x100x: two-byte */
     uint16_t extension_at, extension_size; /* elements only, without the 4-byte block header */
     uint16_t seq;
     uint32_t ts, ssrc;
@@ -25,7 +25,10 @@ typedef struct tr_rtp {
 
 /* Where each known element lies, by tr_ext: at 0 means absent. */
 typedef struct tr_rtp_extensions {
-    struct { uint16_t at; uint8_t size; } of[TR_EXT_COUNT];
+    struct {
+        uint16_t at;
+        uint8_t size;
+    } of[TR_EXT_COUNT];
 } tr_rtp_extensions;
 
 /* TR_DROP_NONE, TR_DROP_RTP_MALFORMED or TR_DROP_RTP_EXTENSION; on a drop the view must not be used.
@@ -39,10 +42,11 @@ tr_drop tr__rtp_find_extensions(const tr_rtp *rtp, const uint8_t ids[TR_EXT_COUN
 /* Writing. `tr__rtp_put_header` writes the 12 fixed bytes (no CSRC; X set if has_extension).
  * An extension block is begun, filled and ended; two_byte when an id is above 14, or an element is empty or above
  * 16 bytes. End pads with zeros to a word, and at least to `min_size` bytes of elements. */
-void tr__rtp_put_header(tr_pen *pen, bool has_extension, bool marker, uint8_t pt, uint16_t seq, uint32_t ts, uint32_t ssrc);
+void tr__rtp_put_header(tr_pen *pen, bool has_extension, bool marker, uint8_t pt, uint16_t seq, uint32_t ts,
+                        uint32_t ssrc);
 
 typedef struct tr_rtp_block {
-    uint8_t *begin;   /* of the 4-byte block header */
+    uint8_t *begin; /* of the 4-byte block header */
     bool two_byte;
 } tr_rtp_block;
 

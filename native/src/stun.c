@@ -72,7 +72,8 @@ static bool read_attribute(tr_stun *stun, uint16_t type, const uint8_t *value, u
     case UNKNOWN_ATTRIBUTES:
     case REALM:
     case NONCE:
-    case XOR_MAPPED_ADDRESS: return true; /* known, and nothing that ICE asks of us */
+    case XOR_MAPPED_ADDRESS:
+        return true; /* known, and nothing that ICE asks of us */
     default:
         if (type < 0x8000 && !stun->unknown_required) stun->unknown_required = type;
         return true;
@@ -82,7 +83,7 @@ static bool read_attribute(tr_stun *stun, uint16_t type, const uint8_t *value, u
 tr_drop tr__stun_parse(tr_stun *stun, const uint8_t *data, size_t size)
 {
     *stun = (tr_stun){0};
-    if (size < HEADER || size > UINT16_MAX || size % 4) return TR_DROP_STUN_MALFORMED;
+    if (size < HEADER || size > UINT16_MAX) return TR_DROP_STUN_MALFORMED;
     uint16_t type = tr__load16(data);
     if (type & 0xc000 || tr__load16(data + 2) != size - HEADER || tr__load32(data + 4) != MAGIC_COOKIE)
         return TR_DROP_STUN_MALFORMED;
@@ -153,7 +154,8 @@ static void begin_pad(SHA_CTX *sha, const uint8_t key[SHA1_BLOCK], uint8_t with)
 
 /* HMAC-SHA1 (RFC 2104) over the message up to its MESSAGE-INTEGRITY, with the length field as if the message ended
  * behind that attribute (RFC 8489, 14.5). */
-static void make_mac(const uint8_t *data, size_t integrity_at, const char *password, size_t password_size, uint8_t mac[MAC_SIZE])
+static void make_mac(const uint8_t *data, size_t integrity_at, const char *password, size_t password_size,
+                     uint8_t mac[MAC_SIZE])
 {
     uint8_t key[SHA1_BLOCK] = {0}, length[2];
     SHA_CTX sha;

@@ -11,22 +11,27 @@
 #define TR_STUN_TRANSACTION 12
 #define TR_STUN_MAX_RESPONSE 128
 
-typedef enum tr_stun_class { TR_STUN_REQUEST = 0, TR_STUN_INDICATION = 1, TR_STUN_SUCCESS = 2, TR_STUN_ERROR = 3 } tr_stun_class;
+typedef enum tr_stun_class {
+    TR_STUN_REQUEST = 0,
+    TR_STUN_INDICATION = 1,
+    TR_STUN_SUCCESS = 2,
+    TR_STUN_ERROR = 3
+} tr_stun_class;
 
 typedef struct tr_stun {
     const uint8_t *data;
     uint16_t size;
     tr_stun_class class;
-    uint16_t method;                       /* 1: Binding */
-    const uint8_t *transaction;            /* TR_STUN_TRANSACTION bytes */
-    const uint8_t *username;               /* "local:remote" as the peer spells it, NULL: absent */
+    uint16_t method;            /* 1: Binding */
+    const uint8_t *transaction; /* TR_STUN_TRANSACTION bytes */
+    const uint8_t *username;    /* "local:remote" as the peer spells it, NULL: absent */
     uint16_t username_size;
-    uint16_t integrity_at;                 /* offset of the MESSAGE-INTEGRITY attribute, 0: absent */
-    bool has_fingerprint;                  /* there, and last; whether it is right: tr__stun_check_fingerprint */
-    uint32_t priority;                     /* 0: absent */
+    uint16_t integrity_at; /* offset of the MESSAGE-INTEGRITY attribute, 0: absent */
+    bool has_fingerprint;  /* there, and last; whether it is right: tr__stun_check_fingerprint */
+    uint32_t priority;     /* 0: absent */
     bool use_candidate, is_controlling, is_controlled;
     uint64_t tie_breaker;
-    uint16_t unknown_required;             /* first comprehension-required attribute we do not know, 0: none */
+    uint16_t unknown_required; /* first comprehension-required attribute we do not know, 0: none */
     uint16_t error_code;
 } tr_stun;
 

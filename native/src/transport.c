@@ -336,6 +336,16 @@ static void follow_path(tr_transport *t, uint64_t now_us)
     if (t->dtls) drain_dtls(t);
 }
 
+/* For the operator's eyes only: a full ring may lose it. */
+static void tell_path(const tr_transport *t, const tr_path *path)
+{
+    tr_path_changed event = {.transport = t->id};
+    tr__address_text(&path->local, event.local, sizeof event.local);
+    tr__address_text(&path->remote, event.remote, sizeof event.remote);
+    if (tr__ring_push(t->shared->events, TR_EVENT_PATH, 0, &event, sizeof event) != TR_OK)
+        tr__count_drop(t->shared->tally, TR_DROP_EVENTS_FULL);
+}
+
 tr_drop tr__transport_on_stun(tr_transport *t, const tr_stun *stun, const tr_path *path, uint64_t now_us, tr_ice_answer *answer)
 {
     uint8_t *slot = tr__outbox_reserve(t->shared->outbox);
@@ -345,6 +355,7 @@ tr_drop tr__transport_on_stun(tr_transport *t, const tr_stun *stun, const tr_pat
     if (drop == TR_DROP_NONE) {
         t->shared->tally->stun_requests++;
         follow_path(t, now_us);
+        if (answer->selected_changed) tell_path(t, tr__ice_selected(&t->ice));
     }
     return drop;
 }

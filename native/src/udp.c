@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <netinet/udp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,13 +81,6 @@ static socklen_t to_sockaddr(sockaddr_any *out, const tr_address *in)
     memcpy(&out->v6.sin6_addr, in->ip, 16);
     out->v6.sin6_port = htons(in->port);
     return sizeof out->v6;
-}
-
-void tr__address_text(const tr_address *address, char *out, size_t room)
-{
-    char ip[INET6_ADDRSTRLEN] = "?";
-    if (address->family) inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->ip, ip, sizeof ip);
-    snprintf(out, room, "%s %u", ip, address->port);
 }
 
 /* ------------------------------------------------------------------ open and close */

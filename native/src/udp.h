@@ -39,7 +39,4 @@ uint32_t tr__udp_receive(tr_udp *udp, uint32_t socket, uint64_t now_us, const tr
 /* All of the outbox, grouped by owner, then empty it. What the kernel refuses is counted, never fatal. */
 void tr__udp_send(tr_udp *udp, tr_outbox *outbox, tr_tally *tally);
 
-/* "192.0.2.1 5000" for the operator's eyes. */
-void tr__address_text(const tr_address *address, char *out, size_t room);
-
 #endif
