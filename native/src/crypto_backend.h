@@ -3,6 +3,8 @@
 #ifndef TR_CRYPTO_BACKEND_H
 #define TR_CRYPTO_BACKEND_H
 
+#include <openssl/sha.h>
+
 #include "crypto.h"
 
 typedef struct tr_crypto_backend {
@@ -10,14 +12,13 @@ typedef struct tr_crypto_backend {
     void (*dispose)(tr_crypto *crypto);
     tr_gcm_key *(*gcm_new)(const tr_crypto *crypto, const uint8_t *key, size_t key_size);
     void (*gcm_free)(tr_gcm_key *key);
-    void (*gcm_seal)(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size,
-                     uint8_t *tag);
-    bool (*gcm_open)(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size,
-                     const uint8_t *tag);
-    tr_cm_key *(*cm_new)(const tr_crypto *crypto, const uint8_t *key, const uint8_t *auth_key, size_t auth_size);
+    void (*gcm_seal)(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data,
+                     size_t size, uint8_t *tag);
+    bool (*gcm_open)(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data,
+                     size_t size, const uint8_t *tag);
+    tr_cm_key *(*cm_new)(const tr_crypto *crypto, const uint8_t *key);
     void (*cm_free)(tr_cm_key *key);
     void (*cm_xor)(tr_cm_key *key, const uint8_t *iv, uint8_t *data, size_t size);
-    bool (*cm_mac)(tr_cm_key *key, const uint8_t *data, size_t size, const uint8_t *trailer, uint8_t *mac);
 } tr_crypto_backend;
 
 struct tr_crypto {
@@ -32,6 +33,7 @@ struct tr_gcm_key {
 
 struct tr_cm_key {
     const tr_crypto_backend *backend;
+    SHA_CTX inner, outer; /* after the padded key, RFC 2104; crypto.c's */
 };
 
 extern const tr_crypto_backend tr__crypto_openssl;

@@ -1,9 +1,10 @@
 /* crypto_ipsec_mb: the fast backend, Intel's multi-buffer library (x86-64). Compiled only with TR_WITH_IPSEC_MB.
  * Allocates with a key, never for a packet. Worker thread: the manager and all its keys belong to one.
  *
- * GCM goes through the direct calls, AES-CM and HMAC-SHA1 through a synchronous burst of one job. The manager must
- * outlive its keys. */
+ * GCM goes through the direct calls, counter mode through a synchronous burst of one job. The manager must outlive its
+ * keys. */
 #ifdef TR_WITH_IPSEC_MB
+#define NO_COMPAT_IMB_API_053 /* old names of the library's that are also OpenSSL's */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,11 +29,9 @@ typedef struct ipsec_gcm {
 typedef struct ipsec_cm {
     tr_cm_key base;
     IMB_MGR *mgr;
-    IMB_JOB cipher, hash;              /* filled but for the packet */
-    uint8_t message[TR_CM_MAX_MESSAGE + 4]; /* packet and trailer joined: a job takes one buffer */
-    uint8_t inner[20], outer[20];      /* SHA-1 after the padded key, RFC 2104 */
+    IMB_JOB job; /* filled but for the packet */
     _Alignas(ALIGNMENT) uint8_t encrypt[16 * 11];
-    uint8_t decrypt[16 * 11];          /* counter mode never uses it, the expansion writes it */
+    uint8_t decrypt[16 * 11]; /* counter mode never uses it, the expansion writes it */
 } ipsec_cm;
 
 static bool init(tr_crypto *crypto)
@@ -50,7 +49,8 @@ static bool init(tr_crypto *crypto)
         return false;
     }
     crypto->state = mgr;
-    snprintf(crypto->name, sizeof crypto->name, "ipsec-mb %.20s", imb_get_version_str() + strspn(imb_get_version_str(), "v"));
+    snprintf(crypto->name, sizeof crypto->name, "ipsec-mb %.20s",
+             imb_get_version_str() + strspn(imb_get_version_str(), "v"));
     return true;
 }
 
@@ -71,8 +71,10 @@ static tr_gcm_key *gcm_new(const tr_crypto *crypto, const uint8_t *key, size_t k
     gcm->base.backend = &tr__crypto_ipsec_mb;
     gcm->mgr = crypto->state;
     gcm->is_256 = key_size == 32;
-    if (gcm->is_256) IMB_AES256_GCM_PRE(gcm->mgr, key, &gcm->key);
-    else IMB_AES128_GCM_PRE(gcm->mgr, key, &gcm->key);
+    if (gcm->is_256)
+        IMB_AES256_GCM_PRE(gcm->mgr, key, &gcm->key);
+    else
+        IMB_AES128_GCM_PRE(gcm->mgr, key, &gcm->key);
     return &gcm->base;
 }
 
@@ -82,45 +84,36 @@ static void gcm_free(tr_gcm_key *key)
     free(key);
 }
 
-static void gcm_seal(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size,
-                     uint8_t *tag)
+static void gcm_seal(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data,
+                     size_t size, uint8_t *tag)
 {
     ipsec_gcm *gcm = (ipsec_gcm *)key;
     if (gcm->is_256)
         IMB_AES256_GCM_ENC(gcm->mgr, &gcm->key, &gcm->context, data, data, size, iv, aad, aad_size, tag, 16);
-    else IMB_AES128_GCM_ENC(gcm->mgr, &gcm->key, &gcm->context, data, data, size, iv, aad, aad_size, tag, 16);
+    else
+        IMB_AES128_GCM_ENC(gcm->mgr, &gcm->key, &gcm->context, data, data, size, iv, aad, aad_size, tag, 16);
 }
 
-static bool gcm_open(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size,
-                     const uint8_t *tag)
+static bool gcm_open(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data,
+                     size_t size, const uint8_t *tag)
 {
     ipsec_gcm *gcm = (ipsec_gcm *)key;
     uint8_t expected[16];
     if (gcm->is_256)
         IMB_AES256_GCM_DEC(gcm->mgr, &gcm->key, &gcm->context, data, data, size, iv, aad, aad_size, expected, 16);
-    else IMB_AES128_GCM_DEC(gcm->mgr, &gcm->key, &gcm->context, data, data, size, iv, aad, aad_size, expected, 16);
+    else
+        IMB_AES128_GCM_DEC(gcm->mgr, &gcm->key, &gcm->context, data, data, size, iv, aad, aad_size, expected, 16);
     return CRYPTO_memcmp(expected, tag, 16) == 0;
 }
 
-static void pad(IMB_MGR *mgr, const uint8_t *auth_key, size_t auth_size, uint8_t with, uint8_t digest[20])
-{
-    uint8_t block[IMB_SHA1_BLOCK_SIZE];
-    memset(block, with, sizeof block);
-    for (size_t i = 0; i < auth_size; i++) block[i] ^= auth_key[i];
-    IMB_SHA1_ONE_BLOCK(mgr, block, digest);
-    OPENSSL_cleanse(block, sizeof block);
-}
-
-static tr_cm_key *cm_new(const tr_crypto *crypto, const uint8_t *key, const uint8_t *auth_key, size_t auth_size)
+static tr_cm_key *cm_new(const tr_crypto *crypto, const uint8_t *key)
 {
     ipsec_cm *cm = aligned_zeroed(sizeof *cm);
     if (!cm) return NULL;
     cm->base.backend = &tr__crypto_ipsec_mb;
     cm->mgr = crypto->state;
     IMB_AES_KEYEXP_128(cm->mgr, key, cm->encrypt, cm->decrypt);
-    pad(cm->mgr, auth_key, auth_size, 0x36, cm->inner);
-    pad(cm->mgr, auth_key, auth_size, 0x5c, cm->outer);
-    cm->cipher = (IMB_JOB){
+    cm->job = (IMB_JOB){
         .enc_keys = cm->encrypt,
         .dec_keys = cm->encrypt,
         .key_len_in_bytes = 16,
@@ -129,14 +122,6 @@ static tr_cm_key *cm_new(const tr_crypto *crypto, const uint8_t *key, const uint
         .cipher_direction = IMB_DIR_ENCRYPT,
         .hash_alg = IMB_AUTH_NULL,
         .chain_order = IMB_ORDER_CIPHER_HASH,
-    };
-    cm->hash = (IMB_JOB){
-        .auth_tag_output_len_in_bytes = 20,
-        .u.HMAC = {cm->inner, cm->outer},
-        .cipher_mode = IMB_CIPHER_NULL,
-        .cipher_direction = IMB_DIR_ENCRYPT,
-        .hash_alg = IMB_AUTH_HMAC_SHA_1,
-        .chain_order = IMB_ORDER_HASH_CIPHER,
     };
     return &cm->base;
 }
@@ -151,30 +136,14 @@ static void cm_xor(tr_cm_key *key, const uint8_t *iv, uint8_t *data, size_t size
 {
     ipsec_cm *cm = (ipsec_cm *)key;
     if (!size) return; /* a job of nothing is an error to the library */
-    IMB_JOB job = cm->cipher;
+    IMB_JOB job = cm->job;
     job.src = data;
     job.dst = data;
     job.iv = iv;
     job.msg_len_to_cipher_in_bytes = size;
-    uint32_t done = IMB_SUBMIT_CIPHER_BURST_NOCHECK(cm->mgr, &job, 1, IMB_CIPHER_CNTR, IMB_DIR_ENCRYPT, IMB_KEY_128_BYTES);
+    uint32_t done =
+        IMB_SUBMIT_CIPHER_BURST_NOCHECK(cm->mgr, &job, 1, IMB_CIPHER_CNTR, IMB_DIR_ENCRYPT, IMB_KEY_128_BYTES);
     if (done != 1) OPENSSL_cleanse(data, size); /* never let plain bytes out */
-}
-
-/* Version 1.3 hashes every later message wrongly once it was given one of no bytes; crypto.c lets none through. */
-static bool cm_mac(tr_cm_key *key, const uint8_t *data, size_t size, const uint8_t *trailer, uint8_t *mac)
-{
-    ipsec_cm *cm = (ipsec_cm *)key;
-    IMB_JOB job = cm->hash;
-    job.src = data;
-    if (trailer) {
-        memcpy(cm->message, data, size);
-        memcpy(cm->message + size, trailer, 4);
-        job.src = cm->message;
-        size += 4;
-    }
-    job.msg_len_to_hash_in_bytes = size;
-    job.auth_tag_output = mac;
-    return IMB_SUBMIT_HASH_BURST_NOCHECK(cm->mgr, &job, 1, IMB_AUTH_HMAC_SHA_1) == 1;
 }
 
 const tr_crypto_backend tr__crypto_ipsec_mb = {
@@ -187,7 +156,6 @@ const tr_crypto_backend tr__crypto_ipsec_mb = {
     .cm_new = cm_new,
     .cm_free = cm_free,
     .cm_xor = cm_xor,
-    .cm_mac = cm_mac,
 };
 
 #else

@@ -1,17 +1,12 @@
 /* crypto_openssl: the backend that is there everywhere. Ciphers are fetched once, a key keeps its context, and a packet
  * sets nothing but the IV.
- * Allocates with a key, never for a packet. Worker thread.
- *
- * SHA-1 goes through SHA_CTX, which OpenSSL 3 calls deprecated: copying an EVP_MD_CTX allocates in 3.0, and HMAC with
- * saved pads is two such copies a packet. A SHA_CTX is a value. */
-#define OPENSSL_SUPPRESS_DEPRECATED
+ * Allocates with a key, never for a packet. Worker thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/sha.h>
 
 #include "crypto_backend.h"
 
@@ -27,7 +22,6 @@ typedef struct openssl_gcm {
 typedef struct openssl_cm {
     tr_cm_key base;
     EVP_CIPHER_CTX *ctx;
-    SHA_CTX inner, outer; /* after the padded key, RFC 2104 */
 } openssl_cm;
 
 static void dispose(tr_crypto *crypto)
@@ -63,7 +57,8 @@ static EVP_CIPHER_CTX *keyed(const EVP_CIPHER *cipher, const uint8_t *key)
     return NULL;
 }
 
-/* A library that refuses must not let plain bytes out: what it left behind is wiped, and the peer finds no valid tag. */
+/* A library that refuses must not let plain bytes out: what it left behind is wiped, and the peer finds no valid tag.
+ */
 static void wipe(uint8_t *data, size_t size, uint8_t *tag)
 {
     OPENSSL_cleanse(data, size);
@@ -91,8 +86,8 @@ static void gcm_free(tr_gcm_key *key)
     free(gcm);
 }
 
-static void gcm_seal(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size,
-                     uint8_t *tag)
+static void gcm_seal(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data,
+                     size_t size, uint8_t *tag)
 {
     EVP_CIPHER_CTX *ctx = ((openssl_gcm *)key)->ctx;
     uint8_t none[16];
@@ -104,8 +99,8 @@ static void gcm_seal(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, siz
     if (!ok) wipe(data, size, tag);
 }
 
-static bool gcm_open(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size,
-                     const uint8_t *tag)
+static bool gcm_open(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data,
+                     size_t size, const uint8_t *tag)
 {
     EVP_CIPHER_CTX *ctx = ((openssl_gcm *)key)->ctx;
     uint8_t expected[16], none[16];
@@ -118,17 +113,7 @@ static bool gcm_open(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, siz
            EVP_DecryptFinal_ex(ctx, none, &n) == 1; /* compares in constant time */
 }
 
-static void pad(SHA_CTX *sha, const uint8_t *auth_key, size_t auth_size, uint8_t with)
-{
-    uint8_t block[SHA_CBLOCK];
-    memset(block, with, sizeof block);
-    for (size_t i = 0; i < auth_size; i++) block[i] ^= auth_key[i];
-    SHA1_Init(sha);
-    SHA1_Update(sha, block, sizeof block);
-    OPENSSL_cleanse(block, sizeof block);
-}
-
-static tr_cm_key *cm_new(const tr_crypto *crypto, const uint8_t *key, const uint8_t *auth_key, size_t auth_size)
+static tr_cm_key *cm_new(const tr_crypto *crypto, const uint8_t *key)
 {
     const openssl_state *state = crypto->state;
     openssl_cm *cm = calloc(1, sizeof *cm);
@@ -139,8 +124,6 @@ static tr_cm_key *cm_new(const tr_crypto *crypto, const uint8_t *key, const uint
         free(cm);
         return NULL;
     }
-    pad(&cm->inner, auth_key, auth_size, 0x36);
-    pad(&cm->outer, auth_key, auth_size, 0x5c);
     return &cm->base;
 }
 
@@ -161,16 +144,6 @@ static void cm_xor(tr_cm_key *key, const uint8_t *iv, uint8_t *data, size_t size
     if (!ok) wipe(data, size, NULL);
 }
 
-static bool cm_mac(tr_cm_key *key, const uint8_t *data, size_t size, const uint8_t *trailer, uint8_t *mac)
-{
-    openssl_cm *cm = (openssl_cm *)key;
-    SHA_CTX sha = cm->inner;
-    bool ok = SHA1_Update(&sha, data, size) == 1 && (!trailer || SHA1_Update(&sha, trailer, 4) == 1) &&
-              SHA1_Final(mac, &sha) == 1;
-    sha = cm->outer;
-    return ok && SHA1_Update(&sha, mac, SHA_DIGEST_LENGTH) == 1 && SHA1_Final(mac, &sha) == 1;
-}
-
 const tr_crypto_backend tr__crypto_openssl = {
     .init = init,
     .dispose = dispose,
@@ -181,5 +154,4 @@ const tr_crypto_backend tr__crypto_openssl = {
     .cm_new = cm_new,
     .cm_free = cm_free,
     .cm_xor = cm_xor,
-    .cm_mac = cm_mac,
 };

@@ -48,7 +48,7 @@ struct tr_dtls_context {
 
 /* Datagrams or records, each behind its size. */
 typedef struct queue {
-    size_t used, last;          /* bytes; where the latest item begins */
+    size_t used, last; /* bytes; where the latest item begins */
     uint8_t bytes[QUEUE_BYTES];
 } queue;
 
@@ -59,16 +59,16 @@ struct tr_dtls {
     tr_fingerprint fingerprints[TR_MAX_FINGERPRINTS];
     size_t fingerprint_count;
     /* owned */
-    SSL *ssl;                   /* NULL once failed or closed */
+    SSL *ssl; /* NULL once failed or closed */
     tr_dtls_gate gate;
     tr_dtls_state state;
     const char *reason;
     tr_srtp_profile profile;
-    bool has_answered;          /* a flight was made in this handshake */
+    bool has_answered; /* a flight was made in this handshake */
     uint32_t rearms;
     queue out, in;
     /* borrowed, during receive */
-    tr_dtls_record record;      /* what OpenSSL's next read gets; data NULL: nothing */
+    tr_dtls_record record; /* what OpenSSL's next read gets; data NULL: nothing */
 };
 
 /* ---- queues */
@@ -129,8 +129,10 @@ static int bio_write(BIO *bio, const char *data, int size)
     tr_dtls *dtls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     if (size > 0) {
-        if (dtls->state <= TR_DTLS_HANDSHAKE) queue_join(&dtls->out, (const uint8_t *)data, (size_t)size);
-        else queue_push(&dtls->out, (const uint8_t *)data, (size_t)size);
+        if (dtls->state <= TR_DTLS_HANDSHAKE)
+            queue_join(&dtls->out, (const uint8_t *)data, (size_t)size);
+        else
+            queue_push(&dtls->out, (const uint8_t *)data, (size_t)size);
         if (data[0] == TR_DTLS_HANDSHAKE_RECORD) dtls->has_answered = true; /* an alert costs nothing */
     }
     return size;
@@ -140,10 +142,14 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
 {
     (void)bio, (void)number, (void)pointer;
     switch (command) {
-    case BIO_CTRL_FLUSH: return 1;
-    case BIO_CTRL_DGRAM_QUERY_MTU: return TR_DTLS_MAX_DATAGRAM;
-    case BIO_CTRL_DGRAM_GET_FALLBACK_MTU: return TR_DTLS_MAX_DATAGRAM;
-    default: return 0; /* no overhead, nothing pending, no timeout of its own */
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_DGRAM_QUERY_MTU:
+        return TR_DTLS_MAX_DATAGRAM;
+    case BIO_CTRL_DGRAM_GET_FALLBACK_MTU:
+        return TR_DTLS_MAX_DATAGRAM;
+    default:
+        return 0; /* no overhead, nothing pending, no timeout of its own */
     }
 }
 
@@ -183,6 +189,7 @@ static bool configure(SSL_CTX *ssl)
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_max_send_fragment(ssl, TR_MAX_DATAGRAM); /* 15 KiB less of write buffer; no record of ours is larger */
     SSL_CTX_set_max_cert_list(ssl, MAX_CERTIFICATE_LIST);
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_cert_verify_callback(ssl, accept_any_certificate, NULL);
@@ -254,8 +261,10 @@ static bool arm(tr_dtls *dtls)
     SSL_set_app_data(dtls->ssl, dtls);
     DTLS_set_timer_cb(dtls->ssl, next_timeout);
     DTLS_set_link_mtu(dtls->ssl, TR_DTLS_MAX_DATAGRAM);
-    if (dtls->is_client) SSL_set_connect_state(dtls->ssl);
-    else SSL_set_accept_state(dtls->ssl);
+    if (dtls->is_client)
+        SSL_set_connect_state(dtls->ssl);
+    else
+        SSL_set_accept_state(dtls->ssl);
     tr__dtls_gate_init(&dtls->gate, dtls->is_client);
     dtls->state = TR_DTLS_NEW;
     dtls->has_answered = false;
@@ -313,10 +322,14 @@ static void handshake_failed(tr_dtls *dtls)
 static const EVP_MD *digest_of_size(size_t size)
 {
     switch (size) {
-    case 32: return EVP_sha256();
-    case 48: return EVP_sha384();
-    case 64: return EVP_sha512();
-    default: return NULL;
+    case 32:
+        return EVP_sha256();
+    case 48:
+        return EVP_sha384();
+    case 64:
+        return EVP_sha512();
+    default:
+        return NULL;
     }
 }
 
@@ -339,8 +352,10 @@ static void verify(tr_dtls *dtls)
     bool found = false;
     for (size_t i = 0; cert && i < dtls->fingerprint_count; i++) found = found || matches(cert, &dtls->fingerprints[i]);
     X509_free(cert);
-    if (found) dtls->state = TR_DTLS_CONNECTED;
-    else end(dtls, TR_DTLS_FAILED, "fingerprint_mismatch");
+    if (found)
+        dtls->state = TR_DTLS_CONNECTED;
+    else
+        end(dtls, TR_DTLS_FAILED, "fingerprint_mismatch");
 }
 
 tr_dtls_state tr__dtls_set_fingerprints(tr_dtls *dtls, const tr_fingerprint *fingerprints, size_t count)
@@ -372,8 +387,10 @@ static size_t pull(tr_dtls *dtls)
     int error = SSL_get_error(dtls->ssl, size);
     if (error == SSL_ERROR_WANT_READ) return count;
     /* Only records that authenticated get this far: a close_notify, a fatal alert, or a peer out of its mind. */
-    if (SSL_get_shutdown(dtls->ssl) & SSL_RECEIVED_SHUTDOWN) end(dtls, TR_DTLS_CLOSED, "");
-    else end(dtls, TR_DTLS_FAILED, "dtls_handshake");
+    if (SSL_get_shutdown(dtls->ssl) & SSL_RECEIVED_SHUTDOWN)
+        end(dtls, TR_DTLS_CLOSED, "");
+    else
+        end(dtls, TR_DTLS_FAILED, "dtls_handshake");
     return count;
 }
 
@@ -459,12 +476,18 @@ static tr_drop connected_record(tr_dtls *dtls, const tr_dtls_record *record)
 static tr_drop take_record(tr_dtls *dtls, const tr_dtls_record *record)
 {
     switch (dtls->state) {
-    case TR_DTLS_NEW: return dtls->is_client ? TR_DROP_DTLS_STATE : handshake_record(dtls, record);
-    case TR_DTLS_HANDSHAKE: return handshake_record(dtls, record);
-    case TR_DTLS_UNVERIFIED: return connected_record(dtls, record);
-    case TR_DTLS_CONNECTED: return connected_record(dtls, record);
-    case TR_DTLS_FAILED: break;
-    case TR_DTLS_CLOSED: break;
+    case TR_DTLS_NEW:
+        return dtls->is_client ? TR_DROP_DTLS_STATE : handshake_record(dtls, record);
+    case TR_DTLS_HANDSHAKE:
+        return handshake_record(dtls, record);
+    case TR_DTLS_UNVERIFIED:
+        return connected_record(dtls, record);
+    case TR_DTLS_CONNECTED:
+        return connected_record(dtls, record);
+    case TR_DTLS_FAILED:
+        break;
+    case TR_DTLS_CLOSED:
+        break;
     }
     return TR_DROP_DTLS_STATE;
 }
@@ -539,9 +562,8 @@ tr_srtp *tr__dtls_make_srtp(tr_dtls *dtls, const tr_crypto *crypto)
     const uint8_t *client_salt = server_key + key, *server_salt = client_salt + salt;
     tr_srtp *srtp = NULL;
     if (SSL_export_keying_material(dtls->ssl, material, 2 * (key + salt), label, sizeof label - 1, NULL, 0, 0) == 1)
-        srtp = dtls->is_client
-                   ? tr__srtp_new(crypto, dtls->profile, server_key, server_salt, client_key, client_salt)
-                   : tr__srtp_new(crypto, dtls->profile, client_key, client_salt, server_key, server_salt);
+        srtp = dtls->is_client ? tr__srtp_new(crypto, dtls->profile, server_key, server_salt, client_key, client_salt)
+                               : tr__srtp_new(crypto, dtls->profile, client_key, client_salt, server_key, server_salt);
     OPENSSL_cleanse(material, sizeof material);
     ERR_clear_error();
     return srtp;

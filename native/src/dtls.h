@@ -11,7 +11,7 @@
 #include "srtp.h"
 #include "telerelay.h"
 
-#define TR_DTLS_MAX_DATAGRAM 1200   /* of our own flights, bytes: fits any path a call may take */
+#define TR_DTLS_MAX_DATAGRAM 1200 /* of our own flights, bytes: fits any path a call may take */
 
 typedef struct tr_dtls_context tr_dtls_context; /* certificate, key, ciphers: one per worker */
 typedef struct tr_dtls tr_dtls;
@@ -29,10 +29,10 @@ void tr__dtls_context_set_first_timeout(tr_dtls_context *context, uint32_t timeo
 typedef enum tr_dtls_state {
     TR_DTLS_NEW = 0,
     TR_DTLS_HANDSHAKE,
-    TR_DTLS_UNVERIFIED,   /* finished, but no fingerprint has come yet (the answer is late) */
-    TR_DTLS_CONNECTED,    /* finished and verified: keys may be taken */
-    TR_DTLS_FAILED,       /* handshake or fingerprint failed; tr__dtls_reason says why */
-    TR_DTLS_CLOSED        /* authenticated close_notify from the peer, or closed by us */
+    TR_DTLS_UNVERIFIED, /* finished, but no fingerprint has come yet (the answer is late) */
+    TR_DTLS_CONNECTED,  /* finished and verified: keys may be taken */
+    TR_DTLS_FAILED,     /* handshake or fingerprint failed; tr__dtls_reason says why */
+    TR_DTLS_CLOSED      /* authenticated close_notify from the peer, or closed by us */
 } tr_dtls_state;
 
 /* is_client: this side opens. NULL: no memory. */
@@ -43,7 +43,7 @@ void tr__dtls_free(tr_dtls *dtls);
  * bring none change nothing; one that brings others than the connected peer's fails the association. */
 tr_dtls_state tr__dtls_set_fingerprints(tr_dtls *dtls, const tr_fingerprint *fingerprints, size_t count);
 
-tr_dtls_state tr__dtls_start(tr_dtls *dtls);                                        /* client: first flight */
+tr_dtls_state tr__dtls_start(tr_dtls *dtls); /* client: first flight */
 /* Feed one datagram. Application data it held is kept for tr__dtls_read. *drop says what was wrong with the datagram,
  * TR_DROP_NONE if nothing: DTLS_STATE (a record that may not come now, or not unauthenticated), DTLS_MALFORMED (also:
  * it did not authenticate), DTLS_LIMIT. A failed handshake of a server re-arms: junk from one sender must not end a
@@ -66,7 +66,7 @@ size_t tr__dtls_next(tr_dtls *dtls, uint8_t *out, size_t room);
  * TR_ERR_ARGUMENT (empty, or no datagram holds it), TR_ERR_FULL (drain the queue first) or TR_ERR_CRYPTO. */
 size_t tr__dtls_read(tr_dtls *dtls, uint8_t *out, size_t room);
 int tr__dtls_write(tr_dtls *dtls, const uint8_t *data, size_t size);
-void tr__dtls_close(tr_dtls *dtls);                 /* queues close_notify */
+void tr__dtls_close(tr_dtls *dtls); /* queues close_notify */
 
 /* Once CONNECTED: SRTP from the exported keys (RFC 5764, 4.2). NULL before, or without memory. */
 tr_srtp *tr__dtls_make_srtp(tr_dtls *dtls, const tr_crypto *crypto);

@@ -8,21 +8,32 @@
 #define MAX_CLAIMED (32 * 1024)
 
 enum {
-    SERVER_HELLO = 2, CLIENT_HELLO = 1, HELLO_VERIFY_REQUEST = 3, CERTIFICATE = 11, SERVER_KEY_EXCHANGE = 12,
-    CERTIFICATE_REQUEST = 13, SERVER_HELLO_DONE = 14, CERTIFICATE_VERIFY = 15, CLIENT_KEY_EXCHANGE = 16
+    CLIENT_HELLO = 1,
+    SERVER_HELLO = 2,
+    HELLO_VERIFY_REQUEST = 3,
+    CERTIFICATE = 11,
+    SERVER_KEY_EXCHANGE = 12,
+    CERTIFICATE_REQUEST = 13,
+    SERVER_HELLO_DONE = 14,
+    CERTIFICATE_VERIFY = 15,
+    CLIENT_KEY_EXCHANGE = 16
 };
 
 /* What a peer may send in the clear, and how long. OpenSSL sets memory aside for the length a fragment claims. */
-static const struct message_rule { uint8_t type; bool from_server; uint32_t max; } rules[] = {
-    {CLIENT_HELLO, false, 4096},         /* browsers send 1,400 bytes with a post-quantum key share */
-    {CERTIFICATE, false, 16384},         /* A12; browsers send one of 300 to 900 bytes */
-    {CLIENT_KEY_EXCHANGE, false, 1024},  /* one point of at most 133 bytes */
-    {CERTIFICATE_VERIFY, false, 2048},   /* a signature: 512 bytes with RSA-4096 */
-    {HELLO_VERIFY_REQUEST, true, 512},   /* a cookie of at most 255 bytes */
-    {SERVER_HELLO, true, 1024},
-    {CERTIFICATE, true, 16384},
-    {SERVER_KEY_EXCHANGE, true, 2048},   /* a point and a signature */
-    {CERTIFICATE_REQUEST, true, 4096},   /* lists of algorithms and names */
+static const struct message_rule {
+    uint8_t type;
+    bool from_server;
+    uint32_t max;
+} rules[] = {
+    {CLIENT_HELLO, false, 4096},        /* browsers send 1,400 bytes with a post-quantum key share */
+    {CERTIFICATE, false, 16384},        /* A12; browsers send one of 300 to 900 bytes */
+    {CLIENT_KEY_EXCHANGE, false, 1024}, /* one point of at most 133 bytes */
+    {CERTIFICATE_VERIFY, false, 2048},  /* a signature: 512 bytes with RSA-4096 */
+    {HELLO_VERIFY_REQUEST, true, 512},  /* a cookie of at most 255 bytes */
+    {SERVER_HELLO, true, 1024},         /* a random, a session id, a few extensions */
+    {CERTIFICATE, true, 16384},         /* as a client's */
+    {SERVER_KEY_EXCHANGE, true, 2048},  /* a point and a signature */
+    {CERTIFICATE_REQUEST, true, 4096},  /* lists of algorithms and names */
     {SERVER_HELLO_DONE, true, 0},
 };
 
@@ -40,8 +51,8 @@ bool tr__dtls_next_record(tr_cursor *datagram, tr_dtls_record *record)
     tr__take(datagram, size);
     record->size = TR_DTLS_RECORD_HEADER + (size_t)size;
     /* A ClientHello comes under version 1.0, all that follows under 1.2 (RFC 6347, 4.2.1). */
-    bool is_known = record->type >= TR_DTLS_CCS && record->type <= TR_DTLS_DATA &&
-                    (version == 0xfeff || version == 0xfefd);
+    bool is_known =
+        record->type >= TR_DTLS_CCS && record->type <= TR_DTLS_DATA && (version == 0xfeff || version == 0xfefd);
     if (!is_known) datagram->failed = true;
     return tr__cursor_ok(datagram);
 }

@@ -16,19 +16,19 @@ enum { TR_DTLS_CCS = 20, TR_DTLS_ALERT = 21, TR_DTLS_HANDSHAKE_RECORD = 22, TR_D
 typedef struct tr_dtls_record {
     uint8_t type;
     uint16_t epoch;
-    const uint8_t *data;    /* with its header */
-    size_t size;            /* with its header */
+    const uint8_t *data; /* with its header */
+    size_t size;         /* with its header */
 } tr_dtls_record;
 
 /* Messages of one handshake: a client's are numbered to 5, a server's to 7, with a HelloVerifyRequest one more. */
 #define TR_DTLS_MAX_MESSAGES 12
 
 typedef struct tr_dtls_gate {
-    bool is_client;                             /* this side is: judges a server's messages */
-    uint32_t claimed[TR_DTLS_MAX_MESSAGES];     /* type << 24 | length, by message number; valid by has_claim */
-    uint16_t has_claim;                         /* bit by message number */
+    bool is_client;                         /* this side is: judges a server's messages */
+    uint32_t claimed[TR_DTLS_MAX_MESSAGES]; /* type << 24 | length, by message number; valid by has_claim */
+    uint16_t has_claim;                     /* bit by message number */
     uint32_t claimed_bytes;
-    bool has_rival_hello;                       /* the latest record held a ClientHello that cannot be the one begun */
+    bool has_rival_hello; /* the latest record held a ClientHello that cannot be the one begun */
 } tr_dtls_gate;
 
 void tr__dtls_gate_init(tr_dtls_gate *gate, bool is_client);

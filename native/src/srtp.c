@@ -10,18 +10,18 @@
 #include "wire.h"
 
 #define RTP_HEADER 12
-#define RTCP_HEADER 8           /* stays clear: first part's header and the sender's SSRC (RFC 3711, 3.4) */
-#define GCM_TAG 16              /* RFC 7714, 13.2 */
-#define CM_TAG 10               /* RFC 5764, 4.1.2: 80 bits, for SRTCP too */
-#define RTCP_INDEX 4            /* E flag and 31 bits */
+#define RTCP_HEADER 8 /* stays clear: first part's header and the sender's SSRC (RFC 3711, 3.4) */
+#define GCM_TAG 16    /* RFC 7714, 13.2 */
+#define CM_TAG 10     /* RFC 5764, 4.1.2: 80 bits, for SRTCP too */
+#define RTCP_INDEX 4  /* E flag and 31 bits */
 #define RTCP_E 0x80000000u
-#define RTP_INDEX_END (1ull << 48)   /* RFC 3711, 9.2: a master key is good for so many packets */
+#define RTP_INDEX_END (1ull << 48) /* RFC 3711, 9.2: a master key is good for so many packets */
 #define RTCP_INDEX_END 0x80000000u
 
 /* SRTCP comes a few times a second and in order; 64 fit one word. */
 #define RTCP_WINDOW 64
 
-/* How many rollovers ahead are tried: after an outage of 3 * 2^16 packets signalling has long given the transport up. */
+/* How many rollovers ahead are tried. An outage of 3 * 2^16 packets outlasts any seat. */
 #define ROLLOVER_TRIES 3
 /* What a round of tries costs and earns, in sixteenths. A packet that authenticates earns a round; so does every
  * sixteenth that fails, or a stream that went deaf while junk used up its credit would stay deaf. Junk is thus charged
@@ -37,10 +37,10 @@ typedef struct keyset {
 } keyset;
 
 typedef struct stream {
-    uint64_t rtp_highest, rtcp_highest;             /* indices; valid once has_* */
-    uint64_t rtp_seen[TR_SRTP_WINDOW / 64];         /* bit index % window: seen, for the window ending at highest */
+    uint64_t rtp_highest, rtcp_highest;     /* indices; valid once has_* */
+    uint64_t rtp_seen[TR_SRTP_WINDOW / 64]; /* bit index % window: seen, for the window ending at highest */
     uint64_t rtcp_seen[RTCP_WINDOW / 64];
-    uint64_t last_used;                             /* counts the transport's packets */
+    uint64_t last_used; /* counts the transport's packets */
     uint16_t credit;
     bool has_rtp, has_rtcp, is_retired;
 } stream;
@@ -52,11 +52,11 @@ struct tr_srtp {
     size_t tag_size;
     /* owned */
     keyset rx_rtp, rx_rtcp, tx_rtp, tx_rtcp;
-    uint32_t tx_rtcp_index;                         /* of the next packet, for all our SSRCs together */
-    uint64_t uses;                                  /* packets that authenticated */
-    uint16_t stranger_credit;                       /* as stream.credit, for SSRCs not in the table */
+    uint32_t tx_rtcp_index;   /* of the next packet, for all our SSRCs together */
+    uint64_t uses;            /* packets that authenticated */
+    uint16_t stranger_credit; /* as stream.credit, for SSRCs not in the table */
     uint32_t stream_count;
-    uint32_t ssrcs[TR_SRTP_MAX_SSRCS];              /* parallel to streams: a lookup reads these alone */
+    uint32_t ssrcs[TR_SRTP_MAX_SSRCS]; /* parallel to streams: a lookup reads these alone */
     stream streams[TR_SRTP_MAX_SSRCS];
 };
 
@@ -66,8 +66,10 @@ static bool keyset_init(keyset *set, const tr_crypto *crypto, tr_srtp_profile pr
                         const uint8_t *auth, const uint8_t *salt)
 {
     memcpy(set->salt, salt, tr__srtp_salt_size(profile));
-    if (profile == TR_SRTP_AES128_CM_SHA1_80) set->cm = tr__cm_new(crypto, key, auth, 20);
-    else set->gcm = tr__gcm_new(crypto, key, tr__srtp_key_size(profile));
+    if (profile == TR_SRTP_AES128_CM_SHA1_80)
+        set->cm = tr__cm_new(crypto, key, auth, 20);
+    else
+        set->gcm = tr__gcm_new(crypto, key, tr__srtp_key_size(profile));
     return set->cm || set->gcm;
 }
 
@@ -300,7 +302,8 @@ size_t tr__srtp_seal_rtp(tr_srtp *srtp, uint8_t *data, size_t size, uint64_t ind
 {
     const keyset *set = &srtp->tx_rtp;
     size_t header = rtp_header_size(data, size);
-    if (!header || size > TR_MAX_DATAGRAM || index >= RTP_INDEX_END || tr__load16(data + 2) != (uint16_t)index) return 0;
+    if (!header || size > TR_MAX_DATAGRAM || index >= RTP_INDEX_END || tr__load16(data + 2) != (uint16_t)index)
+        return 0;
     uint32_t ssrc = tr__load32(data + 8);
     if (srtp->is_gcm) {
         uint8_t iv[12];

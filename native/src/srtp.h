@@ -10,9 +10,9 @@
 #include "crypto.h"
 #include "telerelay.h"
 
-#define TR_SRTP_MAX_SSRCS 64       /* incoming SSRCs one transport may have alive */
-#define TR_SRTP_MAX_OVERHEAD 32    /* bytes sealing may add: SRTCP index and the longest tag */
-#define TR_SRTP_WINDOW 1024        /* packets a replay window spans: a burst of resends must fit */
+#define TR_SRTP_MAX_SSRCS 64    /* incoming SSRCs one transport may have alive */
+#define TR_SRTP_MAX_OVERHEAD 32 /* bytes sealing may add: SRTCP index and the longest tag */
+#define TR_SRTP_WINDOW 1024     /* packets a replay window spans: a burst of resends must fit */
 
 /* RFC 5764 section 4.1.2 and RFC 7714 section 14.2: the protection profile numbers. */
 typedef enum tr_srtp_profile {
@@ -22,8 +22,8 @@ typedef enum tr_srtp_profile {
     TR_SRTP_AEAD_AES_256_GCM = 0x0008
 } tr_srtp_profile;
 
-size_t tr__srtp_key_size(tr_srtp_profile profile);   /* master key bytes: 16 or 32, 0 for an unknown profile */
-size_t tr__srtp_salt_size(tr_srtp_profile profile);  /* master salt bytes: 14 or 12 */
+size_t tr__srtp_key_size(tr_srtp_profile profile);     /* master key bytes: 16 or 32, 0 for an unknown profile */
+size_t tr__srtp_salt_size(tr_srtp_profile profile);    /* master salt bytes: 14 or 12 */
 size_t tr__srtp_rtp_overhead(tr_srtp_profile profile); /* bytes sealing adds to RTP */
 
 /* The session keys of one direction, derived once from master key and salt (RFC 3711, 4.3, rate 0). Sizes are those

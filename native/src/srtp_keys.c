@@ -10,10 +10,14 @@ enum { LABEL_RTP_KEY = 0, LABEL_RTP_AUTH, LABEL_RTP_SALT, LABEL_RTCP_KEY, LABEL_
 size_t tr__srtp_key_size(tr_srtp_profile profile)
 {
     switch (profile) {
-    case TR_SRTP_AES128_CM_SHA1_80: return 16;
-    case TR_SRTP_AEAD_AES_128_GCM: return 16;
-    case TR_SRTP_AEAD_AES_256_GCM: return 32;
-    case TR_SRTP_NONE: break;
+    case TR_SRTP_AES128_CM_SHA1_80:
+        return 16;
+    case TR_SRTP_AEAD_AES_128_GCM:
+        return 16;
+    case TR_SRTP_AEAD_AES_256_GCM:
+        return 32;
+    case TR_SRTP_NONE:
+        break;
     }
     return 0;
 }
@@ -21,10 +25,14 @@ size_t tr__srtp_key_size(tr_srtp_profile profile)
 size_t tr__srtp_salt_size(tr_srtp_profile profile)
 {
     switch (profile) {
-    case TR_SRTP_AES128_CM_SHA1_80: return 14;
-    case TR_SRTP_AEAD_AES_128_GCM: return 12;
-    case TR_SRTP_AEAD_AES_256_GCM: return 12;
-    case TR_SRTP_NONE: break;
+    case TR_SRTP_AES128_CM_SHA1_80:
+        return 14;
+    case TR_SRTP_AEAD_AES_128_GCM:
+        return 12;
+    case TR_SRTP_AEAD_AES_256_GCM:
+        return 12;
+    case TR_SRTP_NONE:
+        break;
     }
     return 0;
 }
@@ -32,10 +40,14 @@ size_t tr__srtp_salt_size(tr_srtp_profile profile)
 size_t tr__srtp_rtp_overhead(tr_srtp_profile profile)
 {
     switch (profile) {
-    case TR_SRTP_AES128_CM_SHA1_80: return 10;
-    case TR_SRTP_AEAD_AES_128_GCM: return 16;
-    case TR_SRTP_AEAD_AES_256_GCM: return 16;
-    case TR_SRTP_NONE: break;
+    case TR_SRTP_AES128_CM_SHA1_80:
+        return 10;
+    case TR_SRTP_AEAD_AES_128_GCM:
+        return 16;
+    case TR_SRTP_AEAD_AES_256_GCM:
+        return 16;
+    case TR_SRTP_NONE:
+        break;
     }
     return 0;
 }
@@ -47,9 +59,12 @@ bool tr__srtp_derive(tr_srtp_profile profile, const uint8_t *key, const uint8_t 
     memset(out, 0, sizeof *out);
     if (!key_size) return false;
 
-    const struct { uint8_t label, *out; size_t size; } rows[] = {
-        {LABEL_RTP_KEY, out->rtp_key, key_size},     {LABEL_RTP_AUTH, out->rtp_auth, auth_size},
-        {LABEL_RTP_SALT, out->rtp_salt, salt_size},  {LABEL_RTCP_KEY, out->rtcp_key, key_size},
+    const struct {
+        uint8_t label, *out;
+        size_t size;
+    } rows[] = {
+        {LABEL_RTP_KEY, out->rtp_key, key_size},      {LABEL_RTP_AUTH, out->rtp_auth, auth_size},
+        {LABEL_RTP_SALT, out->rtp_salt, salt_size},   {LABEL_RTCP_KEY, out->rtcp_key, key_size},
         {LABEL_RTCP_AUTH, out->rtcp_auth, auth_size}, {LABEL_RTCP_SALT, out->rtcp_salt, salt_size},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -99,7 +99,7 @@ static void drain_dtls(tr_transport *t)
     const tr_path *path = dtls_path(t);
     uint8_t *slot;
     while (path && (slot = tr__outbox_reserve(t->shared->outbox)) != NULL) {
-        size_t size = tr__dtls_next(t->dtls, slot, TR_DTLS_MAX_DATAGRAM);
+        size_t size = tr__dtls_next(t->dtls, slot, TR_MAX_DATAGRAM);
         if (!size) break;
         tr__outbox_commit(t->shared->outbox, path, t->index, size);
     }

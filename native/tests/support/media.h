@@ -1,5 +1,6 @@
-/* media: what tests of the media path share: RTP packets from parts, a way out with real SRTP behind it, and a peer that
- * opens what left. Every datagram is checked against all others of its index: the same ciphertext, or never again. */
+/* media: what tests of the media path share: RTP packets from parts, a way out with real SRTP behind it, and a peer
+ * that opens what left. Every datagram is checked against all others of its index: the same ciphertext, or never again.
+ */
 #ifndef TR_TEST_MEDIA_H
 #define TR_TEST_MEDIA_H
 
@@ -14,8 +15,8 @@ typedef struct packet {
     size_t size;
 } packet;
 
-static inline packet make_packet(uint32_t ssrc, uint8_t pt, uint16_t seq, uint32_t ts, bool marker, const uint8_t *payload,
-                                 size_t size)
+static inline packet make_packet(uint32_t ssrc, uint8_t pt, uint16_t seq, uint32_t ts, bool marker,
+                                 const uint8_t *payload, size_t size)
 {
     packet p = {.size = 12 + size};
     p.data[0] = 0x80;
@@ -60,7 +61,8 @@ static inline packet make_rtx(const packet *p, uint32_t ssrc, uint8_t pt, uint16
 #define VP8_KEY 0x00
 #define VP8_DELTA 0x01
 
-static inline packet make_vp8(uint32_t ssrc, uint16_t seq, uint32_t ts, bool is_start, bool is_key, bool marker, size_t size)
+static inline packet make_vp8(uint32_t ssrc, uint16_t seq, uint32_t ts, bool is_start, bool is_key, bool marker,
+                              size_t size)
 {
     uint8_t payload[1500];
     for (size_t i = 0; i < size; i++) payload[i] = (uint8_t)(seq * 31 + i);
@@ -76,8 +78,10 @@ static inline packet make_vp8(uint32_t ssrc, uint16_t seq, uint32_t ts, bool is_
 
 typedef struct log_line {
     uint32_t ssrc;
-    uint64_t highest;                      /* 0: none yet */
-    struct { uint64_t index, hash; } of[LOG_SIZE];
+    uint64_t highest; /* 0: none yet */
+    struct {
+        uint64_t index, hash;
+    } of[LOG_SIZE];
 } log_line;
 
 typedef struct rig {
@@ -88,7 +92,7 @@ typedef struct rig {
     tr_srtp *ours, *theirs;
     log_line *log;
     uint64_t conflicts, repeats, wire_bytes;
-    uint32_t taken;                        /* of the outbox */
+    uint32_t taken; /* of the outbox */
 } rig;
 
 static inline void rig_init(rig *r, tr_srtp_profile profile)
@@ -102,8 +106,8 @@ static inline void rig_init(rig *r, tr_srtp_profile profile)
     CHECK(r->ours && r->theirs);
     CHECK_EQ(TR_OK, tr__outbox_init(&r->outbox, 512));
     r->log = calloc(LOG_SSRCS, sizeof *r->log);
-    r->egress = (tr_egress){.outbox = &r->outbox, .tally = &r->tally, .srtp = r->ours, .owner = 7, .has_path = true,
-                            .is_admitted = true};
+    r->egress = (tr_egress){
+        .outbox = &r->outbox, .tally = &r->tally, .srtp = r->ours, .owner = 7, .has_path = true, .is_admitted = true};
 }
 
 static inline void rig_dispose(rig *r)
@@ -198,9 +202,16 @@ static inline tr_drop feed(tr_receiver *receiver, int encoding, bool is_rtx, con
 /* A video publisher: VP8 96, RTX 97, one encoding of SSRC 1000 (RTX 1001); `count` encodings add 10 to each. */
 static inline tr_add_receiver video_params(uint8_t encodings)
 {
-    tr_add_receiver params = {.receiver = 1, .transport = 1, .kind = TR_VIDEO, .codec_count = 1, .encoding_count = encodings, .mid = "0"};
-    params.codecs[0] = (tr_codec_params){.pt = 96, .rtx_pt = 97, .codec = TR_CODEC_VP8, .has_nack = 1, .has_pli = 1, .has_fir = 1,
-                                         .has_twcc = 1, .clock_rate = 90000};
+    tr_add_receiver params = {
+        .receiver = 1, .transport = 1, .kind = TR_VIDEO, .codec_count = 1, .encoding_count = encodings, .mid = "0"};
+    params.codecs[0] = (tr_codec_params){.pt = 96,
+                                         .rtx_pt = 97,
+                                         .codec = TR_CODEC_VP8,
+                                         .has_nack = 1,
+                                         .has_pli = 1,
+                                         .has_fir = 1,
+                                         .has_twcc = 1,
+                                         .clock_rate = 90000};
     for (uint32_t i = 0; i < encodings; i++) {
         params.encodings[i] = (tr_encoding){.ssrc = 1000 + 10 * i, .rtx_ssrc = 1001 + 10 * i};
         if (encodings > 1) params.encodings[i].rid[0] = (char)('a' + i);
@@ -210,7 +221,8 @@ static inline tr_add_receiver video_params(uint8_t encodings)
 
 static inline tr_add_receiver audio_params(void)
 {
-    tr_add_receiver params = {.receiver = 2, .transport = 1, .kind = TR_AUDIO, .codec_count = 1, .encoding_count = 1, .mid = "1"};
+    tr_add_receiver params = {
+        .receiver = 2, .transport = 1, .kind = TR_AUDIO, .codec_count = 1, .encoding_count = 1, .mid = "1"};
     params.codecs[0] = (tr_codec_params){.pt = 111, .rtx_pt = TR_NO_PT, .codec = TR_CODEC_OPUS, .clock_rate = 48000};
     params.encodings[0] = (tr_encoding){.ssrc = 2000};
     return params;
@@ -218,7 +230,13 @@ static inline tr_add_receiver audio_params(void)
 
 static inline tr_add_sender sender_params(uint8_t kind, uint32_t ssrc, uint32_t rtx_ssrc)
 {
-    return (tr_add_sender){.sender = ssrc, .transport = 2, .kind = kind, .ssrc = ssrc, .rtx_ssrc = rtx_ssrc, .mid = "v1", .cname = "alice"};
+    return (tr_add_sender){.sender = ssrc,
+                           .transport = 2,
+                           .kind = kind,
+                           .ssrc = ssrc,
+                           .rtx_ssrc = rtx_ssrc,
+                           .mid = "v1",
+                           .cname = "alice"};
 }
 
 /* The peer's payload types: each of ours plus ten. */
@@ -229,7 +247,8 @@ static inline tr_bind_sender bind_params(const tr_add_receiver *receiver, const 
     memset(bind.rtx_pts, TR_NO_PT, sizeof bind.rtx_pts);
     for (int i = 0; i < receiver->codec_count; i++) {
         bind.pts[i] = (uint8_t)(receiver->codecs[i].pt + 10);
-        if (sender->rtx_ssrc && receiver->codecs[i].rtx_pt != TR_NO_PT) bind.rtx_pts[i] = (uint8_t)(receiver->codecs[i].rtx_pt + 10);
+        if (sender->rtx_ssrc && receiver->codecs[i].rtx_pt != TR_NO_PT)
+            bind.rtx_pts[i] = (uint8_t)(receiver->codecs[i].rtx_pt + 10);
     }
     return bind;
 }
