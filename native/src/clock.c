@@ -1,7 +1,8 @@
 /* clock: see clock.h. Touches only the clock it is given. Worker thread. */
 #include "clock.h"
 
-/* Clocks drift 50 ppm or so: half a millisecond in this time. Several reports fall into it, one of which hardly waited. */
+/* Clocks drift 50 ppm or so: half a millisecond in this time. Several reports fall into it, one of which hardly waited.
+ */
 #define WINDOW_US 10000000
 /* No report waits this long on a line that still carries a call: their clock was set, and the old offset is void. */
 #define STEP_US 5000000

@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 typedef struct tr_clock {
-    int64_t offset_us;      /* ours minus theirs, the least seen lately: the report that waited least */
+    int64_t offset_us; /* ours minus theirs, the least seen lately: the report that waited least */
     bool has_offset;
-    int64_t candidate_us;   /* least of the window that is being collected */
-    uint64_t window_us;     /* when that window began */
+    int64_t candidate_us; /* least of the window that is being collected */
+    uint64_t window_us;   /* when that window began */
 } tr_clock;
 
 void tr__clock_init(tr_clock *clock);

@@ -12,15 +12,15 @@ typedef struct tr_egress {
     /* borrowed */
     tr_outbox *outbox;
     tr_tally *tally;
-    tr_srtp *srtp;          /* NULL until the handshake is verified */
+    tr_srtp *srtp; /* NULL until the handshake is verified */
     /* given */
-    uint32_t owner;         /* transport index */
+    uint32_t owner; /* transport index */
     tr_path path;
-    bool has_path;          /* selected and consented */
+    bool has_path; /* selected and consented */
     bool is_admitted;
     /* counters */
     uint64_t tx_packets, tx_bytes;
-    uint64_t rtt_us;        /* smoothed, from receiver reports; 0: unknown */
+    uint64_t rtt_us; /* smoothed, from receiver reports; 0: unknown */
 } tr_egress;
 
 /* A slot for one plain RTP packet of this transport, TR_OUTBOX_SLOT bytes; or why not (NOT_ADMITTED, NO_PATH,

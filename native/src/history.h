@@ -12,9 +12,12 @@
 
 typedef struct tr_history {
     uint8_t *ring;
-    uint32_t size;                       /* bytes, a power of two */
-    uint64_t head;                       /* bytes ever written */
-    struct { uint64_t index, at; uint16_t bytes; } packets[TR_HISTORY_PACKETS];
+    uint32_t size; /* bytes, a power of two */
+    uint64_t head; /* bytes ever written */
+    struct {
+        uint64_t index, at;
+        uint16_t bytes;
+    } packets[TR_HISTORY_PACKETS];
 } tr_history;
 
 void tr__history_init(tr_history *history, uint8_t *ring, uint32_t size);

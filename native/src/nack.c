@@ -5,22 +5,30 @@
 
 /* The network reorders within a few milliseconds, and neighbours of one receive pass come out of order for free:
  * waiting this long before the first request costs less than asking for what is on its way. On a short path half
- * the round trip is wait enough. */
+ * the round trip is wait enough. Where packets are seen to come later than that, the wait follows them, as far as a
+ * player's jitter buffer will bear. */
 #define FIRST_WAIT_US 5000
+#define MAX_FIRST_WAIT_US 20000
+/* With each new gap the memory of reordering fades by this part: gone after some ten seconds on a line that loses 2 %.
+ */
+#define REORDER_FADE 32
 /* Until a request was answered: the longest usual way within a continent, as browsers assume too. */
 #define DEFAULT_RTT_US 100000
 /* A request is repeated after 1.5 RTT, but never sooner than an answer can pass through a pacer. */
 #define MIN_REPEAT_US 20000
 
+static uint64_t rtt(const tr_nack *nack) { return nack->rtt_us ? nack->rtt_us : DEFAULT_RTT_US; }
+
 static uint64_t first_wait(const tr_nack *nack)
 {
-    return nack->rtt_us && nack->rtt_us / 2 < FIRST_WAIT_US ? nack->rtt_us / 2 : FIRST_WAIT_US;
+    uint64_t wait_us = rtt(nack) / 2 < FIRST_WAIT_US ? rtt(nack) / 2 : FIRST_WAIT_US;
+    return nack->reorder_us > wait_us ? nack->reorder_us : wait_us;
 }
 
 static uint64_t repeat_wait(const tr_nack *nack)
 {
-    uint64_t rtt_us = nack->rtt_us ? nack->rtt_us : DEFAULT_RTT_US;
-    return rtt_us + rtt_us / 2 > MIN_REPEAT_US ? rtt_us + rtt_us / 2 : MIN_REPEAT_US;
+    uint64_t wait_us = rtt(nack) + rtt(nack) / 2;
+    return wait_us > MIN_REPEAT_US ? wait_us : MIN_REPEAT_US;
 }
 
 void tr__nack_init(tr_nack *nack)
@@ -36,14 +44,23 @@ static void remove_at(tr_nack *nack, uint32_t i)
     if (!nack->count) nack->at_us = UINT64_MAX;
 }
 
-static void append(tr_nack *nack, uint64_t index, uint64_t next_us)
+static void append(tr_nack *nack, uint64_t index, uint64_t now_us)
 {
     if (nack->count == TR_NACK_MAX_MISSING) {
         remove_at(nack, 0);
         nack->given_up++;
     }
-    nack->missing[nack->count++] = (tr_nack_missing){.index = index, .next_us = next_us};
+    uint64_t next_us = now_us + first_wait(nack);
+    nack->missing[nack->count++] = (tr_nack_missing){.index = index, .next_us = next_us, .noticed_us = now_us};
     if (next_us < nack->at_us) nack->at_us = next_us;
+}
+
+/* Is what came now the answer to a request, or the first copy, late? Under RTX that is known. Without it, what comes
+ * sooner after the request than half a round trip cannot be an answer. */
+static bool is_answer(const tr_nack *nack, const tr_nack_missing *missing, bool is_rtx, uint64_t now_us)
+{
+    if (is_rtx || !missing->requests || nack->has_rtx) return is_rtx;
+    return missing->requests > 1 || now_us - missing->first_us >= rtt(nack) / 2;
 }
 
 /* A request that was repeated has two possible arrivals to measure from (Karn): its sample counts only while there is
@@ -56,22 +73,32 @@ static void measure(tr_nack *nack, const tr_nack_missing *missing, uint64_t now_
     nack->rtt_us = nack->rtt_us ? (7 * nack->rtt_us + sample_us) / 8 : sample_us;
 }
 
-static bool recover(tr_nack *nack, uint64_t index, uint64_t now_us)
+static bool recover(tr_nack *nack, uint64_t index, bool is_rtx, uint64_t now_us)
 {
     uint32_t low = 0, high = nack->count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (nack->missing[middle].index < index) low = middle + 1;
-        else high = middle;
+        if (nack->missing[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
     }
     if (low == nack->count || nack->missing[low].index != index) return false;
-    measure(nack, &nack->missing[low], now_us);
-    if (nack->missing[low].requests) nack->repaired++;
+    const tr_nack_missing *missing = &nack->missing[low];
+    if (is_answer(nack, missing, is_rtx, now_us)) {
+        nack->repaired++;
+        measure(nack, missing, now_us);
+    } else {
+        uint64_t late_us = now_us - missing->noticed_us;
+        if (late_us > MAX_FIRST_WAIT_US) late_us = MAX_FIRST_WAIT_US;
+        if (late_us > nack->reorder_us) nack->reorder_us = late_us;
+    }
+    nack->has_rtx |= is_rtx;
     remove_at(nack, low);
     return true;
 }
 
-tr_nack_verdict tr__nack_on_packet(tr_nack *nack, uint64_t index, uint64_t now_us)
+tr_nack_verdict tr__nack_on_packet(tr_nack *nack, uint64_t index, bool is_rtx, uint64_t now_us)
 {
     if (!nack->has_highest) {
         nack->has_highest = true;
@@ -79,7 +106,8 @@ tr_nack_verdict tr__nack_on_packet(tr_nack *nack, uint64_t index, uint64_t now_u
         return TR_NACK_NEW;
     }
     if (index <= nack->highest)
-        return index != nack->highest && recover(nack, index, now_us) ? TR_NACK_RECOVERED : TR_NACK_DUPLICATE_OR_OLD;
+        return index != nack->highest && recover(nack, index, is_rtx, now_us) ? TR_NACK_RECOVERED
+                                                                              : TR_NACK_DUPLICATE_OR_OLD;
     uint64_t gap = index - nack->highest - 1;
     if (gap > TR_NACK_MAX_GAP) {
         nack->given_up += nack->count;
@@ -88,7 +116,8 @@ tr_nack_verdict tr__nack_on_packet(tr_nack *nack, uint64_t index, uint64_t now_u
         nack->highest = index;
         return TR_NACK_RESET;
     }
-    for (uint64_t i = nack->highest + 1; i < index; i++) append(nack, i, now_us + first_wait(nack));
+    if (gap) nack->reorder_us -= nack->reorder_us / REORDER_FADE;
+    for (uint64_t i = nack->highest + 1; i < index; i++) append(nack, i, now_us);
     nack->highest = index;
     return TR_NACK_NEW;
 }

@@ -15,32 +15,36 @@
 
 typedef struct tr_nack_missing {
     uint64_t index;
-    uint64_t next_us;      /* ask (again) at this time */
-    uint64_t first_us;     /* first asked, 0: not yet */
+    uint64_t next_us;    /* ask (again) at this time */
+    uint64_t noticed_us; /* when a later one came */
+    uint64_t first_us;   /* first asked, 0: not yet */
     uint8_t requests;
 } tr_nack_missing;
 
 typedef struct tr_nack {
-    tr_nack_missing missing[TR_NACK_MAX_MISSING];  /* ascending by index */
+    tr_nack_missing missing[TR_NACK_MAX_MISSING]; /* ascending by index */
     uint32_t count;
     uint64_t highest;
     bool has_highest;
-    uint64_t rtt_us;       /* smoothed time from request to arrival, 0: not measured yet */
-    uint64_t at_us;        /* no request is due before this; it may be early, never late */
+    uint64_t rtt_us;     /* smoothed time from request to arrival, 0: not measured yet */
+    uint64_t reorder_us; /* how late packets come that were not lost; fades */
+    bool has_rtx;        /* resends have been told from first copies */
+    uint64_t at_us;      /* no request is due before this; it may be early, never late */
     /* counters */
     uint64_t given_up, repaired, requested;
 } tr_nack;
 
 typedef enum tr_nack_verdict {
-    TR_NACK_NEW,           /* next in line, or ahead with a gap that is being asked for */
-    TR_NACK_RECOVERED,     /* one that was missing */
+    TR_NACK_NEW,       /* next in line, or ahead with a gap that is being asked for */
+    TR_NACK_RECOVERED, /* one that was missing */
     TR_NACK_DUPLICATE_OR_OLD,
-    TR_NACK_RESET          /* too far ahead: the list was emptied, a keyframe is needed */
+    TR_NACK_RESET /* too far ahead: the list was emptied, a keyframe is needed */
 } tr_nack_verdict;
 
 void tr__nack_init(tr_nack *nack);
-tr_nack_verdict tr__nack_on_packet(tr_nack *nack, uint64_t index, uint64_t now_us);
-uint64_t tr__nack_at(const tr_nack *nack);                     /* when to call next; UINT64_MAX: never */
+/* is_rtx: it came as a resend under an SSRC of its own, so it is known to be one. */
+tr_nack_verdict tr__nack_on_packet(tr_nack *nack, uint64_t index, bool is_rtx, uint64_t now_us);
+uint64_t tr__nack_at(const tr_nack *nack); /* when to call next; UINT64_MAX: never */
 /* Sequence numbers to ask for now, ascending; the number written. Those asked five times are given up here. */
 size_t tr__nack_next(tr_nack *nack, uint64_t now_us, uint16_t *seqs, size_t max);
 

@@ -12,18 +12,18 @@
 
 typedef struct tr_outgoing {
     tr_path path;
-    uint32_t owner;      /* transport index: the socket side groups by it */
+    uint32_t owner; /* transport index: the socket side groups by it */
     uint16_t size;
-    uint8_t *data;       /* TR_OUTBOX_SLOT bytes */
+    uint8_t *data; /* TR_OUTBOX_SLOT bytes */
 } tr_outgoing;
 
 typedef struct tr_outbox {
-    tr_outgoing *items;  /* items[0 .. count) wait to be sent, in order */
+    tr_outgoing *items; /* items[0 .. count) wait to be sent, in order */
     uint8_t *memory;
     uint32_t count, capacity;
 } tr_outbox;
 
-int tr__outbox_init(tr_outbox *outbox, uint32_t capacity);  /* TR_OK or TR_ERR_NO_MEMORY */
+int tr__outbox_init(tr_outbox *outbox, uint32_t capacity); /* TR_OK or TR_ERR_NO_MEMORY */
 void tr__outbox_dispose(tr_outbox *outbox);
 
 /* TR_OUTBOX_SLOT bytes, or NULL when full. */

@@ -25,7 +25,7 @@ struct tr_receiver {
     /* borrowed */
     tr_clock *clock;
     tr_tally *tally;
-    tr_stream streams[];       /* params.encoding_count, then their history rings */
+    tr_stream streams[]; /* params.encoding_count, then their history rings */
 };
 
 /* ------------------------------------------------------------------ life */
@@ -54,8 +54,13 @@ tr_receiver *tr__receiver_new(const tr_add_receiver *params, uint32_t history_by
         take_codec(&receiver->streams[i], &params->codecs[0]);
     }
     receiver->source = (tr_source){
-        .streams = receiver->streams, .count = (uint8_t)count, .kind = params->kind, .codec_count = params->codec_count,
-        .codecs = receiver->params.codecs, .extensions = receiver->params.extensions, .clock = clock,
+        .streams = receiver->streams,
+        .count = (uint8_t)count,
+        .kind = params->kind,
+        .codec_count = params->codec_count,
+        .codecs = receiver->params.codecs,
+        .extensions = receiver->params.extensions,
+        .clock = clock,
     };
     return receiver;
 }
@@ -142,10 +147,11 @@ static tr_drop admit(tr_stream *stream, bool is_rtx, tr_media *media)
     /* A resend may bring what was newest when it was lost, but it does not lead a stream away. */
     if (is_rtx && media->index > stream->highest + TR_NACK_MAX_GAP) return TR_DROP_RTX_UNWANTED;
     uint64_t repaired = stream->nack.repaired;
-    switch (tr__nack_on_packet(&stream->nack, media->index, media->now_us)) {
-    case TR_NACK_RESET: stream->keyframe_lost = true; break;
+    switch (tr__nack_on_packet(&stream->nack, media->index, is_rtx, media->now_us)) {
+    case TR_NACK_RESET: /* each sender sees the gap and begins again */
     case TR_NACK_NEW:
-    case TR_NACK_RECOVERED: break;
+    case TR_NACK_RECOVERED:
+        break;
     case TR_NACK_DUPLICATE_OR_OLD:
         if (is_rtx) return TR_DROP_RTX_UNWANTED;
         return tr__history_has(&stream->history, media->index) ? TR_DROP_RTP_DUPLICATE : TR_DROP_RTP_OLD;
@@ -175,11 +181,10 @@ tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, ui
     tr__stream_on_bytes(stream, rtp->size, now_us);
     if (!media.is_repair) tr__stream_on_jitter(stream, media.rtp.ts, arrival_us);
     if (receiver->params.kind == TR_VIDEO && media.rtp.payload_size) {
-        media.info = tr__codec_inspect((tr_codec)params->codec, media.rtp.data + media.rtp.header_size, media.rtp.payload_size);
-        if (media.info.is_readable && media.info.is_keyframe) {
+        media.info =
+            tr__codec_inspect((tr_codec)params->codec, media.rtp.data + media.rtp.header_size, media.rtp.payload_size);
+        if (media.info.is_readable && media.info.is_keyframe)
             tr__stream_on_keyframe(stream, media.index, media.rtp.ts, now_us);
-            stream->keyframe_lost = false;
-        }
     }
     /* By this receiver's own ids, exactly as a resend will find them in the history: were the two to differ, one SRTP
      * index would protect two contents. The block was found sound before, so this cannot fail. */
@@ -188,10 +193,6 @@ tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, ui
     tr__history_put(&stream->history, media.index, media.rtp.data, media.rtp.size);
 
     if (!receiver->sender_count) return TR_DROP_NO_SUBSCRIBER;
-    if (stream->keyframe_lost) {
-        stream->keyframe_lost = false;
-        if (receiver->params.kind == TR_VIDEO) tr__stream_request_keyframe(stream, now_us);
-    }
     /* The fan-out. */
     for (uint32_t i = 0; i < receiver->sender_count; i++) {
         if (!media.rtp.payload_size) {
@@ -251,11 +252,14 @@ static bool put_nack(tr_receiver *receiver, tr_stream *stream, tr_pen *pen, uint
     return true;
 }
 
-static bool put_keyframe_request(tr_receiver *receiver, tr_stream *stream, tr_pen *pen, uint32_t sender_ssrc, uint64_t now_us)
+static bool put_keyframe_request(tr_receiver *receiver, tr_stream *stream, tr_pen *pen, uint32_t sender_ssrc,
+                                 uint64_t now_us)
 {
     if (tr__stream_keyframe_at(stream) > now_us || room(pen) < FIR_SIZE) return false;
-    if (stream->has_pli) tr__rtcp_put_pli(pen, sender_ssrc, stream->ssrc);
-    else tr__rtcp_put_fir(pen, sender_ssrc, stream->ssrc, stream->fir_number);
+    if (stream->has_pli)
+        tr__rtcp_put_pli(pen, sender_ssrc, stream->ssrc);
+    else
+        tr__rtcp_put_fir(pen, sender_ssrc, stream->ssrc, stream->fir_number);
     stream->keyframe_asked_us = now_us;
     stream->plis++;
     receiver->tally->plis_tx++;
@@ -333,12 +337,22 @@ void tr__receiver_stats(const tr_receiver *receiver, int encoding, uint64_t now_
     const tr_stream *stream = &receiver->streams[encoding];
     bool is_active = tr__stream_is_active(stream, now_us);
     /* What is still being asked for is not lost yet. */
-    int64_t lost = tr__stream_expected(stream) - (int64_t)stream->rx_packets - (stream->has_nack ? stream->nack.count : 0);
+    int64_t lost =
+        tr__stream_expected(stream) - (int64_t)stream->rx_packets - (stream->has_nack ? stream->nack.count : 0);
     *stats = (tr_receiver_stats){
-        .receiver = receiver->params.receiver, .encoding = (uint8_t)encoding, .is_active = is_active, .ssrc = stream->ssrc,
-        .rx_packets = stream->rx_packets, .rx_bytes = stream->rx_bytes, .keyframes = stream->keyframes,
-        .lost_packets = lost > 0 ? (uint64_t)lost : 0, .repaired_packets = stream->repaired, .nacks = stream->nacks,
-        .plis = stream->plis, .rate_bps = is_active ? stream->rate_bps : 0,
-        .jitter_us = stream->clock_rate ? (uint32_t)((uint64_t)(stream->jitter_q4 >> 4) * 1000000 / stream->clock_rate) : 0,
+        .receiver = receiver->params.receiver,
+        .encoding = (uint8_t)encoding,
+        .is_active = is_active,
+        .ssrc = stream->ssrc,
+        .rx_packets = stream->rx_packets,
+        .rx_bytes = stream->rx_bytes,
+        .keyframes = stream->keyframes,
+        .lost_packets = lost > 0 ? (uint64_t)lost : 0,
+        .repaired_packets = stream->repaired,
+        .nacks = stream->nacks,
+        .plis = stream->plis,
+        .rate_bps = is_active ? stream->rate_bps : 0,
+        .jitter_us =
+            stream->clock_rate ? (uint32_t)((uint64_t)(stream->jitter_q4 >> 4) * 1000000 / stream->clock_rate) : 0,
     };
 }

@@ -10,7 +10,7 @@ typedef struct tr_receiver tr_receiver;
 
 /* history_bytes: for each encoding, a power of two. clock: of the participant, borrowed. NULL: no memory. */
 tr_receiver *tr__receiver_new(const tr_add_receiver *params, uint32_t history_bytes, tr_clock *clock, tr_tally *tally);
-void tr__receiver_free(tr_receiver *receiver);  /* senders must have been unbound */
+void tr__receiver_free(tr_receiver *receiver); /* senders must have been unbound */
 
 const tr_add_receiver *tr__receiver_params(const tr_receiver *receiver);
 const tr_source *tr__receiver_source(const tr_receiver *receiver);
@@ -24,7 +24,9 @@ bool tr__receiver_learn_ssrc(tr_receiver *receiver, int encoding, uint32_t ssrc,
 bool tr__receiver_has_pt(const tr_receiver *receiver, uint8_t pt, bool *is_rtx);
 
 /* One opened packet of an encoding. data is writable: RTX is unwrapped in place. The drop is about the packet itself;
- * what single senders refused is counted in the tally on the way. arrival_us: kernel's stamp, for jitter. */
+ * what single senders refused is counted in the tally on the way. extensions: as the transport found them; what is
+ * forwarded is found again by the receiver's own ids, as a resend from the history will. arrival_us: kernel's stamp,
+ * for jitter. */
 tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, uint8_t *data, const tr_rtp *rtp,
                             const tr_rtp_extensions *extensions, uint64_t arrival_us, uint64_t now_us);
 void tr__receiver_on_sr(tr_receiver *receiver, int encoding, const tr_rtcp_sr *sr, uint64_t now_us, uint64_t now_ntp);
@@ -36,7 +38,7 @@ bool tr__receiver_put_feedback(tr_receiver *receiver, tr_pen *pen, uint32_t send
 /* Report blocks (RFC 3550, 6.4.1) for encodings that have had packets; the number written. */
 size_t tr__receiver_reports(tr_receiver *receiver, tr_rtcp_report *reports, size_t max, uint64_t now_us);
 
-void tr__receiver_request_keyframe(tr_receiver *receiver, uint64_t now_us);  /* the best active encoding */
+void tr__receiver_request_keyframe(tr_receiver *receiver, uint64_t now_us); /* the best active encoding */
 
 /* Fan-out. add: TR_OK, TR_ERR_NO_MEMORY. A sender is bound to one receiver at a time. */
 int tr__receiver_add_sender(tr_receiver *receiver, tr_sender *sender, const tr_bind_sender *bind, uint64_t now_us);

@@ -35,9 +35,9 @@
 #define NO_ENCODING (-1)
 
 typedef struct resend_state {
-    uint32_t index;   /* low bits */
-    uint32_t at;      /* latest, in units of 1,024 us */
-    uint8_t count;    /* 0: unused */
+    uint32_t index; /* low bits */
+    uint32_t at;    /* latest, in units of 1,024 us */
+    uint8_t count;  /* 0: unused */
 } resend_state;
 
 struct tr_sender {
@@ -48,19 +48,19 @@ struct tr_sender {
     uint8_t extensions[TR_EXT_COUNT];
     /* borrowed */
     tr_egress *egress;
-    const tr_source *source;      /* NULL: unbound */
+    const tr_source *source; /* NULL: unbound */
     /* what is forwarded */
     tr_bind_sender bind;
     bool is_paused, is_two_byte;
-    uint16_t block_size;          /* every packet's extension elements take at least this */
-    int8_t current, target, latest; /* encodings: forwarded now; wanted; last forwarded in this binding */
+    uint16_t block_size;                /* every packet's extension elements take at least this */
+    int8_t current, target, latest;     /* encodings: forwarded now; wanted; last forwarded in this binding */
     uint64_t last_in[TR_MAX_ENCODINGS]; /* highest index forwarded in this binding, 0: none */
-    uint64_t opaque_since_us;     /* 0: no opaque packet is waiting */
+    uint64_t opaque_since_us;           /* 0: no opaque packet is waiting */
     /* numbering */
     tr_seqmap map;
-    uint32_t epoch, first_epoch;  /* the present one; the first of this binding */
+    uint32_t epoch, first_epoch; /* the present one; the first of this binding */
     uint8_t epoch_encoding[TR_SEQMAP_RANGES];
-    uint32_t ts_offset;           /* of the present epoch */
+    uint32_t ts_offset; /* of the present epoch */
     uint64_t rtx_next;
     /* what was sent last, for the next epoch and for reports */
     bool has_sent;
@@ -68,7 +68,7 @@ struct tr_sender {
     uint64_t last_us;
     /* sender reports */
     uint64_t report_due_us, reported_packets;
-    bool is_report_exact;         /* the last one was made from the source's own report */
+    bool is_report_exact; /* the last one was made from the source's own report */
     uint32_t reports[REPORTS_REMEMBERED], report_count;
     /* resends */
     uint32_t credit_bytes, resend_mask;
@@ -82,8 +82,8 @@ struct tr_sender {
 
 /* ------------------------------------------------------------------ life */
 
-tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16_t first_index, uint16_t rtx_first_index,
-                          uint32_t ts_offset)
+tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16_t first_index,
+                          uint16_t rtx_first_index, uint32_t ts_offset)
 {
     uint32_t resends = params->kind == TR_VIDEO ? VIDEO_RESENDS : AUDIO_RESENDS;
     tr_sender *sender = calloc(1, sizeof *sender + resends * sizeof *sender->resends);
@@ -123,8 +123,8 @@ static const struct copied {
     uint8_t ext, min, max;
     bool is_reserved; /* has its place in every packet */
 } COPIED[] = {
-    {TR_EXT_AUDIO_LEVEL, 1, 1, true},        /* RFC 6464 */
-    {TR_EXT_VIDEO_ORIENTATION, 1, 1, true},  /* 3GPP TS 26.114 */
+    {TR_EXT_AUDIO_LEVEL, 1, 1, true},       /* RFC 6464 */
+    {TR_EXT_VIDEO_ORIENTATION, 1, 1, true}, /* 3GPP TS 26.114 */
     {TR_EXT_PLAYOUT_DELAY, 3, 3, true},
     {TR_EXT_ABS_CAPTURE_TIME, 8, 16, false}, /* once a second */
     {TR_EXT_DEPENDENCY_DESCRIPTOR, 1, 255, false},
@@ -158,7 +158,7 @@ typedef struct heading {
     uint8_t pt;
     uint16_t seq;
     uint32_t ts, ssrc;
-    int32_t osn;      /* RTX: the number the packet had (RFC 4588, 4), else -1 */
+    int32_t osn; /* RTX: the number the packet had (RFC 4588, 4), else -1 */
 } heading;
 
 /* The packet, rewritten, into the slot: the one copy. CSRCs and padding stay behind. Its size; 0: too large. */
@@ -177,7 +177,8 @@ static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_medi
     tr__rtp_put_header(&pen, has_block, rtp->marker, h->pt, h->seq, h->ts, h->ssrc);
     if (has_block) {
         tr_rtp_block block = tr__rtp_begin_block(&pen, is_two_byte);
-        if (has_mid(sender)) tr__rtp_put_element(&pen, &block, sender->extensions[TR_EXT_MID], sender->mid, sender->mid_size);
+        if (has_mid(sender))
+            tr__rtp_put_element(&pen, &block, sender->extensions[TR_EXT_MID], sender->mid, sender->mid_size);
         for (size_t i = 0; i < COPIED_COUNT; i++)
             if (is_copied[i])
                 tr__rtp_put_element(&pen, &block, sender->extensions[COPIED[i].ext],
@@ -242,8 +243,11 @@ static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
     if (!tr__seqmap_out(&sender->map, media->index, &out, &ts_offset))
         return sender->kind == TR_VIDEO ? TR_DROP_WAIT_KEYFRAME : TR_DROP_RTP_OLD;
     note_index(sender, media);
-    heading h = {.pt = sender->bind.pts[media->codec_index], .seq = (uint16_t)out, .ts = media->rtp.ts + ts_offset,
-                 .ssrc = sender->ssrc, .osn = -1};
+    heading h = {.pt = sender->bind.pts[media->codec_index],
+                 .seq = (uint16_t)out,
+                 .ts = media->rtp.ts + ts_offset,
+                 .ssrc = sender->ssrc,
+                 .osn = -1};
     size_t size = write_packet(sender, slot, media, &h);
     if (!size) return TR_DROP_TOO_LARGE;
     uint64_t bytes_before = sender->egress->tx_bytes;
@@ -281,8 +285,10 @@ static int8_t best_active(const tr_source *source, uint64_t now_us)
 
 static bool has_fresh_keyframe(const tr_sender *sender, const tr_stream *stream, uint64_t now_us)
 {
-    return sender->latest == NO_ENCODING && stream->has_keyframe && stream->highest - stream->keyframe_index < MAX_CATCH_UP &&
-           now_us - stream->keyframe_us < TR_KEYFRAME_INTERVAL_US && tr__history_has(&stream->history, stream->keyframe_index);
+    return sender->latest == NO_ENCODING && stream->has_keyframe &&
+           stream->highest - stream->keyframe_index < MAX_CATCH_UP &&
+           now_us - stream->keyframe_us < TR_KEYFRAME_INTERVAL_US &&
+           tr__history_has(&stream->history, stream->keyframe_index);
 }
 
 static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
@@ -293,7 +299,11 @@ static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
     if (!has_fresh_keyframe(sender, stream, now_us)) tr__stream_request_keyframe(stream, now_us);
 }
 
-static int64_t ticks(int64_t us, uint32_t clock_rate) { return us * (int64_t)clock_rate / 1000000; }
+/* A time in RTP clock ticks. A report that lies may make it any time: then only the low bits hold, without overflow. */
+static int64_t ticks(int64_t us, uint32_t clock_rate)
+{
+    return (int64_t)((uint64_t)(us / 1000000) * clock_rate + (uint64_t)(us % 1000000 * clock_rate / 1000000));
+}
 
 /* By how much the timestamps of a new epoch are to be moved, so that time goes on where the last one left. */
 static uint32_t align(const tr_sender *sender, const tr_media *first, uint64_t first_us)
@@ -325,7 +335,8 @@ static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first
     /* What has left once does not leave again under another number. */
     if (media->index <= sender->last_in[media->encoding]) return false;
     bool is_newest = media->index == stream->highest;
-    if (sender->kind != TR_VIDEO || sender->source->codecs[media->codec_index].codec == TR_CODEC_OTHER) return is_newest;
+    if (sender->kind != TR_VIDEO || sender->source->codecs[media->codec_index].codec == TR_CODEC_OTHER)
+        return is_newest;
     if (media->info.is_readable) {
         if (media->info.is_keyframe) {
             /* Its parameter sets may have come in a packet of their own before. */
@@ -354,7 +365,6 @@ static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
     bool is_stored = first != media->index;
     if (is_stored && !load(sender, media->encoding, first, &stored)) return TR_DROP_WAIT_KEYFRAME;
     uint64_t first_us = is_stored ? stream->keyframe_us : media->now_us;
-    if (first_us < sender->last_us) first_us = sender->last_us;
     uint32_t ts_offset = align(sender, is_stored ? &stored : media, first_us);
     if (ts_offset != sender->ts_offset || sender->latest == NO_ENCODING) sender->is_report_exact = false;
     sender->ts_offset = ts_offset;
@@ -371,9 +381,12 @@ static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
         if (!load(sender, media->encoding, index, &stored)) continue;
         stored.now_us = media->now_us;
         tr_drop stored_drop = TR_DROP_NONE;
-        if (!stored.rtp.payload_size) tr__sender_skip(sender, &stored);
-        else if (sender->bind.pts[stored.codec_index] == TR_NO_PT) omit(sender, &stored);
-        else stored_drop = send(sender, &stored, media->now_us);
+        if (!stored.rtp.payload_size)
+            tr__sender_skip(sender, &stored);
+        else if (sender->bind.pts[stored.codec_index] == TR_NO_PT)
+            omit(sender, &stored);
+        else
+            stored_drop = send(sender, &stored, media->now_us);
         if (stored_drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, stored_drop);
     }
     return drop;
@@ -452,7 +465,8 @@ static bool may_resend(tr_sender *sender, uint64_t out, size_t size, uint64_t no
         *state = (resend_state){.index = (uint32_t)out, .at = now, .count = 1};
         return true;
     }
-    uint64_t wait_us = sender->egress->rtt_us > MIN_RESEND_INTERVAL_US ? sender->egress->rtt_us : MIN_RESEND_INTERVAL_US;
+    uint64_t wait_us =
+        sender->egress->rtt_us > MIN_RESEND_INTERVAL_US ? sender->egress->rtt_us : MIN_RESEND_INTERVAL_US;
     if (state->count >= TR_SENDER_MAX_RESENDS || (uint64_t)(now - state->at) << 10 < wait_us) return false;
     state->at = now;
     state->count++;
@@ -472,8 +486,11 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
     uint8_t *slot;
     tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
     if (drop != TR_DROP_NONE) return drop;
-    heading h = {.pt = sender->bind.pts[media.codec_index], .seq = (uint16_t)out, .ts = media.rtp.ts + ts_offset,
-                 .ssrc = sender->ssrc, .osn = -1};
+    heading h = {.pt = sender->bind.pts[media.codec_index],
+                 .seq = (uint16_t)out,
+                 .ts = media.rtp.ts + ts_offset,
+                 .ssrc = sender->ssrc,
+                 .osn = -1};
     uint64_t index = out;
     uint8_t rtx_pt = sender->bind.rtx_pts[media.codec_index];
     bool is_rtx = sender->rtx_ssrc && rtx_pt != TR_NO_PT;
@@ -552,7 +569,8 @@ uint64_t tr__sender_report_at(const tr_sender *sender)
 
 bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint64_t now_ntp)
 {
-    if (sender->media_packets == sender->reported_packets || pen->failed || pen->end - pen->at < REPORT_ROOM) return false;
+    if (sender->media_packets == sender->reported_packets || pen->failed || pen->end - pen->at < REPORT_ROOM)
+        return false;
     /* What the timestamp would be now: by the source's report, moved into our clock; else since the last packet. */
     const tr_stream *stream = timed_stream(sender);
     uint32_t ts = sender->last_ts + (uint32_t)ticks((int64_t)(now_us - sender->last_us), sender->clock_rate);
@@ -561,8 +579,11 @@ bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint
         int64_t since = ticks(theirs_us - (int64_t)tr__ntp_to_us(stream->sr_ntp), stream->clock_rate);
         ts = stream->sr_rtp_ts + (uint32_t)since + sender->ts_offset;
     }
-    tr_rtcp_sr sr = {.ssrc = sender->ssrc, .rtp_ts = ts, .packets = (uint32_t)sender->media_packets,
-                     .bytes = (uint32_t)sender->media_bytes, .ntp = now_ntp};
+    tr_rtcp_sr sr = {.ssrc = sender->ssrc,
+                     .rtp_ts = ts,
+                     .packets = (uint32_t)sender->media_packets,
+                     .bytes = (uint32_t)sender->media_bytes,
+                     .ntp = now_ntp};
     tr__rtcp_put_sr(pen, &sr, NULL, 0);
     tr__rtcp_put_sdes(pen, sender->ssrc, sender->cname);
     sender->is_report_exact = stream != NULL;
@@ -575,10 +596,17 @@ bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint
 void tr__sender_stats(const tr_sender *sender, tr_sender_stats *stats)
 {
     *stats = (tr_sender_stats){
-        .sender = sender->id, .receiver = tr__sender_receiver_id(sender), .ssrc = sender->ssrc,
-        .tx_packets = sender->tx_packets, .tx_bytes = sender->tx_bytes, .resent_packets = sender->resent,
-        .nacks = sender->nacks, .plis = sender->plis, .peer_lost = sender->peer_lost,
-        .peer_fraction_lost = sender->peer_fraction_lost, .peer_jitter = sender->peer_jitter,
+        .sender = sender->id,
+        .receiver = tr__sender_receiver_id(sender),
+        .ssrc = sender->ssrc,
+        .tx_packets = sender->tx_packets,
+        .tx_bytes = sender->tx_bytes,
+        .resent_packets = sender->resent,
+        .nacks = sender->nacks,
+        .plis = sender->plis,
+        .peer_lost = sender->peer_lost,
+        .peer_fraction_lost = sender->peer_fraction_lost,
+        .peer_jitter = sender->peer_jitter,
         .encoding = sender->current != NO_ENCODING ? (uint8_t)sender->current : 0,
     };
 }

@@ -19,25 +19,26 @@ typedef struct tr_sender tr_sender;
 /* What a sender forwards: the receiver's streams, borrowed. */
 typedef struct tr_source {
     tr_stream *streams;
-    uint8_t count;                    /* best last */
+    uint8_t count; /* best last */
     uint8_t kind;
     uint8_t codec_count;
     const tr_codec_params *codecs;
-    const uint8_t *extensions;        /* TR_EXT_COUNT ids: to read what lies in the history */
+    const uint8_t *extensions; /* TR_EXT_COUNT ids: to read what lies in the history */
     const tr_clock *clock;
 } tr_source;
 
 /* first_index below 2^15 (RFC 3711, 3.3.1: a lost first packet must not desynchronise the rollover counter); ts_offset
  * random (RFC 3550, 5.1). Randomness is the caller's. NULL: no memory. */
-tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16_t first_index, uint16_t rtx_first_index,
-                          uint32_t ts_offset);
+tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16_t first_index,
+                          uint16_t rtx_first_index, uint32_t ts_offset);
 void tr__sender_free(tr_sender *sender);
 
 /* source NULL: nothing from now on. A video sender asks for a keyframe and begins with it. */
 void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_sender *bind, uint64_t now_us);
 void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us);
 
-/* TR_DROP_NONE: it is in the outbox. Else PAUSED, LAYER, WAIT_KEYFRAME, CODEC, TOO_LARGE, or what egress said.
+/* TR_DROP_NONE: it is in the outbox. Else PAUSED, LAYER, WAIT_KEYFRAME, CODEC, TOO_LARGE, RTP_OLD
+ * (audio from before its beginning), or what egress said.
  * The caller counts. Cheap refusals come first. */
 tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media);
 /* An empty packet (padding that probes a line): its number closes up in the outgoing sequence. One that comes after
@@ -48,7 +49,7 @@ void tr__sender_skip(tr_sender *sender, const tr_media *media);
 uint32_t tr__sender_ssrc(const tr_sender *sender);
 uint32_t tr__sender_rtx_ssrc(const tr_sender *sender);
 uint32_t tr__sender_id(const tr_sender *sender);
-uint32_t tr__sender_receiver_id(const tr_sender *sender);   /* TR_NONE: unbound */
+uint32_t tr__sender_receiver_id(const tr_sender *sender); /* TR_NONE: unbound */
 
 /* Feedback of the peer about this sender's SSRCs. now_us everywhere. NACK: each packet at most once per RTT (at least
  * 10 ms), at most TR_SENDER_MAX_RESENDS times, within a budget of a quarter of what was sent lately; refusals are

@@ -23,7 +23,8 @@ void tr__seqmap_init(tr_seqmap *map, uint64_t first_out) { *map = (tr_seqmap){.n
 
 void tr__seqmap_switch(tr_seqmap *map, uint32_t source, uint64_t in_index, uint32_t ts_offset)
 {
-    append(map, (tr_seqmap_range){.in_first = in_index, .out_first = map->next_out, .source = source, .ts_offset = ts_offset});
+    append(map, (tr_seqmap_range){
+                    .in_first = in_index, .out_first = map->next_out, .source = source, .ts_offset = ts_offset});
 }
 
 void tr__seqmap_omit(tr_seqmap *map, uint64_t in_index)
@@ -37,8 +38,8 @@ void tr__seqmap_omit(tr_seqmap *map, uint64_t in_index)
         last->in_first++;
         return;
     }
-    append(map, (tr_seqmap_range){.in_first = in_index + 1, .out_first = out, .source = last->source,
-                                  .ts_offset = last->ts_offset});
+    append(map, (tr_seqmap_range){
+                    .in_first = in_index + 1, .out_first = out, .source = last->source, .ts_offset = last->ts_offset});
 }
 
 bool tr__seqmap_out(tr_seqmap *map, uint64_t in_index, uint64_t *out_index, uint32_t *ts_offset)

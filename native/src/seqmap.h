@@ -11,16 +11,16 @@
 #define TR_SEQMAP_RANGES 64 /* switches and omissions remembered for resends: more than a second of either */
 
 typedef struct tr_seqmap_range {
-    uint64_t in_first;     /* source index from which this offset holds */
+    uint64_t in_first; /* source index from which this offset holds */
     uint64_t out_first;
-    uint32_t source;       /* which source: an epoch of the sender's, counted up at each switch */
-    uint32_t ts_offset;    /* out timestamp = in + this (mod 2^32) */
+    uint32_t source;    /* which source: an epoch of the sender's, counted up at each switch */
+    uint32_t ts_offset; /* out timestamp = in + this (mod 2^32) */
 } tr_seqmap_range;
 
 typedef struct tr_seqmap {
     tr_seqmap_range ranges[TR_SEQMAP_RANGES];
     uint32_t count, oldest;
-    uint64_t next_out;     /* one past the highest number given out */
+    uint64_t next_out; /* one past the highest number given out */
 } tr_seqmap;
 
 void tr__seqmap_init(tr_seqmap *map, uint64_t first_out);

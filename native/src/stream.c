@@ -54,7 +54,8 @@ void tr__stream_on_keyframe(tr_stream *stream, uint64_t index, uint32_t ts, uint
 void tr__stream_on_jitter(tr_stream *stream, uint32_t ts, uint64_t arrival_us)
 {
     /* RFC 3550, A.8. Both clocks are taken modulo 2^32: only differences count. */
-    uint32_t arrival = (uint32_t)(arrival_us / 1000000 * stream->clock_rate + arrival_us % 1000000 * stream->clock_rate / 1000000);
+    uint32_t arrival =
+        (uint32_t)(arrival_us / 1000000 * stream->clock_rate + arrival_us % 1000000 * stream->clock_rate / 1000000);
     uint32_t transit = arrival - ts;
     if (stream->has_transit) {
         int64_t d = tr__ts_diff(transit, stream->transit);

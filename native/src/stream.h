@@ -22,21 +22,21 @@
 
 /* One opened packet on its way from a receiver to senders. Everything is borrowed for the call. */
 typedef struct tr_media {
-    tr_rtp rtp;                       /* as received, RTX already unwrapped */
+    tr_rtp rtp; /* as received, RTX already unwrapped */
     tr_rtp_extensions extensions;
     tr_codec_info info;
-    uint64_t index;                   /* unwrapped sequence number of the stream */
+    uint64_t index; /* unwrapped sequence number of the stream */
     uint64_t now_us;
-    uint8_t encoding;                 /* which stream of the receiver */
-    uint8_t codec_index;              /* in the receiver's codec table */
-    bool is_repair;                   /* arrived as a resend */
+    uint8_t encoding;    /* which stream of the receiver */
+    uint8_t codec_index; /* in the receiver's codec table */
+    bool is_repair;      /* arrived as a resend */
 } tr_media;
 
 typedef struct tr_stream {
     /* given */
-    uint32_t ssrc, rtx_ssrc;          /* 0: not known yet */
+    uint32_t ssrc, rtx_ssrc; /* 0: not known yet */
     char rid[17];
-    uint32_t clock_rate;              /* of the payload type last seen, Hz */
+    uint32_t clock_rate; /* of the payload type last seen, Hz */
     bool has_nack, has_pli, has_fir;
     /* owned */
     tr_history history;
@@ -45,14 +45,13 @@ typedef struct tr_stream {
     bool is_started;
     uint64_t highest, first;
     bool has_transit;
-    uint32_t transit, jitter_q4;      /* RTP clock; jitter in 1/16 */
-    uint64_t received;                /* on the stream's own SSRC, each index once */
+    uint32_t transit, jitter_q4; /* RTP clock; jitter in 1/16 */
+    uint64_t received;           /* on the stream's own SSRC, each index once */
     uint64_t expected_prior, received_prior;
     /* keyframes wanted upstream */
     bool keyframe_wanted;
-    uint64_t keyframe_asked_us;       /* 0: never */
+    uint64_t keyframe_asked_us; /* 0: never */
     uint8_t fir_number;
-    bool keyframe_lost;               /* a gap too wide to ask for: one is needed as soon as somebody watches */
     /* the latest keyframe: its first packet, and when that came */
     bool has_keyframe;
     uint64_t keyframe_index, keyframe_us;

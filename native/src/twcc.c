@@ -7,19 +7,19 @@
 #include "seq.h"
 
 #define TICK_US 250u
-#define REFERENCE_TICKS 256u  /* the reference time counts 64 ms */
-#define HEADER_SIZE 20u       /* RTCP header, two SSRCs, base, count, reference time, feedback count */
+#define REFERENCE_TICKS 256u /* the reference time counts 64 ms */
+#define HEADER_SIZE 20u      /* RTCP header, two SSRCs, base, count, reference time, feedback count */
 #define CHUNK_SIZE 2u
-#define VECTOR_SYMBOLS 7u     /* two-bit symbols in one vector chunk */
-#define MAX_RUN 8191u         /* 13 bits of a run-length chunk */
+#define VECTOR_SYMBOLS 7u /* two-bit symbols in one vector chunk */
+#define MAX_RUN 8191u     /* 13 bits of a run-length chunk */
 #define MAX_PADDING 3u
 
 typedef enum symbol { NOT_RECEIVED = 0, SMALL_DELTA = 1, LARGE_DELTA = 2 } symbol;
 
 /* What one feedback is going to say. Statuses are kept apart, because a chunk is chosen by what follows. */
 typedef struct plan {
-    uint32_t count;           /* statuses */
-    uint64_t reference;       /* in units of 64 ms */
+    uint32_t count;     /* statuses */
+    uint64_t reference; /* in units of 64 ms */
     uint8_t symbols[TR_TWCC_WINDOW];
 } plan;
 
@@ -34,7 +34,8 @@ void tr__twcc_init(tr_twcc *twcc)
 /* The window moves on to index: what it now covers anew has not arrived. */
 static void advance(tr_twcc *twcc, uint64_t index)
 {
-    if (index - twcc->highest >= TR_TWCC_WINDOW) memset(twcc->arrival_us, 0, sizeof twcc->arrival_us);
+    if (index - twcc->highest >= TR_TWCC_WINDOW)
+        memset(twcc->arrival_us, 0, sizeof twcc->arrival_us);
     else
         for (uint64_t i = twcc->highest + 1; i <= index; i++) *slot(twcc, i) = 0;
     twcc->highest = index;
@@ -51,9 +52,12 @@ void tr__twcc_on_packet(tr_twcc *twcc, uint16_t seq, uint64_t arrival_us, uint64
         twcc->base = twcc->highest = index;
     } else {
         index = tr__seq_unwrap(twcc->highest, seq);
-        if (index > twcc->highest) advance(twcc, index);
-        else if (twcc->highest - index >= TR_TWCC_WINDOW) return;
-        else if (*slot(twcc, index)) return; /* the first arrival counts */
+        if (index > twcc->highest)
+            advance(twcc, index);
+        else if (twcc->highest - index >= TR_TWCC_WINDOW)
+            return;
+        else if (*slot(twcc, index))
+            return; /* the first arrival counts */
         /* It was reported missing, or came before the first: the draft lets a later feedback correct that. */
         if (index < twcc->base) twcc->base = index;
     }
@@ -105,7 +109,8 @@ static void put_chunks(tr_pen *pen, const plan *p)
             continue;
         }
         uint32_t chunk = 0xc000; /* status vector, two-bit symbols; past the end: not received */
-        for (uint32_t k = 0; k < VECTOR_SYMBOLS && i < p->count; k++, i++) chunk |= (uint32_t)p->symbols[i] << (12 - 2 * k);
+        for (uint32_t k = 0; k < VECTOR_SYMBOLS && i < p->count; k++, i++)
+            chunk |= (uint32_t)p->symbols[i] << (12 - 2 * k);
         tr__put16(pen, (uint16_t)chunk);
     }
 }
@@ -116,8 +121,10 @@ static void put_deltas(tr_pen *pen, const plan *p, tr_twcc *twcc)
     for (uint32_t i = 0; i < p->count; i++) {
         if (p->symbols[i] == NOT_RECEIVED) continue;
         uint64_t ticks = *slot(twcc, twcc->base + i) / TICK_US;
-        if (p->symbols[i] == SMALL_DELTA) tr__put8(pen, (uint8_t)(ticks - at_ticks));
-        else tr__put16(pen, (uint16_t)(ticks - at_ticks));
+        if (p->symbols[i] == SMALL_DELTA)
+            tr__put8(pen, (uint8_t)(ticks - at_ticks));
+        else
+            tr__put16(pen, (uint16_t)(ticks - at_ticks));
         at_ticks = ticks;
     }
 }
@@ -139,7 +146,7 @@ bool tr__twcc_put_feedback(tr_twcc *twcc, tr_pen *pen, uint32_t sender_ssrc, uin
     tr__put32(pen, media_ssrc);
     tr__put16(pen, (uint16_t)twcc->base);
     tr__put16(pen, (uint16_t)p.count);
-    tr__put24(pen, (uint32_t)p.reference & 0xffffff);
+    tr__put24(pen, (uint32_t)p.reference);
     tr__put8(pen, twcc->feedback_count++);
     put_chunks(pen, &p);
     put_deltas(pen, &p, twcc);

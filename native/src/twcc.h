@@ -6,8 +6,8 @@
 
 #include "rtcp.h"
 
-#define TR_TWCC_WINDOW 2048             /* packets between two feedbacks at the most, a power of two */
-#define TR_TWCC_INTERVAL_US 50000       /* fits a browser's estimator and costs under 3 % of 500 kbit/s */
+#define TR_TWCC_WINDOW 2048       /* packets between two feedbacks at the most, a power of two */
+#define TR_TWCC_INTERVAL_US 50000 /* fits a browser's estimator and costs under 3 % of 500 kbit/s */
 
 typedef struct tr_twcc {
     uint64_t arrival_us[TR_TWCC_WINDOW]; /* by index, 0: not arrived */
@@ -15,7 +15,7 @@ typedef struct tr_twcc {
     bool has_any;
     uint8_t feedback_count;
     uint64_t due_us;
-    uint32_t pending;                    /* arrivals not reported */
+    uint32_t pending; /* arrivals not reported */
 } tr_twcc;
 
 void tr__twcc_init(tr_twcc *twcc);
