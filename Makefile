@@ -1,0 +1,60 @@
+# The doors of the project. Everything installed goes into .venv; everything compiled by hand into build/.
+#
+#   make build                      .venv/bin/telerelay, from a clean clone, on Debian with python3, gcc and make
+#   make demo  ARGS="--duration 20" the relay on 127.0.0.1:8080 with two synthetic participants
+#   make test  ARGS="-k sdp"        all tests; ARGS goes to pytest
+#   make bench | fuzz SECONDS=60 | lint | format | clean
+#
+# PYTHON names the interpreter that .venv is made from (3.11 or newer).
+
+PYTHON ?= python3
+ARGS ?=
+SECONDS ?= 60
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := build/stamp
+
+NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/include/*.h)
+C_FILES := $(wildcard native/src/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
+
+.PHONY: build packages demo test bench fuzz lint format clean
+.DELETE_ON_ERROR:
+
+build: $(STAMP)/native
+
+# Debian's packages: what is missing only. Cheap, so asked whenever the list or the script is newer.
+$(STAMP)/packages: tools/setup.sh tools/debian-packages.txt
+	@tools/setup.sh packages
+	@mkdir -p $(@D) && touch $@
+
+$(STAMP)/venv: pyproject.toml tools/setup.sh $(STAMP)/packages
+	@PYTHON="$(PYTHON)" tools/setup.sh venv
+	@touch $@
+
+$(STAMP)/native: $(NATIVE) $(STAMP)/venv
+	@PYTHON="$(PYTHON)" tools/setup.sh native
+	@touch $@
+
+demo: build
+	@$(BIN)/telerelay demo $(ARGS)
+
+test: build
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: build
+	@$(BIN)/python benchmarks/forwarding.py $(ARGS)
+
+fuzz: $(STAMP)/packages
+	@$(MAKE) --no-print-directory -C native fuzz SECONDS=$(SECONDS) $(ARGS)
+
+lint: build
+	@echo "lint: ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@echo "lint: mypy" && $(BIN)/mypy
+	@echo "lint: clang-format" && clang-format --dry-run --Werror $(C_FILES)
+
+format: build
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+	@clang-format -i $(C_FILES)
+
+clean:
+	rm -rf build dist src/*.egg-info src/telerelay/_native*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,0 +1,191 @@
+"""
+The `telerelay` command: thin doors to library calls.
+
+What is meant for people goes to stderr; stdout has only what a program would read. Exit 0, 1 failed, 2 usage.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from telerelay import config as configuration
+from telerelay.config import Config
+from telerelay.errors import ConfigError, TelerelayError
+
+OK, FAILED, USAGE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except TelerelayError as error:
+        print(f"telerelay {options.command}: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    return code
+
+
+# ---------------------------------------------------------------------- commands
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from telerelay.serve import serve
+
+    config = _config(options)
+    problems = configuration.check(config)
+    if problems:
+        raise ConfigError("bad_value", "; ".join(problems))
+    return serve(config)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from telerelay.client.demo import run_demo
+    from telerelay.observe import set_up_logging
+
+    config = _config(options)
+    # The demo's own lines are for people; of the relay's only what goes wrong belongs between them.
+    set_up_logging("warning")
+    return run_demo(duration=options.duration, json_output=options.json, config=config)
+
+
+def _token(options: argparse.Namespace) -> int:
+    import time
+
+    from telerelay.protocol.grants import load_key, write_key
+
+    if options.new_key:
+        write_key(Path(options.new_key))
+        return OK
+    missing = [
+        f"--{name.replace('_', '-')}" for name in ("key_file", "room", "sub", "role") if not getattr(options, name)
+    ]
+    if missing:
+        print(f"telerelay token: give --new-key, or {', '.join(missing)}", file=sys.stderr)
+        return USAGE
+    keys = load_key(Path(options.key_file))
+    print(keys.sign(room=options.room, sub=options.sub, role=options.role, ttl_s=options.ttl, now=time.time()))
+    return OK
+
+
+def _show_config(options: argparse.Namespace) -> int:
+    print(configuration.describe(configuration.load(options.config)), end="")
+    return OK
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    problems = configuration.check(configuration.load(options.config))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not problems:
+        print("the configuration is good", file=sys.stderr)
+    return FAILED if problems else OK
+
+
+# ---------------------------------------------------------------------- flags
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="telerelay", description="A media relay for teleconsultation.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run a relay")
+    _add_relay_flags(serve)
+    serve.add_argument("--worker-host", choices=("thread", "process"), help="where a worker lives")
+    serve.add_argument("--cpus", help="CPUs to pin workers to, like 0,1")
+    serve.add_argument("--key-file", help="file with the key of tokens; needed unless all is on loopback")
+    serve.add_argument("--pid-file", help="file to write the process id to")
+    serve.add_argument("--tls-cert", help="certificate chain of the HTTP listener, PEM")
+    serve.add_argument("--tls-key", help="its private key, PEM")
+    serve.add_argument("--demo", action="store_true", help="on loopback, give a token to whoever opens the page")
+    serve.set_defaults(run=_serve)
+
+    demo = commands.add_parser("demo", help="a relay on this machine, with two synthetic participants")
+    _add_relay_flags(demo)
+    demo.add_argument("--duration", type=_seconds, help="end after so many seconds")
+    demo.add_argument("--json", action="store_true", help="print the result as one line of JSON")
+    demo.set_defaults(run=_demo)
+
+    token = commands.add_parser("token", help="make a key, or a token")
+    token.add_argument("--new-key", metavar="FILE", help="write a new key to this new file")
+    token.add_argument("--key-file", metavar="FILE", help="the key to sign with")
+    token.add_argument("--room", help="the room it opens")
+    token.add_argument("--sub", help="whom it is for: an opaque id")
+    token.add_argument("--role", help="what that person may do")
+    token.add_argument("--ttl", type=int, default=600, help="seconds it is valid for (600)")
+    token.set_defaults(run=_token)
+
+    for name, run, text in (
+        ("show-config", _show_config, "print every setting with its value"),
+        ("check-config", _check_config, "say what would stop a relay with this configuration"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--config", type=Path, help="TOML file")
+        command.set_defaults(run=run)
+    return parser
+
+
+def _add_relay_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="TOML file; flags go over it")
+    parser.add_argument("--http", metavar="HOST:PORT", help="where to listen for HTTP (127.0.0.1:8080)")
+    parser.add_argument(
+        "--udp", metavar="HOST:PORT", action="extend", nargs="+", help="where to take media (127.0.0.1:40000)"
+    )
+    parser.add_argument(
+        "--advertise",
+        metavar="IP",
+        action="extend",
+        nargs="+",
+        help="addresses to tell clients instead of the bound ones",
+    )
+    parser.add_argument("--workers", type=int, help="how many threads carry media")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return value
+
+
+def _config(options: argparse.Namespace) -> Config:
+    """Defaults, file, environment, then flags. Raises ConfigError."""
+    values: dict[str, dict[str, object]] = {}
+
+    def put(section: str, key: str, value: object) -> None:
+        if value is not None:
+            values.setdefault(section, {})[key] = value
+
+    if options.http is not None:
+        host, separator, port = options.http.rpartition(":")
+        if not separator or not port.isdigit():
+            raise ConfigError("bad_value", "--http must be HOST:PORT like 127.0.0.1:8080")
+        put("http", "host", host.removeprefix("[").removesuffix("]"))
+        put("http", "port", int(port))
+    put("udp", "binds", options.udp)
+    put("udp", "advertise", options.advertise)
+    put("workers", "count", options.workers)
+    put("workers", "host", getattr(options, "worker_host", None))
+    put("workers", "cpus", _numbers(getattr(options, "cpus", None)))
+    put("tokens", "key_file", getattr(options, "key_file", None))
+    put("serve", "pid_file", getattr(options, "pid_file", None))
+    put("serve", "is_demo", True if getattr(options, "demo", False) else None)
+    put("http", "tls_cert", getattr(options, "tls_cert", None))
+    put("http", "tls_key", getattr(options, "tls_key", None))
+    return configuration.with_values(configuration.load(options.config), values)
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError("bad_value", "--cpus must be numbers with commas, like 0,1") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,375 @@
+"""
+A participant in Python: signalling over the WebSocket, media by aiortc. The bots of the demo and the tests are made
+of it.
+
+Two peer connections, as the relay's signalling wants them: one on which the client offers what it publishes, one on
+which the relay offers what there is to receive. Event loop of the client; nothing here is safe to call from another
+thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from telerelay.client.ice import host_addresses, local_addresses
+from telerelay.client.tap import StreamCount, Tap
+from telerelay.client.ws import Message, Socket
+from telerelay.errors import LocalProtocolError, TelerelayError
+
+CONNECT_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One of our own tracks, as the relay knows it."""
+
+    id: str
+    mid: str
+    kind: str
+    source: str
+
+
+@dataclass(slots=True)
+class RemoteTrack:
+    """A track of somebody else's that the relay sends us. `frames` counts those decoded and thrown away."""
+
+    publication: str
+    participant: str
+    kind: str
+    source: str
+    mid: str
+    ssrc: int
+    track: MediaStreamTrack
+    frames: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrackStats:
+    """What came of one remote track: packets unless it says otherwise."""
+
+    publication: str
+    kind: str
+    rx_packets: int
+    lost_packets: int
+    repaired_packets: int
+    duplicate_packets: int
+    rx_bytes: int
+    frames: int
+
+
+@dataclass(slots=True)
+class _Draining:
+    """The task that takes the frames of one receiver, so that they do not pile up, and whom it counts them for."""
+
+    counts_for: RemoteTrack
+    task: asyncio.Task[None] | None = field(default=None)
+
+
+def websocket_url(url: str) -> str:
+    """The signalling address of the relay at `url` (http or https, any prefix)."""
+    parts = urlsplit(url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    path = parts.path if parts.path.endswith("/ws") else parts.path.rstrip("/") + "/ws"
+    return urlunsplit((scheme, parts.netloc, path, "", ""))
+
+
+class Client:
+    """
+    One participant. `async with await Client.join(url, token, room) as client:` leaves at the end.
+
+    `on_track(remote)` is called when a remote track starts, `on_event(message)` for every event of the relay. Without
+    an `on_track` the client decodes and throws away. `relay_port` replaces the UDP port in the relay's candidates:
+    the way through an impairment proxy.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_track: Callable[[RemoteTrack], None] | None = None,
+        on_event: Callable[[Message], None] | None = None,
+        addresses: Sequence[str] = (),
+        relay_port: int | None = None,
+    ) -> None:
+        self._socket = Socket(self._on_event)
+        self._on_track = on_track
+        self._on_message = on_event
+        self._addresses = tuple(addresses)
+        self._relay_port = relay_port
+        self._publish: RTCPeerConnection | None = None
+        self._subscribe: RTCPeerConnection | None = None
+        self._sources: dict[str, str] = {}
+        self._draining: dict[str, _Draining] = {}
+        self.tap = Tap()
+        self.participant = ""
+        self.resume_secret = ""
+        self.publications: dict[str, Publication] = {}
+        self.remote_tracks: dict[str, RemoteTrack] = {}
+        self.participants: dict[str, Message] = {}
+        self.events: list[Message] = []
+        self.connection_states: dict[str, str] = {}
+        self._changed = asyncio.Event()
+
+    @classmethod
+    async def join(cls, url: str, token: str, room: str, **options: Any) -> Client:
+        """
+        Join `room` at the relay whose page is at `url`. Raises RemoteProtocolError with the relay's code (unauthorized,
+        forbidden, room_full …), TelerelayError "connection_lost" if there is no relay.
+        """
+        options.setdefault("addresses", local_addresses(url))
+        client = cls(**options)
+        try:
+            await client._socket.open(websocket_url(url))
+            reply = await client._socket.request("join", room=room, token=token)
+        except BaseException:
+            await client.leave()
+            raise
+        client.participant, client.resume_secret = reply["participant"], reply["resume"]
+        client.participants.update({each["id"]: each for each in reply["participants"]})
+        return client
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+    # ------------------------------------------------------------------ publishing
+
+    async def publish(self, tracks: Sequence[MediaStreamTrack], sources: Sequence[str] = ()) -> list[Publication]:
+        """
+        Publish these tracks beside those already published; `sources` names them ("camera", "microphone" by default).
+        Raises RemoteProtocolError (no_common_codec, bad_sdp …).
+        """
+        pc = self._publish = self._publish or self._connection()
+        named = [*sources, *("camera" if track.kind == "video" else "microphone" for track in tracks[len(sources) :])]
+        added = [pc.addTransceiver(track, direction="sendonly") for track in tracks]
+        known = set(self.publications)
+        await self._offer(pc, dict(zip(added, named, strict=True)))
+        return [publication for id, publication in self.publications.items() if id not in known]
+
+    async def unpublish(self, publication_id: str) -> None:
+        """Take one of our publications back. Raises LocalProtocolError if it is not ours."""
+        publication = self._own(publication_id)
+        assert self._publish is not None
+        for transceiver in self._publish.getTransceivers():
+            if transceiver.mid == publication.mid:
+                transceiver.sender.replaceTrack(None)
+                transceiver.direction = "inactive"
+        self._sources.pop(publication.mid)
+        await self._offer(self._publish, {})
+
+    async def _offer(self, pc: RTCPeerConnection, added: dict[Any, str]) -> None:
+        with host_addresses(*self._addresses):
+            await pc.setLocalDescription(await pc.createOffer())
+        self._sources.update({transceiver.mid: source for transceiver, source in added.items()})
+        described = [{"mid": mid, "source": source, "muted": False} for mid, source in self._sources.items()]
+        reply = await self._socket.request("publish", sdp=pc.localDescription.sdp, tracks=described)
+        await pc.setRemoteDescription(RTCSessionDescription(self._through(reply["sdp"]), "answer"))
+        self.publications = {
+            each["id"]: Publication(each["id"], each["mid"], each["kind"], each["source"])
+            for each in reply["publications"]
+        }
+
+    def _own(self, publication_id: str) -> Publication:
+        try:
+            return self.publications[publication_id]
+        except KeyError:
+            raise LocalProtocolError("not_found", "not a publication of this client") from None
+
+    # ------------------------------------------------------------------ requests
+
+    async def mute(self, publication_id: str, muted: bool = True) -> None:
+        """Tell the others that one of our publications is muted; what is sent meanwhile is the track's affair."""
+        self._own(publication_id)
+        await self._socket.request("mute", publication=publication_id, muted=muted)
+
+    async def pause(self, publication_id: str, paused: bool = True) -> None:
+        """Stop (or go on) receiving one remote track."""
+        await self._socket.request("pause", publication=publication_id, paused=paused)
+
+    async def relay_stats(self) -> Message:
+        """What the relay counts of our two transports."""
+        return await self._socket.request("stats")
+
+    async def request(self, type: str, **fields: Any) -> Message:
+        """Any other request of docs/signaling.md, as it stands there."""
+        return await self._socket.request(type, **fields)
+
+    # ------------------------------------------------------------------ receiving
+
+    async def _on_event(self, message: Message) -> None:
+        self.events.append(message)
+        match message["type"]:
+            case "offer":
+                await self._answer(message)
+            case "participant_joined":
+                self.participants[message["participant"]["id"]] = message["participant"]
+            case "participant_left":
+                self.participants.pop(message["participant"], None)
+            case "unpublished":
+                self.remote_tracks.pop(message["publication"], None)
+            case "connection":
+                self.connection_states[message["connection"]] = message["state"]
+        if self._on_message is not None:
+            self._on_message(message)
+        self._wake()
+
+    async def _answer(self, message: Message) -> None:
+        """Take the relay's offer, answer it, and put names to what its sections carry."""
+        pc = self._subscribe = self._subscribe or self._connection()
+        sdp = self._through(message["sdp"])
+        self.tap.learn(sdp)
+        await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        for transceiver in pc.getTransceivers():
+            self.tap.attach(transceiver.receiver.transport)
+        with host_addresses(*self._addresses):
+            await pc.setLocalDescription(await pc.createAnswer())
+        with contextlib.suppress(TelerelayError):  # the next offer, or the end of the socket, tells what came of it
+            await self._socket.request("answer", offer_id=message["offer_id"], sdp=pc.localDescription.sdp)
+        self._name_tracks(pc, message["tracks"], ssrcs_of(sdp))
+
+    def _name_tracks(self, pc: RTCPeerConnection, described: Sequence[Message], ssrcs: dict[str, int]) -> None:
+        transceivers = {transceiver.mid: transceiver for transceiver in pc.getTransceivers()}
+        for each in described:
+            known = self.remote_tracks.get(each["publication"])
+            transceiver = transceivers.get(each["mid"])
+            if known is not None or transceiver is None:
+                continue
+            mid = each["mid"]
+            remote = RemoteTrack(
+                publication=each["publication"],
+                participant=each["participant"],
+                kind=each["kind"],
+                source=each["source"],
+                mid=mid,
+                ssrc=ssrcs.get(mid, 0),
+                track=transceiver.receiver.track,
+            )
+            self.remote_tracks[remote.publication] = remote
+            if self._on_track is not None:
+                self._on_track(remote)
+            elif mid in self._draining:
+                self._draining[mid].counts_for = remote  # the section carries another track from now on
+            else:
+                draining = self._draining[mid] = _Draining(remote)
+                draining.task = asyncio.create_task(_drain(draining))
+
+    def _connection(self) -> RTCPeerConnection:
+        pc = new_peer_connection()
+        pc.add_listener("connectionstatechange", self._wake)
+        return pc
+
+    def _through(self, sdp: str) -> str:
+        return sdp if self._relay_port is None else with_candidate_port(sdp, self._relay_port)
+
+    # ------------------------------------------------------------------ waiting, counting, leaving
+
+    def _wake(self) -> None:
+        self._changed.set()
+
+    async def wait_for(self, condition: Callable[[Client], bool], timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        """
+        Wait until `condition(self)` holds; looked at whenever something happened, and every 50 ms for what media alone
+        changes. Raises TimeoutError.
+        """
+        async with asyncio.timeout(timeout_s):
+            while not condition(self):
+                self._changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), 0.05)
+
+    @property
+    def is_publishing(self) -> bool:
+        """The publishing connection is up."""
+        return self._publish is not None and self._publish.connectionState == "connected"
+
+    @property
+    def is_connected(self) -> bool:
+        """The signalling connection is open."""
+        return not self._socket.closed.is_set()
+
+    @property
+    def has_failed(self) -> bool:
+        """A media connection that was begun is gone: ICE or DTLS failed, or the relay closed it."""
+        begun = [pc for pc in (self._publish, self._subscribe) if pc is not None]
+        return any(pc.connectionState in {"failed", "closed"} for pc in begun)
+
+    def track_stats(self) -> list[TrackStats]:
+        """What came of each remote track so far, counted from the packets that arrived."""
+        result = []
+        for remote in self.remote_tracks.values():
+            count = self.tap.streams.get(remote.ssrc, _NOTHING)
+            gaps = count.gaps
+            result.append(
+                TrackStats(
+                    publication=remote.publication,
+                    kind=remote.kind,
+                    rx_packets=gaps.received,
+                    lost_packets=gaps.lost,
+                    repaired_packets=count.repaired,
+                    duplicate_packets=gaps.duplicates,
+                    rx_bytes=count.bytes,
+                    frames=remote.frames,
+                )
+            )
+        return result
+
+    async def leave(self) -> None:
+        """Leave the room and let go of everything; safe to call twice."""
+        if self.participant and self.is_connected:
+            with contextlib.suppress(TelerelayError):
+                await self._socket.request("leave", timeout_s=2.0)
+        await self._socket.close()
+        for draining in self._draining.values():
+            if draining.task is not None:
+                draining.task.cancel()
+        for pc in (self._publish, self._subscribe):
+            if pc is not None:
+                await pc.close()
+
+
+_NOTHING = StreamCount()
+
+
+async def _drain(draining: _Draining) -> None:
+    """Take frames as they come; aiortc would keep them all."""
+    track = draining.counts_for.track
+    with contextlib.suppress(MediaStreamError):
+        while True:
+            await track.recv()
+            draining.counts_for.frames += 1
+
+
+def new_peer_connection() -> RTCPeerConnection:
+    """
+    A peer connection without STUN or TURN servers.
+
+    Not with max-bundle: aiortc then keeps the candidates of the last section only, and the relay, as RFC 8843 has it,
+    names them in the first of a bundle.
+    """
+    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+
+
+def ssrcs_of(sdp: str) -> dict[str, int]:
+    """The first SSRC of each section, by mid."""
+    result = {}
+    for section in re.split(r"^(?=m=)", sdp, flags=re.MULTILINE)[1:]:
+        mid = re.search(r"^a=mid:(\S+)", section, re.MULTILINE)
+        ssrc = re.search(r"^a=ssrc:(\d+)", section, re.MULTILINE)
+        if mid and ssrc:
+            result[mid[1]] = int(ssrc[1])
+    return result
+
+
+def with_candidate_port(sdp: str, port: int) -> str:
+    """The same description with every candidate on another UDP port (RFC 8839, 5.1)."""
+    return re.sub(r"^(a=candidate:\S+ \d+ \S+ \d+ \S+) \d+ ", rf"\g<1> {port} ", sdp, flags=re.MULTILINE)

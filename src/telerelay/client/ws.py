@@ -1,0 +1,124 @@
+"""
+The WebSocket half of the Python client: requests with replies, events in order (docs/signaling.md).
+
+Knows JSON and numbers, nothing of media. Event loop of the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiohttp
+
+from telerelay.errors import RemoteProtocolError, TelerelayError
+
+Message = dict[str, Any]
+
+# A relay that has not answered by then is not going to: joins under load take a second or two.
+REPLY_TIMEOUT_S = 10.0
+
+
+class Socket:
+    """
+    One signalling connection. `on_event` is awaited for each event, one after the other, in the order they came.
+
+    Raises from `request`: RemoteProtocolError with the code the relay sent; TelerelayError "connection_lost" when the
+    socket is gone, "timeout" when no reply came.
+    """
+
+    def __init__(self, on_event: Callable[[Message], Awaitable[None]]) -> None:
+        self._on_event = on_event
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._ws: aiohttp.ClientWebSocketResponse | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._events: asyncio.Queue[Message] = asyncio.Queue()
+        self.last_seq = 0
+        self.close_code: int | None = None
+        self.closed = asyncio.Event()
+
+    async def open(self, url: str) -> None:
+        """Connect to ws://…/ws. Raises TelerelayError "connection_lost" if nobody answers there."""
+        self._session = aiohttp.ClientSession()
+        try:
+            # The relay pings; an answer to a ping is given by aiohttp while it reads.
+            self._ws = await self._session.ws_connect(url, max_msg_size=1 << 20, compress=0)
+        except (aiohttp.ClientError, OSError) as error:
+            await self._session.close()
+            raise TelerelayError("connection_lost", f"no signalling connection to the relay: {error}") from error
+        self._tasks = [asyncio.create_task(self._read(self._ws)), asyncio.create_task(self._deliver())]
+
+    async def request(self, type: str, timeout_s: float = REPLY_TIMEOUT_S, **fields: Any) -> Message:
+        """Send one request and wait for its reply, whose `type` and `id` are left out."""
+        if self._ws is None or self.closed.is_set():
+            raise TelerelayError("connection_lost", "the signalling connection is closed")
+        number = next(self._ids)
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = reply
+        try:
+            await self._ws.send_str(json.dumps({"type": type, "id": number, **fields}))
+            return await asyncio.wait_for(reply, timeout_s)
+        except TimeoutError:
+            raise TelerelayError("timeout", f"no reply to {type} within {timeout_s:g} s") from None
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise TelerelayError("connection_lost", "the signalling connection broke") from error
+        finally:
+            self._waiting.pop(number, None)
+
+    async def close(self) -> None:
+        """Close the socket; safe to call twice."""
+        if self._ws is not None:
+            await self._ws.close()
+        for task in self._tasks:
+            task.cancel()
+            if task is not asyncio.current_task():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        self._tasks = []
+        if self._session is not None:
+            await self._session.close()
+
+    async def _read(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        """Take messages until the socket ends; a reply wakes its request, the rest is for `_deliver`."""
+        lost = TelerelayError("connection_lost", "the relay closed the signalling connection")
+        try:
+            async for raw in ws:
+                if raw.type is not aiohttp.WSMsgType.TEXT:
+                    continue
+                message: Message = json.loads(raw.data)
+                number = message.pop("id", None)
+                waiting = self._waiting.get(number) if number is not None else None
+                match message.get("type"):
+                    case "reply" if waiting is not None and not waiting.done():
+                        message.pop("type")
+                        waiting.set_result(message)
+                    case "error" if waiting is not None and not waiting.done():
+                        waiting.set_exception(_as_error(message))
+                    case "reply":
+                        pass
+                    case "error":
+                        lost = _as_error(message)
+                    case _:
+                        self.last_seq = max(self.last_seq, message.get("seq", 0))
+                        self._events.put_nowait(message)
+        finally:
+            self.close_code = ws.close_code
+            self.closed.set()
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(lost)
+
+    async def _deliver(self) -> None:
+        # Apart from reading, so that an event's handler may itself send a request and wait for the reply.
+        while True:
+            await self._on_event(await self._events.get())
+
+
+def _as_error(message: Mapping[str, Any]) -> RemoteProtocolError:
+    return RemoteProtocolError(str(message.get("code", "internal")), str(message.get("message", "")))

@@ -1,0 +1,155 @@
+"""
+A subscribing connection: the relay offers what a participant is to receive, the client answers.
+
+Event loop's thread. What is wanted is a set; a task of its own brings the worker and the negotiation in line with it,
+step by step. So changes are coalesced, one offer is in flight at a time, and nobody ever waits for this participant's
+network.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from telerelay.connection.credentials import random_ice_chars
+from telerelay.connection.source import Source
+from telerelay.connection.transport import Connection, Site
+from telerelay.errors import NativeError
+from telerelay.protocol.negotiation import Offer, SubscribedTrack, SubscribeNegotiation, bind_table
+from telerelay.protocol.parameters import SendParameters
+
+
+@dataclass(slots=True)
+class Sending:
+    """One negotiated track on its way to the participant."""
+
+    sender: int
+    params: SendParameters
+    bound: Source | None = None
+    is_paused: bool = False
+
+
+class SubscribeConnection:
+    """What one participant receives. `run` must be running for anything to happen."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        participant: int,
+        is_admitted: bool,
+        on_offer: Callable[[Offer], None],
+        on_refused: Callable[[str], None] = lambda publication: None,
+        on_state: Callable[[str], None] = lambda state: None,
+    ) -> None:
+        self.transport = Connection(site, participant=participant, is_admitted=is_admitted, on_state=on_state)
+        self._on_offer = on_offer
+        self._on_refused = on_refused
+        self._on_state = on_state
+        self._negotiation = SubscribeNegotiation(random_ice_chars(16))
+        self._wanted: dict[str, Source] = {}
+        self._paused: set[str] = set()
+        self._sending: dict[str, Sending] = {}
+        self._answered = 0
+        self._changed = asyncio.Event()
+        self._lock = asyncio.Lock()
+
+    # ---------------------------------------------------------------- what is wanted (never waits)
+
+    def want(self, source: Source) -> None:
+        """Send this from now on, or go on sending it from its new receiver."""
+        self._wanted[source.publication] = source
+        self._changed.set()
+
+    def unwant(self, publication: str) -> None:
+        self._wanted.pop(publication, None)
+        self._changed.set()
+
+    def pause(self, publication: str, is_paused: bool) -> None:
+        """Stop or resume one publication; it stays negotiated."""
+        (self._paused.add if is_paused else self._paused.discard)(publication)
+        self._changed.set()
+
+    # ---------------------------------------------------------------- what is done
+
+    async def run(self) -> None:
+        """Bring things in line until cancelled; a worker's refusal ends it as a failed connection."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                async with self._lock:
+                    await self._reconcile()
+        except NativeError:
+            self._on_state("failed")
+
+    async def answer(self, offer_id: int, sdp: str) -> None:
+        """
+        The client's answer to the offer in flight. The latest answer may come again: its reply was lost with a socket.
+
+        Raises RemoteProtocolError, with everything as it was.
+        """
+        async with self._lock:
+            if offer_id == self._answered and not self._negotiation.in_flight:
+                return
+            result = self._negotiation.on_answer(offer_id, sdp)
+            self._answered = offer_id
+            if result.remote is not None:
+                await self.transport.apply(result.remote)
+            await self._send({params.key: params for params in result.senders})
+            for publication in result.refused:
+                self._on_refused(publication)
+            await self._reconcile()
+
+    def carried(self) -> dict[int, str]:
+        """The publication each sender carries."""
+        return {sending.sender: publication for publication, sending in self._sending.items()}
+
+    async def close(self) -> None:
+        await self.transport.close()
+        self._sending.clear()
+
+    async def _reconcile(self) -> None:
+        for publication in [publication for publication in self._sending if publication not in self._wanted]:
+            await self._drop(publication)
+        for publication, sending in self._sending.items():
+            await self._bind(sending, self._wanted[publication], publication in self._paused)
+        self._negotiation.set_tracks([_track(source) for source in self._wanted.values()])
+        if self._negotiation.in_flight or not self._negotiation.needs_offer():
+            return
+        if not self.transport.is_open:
+            await self.transport.open()
+        self._on_offer(self._negotiation.make_offer(self.transport.local, self.transport.new_ssrc))
+
+    async def _send(self, negotiated: dict[str, SendParameters]) -> None:
+        """Make the senders those of the answer."""
+        for publication, sending in list(self._sending.items()):
+            if negotiated.get(publication) != sending.params:
+                await self._drop(publication)
+        for publication, params in negotiated.items():
+            if publication not in self._sending:
+                self._sending[publication] = Sending(await self.transport.add_sender(params), params)
+
+    async def _drop(self, publication: str) -> None:
+        await self.transport.remove_sender(self._sending.pop(publication).sender)
+
+    async def _bind(self, sending: Sending, source: Source, is_paused: bool) -> None:
+        if sending.is_paused != is_paused:
+            await self.transport.pause(sending.sender, is_paused)
+            sending.is_paused = is_paused
+        if sending.bound == source:
+            return
+        tables = bind_table(source.receive, sending.params)
+        if await self.transport.bind(sending.sender, source, tables):
+            sending.bound = source
+
+
+def _track(source: Source) -> SubscribedTrack:
+    # One CNAME a participant: the browser plays what shares it in step (RFC 3550, 6.5.1).
+    return SubscribedTrack(
+        key=source.publication,
+        kind=source.kind,
+        msid=(source.participant, source.publication),
+        codecs=source.codecs,
+        cname=source.participant,
+        extensions=source.extensions,
+    )

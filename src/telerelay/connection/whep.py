@@ -1,0 +1,110 @@
+"""
+A WHEP connection (draft-ietf-wish-whep): the client offers sections to receive on, tracks fill them as they come.
+
+Event loop's thread. Sections are fixed by the one offer; a track that ends frees its section for the next of its kind.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from telerelay.connection.source import Source
+from telerelay.connection.transport import Connection, Site
+from telerelay.errors import NativeError, RemoteProtocolError
+from telerelay.protocol.negotiation import CANNOT, CodecPolicy, WhepNegotiation, bind_table
+from telerelay.protocol.parameters import SendParameters
+
+
+@dataclass(slots=True)
+class Section:
+    """One recvonly section of the client's offer."""
+
+    sender: int
+    params: SendParameters
+    bound: Source | None = None
+
+
+def fill(sections: list[tuple[SendParameters, str | None]], sources: list[Source]) -> list[str | None]:
+    """
+    Which publication each section carries: what it has stays while it lasts, an empty one takes, in the sections'
+    order, the oldest source of its kind that no section has and its client can decode.
+    """
+    alive = {source.publication for source in sources}
+    kept = [publication if publication in alive else None for _, publication in sections]
+    taken = {publication for publication in kept if publication}
+    for index, (params, _) in enumerate(sections):
+        if kept[index] is not None:
+            continue
+        for source in sources:
+            fits = source.kind == params.kind and source.publication not in taken
+            if fits and any(pt != CANNOT for pt in bind_table(source.receive, params)[0]):
+                kept[index] = source.publication
+                taken.add(source.publication)
+                break
+    return kept
+
+
+class WhepConnection:
+    """A subscribing connection whose client offers. `run` must be running for sections to be filled."""
+
+    def __init__(
+        self,
+        site: Site,
+        policy: CodecPolicy,
+        *,
+        participant: int,
+        is_admitted: bool,
+        on_state: Callable[[str], None] = lambda state: None,
+    ) -> None:
+        self.transport = Connection(site, participant=participant, is_admitted=is_admitted, on_state=on_state)
+        self.sections: list[Section] = []
+        self._on_state = on_state
+        self._negotiation = WhepNegotiation(policy)
+        self._wanted: dict[str, Source] = {}
+        self._changed = asyncio.Event()
+
+    def want(self, source: Source) -> None:
+        self._wanted[source.publication] = source
+        self._changed.set()
+
+    def unwant(self, publication: str) -> None:
+        self._wanted.pop(publication, None)
+        self._changed.set()
+
+    async def offer(self, sdp: str) -> str:
+        """Take the one offer, return the answer. Raises RemoteProtocolError; close the connection then."""
+        await self.transport.open()
+        result = self._negotiation.on_offer(sdp, self.transport.local, self.transport.new_ssrc)
+        try:
+            await self.transport.apply(result.remote)
+            self.sections = [Section(await self.transport.add_sender(params), params) for params in result.sections]
+        except NativeError as error:
+            raise RemoteProtocolError("unsupported_sdp", "the data plane refused the offer", status=422) from error
+        return result.answer
+
+    async def run(self) -> None:
+        """Fill sections until cancelled; a worker's refusal ends it as a failed connection."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                await self._reconcile()
+        except NativeError:
+            self._on_state("failed")
+
+    async def close(self) -> None:
+        await self.transport.close()
+        self.sections.clear()
+
+    async def _reconcile(self) -> None:
+        before = [(section.params, section.bound.publication if section.bound else None) for section in self.sections]
+        chosen = fill(before, list(self._wanted.values()))
+        for section, publication in zip(self.sections, chosen, strict=True):
+            source = self._wanted.get(publication) if publication else None
+            if section.bound == source:
+                continue
+            if source is None:
+                await self.transport.unbind(section.sender)
+                section.bound = None
+            elif await self.transport.bind(section.sender, source, bind_table(source.receive, section.params)):
+                section.bound = source

@@ -1,0 +1,52 @@
+"""
+Ids of what lives on a worker: generation << 16 | index.
+
+Pure. An index names a slot of a table in C; the generation tells its tenants apart, so that a late command for one that
+went cannot reach the one that came. Indexes are handed out oldest first, which makes a clash of generations as late as
+it can be.
+"""
+
+from collections import deque
+
+from telerelay.errors import RemoteProtocolError
+
+INDEX_BITS = 16
+MAX_INDEXES = 1 << INDEX_BITS
+_GENERATIONS = 1 << 16
+
+
+class IdPool:
+    """Ids for one kind of thing on one worker: transports, receivers or senders."""
+
+    def __init__(self, capacity: int) -> None:
+        if not 1 <= capacity <= MAX_INDEXES:
+            raise ValueError(f"capacity must lie in 1..{MAX_INDEXES}")
+        self.capacity = capacity
+        self._fresh = 0  # indexes below were handed out at least once
+        self._free: deque[int] = deque()  # ids to be reused, their generation already advanced
+        self._taken: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+    def take(self) -> int:
+        """A new id, never 0. Raises RemoteProtocolError `room_full` when every slot is in use."""
+        if self._fresh < self.capacity:
+            taken = (1 << INDEX_BITS) | self._fresh
+            self._fresh += 1
+        elif self._free:
+            taken = self._free.popleft()
+        else:
+            raise RemoteProtocolError("room_full", "the relay is full")
+        self._taken.add(taken)
+        return taken
+
+    def give_back(self, taken: int) -> None:
+        """The thing is gone from the worker; its index may be used again, under the next generation."""
+        if taken not in self._taken:
+            return
+        self._taken.discard(taken)
+        generation = (taken >> INDEX_BITS) + 1
+        if generation == _GENERATIONS:
+            generation = 1
+        self._free.append((generation << INDEX_BITS) | (taken & (MAX_INDEXES - 1)))

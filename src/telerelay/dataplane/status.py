@@ -1,0 +1,24 @@
+"""
+From a tr_status to an exception: the only place where a negative number becomes a NativeError.
+"""
+
+import os
+
+from telerelay._native import ffi, lib
+from telerelay.errors import NativeError
+
+
+def status_name(status: int) -> str:
+    """The stable word of a tr_status: `not_found`."""
+    name = lib.tr_status_name(status)
+    return "unknown" if name == ffi.NULL else str(ffi.string(name).decode("ascii"))
+
+
+def check(status: int, doing: str) -> int:
+    """Hand back a status of 0 or more; raise NativeError, with the status and what was being done, for the rest."""
+    if status >= 0:
+        return status
+    why = status_name(status)
+    if status == lib.TR_ERR_SYSTEM and ffi.errno:
+        why = os.strerror(ffi.errno)
+    raise NativeError(status, f"{doing}: {why}", code=status_name(status))

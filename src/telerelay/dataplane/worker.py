@@ -1,0 +1,358 @@
+"""
+One worker of C, driven from asyncio: commands go into its ring, results and events come out of it.
+
+Every method runs on the event loop's thread; the worker's own thread is C and never takes the GIL. A command is
+answered once and in order; each async method here posts one record and awaits its result.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from telerelay._native import ffi, lib
+from telerelay.dataplane import events
+from telerelay.dataplane.certificate import Certificate
+from telerelay.dataplane.ids import MAX_INDEXES, IdPool
+from telerelay.dataplane.stats import (
+    ReceiverStats,
+    SenderStats,
+    StatsReport,
+    TransportStats,
+    WorkerStats,
+    receiver_stats,
+    sender_stats,
+    transport_stats,
+    worker_stats,
+)
+from telerelay.dataplane.status import check
+from telerelay.errors import NativeError
+from telerelay.protocol.parameters import NegotiatedCodec, ReceiveParameters, RemoteTransport, SendParameters
+
+# Records taken in one turn of the loop: signalling gets its turn even in a storm of events.
+EVENTS_PER_TURN = 256
+
+_KINDS = {"audio": lib.TR_AUDIO, "video": lib.TR_VIDEO}
+_CODECS = {
+    "opus": lib.TR_CODEC_OPUS,
+    "vp8": lib.TR_CODEC_VP8,
+    "vp9": lib.TR_CODEC_VP9,
+    "h264": lib.TR_CODEC_H264,
+    "av1": lib.TR_CODEC_AV1,
+    "h265": lib.TR_CODEC_H265,
+    "red": lib.TR_CODEC_RED,
+}
+
+Report = TransportStats | ReceiverStats | SenderStats
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """
+    What one worker is started with. `binds` are (address, UDP port), port 0 lets the kernel choose; `cpu` -1: none.
+    """
+
+    index: int
+    binds: tuple[tuple[str, int], ...]
+    max_transports: int = 4096
+    video_history_bytes: int = 262144
+    audio_history_bytes: int = 16384
+    consent_timeout_us: int = 30_000_000
+    cpu: int = -1
+
+
+class Worker:
+    """One thread of C with its UDP port, transports and clock."""
+
+    def __init__(self, settings: WorkerSettings, certificate: Certificate) -> None:
+        self.settings = settings
+        self.index = settings.index
+        self.on_event: Callable[[events.WorkerEvent], None] = lambda event: None
+        """Told of every event that no listener of a transport took."""
+        self.transports = IdPool(settings.max_transports)
+        self.receivers = IdPool(MAX_INDEXES)
+        self.senders = IdPool(MAX_INDEXES)
+        self._listeners: dict[int, Callable[[events.WorkerEvent], None]] = {}
+        self._certificate = certificate
+        self._native: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._event = ffi.new("tr_event *")
+        self._tag = 0
+        self._waiting: dict[int, tuple[str, asyncio.Future[list[Report]]]] = {}
+        self._reports: list[Report] = []
+
+    # ---------------------------------------------------------------- life
+
+    async def start(self) -> None:
+        """Bind and run. Raises NativeError, before anything runs, when an address cannot be bound."""
+        config = ffi.new("tr_worker_config *")
+        lib.tr_worker_config_init(config)
+        config.index = self.settings.index
+        config.bind_count = len(self.settings.binds)
+        for slot, (address, port) in zip(config.binds, self.settings.binds, strict=False):
+            slot.address = address.encode("ascii")
+            slot.port = port
+        config.max_transports = self.settings.max_transports
+        config.video_history_bytes = self.settings.video_history_bytes
+        config.audio_history_bytes = self.settings.audio_history_bytes
+        config.consent_timeout_us = self.settings.consent_timeout_us
+        config.cpu = self.settings.cpu
+        config.certificate = self._certificate.raw[0]
+        out = ffi.new("tr_worker **")
+        where = ", ".join(f"{address} port {port}" for address, port in self.settings.binds)
+        try:
+            check(lib.tr_worker_new(config, out), f"open worker {self.index} on {where}")
+        finally:
+            ffi.buffer(config)[:] = bytes(ffi.sizeof("tr_worker_config"))
+        self._native = ffi.gc(out[0], lib.tr_worker_free)
+        check(lib.tr_worker_start(self._native), f"start worker {self.index}")
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(lib.tr_worker_event_fd(self._native), self._take)
+
+    async def stop(self) -> None:
+        """Say goodbye on every transport, join the thread, free the memory. Safe twice."""
+        if self._native is None or self._loop is None:
+            return
+        native, self._native = self._native, None
+        self._loop.remove_reader(lib.tr_worker_event_fd(native))
+        await self._loop.run_in_executor(None, lib.tr_worker_stop, native)
+        waiting, self._waiting = self._waiting, {}
+        for _doing, future in waiting.values():
+            if not future.done():
+                future.set_exception(NativeError(lib.TR_ERR_STATE, f"worker {self.index} has stopped", code="state"))
+        ffi.release(native)
+
+    @property
+    def is_running(self) -> bool:
+        return self._native is not None
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The UDP port of each bind, as the kernel gave it."""
+        return tuple(lib.tr_worker_port(self._live(), bind) for bind in range(len(self.settings.binds)))
+
+    def stats(self) -> WorkerStats:
+        """The worker's counters, some milliseconds old at most."""
+        raw = ffi.new("tr_stats *")
+        lib.tr_worker_stats(self._live(), raw)
+        return worker_stats(raw, int(lib.tr_worker_thread_cpu_ns(self._live())))
+
+    def listen(self, transport: int, listener: Callable[[events.WorkerEvent], None]) -> None:
+        """Tell `listener` of this transport's events from now on; `unlisten` ends it."""
+        self._listeners[transport] = listener
+
+    def unlisten(self, transport: int) -> None:
+        self._listeners.pop(transport, None)
+
+    # ---------------------------------------------------------------- commands
+
+    async def add_transport(
+        self, *, transport: int, room: int, participant: int, is_admitted: bool, ufrag: str, pwd: str
+    ) -> None:
+        body = ffi.new("tr_add_transport *")
+        body.transport = transport
+        body.room = room
+        body.participant = participant
+        body.is_admitted = is_admitted
+        body.local_ufrag = ufrag.encode("ascii")
+        body.local_pwd = pwd.encode("ascii")
+        await self._command(lib.TR_CMD_ADD_TRANSPORT, body, "add a transport")
+
+    async def set_remote(self, transport: int, remote: RemoteTransport) -> None:
+        body = ffi.new("tr_set_remote *")
+        body.transport = transport
+        body.is_dtls_client = remote.is_dtls_client
+        body.ufrag = remote.ice.ufrag.encode("ascii")
+        body.pwd = remote.ice.pwd.encode("ascii")
+        for slot, fingerprint in zip(body.fingerprints, remote.dtls.fingerprints, strict=False):
+            slot.size = len(fingerprint.value)
+            ffi.buffer(slot.bytes)[: len(fingerprint.value)] = fingerprint.value
+        await self._command(lib.TR_CMD_SET_REMOTE, body, "set the peer of a transport")
+
+    async def set_admitted(self, transport: int, is_admitted: bool) -> None:
+        body = ffi.new("tr_set_admitted *", {"transport": transport, "is_admitted": is_admitted})
+        await self._command(lib.TR_CMD_SET_ADMITTED, body, "admit a transport")
+
+    async def remove_transport(self, transport: int) -> None:
+        """With all its receivers and senders."""
+        await self._on_one(lib.TR_CMD_REMOVE_TRANSPORT, transport, "remove a transport")
+
+    async def add_receiver(self, receiver: int, transport: int, params: ReceiveParameters) -> None:
+        body = ffi.new("tr_add_receiver *")
+        body.receiver = receiver
+        body.transport = transport
+        body.kind = _KINDS[params.kind]
+        body.mid = params.mid.encode("ascii")
+        body.codec_count = len(params.codecs)
+        for slot, codec in zip(body.codecs, params.codecs, strict=False):
+            _fill_codec(slot, codec)
+        # A section without encodings has one: what it carries is learned from the MID extension.
+        body.encoding_count = max(1, len(params.encodings))
+        for slot, encoding in zip(body.encodings, params.encodings, strict=False):
+            slot.rid = encoding.rid.encode("ascii")
+            slot.ssrc = encoding.ssrc
+            slot.rtx_ssrc = encoding.rtx_ssrc
+        _fill_extensions(body.extensions, params.extensions)
+        await self._command(lib.TR_CMD_ADD_RECEIVER, body, "add a receiver")
+
+    async def remove_receiver(self, receiver: int) -> None:
+        await self._on_one(lib.TR_CMD_REMOVE_RECEIVER, receiver, "remove a receiver")
+
+    async def add_sender(self, sender: int, transport: int, params: SendParameters) -> None:
+        body = ffi.new("tr_add_sender *")
+        body.sender = sender
+        body.transport = transport
+        body.kind = _KINDS[params.kind]
+        body.ssrc = params.ssrc
+        body.rtx_ssrc = params.rtx_ssrc
+        body.mid = params.mid.encode("ascii")
+        body.cname = params.cname.encode("ascii")
+        _fill_extensions(body.extensions, params.extensions)
+        await self._command(lib.TR_CMD_ADD_SENDER, body, "add a sender")
+
+    async def bind_sender(
+        self, sender: int, receiver: int, pts: Sequence[int] = (), rtx_pts: Sequence[int] = ()
+    ) -> None:
+        """
+        Forward `receiver` (0: nothing) to `sender`; the tables run parallel to the receiver's codecs, 255: cannot.
+        """
+        body = ffi.new("tr_bind_sender *", {"sender": sender, "receiver": receiver})
+        for table, given in ((body.pts, pts), (body.rtx_pts, rtx_pts)):
+            ffi.buffer(table)[:] = bytes([lib.TR_NO_PT]) * lib.TR_MAX_CODECS
+            ffi.buffer(table)[: len(given)] = bytes(given)
+        await self._command(lib.TR_CMD_BIND_SENDER, body, "bind a sender")
+
+    async def pause_sender(self, sender: int, is_paused: bool) -> None:
+        body = ffi.new("tr_pause_sender *", {"sender": sender, "is_paused": is_paused})
+        await self._command(lib.TR_CMD_PAUSE_SENDER, body, "pause a sender")
+
+    async def remove_sender(self, sender: int) -> None:
+        await self._on_one(lib.TR_CMD_REMOVE_SENDER, sender, "remove a sender")
+
+    async def request_keyframe(self, receiver: int) -> None:
+        await self._on_one(lib.TR_CMD_REQUEST_KEYFRAME, receiver, "request a keyframe")
+
+    async def transport_stats(self, transport: int) -> StatsReport:
+        """Counters of one transport, its receivers and its senders, as they are now."""
+        reports = await self._on_one(lib.TR_CMD_GET_STATS, transport, "read statistics")
+        return StatsReport(
+            transport=next(report for report in reports if isinstance(report, TransportStats)),
+            receivers=tuple(report for report in reports if isinstance(report, ReceiverStats)),
+            senders=tuple(report for report in reports if isinstance(report, SenderStats)),
+        )
+
+    # ---------------------------------------------------------------- the rings
+
+    def _live(self) -> Any:
+        if self._native is None:
+            raise NativeError(lib.TR_ERR_STATE, f"worker {self.index} does not run", code="state")
+        return self._native
+
+    async def _on_one(self, command: int, subject: int, doing: str) -> list[Report]:
+        return await self._command(command, ffi.new("tr_one_id *", {"id": subject}), doing)
+
+    async def _command(self, command: int, body: Any, doing: str) -> list[Report]:
+        """Post one record, await its result; the statistics that came with it, if it asked for any."""
+        native = self._live()
+        self._tag += 1
+        status = lib.tr_worker_post(native, command, self._tag, body, ffi.sizeof(body[0]))
+        # Keys and passwords pass through here: no copy outlives the call.
+        ffi.buffer(body)[:] = bytes(ffi.sizeof(body[0]))
+        check(status, doing)
+        future: asyncio.Future[list[Report]] = asyncio.get_running_loop().create_future()
+        self._waiting[self._tag] = (doing, future)
+        return await future
+
+    def _take(self) -> None:
+        for _ in range(EVENTS_PER_TURN):
+            if self._native is None or lib.tr_worker_take(self._native, self._event) != 1:
+                return
+            self._on_record(self._event.type, self._event.tag, self._event.body)
+
+    def _on_record(self, record: int, tag: int, body: Any) -> None:
+        if record == lib.TR_EVENT_RESULT:
+            self._on_result(tag, int(ffi.cast("tr_result *", body).status))
+        elif record in _REPORTS:
+            name, read = _REPORTS[record]
+            self._reports.append(read(ffi.cast(name, body)))
+        elif record in _EVENTS:
+            name, tell = _EVENTS[record]
+            event = tell(ffi.cast(name, body))
+            self._listeners.get(getattr(event, "transport", 0), self._unheard)(event)
+
+    def _unheard(self, event: events.WorkerEvent) -> None:
+        self.on_event(event)
+
+    def _on_result(self, tag: int, status: int) -> None:
+        # The worker answers in order, so what was reported since the last result belongs to this one.
+        reports, self._reports = self._reports, []
+        doing, future = self._waiting.pop(tag)
+        if future.done():  # whoever asked was cancelled
+            return
+        try:
+            check(status, doing)
+        except NativeError as error:
+            future.set_exception(error)
+        else:
+            future.set_result(reports)
+
+
+def _text(value: Any) -> str:
+    return str(ffi.string(value).decode("ascii", "replace"))
+
+
+def _fill_codec(slot: Any, negotiated: NegotiatedCodec) -> None:
+    feedback = negotiated.codec.feedback
+    slot.pt = negotiated.pt
+    slot.rtx_pt = lib.TR_NO_PT if negotiated.rtx_pt is None else negotiated.rtx_pt
+    slot.codec = _CODECS.get(negotiated.codec.name.lower(), lib.TR_CODEC_OTHER)
+    slot.clock_rate = negotiated.codec.clock_rate
+    slot.has_nack = "nack" in feedback
+    slot.has_pli = "nack pli" in feedback
+    slot.has_fir = "ccm fir" in feedback
+    slot.has_twcc = "transport-cc" in feedback
+
+
+def _fill_extensions(slots: Any, extensions: Mapping[int, int]) -> None:
+    for extension, negotiated_id in extensions.items():
+        slots[extension] = negotiated_id
+
+
+def _state_changed(raw: Any) -> events.TransportStateChanged:
+    return events.TransportStateChanged(
+        transport=raw.transport,
+        state=events.TRANSPORT_STATES[raw.state],
+        srtp_profile=events.SRTP_PROFILES.get(raw.srtp_profile, ""),
+        reason=_text(raw.reason),
+    )
+
+
+def _path_changed(raw: Any) -> events.PathChanged:
+    return events.PathChanged(transport=raw.transport, local=_text(raw.local), remote=_text(raw.remote))
+
+
+def _receiver_active(raw: Any) -> events.ReceiverActive:
+    return events.ReceiverActive(receiver=raw.receiver, encoding=raw.encoding, ssrc=raw.ssrc)
+
+
+def _receiver_idle(raw: Any) -> events.ReceiverIdle:
+    return events.ReceiverIdle(receiver=raw.receiver, encoding=raw.encoding, ssrc=raw.ssrc)
+
+
+def _data_received(raw: Any) -> events.DataReceived:
+    return events.DataReceived(transport=raw.transport, data=bytes(ffi.buffer(raw.bytes)[: raw.size]))
+
+
+_REPORTS: Mapping[int, tuple[str, Callable[[Any], Report]]] = {
+    lib.TR_EVENT_TRANSPORT_STATS: ("tr_transport_stats *", transport_stats),
+    lib.TR_EVENT_RECEIVER_STATS: ("tr_receiver_stats *", receiver_stats),
+    lib.TR_EVENT_SENDER_STATS: ("tr_sender_stats *", sender_stats),
+}
+_EVENTS: Mapping[int, tuple[str, Callable[[Any], events.WorkerEvent]]] = {
+    lib.TR_EVENT_TRANSPORT_STATE: ("tr_transport_changed *", _state_changed),
+    lib.TR_EVENT_PATH: ("tr_path_changed *", _path_changed),
+    lib.TR_EVENT_RECEIVER_ACTIVE: ("tr_receiver_event *", _receiver_active),
+    lib.TR_EVENT_RECEIVER_IDLE: ("tr_receiver_event *", _receiver_idle),
+    lib.TR_EVENT_DATA: ("tr_data *", _data_received),
+    lib.TR_EVENT_STOPPED: ("void *", lambda raw: events.WorkerStopped()),
+}

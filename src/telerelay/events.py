@@ -1,0 +1,142 @@
+"""
+What participants are told: frozen values made by rooms and connections, written as JSON by protocol.messages.
+
+A participant's events are numbered ("seq"); the numbers are not part of the values. docs/signaling.md has the words.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationInfo:
+    """A publication as everyone in the room may know it; `source` is the publisher's word (camera, screen…)."""
+
+    id: str
+    kind: str
+    source: str
+    is_muted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantInfo:
+    """A participant as everyone in the room may know it."""
+
+    id: str
+    sub: str
+    role: str
+    is_interrupted: bool = False
+    publications: tuple[PublicationInfo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTrackInfo:
+    """What one section of an offer carries."""
+
+    mid: str
+    participant: str
+    publication: str
+    kind: str
+    source: str
+    is_muted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMade:
+    """The relay offers what the participant is to receive; it answers with the same offer_id."""
+
+    offer_id: int
+    sdp: str
+    tracks: tuple[OfferedTrackInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined:
+    participant: ParticipantInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantLeft:
+    """`reason` is one of left, timeout, duplicate_join, removed."""
+
+    participant: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantInterrupted:
+    """Its socket is lost, its seat is kept."""
+
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantBack:
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    participant: str
+    publication: PublicationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    participant: str
+    publication: str
+
+
+@dataclass(frozen=True, slots=True)
+class MuteChanged:
+    participant: str
+    publication: str
+    is_muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """One of the participant's own connections ("publish" or "subscribe") has another tr_transport_state, by name."""
+
+    connection: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRefused:
+    """This publication cannot be sent to this participant; `code` says why."""
+
+    publication: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinDuplicated:
+    """The same sub joined elsewhere; the newest wins and this one is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEnded:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainStarted:
+    """The relay takes no new rooms; this call goes on."""
+
+
+Event = (
+    OfferMade
+    | ParticipantJoined
+    | ParticipantLeft
+    | ParticipantInterrupted
+    | ParticipantBack
+    | Published
+    | Unpublished
+    | MuteChanged
+    | ConnectionChanged
+    | SubscriptionRefused
+    | JoinDuplicated
+    | RoomEnded
+    | DrainStarted
+)
+"""Everything a participant can be told."""

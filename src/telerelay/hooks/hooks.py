@@ -1,0 +1,67 @@
+"""
+The hooks an application may implement, and what they are handed.
+
+Pure words: what runs them is runner.py.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """Someone with a valid token wants into a room. Asked again at every rejoin."""
+
+    room: str
+    sub: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonEvent:
+    """
+    Someone came, was cut off, came back or left.
+
+    `sequence` counts the room's events from 1 without gaps; `key` is unique for ever: an event told twice has it twice.
+    """
+
+    room: str
+    sequence: int
+    key: str
+    participant: str
+    sub: str
+    role: str
+    what: Literal["joined", "interrupted", "back", "left"]
+    reason: str = ""
+    """Of `left`: left, timeout, duplicate_join, removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndEvent:
+    """The last one left, for good: the room is gone."""
+
+    room: str
+    sequence: int
+    key: str
+
+
+class Hooks(Protocol):
+    """
+    Inherit and override what you need. All run on the event loop: what blocks there stops signalling, though not media.
+    """
+
+    async def authorize_join(self, request: JoinRequest) -> bool:
+        """Whether this person may join. Exceptions and more than two seconds refuse."""
+        return True
+
+    async def on_person(self, event: PersonEvent) -> None:
+        """Someone came, was cut off, came back or left."""
+        return
+
+    async def on_end(self, event: EndEvent) -> None:
+        """A room ended. Its last event."""
+        return
+
+
+class NoHooks(Hooks):
+    """Everyone with a token may join; nobody is told."""

@@ -1,0 +1,125 @@
+"""
+GET /metrics: what the workers count, and what control knows, for Prometheus.
+
+Read when scraped. Labels are words from fixed lists: no room, no person, no address is ever one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from telerelay.dataplane import WorkerStats
+from telerelay.errors import RemoteProtocolError
+from telerelay.observe.lag import BUCKETS, LoopLag
+
+_COUNTERS = {
+    # metric: (attribute of WorkerStats, help)
+    "telerelay_rx_packets": ("rx_packets", "Datagrams taken from the network"),
+    "telerelay_rx_bytes": ("rx_bytes", "Bytes of them"),
+    "telerelay_tx_packets": ("tx_packets", "Datagrams sent"),
+    "telerelay_tx_bytes": ("tx_bytes", "Bytes of them"),
+    "telerelay_rx_rtp_packets": ("rx_rtp_packets", "Media packets taken, resends included"),
+    "telerelay_tx_rtp_packets": ("tx_rtp_packets", "Media packets forwarded, resends included"),
+    "telerelay_rx_rtcp_packets": ("rtcp_rx", "RTCP packets taken"),
+    "telerelay_tx_rtcp_packets": ("rtcp_tx", "RTCP packets sent"),
+    "telerelay_stun_requests": ("stun_requests", "ICE checks answered"),
+    "telerelay_dtls_handshakes": ("dtls_handshakes", "DTLS handshakes finished"),
+    "telerelay_rx_nacks": ("nacks_rx", "Packets that receivers asked for again"),
+    "telerelay_tx_nacks": ("nacks_tx", "Packets asked for again upstream"),
+    "telerelay_resent_packets": ("resent_packets", "Packets resent from history"),
+    "telerelay_rx_plis": ("plis_rx", "Keyframe requests taken"),
+    "telerelay_tx_plis": ("plis_tx", "Keyframe requests sent upstream"),
+    "telerelay_receive_calls": ("receive_calls", "System calls that took datagrams"),
+    "telerelay_send_calls": ("send_calls", "System calls that sent datagrams"),
+    "telerelay_wakes": ("wakes", "Turns of the workers' loops"),
+}
+_GAUGES = {
+    "telerelay_receivers": ("receivers", "Media streams that arrive"),
+    "telerelay_senders": ("senders", "Media streams that leave"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RelayFacts:
+    """What control knows, now."""
+
+    rooms: int
+    participants: int
+    interrupted: int
+    sockets: int
+
+
+class RelayCollector(Collector):
+    """One relay's numbers, summed over its workers."""
+
+    def __init__(
+        self,
+        stats: Callable[[], Sequence[WorkerStats]],
+        drop_names: Sequence[str],
+        facts: Callable[[], RelayFacts],
+        lag: LoopLag,
+    ) -> None:
+        self._stats = stats
+        self._drop_names = drop_names
+        self._facts = facts
+        self._lag = lag
+
+    def collect(self) -> Iterator[Metric]:
+        workers = self._stats()
+        for name, (attribute, text) in _COUNTERS.items():
+            yield CounterMetricFamily(name, text, value=sum(getattr(worker, attribute) for worker in workers))
+        for name, (attribute, text) in _GAUGES.items():
+            yield GaugeMetricFamily(name, text, value=sum(getattr(worker, attribute) for worker in workers))
+        yield self._drops(workers)
+        transports = GaugeMetricFamily("telerelay_transports", "Transports by state", labels=["state"])
+        for state in dict.fromkeys(state for worker in workers for state in worker.transports):
+            transports.add_metric([state], sum(worker.transports.get(state, 0) for worker in workers))
+        yield transports
+        cpu = CounterMetricFamily("telerelay_worker_cpu_seconds", "CPU time of the workers' threads", labels=["worker"])
+        for index, worker in enumerate(workers):
+            cpu.add_metric([str(index)], worker.thread_cpu_ns / 1e9)
+        yield cpu
+        yield from self._control()
+
+    def _drops(self, workers: Sequence[WorkerStats]) -> Metric:
+        drops = CounterMetricFamily("telerelay_drops", "Packets that went no further, by reason", labels=["reason"])
+        for reason in self._drop_names:
+            drops.add_metric([reason], sum(worker.drops.get(reason, 0) for worker in workers))
+        return drops
+
+    def _control(self) -> Iterator[Metric]:
+        facts = self._facts()
+        yield GaugeMetricFamily("telerelay_rooms", "Rooms with anyone in them", value=facts.rooms)
+        yield GaugeMetricFamily(
+            "telerelay_participants", "Seats taken, interrupted ones included", value=facts.participants
+        )
+        yield GaugeMetricFamily("telerelay_interrupted", "Seats kept for someone cut off", value=facts.interrupted)
+        yield GaugeMetricFamily("telerelay_sockets", "Signalling sockets open", value=facts.sockets)
+        running, buckets = 0, []
+        for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._lag.counts, strict=True):
+            running += count
+            buckets.append((bound, float(running)))
+        yield HistogramMetricFamily(
+            "telerelay_loop_lag_seconds", "How late the event loop runs", buckets=buckets, sum_value=self._lag.total_s
+        )
+        yield GaugeMetricFamily("telerelay_loop_lag_max_seconds", "The latest it ever ran", value=self._lag.max_s)
+
+
+def add_metrics(app: web.Application, collector: RelayCollector, is_exposed: Callable[[web.Request], bool]) -> None:
+    """GET /metrics; 404 while `is_exposed` says no."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+
+    async def metrics(request: web.Request) -> web.Response:
+        if not is_exposed(request):
+            raise RemoteProtocolError("not_found", "metrics are served on loopback only", status=404)
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
+        )
+
+    app.router.add_get("/metrics", metrics)

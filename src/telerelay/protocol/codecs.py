@@ -1,0 +1,218 @@
+"""
+Which codecs and header extensions a section has, which of them the relay takes, and how it writes them.
+
+Pure. RFC 3264 for the choice, RFC 4588 for RTX, RFC 8285 for header extensions.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypedDict
+
+from telerelay.protocol.parameters import (
+    ABS_CAPTURE_TIME,
+    AUDIO_LEVEL,
+    DEPENDENCY_DESCRIPTOR,
+    EXTENSION_URIS,
+    EXTENSIONS,
+    H264_PROFILES,
+    MID,
+    REPAIRED_RID,
+    RID,
+    TWCC,
+    VIDEO_LAYERS_ALLOCATION,
+    VIDEO_ORIENTATION,
+    Codec,
+    NegotiatedCodec,
+    h264_profile,
+)
+from telerelay.protocol.session import ExtMap, Media, Parameters, RtpMap
+
+MAX_CODECS = 16  # of one section, RTX not counted: what the data plane holds
+
+FEEDBACK: dict[str, tuple[str, ...]] = {
+    "audio": ("transport-cc", "nack"),
+    "video": ("transport-cc", "ccm fir", "nack", "nack pli"),
+}
+"""What the relay answers of the peer's rtcp-fb, by kind, in the order it is written."""
+
+SENT_FEEDBACK: dict[str, frozenset[str]] = {
+    kind: frozenset(values) - {"transport-cc"} for kind, values in FEEDBACK.items()
+}
+"""What a subscriber may send; its transport-wide feedback is of no use before something estimates its downlink."""
+
+RECEIVED_EXTENSIONS = frozenset(
+    {
+        MID,
+        RID,
+        REPAIRED_RID,
+        AUDIO_LEVEL,
+        TWCC,
+        ABS_CAPTURE_TIME,
+        VIDEO_ORIENTATION,
+        DEPENDENCY_DESCRIPTOR,
+        VIDEO_LAYERS_ALLOCATION,
+    }
+)
+"""Header extensions the relay takes from a publisher."""
+
+SENT_EXTENSIONS = frozenset({MID, AUDIO_LEVEL, ABS_CAPTURE_TIME, VIDEO_ORIENTATION})
+"""Header extensions the relay sends: its own MID, and what is passed on unchanged."""
+
+_CLOCK_RATES = {"opus": (48000, 2)}
+_VIDEO_CLOCK = (90000, 1)
+
+
+def offered_codecs(media: Media) -> tuple[NegotiatedCodec, ...]:
+    """All codecs of a section that have an rtpmap, in its order, each with its RTX payload type if there is one."""
+    rtpmaps = {rtpmap.pt: rtpmap for rtpmap in media.rtpmaps}
+    fmtps = dict(media.fmtps)
+    feedback: dict[int | None, set[str]] = {}
+    for pt, value in media.feedback:
+        feedback.setdefault(pt, set()).add(value)
+    listed = [rtpmaps[int(pt)] for pt in media.formats if int(pt) in rtpmaps]
+    rtx: dict[int, int] = {}
+    for rtpmap in listed:
+        apt = dict(fmtps.get(rtpmap.pt, ())).get("apt", "")
+        if rtpmap.name.lower() == "rtx" and apt.isascii() and apt.isdigit() and len(apt) <= 3:
+            rtx.setdefault(int(apt), rtpmap.pt)
+    return tuple(
+        NegotiatedCodec(
+            Codec(
+                name=rtpmap.name,
+                clock_rate=rtpmap.clock_rate,
+                channels=rtpmap.channels,
+                parameters=fmtps.get(rtpmap.pt, ()),
+                feedback=frozenset(feedback.get(rtpmap.pt, set()) | feedback.get(None, set())),
+            ),
+            rtpmap.pt,
+            rtx.get(rtpmap.pt),
+        )
+        for rtpmap in listed
+        if rtpmap.name.lower() != "rtx"
+    )
+
+
+def select_codecs(
+    media: Media, names: Collection[str], feedback: Mapping[str, Collection[str]] = FEEDBACK
+) -> tuple[NegotiatedCodec, ...]:
+    """
+    What the relay takes of a section, in the peer's order, with the feedback both understand.
+
+    H.264 in packetization-mode 0 is taken only from whoever has nothing better.
+    """
+    wanted = {name.lower() for name in names}
+    chosen = [each for each in offered_codecs(media) if each.codec.name.lower() in wanted and _is_sound(each.codec)]
+    if any(_is_fragmented_h264(each.codec) for each in chosen):
+        chosen = [each for each in chosen if each.codec.name.lower() != "h264" or _is_fragmented_h264(each.codec)]
+    return tuple(_narrowed(each, feedback[media.kind]) for each in chosen[:MAX_CODECS])
+
+
+_VARIANTS: dict[str, tuple[str, str, frozenset[str]]] = {
+    "h264": ("packetization-mode", "0", frozenset("01")),
+    "vp9": ("profile-id", "0", frozenset("0123")),
+    "av1": ("profile", "0", frozenset("012")),
+    "h265": ("profile-id", "1", frozenset("12")),
+}
+
+
+def _is_sound(codec: Codec) -> bool:
+    """
+    Whether the rates are the codec's and the variant is one there is: the payload types of a subscriber, to whom each
+    variant is a codec of its own, must suffice for all of them.
+    """
+    name = codec.name.lower()
+    key, default, values = _VARIANTS.get(name, ("", "", frozenset(("",))))
+    if (codec.clock_rate, codec.channels) != _CLOCK_RATES.get(name, _VIDEO_CLOCK):
+        return False
+    if name == "h264" and h264_profile(codec.parameter("profile-level-id")) not in H264_PROFILES:
+        return False
+    if name == "h265" and codec.parameter("tx-mode", "SRST").upper() != "SRST":
+        return False
+    return codec.parameter(key, default) in values
+
+
+def _is_fragmented_h264(codec: Codec) -> bool:
+    return codec.name.lower() == "h264" and codec.parameter("packetization-mode", "0") == "1"
+
+
+def _narrowed(negotiated: NegotiatedCodec, feedback: Collection[str]) -> NegotiatedCodec:
+    codec = negotiated.codec
+    understood = codec.feedback.intersection(feedback)
+    return NegotiatedCodec(
+        Codec(codec.name, codec.clock_rate, codec.channels, codec.parameters, understood),
+        negotiated.pt,
+        negotiated.rtx_pt,
+    )
+
+
+def answer_parameters(codec: Codec) -> Parameters:
+    """
+    The fmtp the relay answers. For opus it states what is best received (RFC 7587, 7): in-band repair, and stereo from
+    whoever offers it, such as a stethoscope. For video it is the offer's, H.264's level-asymmetry-allowed included.
+    """
+    if codec.name.lower() != "opus":
+        return codec.parameters
+    stereo = (("stereo", "1"),) if codec.parameter("stereo") == "1" else ()
+    return (("minptime", "10"), ("useinbandfec", "1"), *stereo)
+
+
+class CodecLines(TypedDict):
+    """The members of a Media that say which codecs it has."""
+
+    formats: tuple[str, ...]
+    rtpmaps: tuple[RtpMap, ...]
+    fmtps: tuple[tuple[int, Parameters], ...]
+    feedback: tuple[tuple[int | None, str], ...]
+
+
+def codec_lines(codecs: Iterable[NegotiatedCodec], kind: str) -> CodecLines:
+    """How codecs are written, each followed by its RTX."""
+    rtpmaps: list[RtpMap] = []
+    fmtps: list[tuple[int, Parameters]] = []
+    feedback: list[tuple[int | None, str]] = []
+    for each in codecs:
+        codec = each.codec
+        rtpmaps.append(RtpMap(each.pt, codec.name, codec.clock_rate, codec.channels))
+        feedback.extend((each.pt, value) for value in FEEDBACK[kind] if value in codec.feedback)
+        if codec.parameters:
+            fmtps.append((each.pt, codec.parameters))
+        if each.rtx_pt is not None:
+            rtpmaps.append(RtpMap(each.rtx_pt, "rtx", codec.clock_rate))
+            fmtps.append((each.rtx_pt, (("apt", str(each.pt)),)))
+    return CodecLines(
+        formats=tuple(str(rtpmap.pt) for rtpmap in rtpmaps),
+        rtpmaps=tuple(rtpmaps),
+        fmtps=tuple(fmtps),
+        feedback=tuple(feedback),
+    )
+
+
+_MIRRORED = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly"}
+# Id 15 means "stop" in one-byte headers (RFC 8285, 4.2); past 255 an id is only a wish.
+_USABLE_IDS = frozenset({*range(1, 15), *range(16, 256)})
+
+
+def select_extensions(media: Media, wanted: Collection[int], peer_directions: Sequence[str]) -> dict[int, int]:
+    """tr_ext to id, of what is wanted and the peer offers in one of those directions; a URI's first line counts."""
+    chosen: dict[int, int] = {}
+    for extmap in media.extmaps:
+        extension = EXTENSIONS.get(extmap.uri)
+        if (
+            extension is not None
+            and extension in wanted
+            and extmap.direction in peer_directions
+            and extmap.id in _USABLE_IDS
+        ):
+            chosen.setdefault(extension, extmap.id)
+    return chosen
+
+
+def answered_extmaps(media: Media, chosen: dict[int, int]) -> tuple[ExtMap, ...]:
+    """The offer's lines for the chosen extensions, their directions turned round."""
+    ids = {extension_id: extension for extension, extension_id in chosen.items()}
+    return tuple(
+        ExtMap(extmap.id, extmap.uri, _MIRRORED[extmap.direction]) for extmap in media.extmaps if extmap.id in ids
+    )
+
+
+def offered_extmaps(ids: dict[int, int]) -> tuple[ExtMap, ...]:
+    return tuple(ExtMap(extension_id, EXTENSION_URIS[extension]) for extension, extension_id in ids.items())

@@ -1,0 +1,221 @@
+"""
+Tokens: who may enter which room as whom (RFC 7519; RFC 8725 for what goes wrong with them).
+
+Sans-I/O but for the two functions that read and write a key file. The algorithm belongs to the key, never to the token;
+a token's header may hold nothing that could name another key (A50, A51). Time is an argument.
+"""
+
+import base64
+import binascii
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from telerelay.errors import ConfigError, LocalProtocolError, RemoteProtocolError
+from telerelay.protocol.names import is_room_name, is_sub
+
+AUDIENCE = "telerelay"
+MIN_KEY_BYTES = 32
+MAX_TOKEN_CHARS = 4096
+MAX_TTL_S = 366 * 24 * 3600
+_MAX_TIME = 2**53 - 1
+_HEADER_FIELDS = {"alg", "typ", "kid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a valid token says. `exp` and `iat` in Unix seconds; `exp` limits joining, not the call."""
+
+    sub: str
+    room: str
+    role: str
+    exp: int
+    jti: str
+    iat: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    algorithm: str
+    verifying: bytes | Ed25519PublicKey
+    signing: bytes | Ed25519PrivateKey | None
+
+
+class TokenKeys:
+    """The keys tokens may be signed with, by kid; the first added signs."""
+
+    def __init__(self, leeway_s: int = 5) -> None:
+        self._leeway_s = leeway_s
+        self._keys: dict[str, _Key] = {}
+
+    def __repr__(self) -> str:
+        return f"TokenKeys({len(self._keys)} keys)"
+
+    @classmethod
+    def of(cls, secret: bytes, leeway_s: int = 5) -> "TokenKeys":
+        """Keys with one HS256 secret."""
+        keys = cls(leeway_s)
+        keys.add_hs256(secret)
+        return keys
+
+    def add_hs256(self, secret: bytes, kid: str = "") -> None:
+        """Raises ConfigError weak_key under 32 bytes (RFC 7518, 3.2)."""
+        if len(secret) < MIN_KEY_BYTES:
+            raise ConfigError("weak_key", f"an HS256 key must have at least {MIN_KEY_BYTES} bytes")
+        self._add(kid, _Key("HS256", secret, secret))
+
+    def add_ed25519(self, key: Ed25519PublicKey | Ed25519PrivateKey, kid: str = "") -> None:
+        """An Ed25519 key (RFC 8037); with the public half alone tokens can only be verified."""
+        if isinstance(key, Ed25519PrivateKey):
+            self._add(kid, _Key("EdDSA", key.public_key(), key))
+        else:
+            self._add(kid, _Key("EdDSA", key, None))
+
+    def _add(self, kid: str, key: _Key) -> None:
+        if kid in self._keys:
+            raise ConfigError("duplicate_key", "two token keys have the same kid")
+        self._keys[kid] = key
+
+    def sign(self, *, room: str, sub: str, role: str, ttl_s: int, now: float) -> str:
+        """A token for that sub, room and role, valid `ttl_s` from `now` (Unix seconds). Raises LocalProtocolError."""
+        if not is_room_name(room) or not is_sub(sub) or not role:
+            raise LocalProtocolError("bad_grant", "the room, sub or role is not one a token may have")
+        if not 1 <= ttl_s <= MAX_TTL_S:
+            raise LocalProtocolError("bad_grant", f"a token's life is 1 to {MAX_TTL_S} seconds")
+        able = [(kid, key.algorithm, key.signing) for kid, key in self._keys.items() if key.signing is not None]
+        if not able:
+            raise LocalProtocolError("no_key", "there is no key to sign with")
+        kid, algorithm, signing = able[0]
+        claims = {
+            "aud": AUDIENCE,
+            "sub": sub,
+            "room": room,
+            "role": role,
+            "iat": int(now),
+            "exp": int(now) + ttl_s,
+            "jti": secrets.token_urlsafe(12),
+        }
+        return jwt.encode(claims, signing, algorithm, headers={"kid": kid} if kid else None)
+
+    def verify(self, token: str, now: float) -> Grant:
+        """
+        What the token grants at `now` (Unix seconds). Raises RemoteProtocolError unauthorized or token_expired.
+        """
+        if len(token) > MAX_TOKEN_CHARS or not token.isascii():
+            raise _unauthorized()
+        try:
+            key = self._key_for(jwt.get_unverified_header(token))
+            claims = jwt.decode(
+                token,
+                key.verifying,
+                algorithms=[key.algorithm],
+                audience=AUDIENCE,
+                options={
+                    "require": ["exp", "iat", "sub", "aud", "jti", "room", "role"],
+                    "strict_aud": True,
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            raise _unauthorized() from None
+        grant = _grant(claims)
+        if grant.exp + self._leeway_s <= now:
+            raise RemoteProtocolError("token_expired", "the token has expired")
+        not_before = claims.get("nbf", grant.iat)
+        if not _is_time(not_before) or max(grant.iat, not_before) > now + self._leeway_s:
+            raise _unauthorized()
+        return grant
+
+    def _key_for(self, header: Mapping[str, Any]) -> _Key:
+        if not header.keys() <= _HEADER_FIELDS or header.get("typ", "JWT") != "JWT":
+            raise _unauthorized()
+        kid = header.get("kid", "")
+        key = self._keys.get(kid) if isinstance(kid, str) else None
+        if key is None and kid == "" and len(self._keys) == 1:
+            key = next(iter(self._keys.values()))
+        if key is None or header.get("alg") != key.algorithm:
+            raise _unauthorized()
+        return key
+
+
+def _unauthorized() -> RemoteProtocolError:
+    # One sentence for all: what is wrong with a token helps only whoever forges it.
+    return RemoteProtocolError("unauthorized", "the token is not valid")
+
+
+def _is_time(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _MAX_TIME
+
+
+def _grant(claims: Mapping[str, Any]) -> Grant:
+    sub, room, role, jti = (claims[name] for name in ("sub", "room", "role", "jti"))
+    if not all(isinstance(value, str) for value in (sub, room, role, jti)):
+        raise _unauthorized()
+    is_valid = is_sub(sub) and is_room_name(room) and 1 <= len(role) <= 32 and is_sub(jti)
+    if not is_valid or not _is_time(claims["exp"]) or not _is_time(claims["iat"]) or claims["iat"] > claims["exp"]:
+        raise _unauthorized()
+    return Grant(sub, room, role, claims["exp"], jti, claims["iat"])
+
+
+# -------------------------------------------------------------------- key files
+
+
+def new_key() -> str:
+    """A new HS256 key as a key file holds it: one line, base64url of 32 random bytes."""
+    return secrets.token_urlsafe(MIN_KEY_BYTES)
+
+
+def write_key(path: Path) -> None:
+    """A new key into a new file of mode 0600. Raises ConfigError if it exists or cannot be written."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise ConfigError("bad_file", f"cannot write the key file {path}: {error.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(new_key() + "\n")
+
+
+def load_key(path: Path, leeway_s: int = 5) -> TokenKeys:
+    """
+    The keys of a file: one line of base64url (HS256), or an Ed25519 key in PEM (EdDSA).
+
+    Raises ConfigError: not readable, readable by others, too short, or neither of the two.
+    """
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text("ascii").strip()
+    except OSError as error:
+        raise ConfigError("bad_file", f"cannot read the key file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError("bad_key", f"the key file {path} holds no key") from None
+    if mode & 0o077:
+        raise ConfigError("bad_key", f"the key file {path} is open to others: it must have mode 0600")
+    keys = TokenKeys(leeway_s)
+    if text.startswith("-----BEGIN"):
+        keys.add_ed25519(_load_pem(text.encode(), path))
+        return keys
+    try:
+        secret = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise ConfigError("bad_key", f"the key file {path} holds no key") from None
+    keys.add_hs256(secret)
+    return keys
+
+
+def _load_pem(pem: bytes, path: Path) -> Ed25519PublicKey | Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(pem, None) if b"PRIVATE" in pem else load_pem_public_key(pem)
+    except (ValueError, TypeError):
+        raise ConfigError("bad_key", f"the key file {path} holds no key") from None
+    if not isinstance(key, Ed25519PublicKey | Ed25519PrivateKey):
+        raise ConfigError("bad_key", f"the key file {path} holds a key that is not Ed25519")
+    return key

@@ -1,0 +1,433 @@
+"""
+The WebSocket's messages: JSON text frames of one object each. docs/signaling.md is normative.
+
+Sans-I/O. What a client sends is decoded against one table of fields; whatever that table does not name is refused,
+which also bounds depth. What it is sent is encoded from frozen values.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn
+
+from telerelay import events
+from telerelay.errors import RemoteProtocolError
+from telerelay.events import ParticipantInfo, PublicationInfo
+from telerelay.protocol.names import is_room_name
+
+MAX_MESSAGE_BYTES = 65536
+MAX_ID = 2**31
+_MAX_SEQ = 2**53 - 1  # what JavaScript counts exactly
+_MAX_TRACKS = 32
+
+ConnectionName = Literal["publish", "subscribe"]
+
+# -------------------------------------------------------------------- client to relay
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """First of all. `resume`: the seat's secret; `last_seq`: last event seen; `keeps_media`: its connections live."""
+
+    id: int | None
+    room: str
+    token: str
+    resume: str | None = None
+    keeps_media: bool = False
+    last_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTrack:
+    mid: str
+    source: str
+    is_muted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    id: int | None
+    sdp: str
+    tracks: tuple[PublishedTrack, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    id: int | None
+    offer_id: int
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Taken and ignored: the relay is ICE-lite and sends to no address it is told (A22)."""
+
+    id: int | None
+    connection: ConnectionName
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    id: int | None
+    publication: str
+    is_muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    id: int | None
+    publication: str
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    id: int | None
+    connection: ConnectionName
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    id: int | None
+
+
+Request = Join | Publish | Answer | Candidate | Mute | Pause | Stats | Reconnect | Leave
+
+# -------------------------------------------------------------------- relay to client
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answers the request of that id; `body` becomes the object's other members (see joined and published)."""
+
+    id: int
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """Answers the request of that id, or, without one, speaks of the connection."""
+
+    id: int | None
+    code: str
+    message: str
+
+
+def joined(
+    *,
+    participant: str,
+    sub: str,
+    role: str,
+    resume: str,
+    is_resumed: bool,
+    participants: tuple[ParticipantInfo, ...],
+    seq: int,
+    codecs: Mapping[str, tuple[str, ...]],
+) -> dict[str, object]:
+    """The body that answers a join."""
+    return {
+        "participant": participant,
+        "sub": sub,
+        "role": role,
+        "resume": resume,
+        "resumed": is_resumed,
+        "participants": [participant_object(other) for other in participants],
+        "seq": seq,
+        "ice_servers": [],
+        "codecs": {kind: list(names) for kind, names in codecs.items()},
+    }
+
+
+def published(sdp: str, publications: tuple[tuple[str, PublicationInfo], ...]) -> dict[str, object]:
+    """The body that answers a publish: the SDP answer, and the publication of each mid."""
+    return {
+        "sdp": sdp,
+        "publications": [
+            {"id": info.id, "mid": mid, "kind": info.kind, "source": info.source} for mid, info in publications
+        ],
+    }
+
+
+def publication_object(info: PublicationInfo) -> dict[str, object]:
+    return {"id": info.id, "kind": info.kind, "source": info.source, "muted": info.is_muted}
+
+
+def participant_object(info: ParticipantInfo) -> dict[str, object]:
+    return {
+        "id": info.id,
+        "sub": info.sub,
+        "role": info.role,
+        "interrupted": info.is_interrupted,
+        "publications": [publication_object(publication) for publication in info.publications],
+    }
+
+
+def encode(message: Reply | ErrorReply | events.Event, seq: int | None = None) -> str:
+    """JSON text. `seq` numbers an event; replies and errors have none."""
+    match message:
+        case Reply(request_id, body):
+            fields: dict[str, object] = {"type": "reply", "id": request_id, **body}
+        case ErrorReply(request_id, code, text):
+            fields = {"type": "error"} | ({} if request_id is None else {"id": request_id})
+            fields |= {"code": code, "message": text}
+        case _:
+            fields = _event_object(message)
+            if seq is not None:
+                fields["seq"] = seq
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+def _event_object(event: events.Event) -> dict[str, object]:
+    match event:
+        case events.OfferMade(offer_id, sdp, tracks):
+            listed = [
+                {
+                    "mid": track.mid,
+                    "participant": track.participant,
+                    "publication": track.publication,
+                    "kind": track.kind,
+                    "source": track.source,
+                    "muted": track.is_muted,
+                }
+                for track in tracks
+            ]
+            return {"type": "offer", "offer_id": offer_id, "sdp": sdp, "tracks": listed}
+        case events.ParticipantJoined(participant):
+            return {"type": "participant_joined", "participant": participant_object(participant)}
+        case events.ParticipantLeft(participant_id, reason):
+            return {"type": "participant_left", "participant": participant_id, "reason": reason}
+        case events.ParticipantInterrupted(participant_id):
+            return {"type": "participant_interrupted", "participant": participant_id}
+        case events.ParticipantBack(participant_id):
+            return {"type": "participant_back", "participant": participant_id}
+        case events.Published(participant_id, publication):
+            return {
+                "type": "published",
+                "participant": participant_id,
+                "publication": publication_object(publication),
+            }
+        case events.Unpublished(participant_id, publication_id):
+            return {"type": "unpublished", "participant": participant_id, "publication": publication_id}
+        case events.MuteChanged(participant_id, publication_id, is_muted):
+            return {
+                "type": "muted",
+                "participant": participant_id,
+                "publication": publication_id,
+                "muted": is_muted,
+            }
+        case events.ConnectionChanged(connection, state):
+            return {"type": "connection", "connection": connection, "state": state}
+        case events.SubscriptionRefused(publication_id, code):
+            return {"type": "refused", "publication": publication_id, "code": code}
+        case events.JoinDuplicated():
+            return {"type": "duplicate_join"}
+        case events.RoomEnded(reason):
+            return {"type": "ended", "reason": reason}
+        case events.DrainStarted():
+            return {"type": "draining"}
+
+
+# -------------------------------------------------------------------- decoding
+
+Check = Callable[[object, str], Any]
+_ABSENT = object()
+
+
+def _bad(message: str) -> NoReturn:
+    raise RemoteProtocolError("bad_message", message)
+
+
+def _text(max_chars: int) -> Check:
+    """A string without control characters, and without half surrogate pairs (no UTF-8 can carry those on)."""
+
+    def check(value: object, where: str) -> str:
+        if not isinstance(value, str) or not 1 <= len(value) <= max_chars:
+            _bad(f"{where} must be a string of 1 to {max_chars} characters")
+        if any(char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in value):
+            _bad(f"{where} holds characters that it may not hold")
+        return value
+
+    return check
+
+
+def _word(value: object, where: str) -> str:
+    """An identifier of ours or of the client's: letters, digits and a few signs."""
+    if not isinstance(value, str) or not 1 <= len(value) <= 64 or not value.isascii():
+        _bad(f"{where} must be a word of 1 to 64 characters")
+    if not all(char.isalnum() or char in "-_.:+/" for char in value):
+        _bad(f"{where} must be a word of 1 to 64 characters")
+    return value
+
+
+def _room(value: object, where: str) -> str:
+    if not isinstance(value, str) or not is_room_name(value):
+        _bad(f"{where} must be 1 to 64 letters, digits, dots, dashes and underscores")
+    return value
+
+
+def _sdp(value: object, where: str) -> str:
+    """Any string: the SDP parser has its own bounds and its own code."""
+    if not isinstance(value, str):
+        _bad(f"{where} must be a string")
+    return value
+
+
+def _boolean(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        _bad(f"{where} must be true or false")
+    return value
+
+
+def _integer(low: int, high: int) -> Check:
+    def check(value: object, where: str) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            _bad(f"{where} must be an integer from {low} to {high}")
+        return value
+
+    return check
+
+
+def _one_of(*words: str) -> Check:
+    def check(value: object, where: str) -> str:
+        if not isinstance(value, str) or value not in words:
+            _bad(f"{where} must be one of {', '.join(words)}")
+        return value
+
+    return check
+
+
+def _ignored(value: object, where: str) -> None:
+    if not (value is None or (isinstance(value, str) and len(value) <= 1024) or type(value) is int):
+        _bad(f"{where} must be a short string")
+
+
+def _tracks(value: object, where: str) -> tuple[PublishedTrack, ...]:
+    if not isinstance(value, list) or len(value) > _MAX_TRACKS:
+        _bad(f"{where} must be a list of at most {_MAX_TRACKS} objects")
+    tracks = []
+    for index, item in enumerate(value):
+        fields = _fields(item, _TRACK, f"{where}[{index}]")
+        tracks.append(PublishedTrack(fields["mid"], fields.get("source", "camera"), fields.get("muted", False)))
+    return tuple(tracks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    check: Check
+    is_required: bool = True
+
+
+_ID = {"id": _Field(_integer(1, MAX_ID), is_required=False)}
+_CONNECTION = _Field(_one_of("publish", "subscribe"))
+_IGNORED = _Field(_ignored, is_required=False)
+_TRACK = {
+    "mid": _Field(_word),
+    "source": _Field(_word, is_required=False),
+    "muted": _Field(_boolean, is_required=False),
+}
+
+_REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request]]] = {
+    "join": (
+        {
+            "room": _Field(_room),
+            "token": _Field(_text(4096)),
+            "resume": _Field(_text(128), is_required=False),
+            "media": _Field(_one_of("keep", "new"), is_required=False),
+            "last_seq": _Field(_integer(0, _MAX_SEQ), is_required=False),
+        },
+        lambda f: Join(
+            f.get("id"), f["room"], f["token"], f.get("resume"), f.get("media") == "keep", f.get("last_seq")
+        ),
+    ),
+    "publish": (
+        {"sdp": _Field(_sdp), "tracks": _Field(_tracks, is_required=False)},
+        lambda f: Publish(f.get("id"), f["sdp"], f.get("tracks", ())),
+    ),
+    "answer": (
+        {"offer_id": _Field(_integer(1, MAX_ID)), "sdp": _Field(_sdp)},
+        lambda f: Answer(f.get("id"), f["offer_id"], f["sdp"]),
+    ),
+    "candidate": (
+        {
+            "connection": _CONNECTION,
+            "candidate": _IGNORED,
+            "sdp_mid": _IGNORED,
+            "sdp_mline_index": _IGNORED,
+            "username_fragment": _IGNORED,
+        },
+        lambda f: Candidate(f.get("id"), f["connection"]),
+    ),
+    "mute": (
+        {"publication": _Field(_word), "muted": _Field(_boolean)},
+        lambda f: Mute(f.get("id"), f["publication"], f["muted"]),
+    ),
+    "pause": (
+        {"publication": _Field(_word), "paused": _Field(_boolean)},
+        lambda f: Pause(f.get("id"), f["publication"], f["paused"]),
+    ),
+    "stats": ({}, lambda f: Stats(f.get("id"))),
+    "reconnect": ({"connection": _CONNECTION}, lambda f: Reconnect(f.get("id"), f["connection"])),
+    "leave": ({}, lambda f: Leave(f.get("id"))),
+}
+
+
+def decode(text: str, max_bytes: int = MAX_MESSAGE_BYTES) -> Request:
+    """
+    A client's message. Raises RemoteProtocolError bad_message, naming the field, or too_large.
+    """
+    if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
+        raise RemoteProtocolError("too_large", f"a message may have {max_bytes} bytes")
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        _bad("the message is nested too deeply")
+    except ValueError:
+        _bad("the message is not JSON")
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in _REQUESTS:
+        _bad("the message must be an object of a known type")
+    schema, make = _REQUESTS[kind]
+    del value["type"]
+    return make(_fields(value, _ID | schema, kind))
+
+
+def request_id(text: str) -> int | None:
+    """The id of a message that `decode` refused, where it has one: so that the refusal can name it."""
+    try:
+        value = json.loads(text) if len(text) <= MAX_MESSAGE_BYTES else None
+    except (ValueError, RecursionError):
+        return None
+    found = value.get("id") if isinstance(value, dict) else None
+    return found if type(found) is int and 1 <= found <= MAX_ID else None
+
+
+def _fields(value: object, schema: Mapping[str, _Field], where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        _bad(f"{where} must be an object")
+    unknown = len(value.keys() - schema.keys())
+    if unknown:
+        _bad(f"{where} has {unknown} member(s) that it may not have")
+    fields: dict[str, Any] = {}
+    for name, field in schema.items():
+        found = value.get(name, _ABSENT)
+        if found is not _ABSENT:
+            fields[name] = field.check(found, f"{where}.{name}")
+        elif field.is_required:
+            _bad(f"{where}.{name} is missing")
+    return fields
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        _bad("a member occurs twice in one object")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    _bad("the message holds a number that JSON does not have")

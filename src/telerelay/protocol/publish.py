@@ -1,0 +1,217 @@
+"""
+The client offers what it publishes, the relay answers: our own signalling and WHIP (RFC 9725).
+
+Sans-I/O.
+"""
+
+from dataclasses import dataclass, replace
+
+from telerelay.errors import RemoteProtocolError
+from telerelay.protocol import sdp as sdp_text
+from telerelay.protocol.codecs import (
+    RECEIVED_EXTENSIONS,
+    answer_parameters,
+    answered_extmaps,
+    codec_lines,
+    select_codecs,
+    select_extensions,
+)
+from telerelay.protocol.parameters import (
+    Encoding,
+    LocalTransport,
+    NegotiatedCodec,
+    ReceiveParameters,
+    RemoteTransport,
+    as_kind,
+)
+from telerelay.protocol.sections import (
+    Line,
+    check_lines,
+    check_sections,
+    default_address,
+    rejected,
+    remote_transport,
+    session_id,
+)
+from telerelay.protocol.session import Media, Rid, Session, Simulcast
+
+MAX_ENCODINGS = 4  # of one section: what the data plane holds, and more layers than a consult has use for
+
+
+@dataclass(frozen=True, slots=True)
+class CodecPolicy:
+    """Codec names the relay takes, of each kind."""
+
+    audio: tuple[str, ...] = ("opus",)
+    video: tuple[str, ...] = ("VP8", "H264")
+
+    def of(self, kind: str) -> tuple[str, ...]:
+        return self.audio if kind == "audio" else self.video
+
+
+@dataclass(frozen=True, slots=True)
+class PublishResult:
+    """The answer, the peer's transport and the active sections. `has_data`: a data channel section was offered."""
+
+    answer: str
+    remote: RemoteTransport
+    receivers: tuple[ReceiveParameters, ...]
+    has_data: bool
+    ice_changed: bool
+
+
+class PublishNegotiation:
+    """One publishing transport, over all its offers."""
+
+    def __init__(self, policy: CodecPolicy) -> None:
+        self._policy = policy
+        self._lines: tuple[Line, ...] = ()
+        self._remote: RemoteTransport | None = None
+        self._version = 0
+
+    def on_offer(self, sdp: str, local: LocalTransport) -> PublishResult:
+        """
+        Answer an offer. Raises RemoteProtocolError (bad_sdp, unsupported_sdp, no_common_codec, too_large), with
+        everything as it was.
+        """
+        session = sdp_text.parse(sdp)
+        check_lines(self._lines, session)
+        alive = check_sections(session)
+        codecs = {media.mid: select_codecs(media, self._policy.of(media.kind)) for media in alive}
+        taken = tuple(media for media in alive if codecs[media.mid])
+        if taken:
+            remote = remote_transport(session, taken, before=self._remote)
+        elif self._remote is not None and not any(_is_sending(media) for media in alive):
+            remote = self._remote  # all was stopped; the transport stays for what may come
+        else:
+            raise RemoteProtocolError("no_common_codec", "the relay takes no codec that the SDP offers")
+        receivers = tuple(receive_parameters(media, codecs[media.mid]) for media in taken if _is_sending(media))
+        answer = answer_session(
+            session,
+            {media.mid: _answer(media, codecs[media.mid]) for media in taken},
+            local,
+            setup="active" if remote.is_dtls_client else "passive",
+            version=self._version + 1,
+        )
+        result = PublishResult(
+            answer=sdp_text.serialise(answer),
+            remote=remote,
+            receivers=receivers,
+            has_data=any(media.kind == "application" and not media.is_rejected for media in session.media),
+            ice_changed=self._remote is not None and remote.ice != self._remote.ice,
+        )
+        self._lines, self._remote, self._version = lines_of(answer), remote, self._version + 1
+        return result
+
+
+def _is_sending(media: Media) -> bool:
+    return media.direction in ("sendrecv", "sendonly")
+
+
+def receive_parameters(media: Media, codecs: tuple[NegotiatedCodec, ...]) -> ReceiveParameters:
+    """What the relay is to expect on a section it takes."""
+    return ReceiveParameters(
+        mid=media.mid,
+        kind=as_kind(media.kind),
+        codecs=codecs,
+        encodings=_encodings(media),
+        extensions=select_extensions(media, RECEIVED_EXTENSIONS, ("sendrecv", "sendonly")),
+        msid=media.msid,
+    )
+
+
+def _sent_rids(media: Media) -> tuple[str, ...]:
+    """Of the rids a section sends those that are taken, in the order of a=simulcast: browsers list the best last."""
+    declared = {rid.id for rid in media.rids if rid.direction == "send"}
+    if media.simulcast is not None:
+        listed = (next((rid for rid in stream if rid in declared), "") for stream in media.simulcast.send)
+        return tuple(dict.fromkeys(rid for rid in listed if rid))[:MAX_ENCODINGS]
+    return tuple(declared) if len(declared) == 1 else ()
+
+
+def _encodings(media: Media) -> tuple[Encoding, ...]:
+    """
+    By rid, SSRCs then being learned; else by a=ssrc, each stream paired with its RTX (FID, RFC 5576, 4.2).
+
+    Without rid several SSRCs are several encodings only where a SIM group says so; else the first one is meant.
+    """
+    rids = _sent_rids(media)
+    if rids:
+        return tuple(Encoding(rid=rid) for rid in rids)
+    fid = {group.ssrcs[0]: group.ssrcs[1] for group in media.ssrc_groups if _is_pair(group.semantics, group.ssrcs)}
+    sim = next((group.ssrcs for group in media.ssrc_groups if group.semantics == "SIM"), ())
+    single = tuple(fid)[:1] or tuple(ssrc for ssrc, _ in media.ssrcs)[:1] or (0,)
+    return tuple(Encoding(ssrc=ssrc, rtx_ssrc=fid.get(ssrc, 0)) for ssrc in (sim or single)[:MAX_ENCODINGS])
+
+
+def _is_pair(semantics: str, ssrcs: tuple[int, ...]) -> bool:
+    return semantics == "FID" and len(ssrcs) == 2
+
+
+def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...]) -> Media:
+    answered = [replace(each, codec=replace(each.codec, parameters=answer_parameters(each.codec))) for each in codecs]
+    rids = _sent_rids(media)
+    pts = {each.pt for each in codecs}
+    offered = {rid.id: rid for rid in media.rids}
+    extensions = select_extensions(media, RECEIVED_EXTENSIONS, ("sendrecv", "sendonly"))
+    return Media(
+        kind=media.kind,
+        port=9,
+        protocol=media.protocol,
+        mid=media.mid,
+        direction="recvonly" if _is_sending(media) else "inactive",
+        is_rtcp_mux=True,
+        is_rtcp_rsize=media.is_rtcp_rsize,
+        extmaps=answered_extmaps(media, extensions),
+        rids=tuple(
+            Rid(rid, "recv", tuple(pt for pt in offered[rid].pts if pt in pts), offered[rid].restrictions)
+            for rid in rids
+        ),
+        simulcast=Simulcast(recv=tuple((rid,) for rid in rids)) if media.simulcast and rids else None,
+        **codec_lines(answered, media.kind),
+    )
+
+
+# -------------------------------------------------------------------- shared with WHEP
+
+
+def answer_session(
+    offer: Session, answered: dict[str, Media], local: LocalTransport, *, setup: str, version: int
+) -> Session:
+    """The answer to an offer, of the sections taken (by mid); all others are rejected, the transport is ours."""
+    bundle = tuple(mid for mid in (offer.bundles[0] if offer.bundles else answered) if mid in answered)
+    media = tuple(
+        with_transport(answered[each.mid], local, setup=setup, is_first=bundle[:1] == (each.mid,))
+        if each.mid in answered
+        else rejected(each)
+        for each in offer.media
+    )
+    return Session(
+        session_id=session_id(local),
+        version=version,
+        media=media,
+        bundles=(bundle,) if offer.bundles and bundle else (),
+        is_ice_lite=True,
+        is_extmap_mixed=offer.is_extmap_mixed,
+    )
+
+
+def with_transport(media: Media, local: LocalTransport, *, setup: str, is_first: bool) -> Media:
+    """A section over the relay's transport. The bundle's first section alone has its address and candidates."""
+    address, port = default_address(local) if is_first else ("0.0.0.0", 9)
+    return replace(
+        media,
+        address=address,
+        port=port,
+        ice_ufrag=local.ice.ufrag,
+        ice_pwd=local.ice.pwd,
+        fingerprints=(local.fingerprint,),
+        setup=setup,
+        candidates=local.candidates if is_first else (),
+        is_end_of_candidates=is_first,
+    )
+
+
+def lines_of(session: Session) -> tuple[Line, ...]:
+    """What the next offer has to keep."""
+    return tuple(Line(media.mid, media.kind, media.port == 0) for media in session.media)

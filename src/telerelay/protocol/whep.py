@@ -1,0 +1,124 @@
+"""
+The client offers sections to receive on, the relay answers: WHEP (draft-ietf-wish-whep).
+
+Sans-I/O. Which track a section carries is decided later and needs no new offer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from telerelay.errors import RemoteProtocolError
+from telerelay.protocol import sdp as sdp_text
+from telerelay.protocol.codecs import (
+    SENT_EXTENSIONS,
+    SENT_FEEDBACK,
+    answer_parameters,
+    answered_extmaps,
+    codec_lines,
+    select_codecs,
+    select_extensions,
+)
+from telerelay.protocol.parameters import LocalTransport, NegotiatedCodec, RemoteTransport, SendParameters, as_kind
+from telerelay.protocol.publish import CodecPolicy, answer_session, lines_of
+from telerelay.protocol.sections import Line, check_lines, check_sections, remote_transport
+from telerelay.protocol.session import Media, SsrcGroup
+
+
+@dataclass(frozen=True, slots=True)
+class WhepResult:
+    """The answer, the peer's transport, and the sections the relay may send on (`key` is the MID)."""
+
+    answer: str
+    remote: RemoteTransport
+    sections: tuple[SendParameters, ...]
+
+
+class WhepNegotiation:
+    """One subscribing transport whose client offers. `cname` holds its tracks together; "" takes the ICE fragment."""
+
+    def __init__(self, policy: CodecPolicy, cname: str = "") -> None:
+        self._policy = policy
+        self._cname = cname
+        self._lines: tuple[Line, ...] = ()
+        self._remote: RemoteTransport | None = None
+        self._ssrcs: dict[str, tuple[int, int]] = {}
+        self._version = 0
+
+    def on_offer(self, sdp: str, local: LocalTransport, new_ssrc: Callable[[], int]) -> WhepResult:
+        """
+        Answer an offer; a later one (ICE restart) keeps each section's SSRCs. Raises RemoteProtocolError (bad_sdp,
+        unsupported_sdp, no_common_codec, too_large), with everything as it was.
+        """
+        session = sdp_text.parse(sdp)
+        check_lines(self._lines, session)
+        alive = check_sections(session)
+        codecs = {media.mid: select_codecs(media, self._policy.of(media.kind), SENT_FEEDBACK) for media in alive}
+        taken = tuple(media for media in alive if codecs[media.mid])
+        if not taken:
+            raise RemoteProtocolError("no_common_codec", "the relay sends no codec that the SDP offers")
+        remote = remote_transport(session, taken, before=self._remote)
+        cname = self._cname or local.ice.ufrag
+        ssrcs = dict(self._ssrcs)
+        sections: dict[str, SendParameters] = {}
+        for media in taken:
+            if media.direction in ("sendrecv", "recvonly"):
+                if media.mid not in ssrcs:
+                    ssrcs[media.mid] = (new_ssrc(), new_ssrc())
+                sections[media.mid] = _send_parameters(media, codecs[media.mid], ssrcs[media.mid], cname)
+        answer = answer_session(
+            session,
+            {media.mid: _answer(media, codecs[media.mid], sections.get(media.mid)) for media in taken},
+            local,
+            setup="active" if remote.is_dtls_client else "passive",
+            version=self._version + 1,
+        )
+        self._lines, self._remote, self._ssrcs = lines_of(answer), remote, ssrcs
+        self._version += 1
+        return WhepResult(sdp_text.serialise(answer), remote, tuple(sections.values()))
+
+
+def _send_parameters(
+    media: Media, codecs: tuple[NegotiatedCodec, ...], ssrcs: tuple[int, int], cname: str
+) -> SendParameters:
+    ssrc, rtx_ssrc = ssrcs
+    return SendParameters(
+        key=media.mid,
+        mid=media.mid,
+        kind=as_kind(media.kind),
+        ssrc=ssrc,
+        rtx_ssrc=rtx_ssrc if any(each.rtx_pt is not None for each in codecs) else 0,
+        cname=cname,
+        codecs=codecs,
+        extensions=select_extensions(media, SENT_EXTENSIONS, ("sendrecv", "recvonly")),
+    )
+
+
+def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...], send: SendParameters | None) -> Media:
+    answered = [replace(each, codec=replace(each.codec, parameters=answer_parameters(each.codec))) for each in codecs]
+    described = Media(
+        kind=media.kind,
+        port=9,
+        protocol=media.protocol,
+        mid=media.mid,
+        direction="inactive",
+        is_rtcp_mux=True,
+        is_rtcp_rsize=media.is_rtcp_rsize,
+        extmaps=answered_extmaps(media, select_extensions(media, SENT_EXTENSIONS, ("sendrecv", "recvonly"))),
+        **codec_lines(answered, media.kind),
+    )
+    if send is None:
+        return described
+    # One stream, so that a player keeps its sound and picture together.
+    return with_stream(described, send.ssrc, send.rtx_ssrc, send.cname, (send.cname, f"{media.kind}-{media.mid}"))
+
+
+def with_stream(media: Media, ssrc: int, rtx_ssrc: int, cname: str, msid: tuple[str, str]) -> Media:
+    """A section that sends: its msid, its SSRCs and which of them carries resends (0: none)."""
+    pair = (ssrc, rtx_ssrc) if rtx_ssrc else (ssrc,)
+    return replace(
+        media,
+        direction="sendonly",
+        msid=msid,
+        ssrcs=tuple((each, cname) for each in pair),
+        ssrc_groups=(SsrcGroup("FID", pair),) if len(pair) == 2 else (),
+    )

@@ -1,0 +1,229 @@
+"""
+The relay as an application holds it: workers, rooms, and an aiohttp application to mount.
+
+Event loop's thread. `async with Relay(config) as relay:` runs it; nothing is started before, nothing is left after.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+
+from aiohttp import web
+
+from telerelay.config import Config, parse_bind
+from telerelay.connection.candidates import host_candidates
+from telerelay.dataplane import Certificate, Worker, WorkerSettings, WorkerStats, make_certificate
+from telerelay.dataplane.stats import drop_names
+from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError
+from telerelay.hooks import HookRunner, Hooks, NoHooks
+from telerelay.logs import say
+from telerelay.observe import LoopLag, RelayCollector, RelayFacts, add_health, add_metrics
+from telerelay.protocol.grants import TokenKeys, load_key
+from telerelay.protocol.names import is_room_name
+from telerelay.protocol.parameters import Candidate, Fingerprint
+from telerelay.signaling.http import errors
+from telerelay.signaling.live import LiveRooms
+from telerelay.signaling.pages import add_pages
+from telerelay.signaling.websocket import websocket_handler
+from telerelay.signaling.whip import WhipHandlers
+from telerelay.tasks import Tasks
+
+DEMO_TOKEN_TTL_S = 3600
+DEMO_ROLE = "practitioner"
+
+
+class Relay:
+    """
+    A media relay. `keys` sign and verify tokens; without them the file of `tokens.key_file` is read.
+
+    Raises ConfigError at once where the configuration cannot work, and at start where an address cannot be bound.
+    """
+
+    def __init__(
+        self, config: Config | None = None, *, hooks: Hooks | None = None, keys: TokenKeys | None = None
+    ) -> None:
+        self.config = Config() if config is None else config
+        if self.config.workers.host == "process":
+            raise ConfigError(
+                "unsupported", "workers.host: workers in processes of their own do not exist yet; use thread"
+            )
+        self._keys = keys or self._load_keys()
+        self._hooks = HookRunner(hooks or NoHooks(), decision_deadline_s=self.config.hooks.decision_timeout_s)
+        self._rooms = LiveRooms(self.config, self._keys, self._hooks)
+        self._tasks = Tasks()
+        self._lag = LoopLag()
+        self._workers: tuple[Worker, ...] = ()
+        self._certificate: Certificate | None = None
+        self._has_failed = False
+
+    # ---------------------------------------------------------------- life
+
+    async def __aenter__(self) -> "Relay":
+        if self._workers:
+            raise LocalProtocolError("state", "the relay runs already")
+        loop = asyncio.get_running_loop()
+        self._certificate = await loop.run_in_executor(None, make_certificate)
+        workers = tuple(Worker(self._settings(index), self._certificate) for index in range(self.config.workers.count))
+        async with contextlib.AsyncExitStack() as stack:
+            for worker in workers:
+                stack.push_async_callback(worker.stop)
+                try:
+                    await worker.start()
+                except NativeError as error:
+                    raise ConfigError("bind_failed", str(error)) from error
+            sites = [(worker, self._candidates(worker)) for worker in workers]
+            stack.pop_all()
+        self._workers = workers
+        self._rooms.start(sites, Fingerprint("sha-256", self._certificate.fingerprint))
+        self._tasks.spawn(self._lag.run(), "loop_lag")
+        say(logging.INFO, "relay_started", count=len(workers), udp=",".join(self.udp_addresses))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Everyone is told, connections are closed, workers end."""
+        await self._rooms.close()
+        await self._hooks.close()
+        await self._tasks.close()
+        workers, self._workers = self._workers, ()
+        for worker in workers:
+            await worker.stop()
+        if self._certificate is not None:
+            self._certificate.forget()
+
+    async def lifetime(self, _app: web.Application) -> AsyncIterator[None]:
+        """For `app.cleanup_ctx`: the relay runs as long as the application does."""
+        async with self:
+            yield
+
+    def drain(self) -> None:
+        """Take no new rooms; running calls go on."""
+        self._rooms.drain()
+
+    async def drained(self) -> None:
+        """Returns when a draining relay has no room left."""
+        await self._rooms.drained.wait()
+
+    # ---------------------------------------------------------------- faces
+
+    def app(self) -> web.Application:
+        """An application to mount under any prefix, or to serve as it is. It does not start the relay."""
+        app = web.Application(middlewares=[errors])
+        app.router.add_get("/ws", websocket_handler(self._rooms))
+        WhipHandlers(self._rooms).add_to(app)
+        add_health(app, self._health)
+        add_metrics(app, self._collector(), self._is_on_loopback)
+        app.router.add_get("/demo-token", self._demo_token)
+        add_pages(app)
+        app.on_shutdown.append(self._on_shutdown)
+        return app
+
+    def admin_app(self) -> web.Application:
+        """Health and metrics, for a listener of their own."""
+        app = web.Application(middlewares=[errors])
+        add_health(app, self._health)
+        add_metrics(app, self._collector(), lambda request: True)
+        return app
+
+    def token(self, *, room: str, sub: str, role: str, ttl_s: int = 600) -> str:
+        """A token for one person and one room, as `Authorization: Bearer` or in the join message."""
+        return self._keys.sign(room=room, sub=sub, role=role, ttl_s=ttl_s, now=time.time())
+
+    def stats(self) -> tuple[WorkerStats, ...]:
+        """Counters of each worker."""
+        return tuple(worker.stats() for worker in self._workers)
+
+    @property
+    def udp_addresses(self) -> tuple[str, ...]:
+        """Where media is taken, "address:port", worker by worker."""
+        return tuple(
+            f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+            for worker in self._workers
+            for (address, _), port in zip(worker.settings.binds, worker.ports, strict=True)
+        )
+
+    # ---------------------------------------------------------------- within
+
+    def _load_keys(self) -> TokenKeys:
+        if not self.config.tokens.key_file:
+            raise ConfigError("no_key", "no key for tokens: set tokens.key_file (telerelay token --new-key makes one)")
+        return load_key(Path(self.config.tokens.key_file), self.config.tokens.leeway_s)
+
+    def _settings(self, index: int) -> WorkerSettings:
+        config = self.config
+        binds = [parse_bind(bind) for bind in config.udp.binds]
+        return WorkerSettings(
+            index=index,
+            binds=tuple((address, port + index if port else 0) for address, port in binds),
+            max_transports=config.workers.max_transports,
+            video_history_bytes=config.media.video_history_bytes,
+            audio_history_bytes=config.media.audio_history_bytes,
+            consent_timeout_us=config.media.consent_timeout_s * 1_000_000,
+            cpu=config.workers.cpus[index % len(config.workers.cpus)] if config.workers.cpus else -1,
+        )
+
+    def _candidates(self, worker: Worker) -> tuple[Candidate, ...]:
+        bound = [(address, port) for (address, _), port in zip(worker.settings.binds, worker.ports, strict=True)]
+        return host_candidates(bound, self.config.udp.advertise)
+
+    def _collector(self) -> RelayCollector:
+        return RelayCollector(self.stats, drop_names(), self._facts, self._lag)
+
+    def _facts(self) -> RelayFacts:
+        hosts = self._rooms.hosts
+        people = [participant for host in hosts for participant in host.room.participants.values()]
+        return RelayFacts(
+            rooms=len(hosts),
+            participants=len(people),
+            interrupted=sum(participant.is_interrupted for participant in people),
+            sockets=len(self._rooms.sockets),
+        )
+
+    def _health(self) -> str:
+        if not self._workers:
+            return "stopped"
+        return "draining" if self._rooms.is_draining else "ok"
+
+    def _is_on_loopback(self, request: web.Request) -> bool:
+        """
+        Whether this listener is bound to loopback: the configuration says so, and so does the connection, for the
+        application that mounts us may listen elsewhere.
+        """
+        name = request.transport.get_extra_info("sockname") if request.transport else None
+        return is_loopback(self.config.http.host) and isinstance(name, tuple) and is_loopback(str(name[0]))
+
+    async def _demo_token(self, request: web.Request) -> web.Response:
+        """On loopback, in demo mode, whoever opens the page gets in: under a name of its own, for an hour."""
+        # The page's own address must be a loopback one too: a foreign name that was made to lead here is none (DNS
+        # rebinding).
+        host = request.url.host or ""
+        if not (self.config.serve.is_demo and self._is_on_loopback(request) and is_loopback(host)):
+            raise RemoteProtocolError("not_found", "there are no demo tokens here")
+        room = request.query.get("room", "")
+        if not is_room_name(room):
+            raise RemoteProtocolError("bad_message", "name a room: 1 to 64 letters, digits, dots, dashes, underscores")
+        sub = f"guest-{secrets.token_hex(6)}"
+        token = self.token(room=room, sub=sub, role=DEMO_ROLE, ttl_s=DEMO_TOKEN_TTL_S)
+        return web.json_response({"token": token}, headers={"Cache-Control": "no-store"})
+
+    async def _on_shutdown(self, _app: web.Application) -> None:
+        """The listener ends: so do its sockets, or it would wait for them."""
+        for socket in tuple(self._rooms.sockets):
+            socket.close(1001, "shutdown")
+
+
+def is_loopback(host: str) -> bool:
+    """`localhost` or a loopback address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

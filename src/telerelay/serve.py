@@ -1,0 +1,155 @@
+"""
+`telerelay serve`: a relay as a process of its own, from its ready line to its drained end.
+
+Event loop's thread. stdout gets exactly one line; all else goes to stderr as log lines.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import resource
+import signal
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from telerelay.config import Config
+from telerelay.errors import ConfigError
+from telerelay.logs import say
+from telerelay.observe import set_up_logging
+from telerelay.protocol.grants import TokenKeys
+from telerelay.relay import Relay, is_loopback
+
+# A listener that closes gives its requests so long; its WebSockets are told and closed before.
+SHUTDOWN_S = 2.0
+MAX_HEADER_BYTES = 8190
+MAX_HEADERS = 64
+
+
+def serve(config: Config) -> int:
+    """Run until drained after SIGTERM (or SIGINT), or until the second one. Raises ConfigError before it is ready."""
+    set_up_logging(config.log.level)
+    # What this process holds in memory must not end up in a file (A61).
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(config))
+
+
+async def _serve(config: Config) -> int:
+    stopping = _Stopping()
+    async with contextlib.AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(Relay(config, keys=_keys(config)))
+        http = await _listen(stack, relay.app(), config, config.http.host, config.http.port, "http.port")
+        if config.http.admin_port:
+            await _listen(
+                stack, relay.admin_app(), config, config.http.admin_host, config.http.admin_port, "http.admin_port"
+            )
+        stack.enter_context(_pid_file(config.serve.pid_file))
+        stopping.listen()
+        ready = {
+            "event": "ready",
+            "http": http,
+            "udp": list(relay.udp_addresses),
+            "pid": os.getpid(),
+            "worker_pids": [],  # workers are threads of this process
+        }
+        print(json.dumps(ready), flush=True)
+        await stopping.first.wait()
+        relay.drain()
+        await _until_drained(relay, stopping, config.serve.drain_s)
+    return 0
+
+
+async def _until_drained(relay: Relay, stopping: "_Stopping", patience_s: float) -> None:
+    waiting = [asyncio.ensure_future(relay.drained()), asyncio.ensure_future(stopping.second.wait())]
+    try:
+        await asyncio.wait(waiting, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+class _Stopping:
+    """The first signal drains, the second ends."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+
+    def listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+def _keys(config: Config) -> TokenKeys | None:
+    """None: the key file's. Without one, a key for this run alone, and only where nobody else can reach us."""
+    if config.tokens.key_file:
+        return None
+    if not is_loopback(config.http.host):
+        raise ConfigError(
+            "no_key",
+            "no key for tokens: make one with `telerelay token --new-key FILE` and give it with --key-file FILE",
+        )
+    say(logging.WARNING, "ephemeral_key", reason="no --key-file: tokens are valid until this process ends")
+    return TokenKeys.of(os.urandom(32), config.tokens.leeway_s)
+
+
+async def _listen(
+    stack: contextlib.AsyncExitStack, app: web.Application, config: Config, host: str, port: int, key: str
+) -> str:
+    """Serve an application; returns its URL. Raises ConfigError, naming the key, where the address cannot be had."""
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=config.limits.keep_alive_s,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        max_headers=MAX_HEADERS,
+        lingering_time=1.0,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    context = _tls(config) if key == "http.port" else None
+    site = web.TCPSite(runner, host, port, ssl_context=context, shutdown_timeout=SHUTDOWN_S)
+    try:
+        await site.start()
+    except OSError as error:
+        raise ConfigError(
+            "bind_failed", f"{key}: cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}"
+        ) from error
+    address, bound = runner.addresses[0][:2]
+    scheme = "https" if context else "http"
+    return f"{scheme}://[{address}]:{bound}" if ":" in address else f"{scheme}://{address}:{bound}"
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if not config.http.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(config.http.tls_cert, config.http.tls_key)
+    return context
+
+
+@contextlib.contextmanager
+def _pid_file(name: str) -> Iterator[None]:
+    if not name:
+        yield
+        return
+    path = Path(name)
+    try:
+        path.write_text(f"{os.getpid()}\n", encoding="ascii")
+    except OSError as error:
+        raise ConfigError("bad_file", f"serve.pid_file: cannot write {path}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,471 @@
+"""
+One room, hosted: carries out what the room decides, on the worker where it lives.
+
+Event loop's thread. The room never waits; this does, but only ever for the worker, never for anyone's network.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Literal
+
+from telerelay import events
+from telerelay.config import Config
+from telerelay.connection import PublishConnection, Site, Source, SubscribeConnection, WhepConnection
+from telerelay.errors import RemoteProtocolError
+from telerelay.hooks import EndEvent, HookRunner, PersonEvent
+from telerelay.logs import say
+from telerelay.protocol.grants import Grant
+from telerelay.protocol.messages import PublishedTrack
+from telerelay.protocol.negotiation import CodecPolicy, Offer
+from telerelay.rooms import (
+    AdmissionChanged,
+    CloseParticipant,
+    Effect,
+    Participant,
+    Pause,
+    Publication,
+    Room,
+    Route,
+    Tell,
+    TrackDescription,
+    Unroute,
+)
+from telerelay.rooms.participant import SOCKET
+from telerelay.rooms.policy import check_role
+from telerelay.routing import Router
+from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat
+from telerelay.signaling.socket import Socket
+from telerelay.tasks import Tasks
+
+# WebSocket close codes (RFC 6455, 7.4.2: 4000-4999 are the application's) by why a participant is no longer here.
+CLOSE_CODES = {"duplicate_join": 4009, "ended": 4010, "removed": 4010, "timeout": 4010}
+NORMAL_CLOSE = 1000
+
+# Sessions one sub may hold at once: a wall of screens, and an end to it.
+MAX_RESOURCES = 32
+
+What = Literal["joined", "interrupted", "back", "left"]
+
+
+def new_id() -> str:
+    """Of a participant or a publication: 96 random bits, nobody's name."""
+    return secrets.token_urlsafe(12)
+
+
+class RoomHost:
+    """A room with its seats, its router, and the worker it lives on."""
+
+    def __init__(
+        self,
+        room: Room,
+        site: Site,
+        config: Config,
+        hooks: HookRunner,
+        tasks: Tasks,
+        next_number: Callable[[], int],
+        on_empty: Callable[["RoomHost"], None],
+    ) -> None:
+        self.room = room
+        self.site = site
+        self.seats: dict[str, Seat] = {}
+        self.pending = 0
+        """How many are just coming in."""
+        self._policy = CodecPolicy(audio=config.media.audio_codecs, video=config.media.video_codecs)
+        self._max_replayed_events = config.rooms.max_replayed_events
+        self._seat_s = config.rooms.seat_s
+        self._router = Router()
+        self._hooks = hooks
+        self._tasks = tasks
+        self._next_number = next_number
+        self._on_empty = on_empty
+        self._key = secrets.token_urlsafe(12)
+        self._sequence = 0
+        self._is_over = False
+
+    # ---------------------------------------------------------------- coming and going
+
+    def join(self, grant: Grant, resume: str | None, socket: Socket) -> tuple[Seat, bool]:
+        """
+        Seat whoever came over a WebSocket; True if it is its old seat. Raises RemoteProtocolError.
+
+        Its socket is not told anything yet: first comes the reply to its join (`attach_socket`).
+        """
+        before = self.room.by_sub(grant.sub)
+        was_interrupted = before is not None and before.is_interrupted
+        joined = self.room.join(_now(), grant.sub, grant.role, resume, new_id)
+        seat = self._seat_of(joined.participant)
+        old, seat.socket = seat.socket, None
+        if old is not None and old is not socket:
+            old.cut()  # its client is here again, on another connection
+        self._carry_out(joined.effects)
+        is_new = before is None or before.id != joined.participant.id
+        if is_new or was_interrupted:
+            self._person(joined.participant, "joined" if is_new else "back")
+        return seat, joined.is_resumed
+
+    def attach_socket(self, seat: Seat, socket: Socket, missed: Iterable[str] = ()) -> None:
+        """From now on events go to this socket, those it missed first. Its subscribing connection comes up."""
+        seat.socket = socket
+        for text in missed:
+            socket.send(text)
+        if seat.subscribing is None:
+            self._subscribe(seat)
+
+    def lose_socket(self, seat: Seat, socket: Socket) -> None:
+        """The connection ended without a word: the seat is kept, media goes on."""
+        if seat.socket is not socket:
+            return
+        seat.socket = None
+        if seat.id in self.room.participants and not seat.participant.is_interrupted:
+            effects = self.room.interrupt(_now(), seat.id)
+            self._person(seat.participant, "interrupted")
+            self._carry_out(effects)
+
+    def leave(self, seat: Seat) -> None:
+        if seat.id in self.room.participants:
+            self._carry_out(self.room.leave(_now(), seat.id))
+
+    def expire(self) -> None:
+        """
+        Give up seats whose time is over. Who is still here by WHIP or WHEP loses only what belonged to the socket.
+        """
+        self._carry_out(self.room.expire(_now()))
+        for seat in self.seats.values():
+            if not seat.participant.has_socket and (seat.publishing or seat.subscribing):
+                if seat.subscribing is not None:
+                    self._router.detach(seat.id, seat.subscribing)
+                self._tasks.spawn(seat.close_socket_media(), "close")
+
+    def end(self, reason: str) -> None:
+        """Everyone is told and goes."""
+        self._carry_out(self.room.end(_now(), reason))
+
+    def tell_all(self, event: events.Event) -> None:
+        for seat in self.seats.values():
+            if seat.participant.has_socket:
+                seat.tell(event)
+
+    # ---------------------------------------------------------------- WebSocket media
+
+    async def publish(
+        self, seat: Seat, sdp: str, tracks: Iterable[PublishedTrack]
+    ) -> tuple[str, tuple[Publication, ...]]:
+        """
+        Take an offer on the seat's publishing connection; the answer and what is published. Raises RemoteProtocolError.
+        """
+        self.room.check_publish(seat.id)
+        async with seat.media_lock:
+            self._check_open(seat)
+            is_first = seat.publishing is None
+            if seat.publishing is None:
+                seat.publishing = PublishConnection(
+                    self.site,
+                    self._policy,
+                    participant=seat.number,
+                    is_admitted=seat.participant.is_admitted,
+                    on_state=lambda state: self._connection_changed(seat, "publish", state),
+                )
+            connection = seat.publishing
+            try:
+                answer = await connection.offer(sdp)
+                is_first = False
+                self._check_open(seat)
+                try:
+                    return answer, self._publish(seat, connection, SOCKET, {track.mid: track for track in tracks})
+                except RemoteProtocolError:
+                    connection.is_broken = (
+                        True  # agreed with the client, refused by the room: neither can go on with it
+                    )
+                    raise
+            except BaseException:
+                if is_first or connection.is_broken:
+                    await self._unpublish(seat)
+                raise
+
+    async def reconnect(self, seat: Seat, connection: str) -> None:
+        """Take one of the seat's connections down and begin it anew."""
+        async with seat.media_lock:
+            self._check_open(seat)
+            if connection == "publish":
+                await self._unpublish(seat)
+            else:
+                if seat.subscribing is not None:
+                    self._router.detach(seat.id, seat.subscribing)
+                await seat.close_subscribing()
+                self._subscribe(seat)
+
+    async def renew_media(self, seat: Seat) -> None:
+        """The client begins anew (a page was loaded again): its connections go; a new one to subscribe on comes up."""
+        async with seat.media_lock:
+            await self._unpublish(seat)
+            if seat.subscribing is not None:
+                self._router.detach(seat.id, seat.subscribing)
+            await seat.close_subscribing()
+
+    def mute(self, seat: Seat, publication: str, is_muted: bool) -> None:
+        self._carry_out(self.room.mute(_now(), seat.id, publication, is_muted))
+
+    def pause(self, seat: Seat, publication: str, is_paused: bool) -> None:
+        self._carry_out(self.room.pause(_now(), seat.id, publication, is_paused))
+
+    # ---------------------------------------------------------------- WHIP and WHEP
+
+    async def open_whip(self, grant: Grant, sdp: str) -> tuple[Resource, str]:
+        """
+        A publishing session; the sub's former one ends. Returns it and the SDP answer. Raises RemoteProtocolError.
+        """
+        if not check_role(grant.role).may_publish:
+            raise RemoteProtocolError("forbidden", "this role may not publish")
+        connection = PublishConnection(
+            self.site,
+            self._policy,
+            participant=self._number_of(grant.sub),
+            is_admitted=False,
+            on_state=lambda state: self._resource_changed(resource, state),
+        )
+        resource = _new_resource(connection)
+        answer, seat = await self._open(resource, grant, connection.offer(sdp))
+        try:
+            self._publish(seat, connection, resource.secret, {})
+        except RemoteProtocolError:
+            self.end_resource(resource)
+            raise
+        for other in [each for each in seat.resources.values() if each.is_whip and each is not resource]:
+            self.end_resource(other)
+        return resource, answer
+
+    async def open_whep(self, grant: Grant, sdp: str, publisher: str | None) -> tuple[Resource, str]:
+        """A receiving session, of one participant (its id or sub) or of all others. Raises RemoteProtocolError."""
+        only: str | None = None
+        if publisher is not None:
+            found = self.room.participants.get(publisher) or self.room.by_sub(publisher)
+            if found is None or not found.is_admitted:
+                raise RemoteProtocolError("not_found", "there is no such participant in this room")
+            only = found.id
+        connection = WhepConnection(
+            self.site,
+            self._policy,
+            participant=self._number_of(grant.sub),
+            is_admitted=False,
+            on_state=lambda state: self._resource_changed(resource, state),
+        )
+        resource = _new_resource(connection)
+        answer, seat = await self._open(resource, grant, connection.offer(sdp))
+        resource.task = self._tasks.spawn(connection.run(), "whep")
+        self._router.attach(seat.id, connection, publisher=only)
+        return resource, answer
+
+    def resource(self, sub: str, secret: str) -> Resource:
+        """This sub's session of that name; another's is not found. Raises RemoteProtocolError."""
+        participant = self.room.by_sub(sub)
+        seat = self.seats.get(participant.id) if participant else None
+        if seat is None or secret not in seat.resources:
+            raise RemoteProtocolError("not_found", "there is no such session")
+        return seat.resources[secret]
+
+    def end_resource(self, resource: Resource, reason: str = "left") -> None:
+        """A session ends; its participant too, if that was all it had."""
+        seat = self.seats.get(resource.participant)
+        if seat is None or seat.resources.pop(resource.secret, None) is None:
+            return
+        resource.disarm()
+        if isinstance(resource.connection, WhepConnection):
+            self._router.detach(seat.id, resource.connection)
+        self._tasks.spawn(resource.close(), "close")
+        self._carry_out(self.room.detach(_now(), seat.id, resource.secret, reason))
+
+    async def _open(self, resource: Resource, grant: Grant, offer: Awaitable[str]) -> tuple[str, Seat]:
+        """
+        Negotiate first, come in afterwards: a bad offer is seen by nobody else in the room.
+        """
+        try:
+            answer = await offer
+            before = self.room.by_sub(grant.sub)
+            if before is not None and before.id in self.seats and len(self.seats[before.id].resources) >= MAX_RESOURCES:
+                raise RemoteProtocolError("conflict", "more sessions than one participant may have")
+            joined = self.room.attach(_now(), grant.sub, grant.role, resource.secret, new_id)
+        except BaseException:
+            await resource.close()
+            raise
+        seat = self._seat_of(joined.participant)
+        seat.resources[resource.secret] = resource
+        resource.participant = seat.id
+        self._carry_out(joined.effects)
+        if before is None:
+            self._person(joined.participant, "joined")
+        resource.arm(UNCHECKED_DEADLINE_S, lambda: self._half_open(resource))
+        try:
+            await resource.connection.transport.set_admitted(joined.participant.is_admitted)
+        except BaseException:
+            self.end_resource(resource)
+            raise
+        return answer, seat
+
+    def _resource_changed(self, resource: Resource, state: str) -> None:
+        match state:
+            case "checked":
+                resource.arm(HALF_OPEN_DEADLINE_S, lambda: self.end_resource(resource, "timeout"))
+            case "connected":
+                resource.disarm()
+            case "disconnected":
+                resource.arm(self._seat_s, lambda: self.end_resource(resource, "timeout"))
+            case "failed" | "closed":
+                self.end_resource(resource, "left" if state == "closed" else "timeout")
+
+    def _half_open(self, resource: Resource) -> None:
+        say(logging.INFO, "session_abandoned", room=self.site.room, participant=resource.participant)
+        self.end_resource(resource, "timeout")
+
+    # ---------------------------------------------------------------- within
+
+    def _publish(
+        self, seat: Seat, connection: PublishConnection, attachment: str, described: Mapping[str, PublishedTrack]
+    ) -> tuple[Publication, ...]:
+        """What arrives on a connection becomes the participant's publications, and they get their sources."""
+        tracks = []
+        for mid, receiving in connection.receiving.items():
+            kind = receiving.params.kind
+            named = described.get(mid)
+            source = named.source if named else ("microphone" if kind == "audio" else "camera")
+            tracks.append(TrackDescription(mid, kind, source, named.is_muted if named else False))
+        decision = self.room.publish(_now(), seat.id, tracks, new_id, attachment)
+        self._carry_out(decision.effects)
+        for publication in decision.publications:
+            receiving = connection.receiving[publication.mid]
+            self._router.add_source(Source(publication.id, seat.id, receiving.receiver, receiving.params))
+        return decision.publications
+
+    async def _unpublish(self, seat: Seat) -> None:
+        """The publishing connection of the socket goes, with what was published there."""
+        if seat.id in self.room.participants and seat.publishing is not None:
+            self._carry_out(self.room.publish(_now(), seat.id, (), new_id, SOCKET).effects)
+        await seat.close_publishing()
+
+    def _subscribe(self, seat: Seat) -> None:
+        connection = SubscribeConnection(
+            self.site,
+            participant=seat.number,
+            is_admitted=seat.participant.is_admitted,
+            on_offer=lambda offer: seat.tell(self._offer_made(offer)),
+            on_refused=lambda publication: seat.tell(events.SubscriptionRefused(publication, "no_common_codec")),
+            on_state=lambda state: self._connection_changed(seat, "subscribe", state),
+        )
+        for publication in seat.participant.paused:
+            connection.pause(publication, True)
+        seat.subscribing = connection
+        seat.subscribing_task = self._tasks.spawn(connection.run(), "subscribe")
+        self._router.attach(seat.id, connection)
+
+    def _offer_made(self, offer: Offer) -> events.OfferMade:
+        tracks = []
+        for track in offer.tracks:
+            publication = self.room.publications.get(track.key)
+            if publication is not None:
+                tracks.append(
+                    events.OfferedTrackInfo(
+                        mid=track.mid,
+                        participant=publication.participant,
+                        publication=publication.id,
+                        kind=publication.kind,
+                        source=publication.source,
+                        is_muted=publication.is_muted,
+                    )
+                )
+        return events.OfferMade(offer.offer_id, offer.sdp, tuple(tracks))
+
+    def _connection_changed(self, seat: Seat, connection: str, state: str) -> None:
+        say(logging.INFO, "connection", room=self.site.room, participant=seat.id, kind=connection, state=state)
+        if not seat.is_closed:
+            seat.tell(events.ConnectionChanged(connection, state))
+
+    def _seat_of(self, participant: Participant) -> Seat:
+        seat = self.seats.get(participant.id)
+        if seat is None:
+            seat = self.seats[participant.id] = Seat(participant, self._next_number(), self._max_replayed_events)
+        return seat
+
+    def _number_of(self, sub: str) -> int:
+        participant = self.room.by_sub(sub)
+        seat = self.seats.get(participant.id) if participant else None
+        return seat.number if seat else self._next_number()
+
+    def _check_open(self, seat: Seat) -> None:
+        if seat.is_closed or seat.id not in self.room.participants:
+            raise RemoteProtocolError("not_found", "this seat is no longer kept")
+
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Tell(participant, event):
+                    if participant in self.seats:
+                        self.seats[participant].tell(event)
+                case Route(publication, subscriber):
+                    self._router.route(publication, subscriber)
+                case Unroute(publication, subscriber):
+                    self._router.unroute(publication, subscriber)
+                case Pause(publication, subscriber, is_paused):
+                    subscribing = self.seats[subscriber].subscribing if subscriber in self.seats else None
+                    if subscribing is not None:
+                        subscribing.pause(publication, is_paused)
+                case AdmissionChanged(participant, is_admitted):
+                    if participant in self.seats:
+                        self._tasks.spawn(self._admit(self.seats[participant], is_admitted), "admit")
+                case CloseParticipant(participant, reason):
+                    self._close(participant, reason)
+        self._router.keep_only(self.room.publications)
+        self.close_if_empty()
+
+    async def _admit(self, seat: Seat, is_admitted: bool) -> None:
+        async with seat.media_lock:
+            connections = [seat.publishing, seat.subscribing, *(each.connection for each in seat.resources.values())]
+            for connection in connections:
+                if connection is not None:
+                    await connection.transport.set_admitted(is_admitted)
+
+    def _close(self, participant: str, reason: str) -> None:
+        seat = self.seats.pop(participant, None)
+        if seat is None:
+            return
+        self._person(seat.participant, "left", reason)
+        self._router.forget(participant)
+        socket, seat.socket = seat.socket, None
+        if socket is not None:
+            socket.close(CLOSE_CODES.get(reason, NORMAL_CLOSE), reason)
+        seat.is_closed = True
+        self._tasks.spawn(seat.close(), "close")
+
+    def close_if_empty(self) -> None:
+        """The room is gone with its last participant, unless somebody is just coming in."""
+        if self.seats or self.pending or self._is_over:
+            return
+        self._is_over = True
+        if self._sequence:  # somebody was here
+            self._sequence += 1
+            self._hooks.post(EndEvent(self.room.name, self._sequence, f"{self._key}-{self._sequence}"))
+        self._on_empty(self)
+
+    def _person(self, participant: Participant, what: What, reason: str = "") -> None:
+        self._sequence += 1
+        say(logging.INFO, f"participant_{what}", room=self.site.room, participant=participant.id, reason=reason)
+        self._hooks.post(
+            PersonEvent(
+                room=self.room.name,
+                sequence=self._sequence,
+                key=f"{self._key}-{self._sequence}",
+                participant=participant.id,
+                sub=participant.sub,
+                role=participant.role,
+                what=what,
+                reason=reason,
+            )
+        )
+
+
+def _now() -> float:
+    return time.monotonic()
+
+
+def _new_resource(connection: PublishConnection | WhepConnection) -> Resource:
+    return Resource(secret=secrets.token_urlsafe(24), etag=secrets.token_urlsafe(9), connection=connection)

@@ -1,0 +1,190 @@
+"""
+All hosted rooms of a relay: which worker each lives on, who may come in, and the clock that gives up lost seats.
+
+Event loop's thread.
+"""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from telerelay.config import Config
+from telerelay.connection import Site
+from telerelay.dataplane import Worker
+from telerelay.errors import RemoteProtocolError
+from telerelay.events import DrainStarted
+from telerelay.hooks import HookRunner, JoinRequest
+from telerelay.logs import say
+from telerelay.protocol.grants import Grant, TokenKeys
+from telerelay.protocol.parameters import Candidate, Fingerprint
+from telerelay.rooms import RoomLimits, Rooms
+from telerelay.signaling.host import RoomHost
+from telerelay.signaling.limits import FailureLimit
+from telerelay.signaling.socket import Socket
+from telerelay.tasks import Tasks
+
+# How often lost seats are looked at: a seat may be kept that much too long.
+SWEEP_S = 0.5
+
+
+class LiveRooms:
+    """The rooms of one relay, by name. A room lives on the worker that had the fewest transports when it was made."""
+
+    def __init__(self, config: Config, keys: TokenKeys, hooks: HookRunner) -> None:
+        self.config = config
+        self.keys = keys
+        self.is_draining = False
+        self.sockets: set[Socket] = set()
+        """Signalling sockets open now, joined or not."""
+        self.drained = asyncio.Event()
+        """Set once a draining relay has no room left."""
+        limits = RoomLimits(
+            max_participants=config.rooms.max_participants,
+            max_publications=config.rooms.max_publications,
+            seat_s=config.rooms.seat_s,
+        )
+        self._rooms = Rooms(limits, config.rooms.max_rooms)
+        self._hosts: dict[str, RoomHost] = {}
+        self._hooks = hooks
+        self._tasks = Tasks()
+        self._sites: Sequence[tuple[Worker, tuple[Candidate, ...]]] = ()
+        self._fingerprint = Fingerprint("sha-256", b"")
+        self._room_numbers = itertools.count(1)
+        self._participant_numbers = itertools.count(1)
+        self._failures = FailureLimit(config.limits.auth_failure_burst, config.limits.auth_failures_per_s)
+
+    # ---------------------------------------------------------------- life
+
+    def start(self, workers: Sequence[tuple[Worker, tuple[Candidate, ...]]], fingerprint: Fingerprint) -> None:
+        """Rooms may be made from now on. `workers` come with the candidates that lead to them."""
+        self._sites = workers
+        self._fingerprint = fingerprint
+        self._tasks.spawn(self._sweep(), "sweep")
+
+    async def close(self, reason: str = "shutdown") -> None:
+        """Everyone is told and goes; returns when nothing of them is left."""
+        for host in list(self._hosts.values()):
+            host.end(reason)
+        for socket in self.sockets:
+            socket.close(1001, reason)
+        self._sites = ()
+        # What closes connections runs to its end before what runs for ever is cancelled.
+        await self._tasks.join(1.0, besides=("sweep", "subscribe", "whep"))
+        await self._tasks.close()
+
+    def drain(self) -> None:
+        """Open no new rooms; running calls go on, and who belongs to one may still come in."""
+        if self.is_draining:
+            return
+        self.is_draining = True
+        say(logging.INFO, "draining", count=len(self._hosts))
+        for host in self._hosts.values():
+            host.tell_all(DrainStarted())
+        self._note_empty()
+
+    @property
+    def hosts(self) -> tuple[RoomHost, ...]:
+        return tuple(self._hosts.values())
+
+    # ---------------------------------------------------------------- who may come in
+
+    def grant_of(self, token: str, source: str, now: float | None = None) -> Grant:
+        """
+        What a token grants now (Unix seconds). Raises RemoteProtocolError: unauthorized, token_expired, or, for a
+        source address that failed too often, too_many_requests.
+        """
+        try:
+            return self.keys.verify(token, time.time() if now is None else now)
+        except RemoteProtocolError:
+            if self._failures.is_over(source, time.monotonic()):
+                raise RemoteProtocolError("too_many_requests", "too many failed attempts from this address") from None
+            raise
+
+    @asynccontextmanager
+    async def admit(self, grant: Grant, room: str) -> AsyncIterator[RoomHost]:
+        """
+        The hosted room, made if need be, once token and application agree. It stays while the `async with` lasts, and
+        after it if anybody came in.
+
+        Raises RemoteProtocolError: forbidden for a room the token does not name or the application refuses, draining,
+        room_full.
+        """
+        require_room(grant, room)
+        if not await self._hooks.authorize_join(JoinRequest(room=room, sub=grant.sub, role=grant.role)):
+            raise forbidden()
+        host = self._open(room)
+        host.pending += 1
+        try:
+            yield host
+        finally:
+            host.pending -= 1
+            host.close_if_empty()
+
+    def find(self, grant: Grant, room: str) -> RoomHost:
+        """The hosted room that a token is for. Raises RemoteProtocolError forbidden or not_found."""
+        require_room(grant, room)
+        host = self._hosts.get(room)
+        if host is None:
+            raise RemoteProtocolError("not_found", "there is no such session")
+        return host
+
+    def began(self, room: str, secret: str) -> float | None:
+        """When the session of that secret began (Unix seconds), whoever's it is; None where there is none."""
+        host = self._hosts.get(room)
+        found = [seat.resources[secret] for seat in host.seats.values() if secret in seat.resources] if host else []
+        return found[0].since if found else None
+
+    def expire(self) -> None:
+        """Look at all lost seats now."""
+        for host in self.hosts:
+            host.expire()
+
+    # ---------------------------------------------------------------- within
+
+    def _open(self, name: str) -> RoomHost:
+        host = self._hosts.get(name)
+        if host is not None:
+            return host
+        if self.is_draining or not self._sites:
+            raise RemoteProtocolError("draining", "the relay takes no new rooms: try another")
+        room = self._rooms.open(name)
+        worker, candidates = min(self._sites, key=lambda site: (len(site[0].transports), self._rooms_on(site[0])))
+        site = Site(worker, self._fingerprint, candidates, next(self._room_numbers))
+        host = RoomHost(
+            room, site, self.config, self._hooks, self._tasks, lambda: next(self._participant_numbers), self._on_empty
+        )
+        self._hosts[name] = host
+        say(logging.INFO, "room_opened", room=site.room, worker=worker.index)
+        return host
+
+    def _rooms_on(self, worker: Worker) -> int:
+        return sum(host.site.worker is worker for host in self._hosts.values())
+
+    def _on_empty(self, host: RoomHost) -> None:
+        say(logging.INFO, "room_closed", room=host.site.room)
+        self._rooms.close_if_empty(host.room.name)
+        if self._hosts.get(host.room.name) is host:
+            del self._hosts[host.room.name]
+        self._note_empty()
+
+    def _note_empty(self) -> None:
+        if self.is_draining and not self._hosts:
+            self.drained.set()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self.expire()
+
+
+def forbidden() -> RemoteProtocolError:
+    # One answer for a foreign, a missing and a forbidden room: none of them tells whether the room exists.
+    return RemoteProtocolError("forbidden", "this token does not open this room")
+
+
+def require_room(grant: Grant, room: str) -> None:
+    if grant.room != room:
+        raise forbidden()

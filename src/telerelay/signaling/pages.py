@@ -1,0 +1,74 @@
+"""
+The consult page and its files: a fixed table from the package, read once.
+
+Nothing a client names is ever looked up in a file system.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+
+from aiohttp import web
+
+PAGES = {
+    "/": ("index.html", "text/html"),
+    "/telerelay.js": ("telerelay.js", "text/javascript"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/strings.js": ("strings.js", "text/javascript"),
+    "/style.css": ("style.css", "text/css"),
+    "/favicon.svg": ("favicon.svg", "image/svg+xml"),
+}
+"""Path under the mount point: file in the package, media type."""
+
+HEADERS = {
+    # No script but ours, and none inline: what somebody smuggles into a name stays text.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    # The address of a consult is nobody else's business.
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(self)",
+    "Cache-Control": "no-cache",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One file, as it is sent."""
+
+    body: bytes
+    content_type: str
+    etag: str
+
+
+def load_pages() -> dict[str, Page]:
+    """The table, by path. A file that the package lacks has no route."""
+    folder = files("telerelay").joinpath("web")
+    pages = {}
+    for path, (name, content_type) in PAGES.items():
+        file = folder.joinpath(name)
+        if file.is_file():
+            body = file.read_bytes()
+            pages[path] = Page(body, content_type, sha256(body).hexdigest()[:32])
+    return pages
+
+
+def add_pages(app: web.Application) -> None:
+    """Routes for GET and HEAD of every page."""
+    for path, page in load_pages().items():
+        app.router.add_get(path, _handler(page))
+
+
+def _handler(page: Page):  # type: ignore[no-untyped-def]
+    async def send(request: web.Request) -> web.Response:
+        if any(tag.value in (page.etag, "*") for tag in request.if_none_match or ()):
+            response = web.Response(status=304)
+        else:
+            response = web.Response(body=page.body, content_type=page.content_type, charset="utf-8")
+        response.headers.update(HEADERS)
+        response.etag = page.etag
+        return response
+
+    return send

@@ -1,0 +1,142 @@
+"""
+One WebSocket with bounds on everything: what waits to go out, how long a frame may take to come in, how long a close
+may take.
+
+Event loop's thread. `send` never waits: a peer that does not read is closed, and nobody else notices.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from telerelay.logs import say
+
+# A client that far behind has not read for many seconds.
+MAX_QUEUED_BYTES = 256 * 1024
+# A ping goes out every 2.5 s; a peer of which no whole frame came in three of them is gone, or drips one frame for
+# ever: no pong can come inside a frame that has begun (RFC 6455, 5.4). Counted in turns of our own, so that a late loop
+# blames nobody.
+PULSE_S = 2.5
+MAX_MISSED = 3
+# From the decision to close until the connection is cut, whatever the peer does.
+CLOSE_DEADLINE_S = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    kind: WSMsgType
+    data: str | bytes
+    code: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+
+class Socket:
+    """The WebSocket of one client. `run` sends, `messages` receives; both end with the connection."""
+
+    def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+        self._ws = ws
+        self._transport = transport
+        self._queue: deque[_Frame] = deque()
+        self._queued_bytes = 0
+        self._ready = asyncio.Event()
+        self._missed = 0
+        self._is_closing = False
+        self.is_lost = False
+        """Cut by us, because the peer is gone or does not read."""
+
+    def send(self, text: str) -> None:
+        """Queue one text frame; cuts the connection when too much waits."""
+        self._put(_Frame(WSMsgType.TEXT, text))
+
+    def close(self, code: int, reason: str) -> None:
+        """Close once what is queued is out, within a second at most. Nothing more is sent or taken in."""
+        if self._is_closing:
+            return
+        self._put(_Frame(WSMsgType.CLOSE, reason, code))
+        self._is_closing = True
+        asyncio.get_running_loop().call_later(CLOSE_DEADLINE_S, self.cut)
+
+    def cut(self) -> None:
+        """Drop the connection without a word."""
+        self.is_lost = True
+        self._is_closing = True
+        self._queue.clear()
+        self._queued_bytes = 0
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def run(self) -> None:
+        """Send what is queued, and a ping every now and then, until the connection ends."""
+        pulse = asyncio.get_running_loop().create_task(self._pulse(), name="pulse")
+        try:
+            while True:
+                await self._ready.wait()
+                self._ready.clear()
+                while self._queue:
+                    frame = self._queue.popleft()
+                    self._queued_bytes -= frame.size
+                    await self._write(frame)
+                    if frame.kind is WSMsgType.CLOSE:
+                        return
+        except (ConnectionError, RuntimeError):
+            return  # the connection ended under us: `messages` ends too
+        finally:
+            pulse.cancel()
+
+    async def messages(self) -> AsyncGenerator[str | None, None]:
+        """Text frames as they come; None for one that is not text and for a ping, so that they can be counted."""
+        while not self._is_closing:
+            message = await self._ws.receive()
+            self._missed = 0
+            match message.type:
+                case WSMsgType.TEXT:
+                    yield message.data
+                case WSMsgType.PING:
+                    self._put(_Frame(WSMsgType.PONG, message.data))
+                    yield None
+                case WSMsgType.PONG:
+                    continue
+                case WSMsgType.BINARY:
+                    self.close(WSCloseCode.UNSUPPORTED_DATA, "text only")
+                    return
+                case _:
+                    return
+
+    async def _pulse(self) -> None:
+        while True:
+            await asyncio.sleep(PULSE_S)
+            if self._missed >= MAX_MISSED:
+                say(logging.INFO, "socket_silent")
+                self.cut()
+                return
+            self._missed += 1
+            self._put(_Frame(WSMsgType.PING, b""))
+
+    def _put(self, frame: _Frame) -> None:
+        if self._is_closing:
+            return
+        self._queue.append(frame)
+        self._queued_bytes += frame.size
+        if self._queued_bytes > MAX_QUEUED_BYTES:
+            say(logging.WARNING, "socket_slow")
+            self.cut()
+            return
+        self._ready.set()
+
+    async def _write(self, frame: _Frame) -> None:
+        match frame:
+            case _Frame(WSMsgType.TEXT, str(text)):
+                await self._ws.send_str(text)
+            case _Frame(WSMsgType.PING, bytes(data)):
+                await self._ws.ping(data)
+            case _Frame(WSMsgType.PONG, bytes(data)):
+                await self._ws.pong(data)
+            case _Frame(WSMsgType.CLOSE, str(reason), code):
+                await self._ws.close(code=code, message=reason.encode())

@@ -1,0 +1,256 @@
+"""
+GET /ws: one participant's signalling over a WebSocket. docs/signaling.md is normative.
+
+Event loop's thread. A session takes one message after the other; what it waits for is its own worker, nothing else.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Mapping
+
+from aiohttp import web
+
+from telerelay.errors import RemoteProtocolError
+from telerelay.logs import say
+from telerelay.protocol.messages import (
+    Answer,
+    Candidate,
+    ErrorReply,
+    Join,
+    Leave,
+    Mute,
+    Pause,
+    Publish,
+    Reconnect,
+    Reply,
+    Request,
+    Stats,
+    decode,
+    encode,
+    joined,
+    published,
+    request_id,
+)
+from telerelay.signaling.host import RoomHost
+from telerelay.signaling.http import Handler, require_origin
+from telerelay.signaling.limits import Bucket
+from telerelay.signaling.live import LiveRooms
+from telerelay.signaling.seat import Seat
+from telerelay.signaling.socket import CLOSE_DEADLINE_S, Socket
+from telerelay.signaling.stats import publish_stats, subscribe_stats
+
+POLICY_CLOSE = 4008
+_CLOSE_CODES = {
+    "unauthorized": 4001,
+    "token_expired": 4001,
+    "forbidden": 4003,
+    "duplicate_join": 4009,
+    "draining": 4011,
+}
+"""Close code by the error that refused a join; POLICY_CLOSE for the rest."""
+
+# So many refused messages in a row are no mistake any more.
+MAX_REFUSED_IN_A_ROW = 100
+
+Body = Mapping[str, object]
+
+
+class Session:
+    """One WebSocket, from its first message to its end."""
+
+    def __init__(self, rooms: LiveRooms, socket: Socket, source: str) -> None:
+        self._rooms = rooms
+        self._limits = rooms.config.limits
+        self._socket = socket
+        self._source = source
+        self._host: RoomHost | None = None
+        self._seat: Seat | None = None
+        self._refused = 0
+        now = time.monotonic()
+        self._messages = Bucket(self._limits.message_burst, self._limits.messages_per_s, now)
+        self._offers = Bucket(self._limits.offer_burst, 1 / max(self._limits.offer_every_s, 1e-6), now)
+
+    async def run(self) -> None:
+        """Serve the socket until it ends; a seat that was not left is kept."""
+        frames = self._socket.messages()
+        try:
+            if not await self._join_first(frames):
+                return
+            async for text in frames:
+                await self._take(text)
+        finally:
+            await frames.aclose()
+            if self._host is not None and self._seat is not None:
+                self._host.lose_socket(self._seat, self._socket)
+
+    # ---------------------------------------------------------------- joining
+
+    async def _join_first(self, frames: AsyncGenerator[str | None, None]) -> bool:
+        """True once the client has its seat; else it was told why not, and the socket closes."""
+        number: int | None = None
+        try:
+            text = await self._first_text(frames)
+            if text is None:
+                return False
+            number = request_id(text)
+            request = decode(text, self._limits.message_bytes)
+            if not isinstance(request, Join) or request.id is None:
+                raise RemoteProtocolError("bad_message", "the first message must be a join with an id")
+            await self._join(request, request.id)
+        except RemoteProtocolError as error:
+            self._socket.send(encode(ErrorReply(number, error.code, str(error))))
+            self._socket.close(_CLOSE_CODES.get(error.code, POLICY_CLOSE), error.code)
+            return False
+        return True
+
+    async def _first_text(self, frames: AsyncGenerator[str | None, None]) -> str | None:
+        try:
+            async with asyncio.timeout(self._limits.join_timeout_s):
+                async for text in frames:
+                    if text is not None:
+                        return text
+        except TimeoutError:
+            raise RemoteProtocolError("timeout", "no join came in time", status=408) from None
+        return None
+
+    async def _join(self, request: Join, number: int) -> None:
+        grant = self._rooms.grant_of(request.token, self._source)
+        async with self._rooms.admit(grant, request.room) as host:
+            seat, is_resumed = host.join(grant, request.resume, self._socket)
+            self._host, self._seat = host, seat
+            missed = None
+            if is_resumed and request.keeps_media and request.last_seq is not None:
+                missed = seat.log.since(request.last_seq)
+            if missed is None:
+                await host.renew_media(seat)
+            if seat.is_closed:
+                raise RemoteProtocolError("duplicate_join", "the same person joined again elsewhere")
+            # No await from here on: what the reply says of the room and the first event after it fit together.
+            body = joined(
+                participant=seat.id,
+                sub=grant.sub,
+                role=grant.role,
+                resume=seat.participant.resume,
+                is_resumed=is_resumed and (missed is not None or not request.keeps_media),
+                participants=host.room.roster(seat.id),
+                seq=seat.log.seq - len(missed or ()),
+                codecs={
+                    "audio": self._rooms.config.media.audio_codecs,
+                    "video": self._rooms.config.media.video_codecs,
+                },
+            )
+            self._reply(number, body)
+            host.attach_socket(seat, self._socket, missed or ())
+
+    # ---------------------------------------------------------------- requests
+
+    async def _take(self, text: str | None) -> None:
+        """Answer one frame."""
+        number: int | None = None
+        try:
+            if not self._messages.take(time.monotonic()):
+                number = request_id(text or "")
+                raise RemoteProtocolError("too_many_requests", "too many messages")
+            if text is None:
+                return
+            number = request_id(text)
+            request = decode(text, self._limits.message_bytes)
+            body = await self._do(request)
+            self._refused = 0
+            if number is not None:
+                self._reply(number, body)
+            if isinstance(request, Leave):
+                self._leave()
+        except RemoteProtocolError as error:
+            self._refuse(number, error.code, str(error))
+        except Exception as error:
+            say(logging.ERROR, "message_failed", error=type(error).__name__, exc_info=error)
+            self._refuse(number, "internal", "the relay failed; its log has the cause")
+
+    async def _do(self, request: Request) -> Body:
+        """Carry out a request; the body of its reply. Raises RemoteProtocolError."""
+        host, seat = self._host, self._seat
+        assert host is not None
+        assert seat is not None
+        match request:
+            case Publish(_, sdp, tracks):
+                self._limit_offers()
+                answer, publications = await host.publish(seat, sdp, tracks)
+                return published(answer, tuple((each.mid, each.info()) for each in publications))
+            case Answer(_, offer_id, sdp):
+                if seat.subscribing is None:
+                    raise RemoteProtocolError("bad_message", "there is no offer to answer")
+                await seat.subscribing.answer(offer_id, sdp)
+            case Mute(_, publication, is_muted):
+                host.mute(seat, publication, is_muted)
+            case Pause(_, publication, is_paused):
+                host.pause(seat, publication, is_paused)
+            case Reconnect(_, connection):
+                self._limit_offers()
+                await host.reconnect(seat, connection)
+            case Stats():
+                return await self._stats(seat)
+            case Join():
+                raise RemoteProtocolError("conflict", "this connection has joined already")
+            case Candidate() | Leave():
+                pass
+        return {}
+
+    async def _stats(self, seat: Seat) -> Body:
+        body: dict[str, object] = {}
+        publishing, subscribing = seat.publishing, seat.subscribing
+        if publishing is not None and publishing.transport.is_open:
+            mids = {receiving.receiver: mid for mid, receiving in publishing.receiving.items()}
+            report = await publishing.transport.stats()
+            body["publish"] = publish_stats(report, publishing.transport.srtp_profile, mids)
+        if subscribing is not None and subscribing.transport.is_open:
+            carried = subscribing.carried()
+            report = await subscribing.transport.stats()
+            body["subscribe"] = subscribe_stats(report, subscribing.transport.srtp_profile, carried)
+        return body
+
+    def _leave(self) -> None:
+        if self._host is not None and self._seat is not None:
+            self._host.leave(self._seat)
+
+    def _limit_offers(self) -> None:
+        if not self._offers.take(time.monotonic()):
+            raise RemoteProtocolError("too_many_requests", "too many offers: wait a moment")
+
+    def _reply(self, number: int, body: Body) -> None:
+        self._socket.send(encode(Reply(number, body)))
+
+    def _refuse(self, number: int | None, code: str, message: str) -> None:
+        self._socket.send(encode(ErrorReply(number, code, message)))
+        self._refused += 1
+        if self._refused >= MAX_REFUSED_IN_A_ROW:
+            self._socket.close(POLICY_CLOSE, "too_many_requests")
+
+
+def websocket_handler(rooms: LiveRooms) -> Handler:
+    """The handler of GET /ws."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        require_origin(request, rooms.config.http.allowed_origins)
+        ws = web.WebSocketResponse(
+            timeout=CLOSE_DEADLINE_S,
+            autoping=False,
+            compress=False,
+            # decode() refuses by name what is a little too large; far above, the connection is closed (1009).
+            max_msg_size=rooms.config.limits.message_bytes + 4096,
+        )
+        await ws.prepare(request)
+        socket = Socket(ws, request.transport)
+        writer = asyncio.get_running_loop().create_task(socket.run(), name="socket")
+        rooms.sockets.add(socket)
+        try:
+            await Session(rooms, socket, request.remote or "").run()
+        finally:
+            rooms.sockets.discard(socket)
+            socket.close(1000, "")
+            await asyncio.wait({writer}, timeout=CLOSE_DEADLINE_S + 0.1)
+            writer.cancel()
+        return ws
+
+    return handle

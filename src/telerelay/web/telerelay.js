@@ -1,0 +1,994 @@
+/**
+ * telerelay in the browser: join a room, publish camera and microphone, receive the others.
+ *
+ * One ES module without dependencies, served by the relay beside its WebSocket; docs/browser.md says how to use it.
+ * It touches WebSocket, RTCPeerConnection, mediaDevices and sessionStorage (the seat's resume secret), never the page.
+ * Two connections: on "publish" we offer, on "subscribe" the relay does (docs/signaling.md). No candidate is ever sent:
+ * the relay is ICE-lite and learns a path from its authenticated checks only.
+ */
+
+/** The WebSocket stands beside this file, under whatever prefix the relay is mounted. */
+const DEFAULT_URL = new URL("./ws", import.meta.url).href.replace(/^http/, "ws");
+
+// A lost socket is tried again after 0.25 s, then twice as long each time; 5 s is still bearable to a waiting person.
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 5000;
+// A first join that cannot connect says so after three tries: about two seconds.
+const JOIN_TRIES = 3;
+// A mobile network may take seconds to open a connection; beyond this nobody believes in it.
+const CONNECT_TIMEOUT_MS = 8000;
+// No API shows a dead socket. One small request tells; the pause of a busy relay must not look like a loss.
+const HEARTBEAT_MS = 5000;
+const REPLY_TIMEOUT_MS = 10000;
+// "disconnected" often heals by itself within some seconds; "failed" comes only after half a minute.
+const DISCONNECTED_MS = 6000;
+// The relay takes five offers at once, then one in two seconds.
+const REFUSED_PAUSE_MS = 2000;
+
+const CLOSE_CODES = { 4001: "unauthorized", 4003: "forbidden", 4009: "duplicate_join", 4010: "ended" };
+/** After these a new join with the same token is useless. */
+const FATAL = new Set(["unauthorized", "token_expired", "forbidden", "duplicate_join", "ended", "room_full", "not_found"]);
+
+const SENTENCES = {
+  permission_denied: "The browser may not use this device.",
+  no_device: "There is no such device.",
+  device_busy: "Another program uses this device.",
+  device_failed: "The device cannot be opened.",
+  insecure_context: "Camera and microphone need a page served over HTTPS.",
+  unsupported: "This browser has no WebRTC.",
+  no_network: "The relay cannot be reached.",
+  timeout: "The relay does not answer.",
+  media_blocked: "Sound and picture do not get through this network.",
+  no_common_codec: "The relay and this browser have no codec in common.",
+  unauthorized: "The token is missing or not valid.",
+  forbidden: "The token does not open this room.",
+  duplicate_join: "The same person joined in another window.",
+  ended: "The call was ended.",
+  left: "The call was left.",
+};
+
+/** What went wrong: `code` is stable (docs/browser.md lists them), `message` an English sentence. */
+export class TelerelayError extends Error {
+  constructor(code, message = SENTENCES[code] ?? code, options = undefined) {
+    super(message, options);
+    this.name = "TelerelayError";
+    this.code = code;
+  }
+}
+
+/** An event of a Call; its members are properties, as with the browser's own events. */
+class CallEvent extends Event {
+  constructor(type, members) {
+    super(type);
+    for (const [name, value] of Object.entries(members)) Object.defineProperty(this, name, { value, enumerable: true });
+  }
+}
+
+const later = (delay_ms) => new Promise((resolve) => setTimeout(resolve, delay_ms));
+
+// ---------------------------------------------------------------------------------------------------- devices
+
+const DEVICE_CODES = {
+  NotAllowedError: "permission_denied",
+  SecurityError: "permission_denied",
+  NotFoundError: "no_device",
+  NotReadableError: "device_busy",
+  AbortError: "device_busy",
+};
+
+/** What is asked of a device; two cores do not encode 720 lines and decode the others at full rate. */
+function constraints(kind, wish) {
+  if (!wish) return false;
+  const more = typeof wish === "object" ? wish : {};
+  if (kind === "audio") return { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...more };
+  const size = (navigator.hardwareConcurrency ?? 4) > 2 ? [1280, 720] : [640, 480];
+  const facing = more.deviceId ? {} : { facingMode: "user" };
+  return { width: { ideal: size[0] }, height: { ideal: size[1] }, frameRate: { ideal: 30, max: 30 }, ...facing, ...more };
+}
+
+async function getUserMedia(wanted) {
+  const media = navigator.mediaDevices;
+  if (!media?.getUserMedia) throw new TelerelayError(globalThis.isSecureContext ? "unsupported" : "insecure_context");
+  try {
+    return await media.getUserMedia(wanted).catch((error) => {
+      if (error.name !== "OverconstrainedError") throw error;
+      return media.getUserMedia({ audio: Boolean(wanted.audio), video: Boolean(wanted.video) });
+    });
+  } catch (error) {
+    throw new TelerelayError(DEVICE_CODES[error.name] ?? "device_failed", undefined, { cause: error });
+  }
+}
+
+async function isDenied(name) {
+  try {
+    return (await navigator.permissions.query({ name })).state === "denied";
+  } catch {
+    return false; // a browser that does not tell
+  }
+}
+
+/**
+ * Open microphone and camera: `{audio, video}` are true, false or constraints. Never rejects: gives
+ * `{stream, errors: {audio?, video?}}`, so that whatever works can be used.
+ */
+export async function openMedia({ audio = true, video = true } = {}) {
+  const wanted = { audio: constraints("audio", audio), video: constraints("video", video) };
+  const kinds = Object.keys(wanted).filter((kind) => wanted[kind]);
+  if (!kinds.length) return { stream: new MediaStream(), errors: {} };
+  try {
+    return { stream: await getUserMedia(wanted), errors: {} };
+  } catch (error) {
+    const errors = Object.fromEntries(kinds.map((kind) => [kind, error]));
+    if (kinds.length < 2 || error.code === "insecure_context" || error.code === "unsupported") {
+      return { stream: new MediaStream(), errors };
+    }
+    // Who said no to both is not asked again; who said no to one is not kept from the other.
+    const denied = { audio: await isDenied("microphone"), video: await isDenied("camera") };
+    if (error.code === "permission_denied" && denied.audio === denied.video) return { stream: new MediaStream(), errors };
+    const stream = new MediaStream();
+    for (const kind of kinds) {
+      if (denied[kind]) {
+        errors[kind] = new TelerelayError("permission_denied");
+        continue;
+      }
+      try {
+        const [track] = (await getUserMedia({ [kind]: wanted[kind] })).getTracks();
+        stream.addTrack(track);
+        delete errors[kind];
+      } catch (problem) {
+        errors[kind] = problem;
+      }
+    }
+    return { stream, errors };
+  }
+}
+
+/** All devices the browser shows: `[{kind, deviceId, label}]`; labels are empty before the first permission. */
+export async function devices() {
+  const found = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+  return found.map(({ kind, deviceId, label }) => ({ kind, deviceId, label }));
+}
+
+// ---------------------------------------------------------------------------------------------------- signalling
+
+/** One WebSocket: requests with replies, events, and its end. */
+class Signaling {
+  #socket;
+  #nextId = 1;
+  #waiting = new Map();
+  #lastError = null;
+  onevent = () => {};
+  /** Called once with a TelerelayError; `no_network` means that a new socket may be tried. */
+  onclose = () => {};
+
+  static open(url) {
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(url);
+      const timer = setTimeout(() => socket.close(), CONNECT_TIMEOUT_MS);
+      socket.onopen = () => {
+        clearTimeout(timer);
+        resolve(new Signaling(socket));
+      };
+      socket.onclose = () => {
+        clearTimeout(timer);
+        reject(new TelerelayError("no_network"));
+      };
+    });
+  }
+
+  constructor(socket) {
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => this.#onMessage(JSON.parse(data));
+    socket.onclose = ({ code }) => this.#end(this.#lastError ?? new TelerelayError(CLOSE_CODES[code] ?? "no_network"));
+  }
+
+  /** Send one request; resolves with its reply, rejects with the relay's error, or `no_network` when the socket ends. */
+  request(type, fields = {}) {
+    return new Promise((resolve, reject) => {
+      if (this.#socket.readyState !== WebSocket.OPEN) {
+        reject(new TelerelayError("no_network"));
+        return;
+      }
+      const id = this.#nextId++;
+      // A socket that stays silent is dead, whatever the browser believes.
+      const timer = setTimeout(() => this.#end(new TelerelayError("no_network")), REPLY_TIMEOUT_MS);
+      this.#waiting.set(id, { resolve, reject, timer });
+      this.#socket.send(JSON.stringify({ type, id, ...fields }));
+    });
+  }
+
+  close() {
+    this.onclose = () => {};
+    this.#end(new TelerelayError("left"));
+  }
+
+  #onMessage(message) {
+    if (message.type === "error" && message.id === undefined) {
+      this.#lastError = new TelerelayError(message.code, message.message);
+    } else if (message.type !== "reply" && message.type !== "error") {
+      this.onevent(message);
+    } else {
+      const waiting = this.#waiting.get(message.id);
+      this.#waiting.delete(message.id);
+      clearTimeout(waiting?.timer);
+      if (message.type === "reply") waiting?.resolve(message);
+      else waiting?.reject(new TelerelayError(message.code, message.message));
+    }
+  }
+
+  #end(error) {
+    this.#socket.onclose = null;
+    this.#socket.onmessage = null;
+    this.#socket.close();
+    for (const { reject, timer } of this.#waiting.values()) {
+      clearTimeout(timer);
+      reject(FATAL.has(error.code) ? error : new TelerelayError("no_network"));
+    }
+    this.#waiting.clear();
+    const { onclose } = this;
+    this.onclose = () => {};
+    onclose(error);
+  }
+}
+
+/** The seat's resume secret outlives a reload of this tab, and nothing else. */
+const seats = {
+  key: (room, sub) => `telerelay:${room}:${sub}`,
+  get(room, sub) {
+    try {
+      return sessionStorage.getItem(this.key(room, sub));
+    } catch {
+      return null; // storage may be forbidden
+    }
+  },
+  set(room, sub, secret) {
+    try {
+      if (secret) sessionStorage.setItem(this.key(room, sub), secret);
+      else sessionStorage.removeItem(this.key(room, sub));
+    } catch {
+      /* then a reload takes a new seat */
+    }
+  },
+};
+
+/** The claims of a token, unverified (the relay verifies); null when it is none. */
+export function readToken(token) {
+  try {
+    const payload = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(payload, (char) => char.charCodeAt(0))));
+  } catch {
+    return null;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- publishing
+
+/** What this participant publishes: one track under one source. `id` is the relay's, null until it knows of it. */
+class LocalPublication {
+  id = null;
+  muted = false;
+  /** @internal */ transceiver = null;
+  /** @internal The mute state that the relay knows. */ toldMuted = false;
+
+  constructor(track, source, options) {
+    this.track = track;
+    this.kind = track.kind;
+    this.source = source;
+    this.options = options;
+    this.muted = !track.enabled;
+    this.ready = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
+    this.ready.catch(() => {}); // whoever awaits it hears of it
+  }
+}
+
+function encodings(track, { simulcast = false, maxBitrate } = {}) {
+  if (track.kind !== "video") return [{}];
+  // libwebrtc's own ceilings for these sizes: beyond them the picture gains nothing.
+  const max_bps = maxBitrate ?? ((track.getSettings().height ?? 480) > 480 ? 2_500_000 : 1_500_000);
+  if (!simulcast) return [{ maxBitrate: max_bps }];
+  return [
+    { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+    { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+    { rid: "f", maxBitrate: max_bps },
+  ];
+}
+
+/** Put the wanted codec first; what else the browser has stays behind it. */
+function preferCodec(transceiver, name) {
+  const { codecs } = RTCRtpSender.getCapabilities("video") ?? { codecs: [] };
+  // Mode 1 constrained baseline is the one H.264 that everybody has.
+  const rank = ({ mimeType, sdpFmtpLine = "" }) => {
+    if (mimeType.toLowerCase() !== `video/${name.toLowerCase()}`) return 2;
+    return /H264/i.test(name) && !/packetization-mode=1.*42e0|42e0.*packetization-mode=1/i.test(sdpFmtpLine) ? 1 : 0;
+  };
+  try {
+    transceiver.setCodecPreferences([...codecs].sort((a, b) => rank(a) - rank(b)));
+  } catch {
+    /* a browser without it sends what the relay's answer lists first */
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- the call
+
+/**
+ * A person in a room. Made by `join`. State: `state` ("joining", "joined", "reconnecting", "ended"), `room`, `id`, `sub`,
+ * `role`, `participants` (Map by id of `{id, sub, role, interrupted, stream, publications}`), `publications` (one's own).
+ */
+export class Call extends EventTarget {
+  state = "joining";
+  id = null;
+  sub = null;
+  role = null;
+  participants = new Map();
+  publications = [];
+  codecs = { audio: [], video: [] };
+
+  #options;
+  #signaling = null;
+  #resume;
+  #seq = 0;
+  #hasMedia = false; // the relay keeps connections of this seat
+  #iceServers = [];
+  #heartbeat = null;
+  #wake = () => {};
+  #connections = { publish: null, subscribe: null };
+  #failures = { publish: 0, subscribe: 0 };
+  #broken = new Set(); // connections to begin anew once there is a socket
+  #isDirty = false; // our offer is older than our publications
+  #negotiation = null;
+  #spare = []; // transceivers whose publication ended: sections cannot go away, so they are used again
+  #offers = Promise.resolve();
+  #ufrag = null;
+  #unanswered = null; // the answer that the relay has not confirmed
+  #received = new Map(); // mid -> {participant, publication, track, stream}
+  #onOnline = () => this.#wake();
+
+  /** Use `join`. */
+  constructor(options) {
+    super();
+    this.#options = options;
+    this.room = options.room;
+    this.#resume = options.resume;
+    globalThis.addEventListener?.("online", this.#onOnline);
+  }
+
+  /** @internal The first join; rejects when it cannot be. */
+  async start() {
+    if (!globalThis.RTCPeerConnection) throw new TelerelayError("unsupported");
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#connect();
+        return this;
+      } catch (error) {
+        if (error.code !== "no_network" || tries === JOIN_TRIES || navigator.onLine === false) {
+          this.#end(error, { isSilent: true });
+          throw error;
+        }
+        await later(BACKOFF_FIRST_MS * 2 ** tries * (0.5 + Math.random()));
+      }
+    }
+  }
+
+  // ------------------------------------------------------------------ what the page calls
+
+  /**
+   * Publish a track, or all tracks of a stream (then an array is returned). Options: `source` ("camera", "microphone",
+   * "screen"…), `videoCodec` ("VP8", "H264"), `simulcast`, `maxBitrate` (bit/s).
+   */
+  async publish(what, options = {}) {
+    if (what instanceof MediaStream) return Promise.all(what.getTracks().map((track) => this.publish(track, options)));
+    if (this.state === "ended") throw new TelerelayError("ended");
+    const source = options.source ?? (what.kind === "audio" ? "microphone" : "camera");
+    const publication = new LocalPublication(what, source, options);
+    this.#watchTrack(publication);
+    this.publications.push(publication);
+    this.#negotiate();
+    return publication.ready;
+  }
+
+  /** Take a publication back. Its track goes on; stop it yourself. */
+  async unpublish(publication) {
+    const index = this.publications.indexOf(publication);
+    if (index < 0) return;
+    this.publications.splice(index, 1);
+    this.#retire(publication);
+    await this.#negotiate();
+  }
+
+  /** Mute or unmute one's own publication, or all of a kind ("audio", "video"). The others are told. */
+  async mute(what, muted = true) {
+    const chosen = this.publications.filter((own) => own === what || own.kind === what || own.id === what);
+    for (const own of chosen) {
+      own.muted = muted;
+      own.track.enabled = !muted;
+    }
+    await this.#tellMutes();
+  }
+
+  /** Send another track in a publication's place, without negotiation. The old track is returned, still running. */
+  async replaceTrack(publication, track) {
+    const old = publication.track;
+    track.enabled = !publication.muted;
+    publication.track = track;
+    this.#watchTrack(publication);
+    await publication.transceiver?.sender.replaceTrack(track);
+    return old;
+  }
+
+  /**
+   * Use another device. `kind` is that of MediaDeviceInfo: "audioinput", "videoinput" change what is published (the new
+   * track is returned, the old one stopped), "audiooutput" where attached elements play. Rejects with a device's code.
+   */
+  async setDevice(kind, deviceId) {
+    if (kind === "audiooutput") {
+      this.#sink = deviceId;
+      await Promise.all([...this.#elements].map((element) => element.setSinkId?.(deviceId)));
+      return null;
+    }
+    const media = kind === "audioinput" ? "audio" : "video";
+    const source = media === "audio" ? "microphone" : "camera";
+    const own = this.publications.find((publication) => publication.source === source);
+    const open = () => getUserMedia({ [media]: constraints(media, { deviceId: { exact: deviceId } }) });
+    const stream = await open().catch((error) => {
+      if (error.code !== "device_busy" || !own) throw error;
+      own.track.stop(); // many phones open one camera at a time
+      return open();
+    });
+    const [track] = stream.getTracks();
+    if (own) (await this.replaceTrack(own, track)).stop();
+    return track;
+  }
+
+  /** The browser's devices. */
+  devices() {
+    return devices();
+  }
+
+  /** Stop or resume receiving one publication of somebody else. */
+  async pause(publication, paused = true) {
+    await this.#request("pause", { publication: publication.id ?? publication, paused });
+  }
+
+  #elements = new Set();
+  #sink = "";
+
+  /**
+   * Show a participant's stream in a media element of yours. Resolves to false when the browser wants a click before it
+   * plays sound: the picture then runs muted, until `startSound()` is called from a click.
+   */
+  async attach(element, stream) {
+    this.#elements.add(element);
+    if (element.srcObject !== stream) element.srcObject = stream;
+    if (this.#sink) await element.setSinkId?.(this.#sink).catch(() => {});
+    try {
+      await element.play();
+      return !element.muted;
+    } catch (error) {
+      if (error.name !== "NotAllowedError") return true; // replaced while loading
+      element.muted = true;
+      element.play().catch(() => {});
+      return false;
+    }
+  }
+
+  detach(element) {
+    this.#elements.delete(element);
+    element.srcObject = null;
+  }
+
+  /** From a click: let all attached elements play their sound. */
+  async startSound() {
+    for (const element of this.#elements) element.muted = false;
+    await Promise.all([...this.#elements].map((element) => element.play()));
+  }
+
+  /**
+   * Numbers: `{tracks, publish, subscribe, relay}`. `tracks` has one plain object for each stream sent or received;
+   * `publish` and `subscribe` are the browser's RTCStatsReports, `relay` what the relay says of this participant.
+   */
+  async stats() {
+    const [publish, subscribe, relay] = await Promise.all([
+      this.#connections.publish?.getStats() ?? null,
+      this.#connections.subscribe?.getStats() ?? null,
+      this.#request("stats").catch(() => null),
+    ]);
+    const tracks = [];
+    for (const [report, type] of [[publish, "outbound-rtp"], [subscribe, "inbound-rtp"]]) {
+      for (const entry of report?.values() ?? []) if (entry.type === type) tracks.push(this.#trackStats(report, entry));
+    }
+    return { tracks, publish, subscribe, relay };
+  }
+
+  #trackStats(report, entry) {
+    const isSent = entry.type === "outbound-rtp";
+    const received = isSent ? null : this.#received.get(entry.mid);
+    const own = isSent ? this.publications.find(({ transceiver }) => transceiver?.mid === entry.mid) : null;
+    return {
+      direction: isSent ? "publish" : "subscribe",
+      kind: entry.kind,
+      source: (own ?? received?.publication)?.source ?? null,
+      participant: isSent ? this.id : (received?.participant.id ?? null),
+      codec: report.get(entry.codecId)?.mimeType ?? null,
+      packets: entry.packetsSent ?? entry.packetsReceived ?? 0,
+      packets_lost: entry.packetsLost ?? 0,
+      size_bytes: entry.bytesSent ?? entry.bytesReceived ?? 0,
+      frames: entry.framesEncoded ?? entry.framesDecoded ?? 0,
+      frames_per_second: entry.framesPerSecond ?? 0,
+      width: entry.frameWidth ?? 0,
+      height: entry.frameHeight ?? 0,
+      audio_level: entry.audioLevel ?? 0,
+      audio_energy: entry.totalAudioEnergy ?? 0,
+      freezes: entry.freezeCount ?? 0,
+      jitter_ms: (entry.jitter ?? 0) * 1000,
+    };
+  }
+
+  /** Leave for good: the seat is given up. Tracks given to `publish` are not stopped. */
+  async leave() {
+    if (this.state === "ended") return;
+    await Promise.race([this.#request("leave").catch(() => {}), later(1000)]);
+    this.#end(new TelerelayError("left"));
+  }
+
+  // ------------------------------------------------------------------ the socket
+
+  async #connect() {
+    const { token: given, url = DEFAULT_URL } = this.#options;
+    const token = typeof given === "function" ? await given() : given;
+    const sub = readToken(token)?.sub;
+    const resume = this.#resume ?? seats.get(this.room, sub);
+    const signaling = await Signaling.open(url);
+    if (this.state === "ended") {
+      signaling.close();
+      throw new TelerelayError("left");
+    }
+    const keeps = this.#hasMedia && Boolean(resume);
+    signaling.onevent = (message) => this.#onEvent(message);
+    signaling.onclose = (error) => this.#onLost(signaling, error);
+    const seat = keeps ? { resume, media: "keep", last_seq: this.#seq } : resume ? { resume, media: "new" } : {};
+    let reply;
+    try {
+      reply = await signaling.request("join", { room: this.room, token, ...seat });
+    } catch (error) {
+      signaling.close();
+      throw error;
+    }
+    this.#signaling = signaling;
+    this.#onJoined(reply, keeps && reply.resumed);
+  }
+
+  #onJoined(reply, isKept) {
+    const isFirst = this.state === "joining";
+    this.id = reply.participant;
+    this.sub = reply.sub;
+    this.role = reply.role;
+    this.codecs = reply.codecs ?? this.codecs;
+    this.#iceServers = reply.ice_servers ?? [];
+    this.#resume = reply.resume;
+    seats.set(this.room, this.sub, reply.resume);
+    if (!isKept) {
+      this.#dropConnection("publish");
+      this.#dropConnection("subscribe");
+      this.#seq = reply.seq ?? 0;
+    }
+    this.#hasMedia = true;
+    this.state = "joined";
+    this.#meet(reply.participants ?? [], isFirst);
+    clearInterval(this.#heartbeat);
+    this.#heartbeat = setInterval(() => this.#request("stats").catch(() => {}), HEARTBEAT_MS);
+    if (isFirst) this.#emit("joined", { resumed: Boolean(reply.resumed) });
+    else this.#emit("reconnected", { resumed: Boolean(reply.resumed) });
+    // What the lost socket may have swallowed is said again; the relay takes it as it comes.
+    if (this.#unanswered) this.#sendAnswer();
+    if (this.publications.length && (!isKept || this.#isDirty)) this.#negotiate();
+    else this.#tellMutes();
+    for (const name of this.#broken) this.#reconnect(name);
+  }
+
+  #onLost(signaling, error) {
+    if (this.#signaling !== signaling || this.state === "ended") return;
+    this.#signaling = null;
+    clearInterval(this.#heartbeat);
+    if (FATAL.has(error.code)) this.#end(error);
+    else this.#comeBack();
+  }
+
+  async #comeBack() {
+    this.state = "reconnecting";
+    for (let attempt = 0; this.state === "reconnecting"; attempt++) {
+      const delay_ms = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt) * (0.5 + Math.random() / 2);
+      this.#emit("reconnecting", { attempt: attempt + 1, delay_ms });
+      await Promise.race([later(delay_ms), new Promise((resolve) => (this.#wake = resolve))]);
+      if (this.state !== "reconnecting") return;
+      try {
+        await this.#connect();
+      } catch (error) {
+        if (FATAL.has(error.code)) this.#end(error);
+      }
+    }
+  }
+
+  #request(type, fields) {
+    return this.#signaling?.request(type, fields) ?? Promise.reject(new TelerelayError("no_network"));
+  }
+
+  #end(error, { isSilent = false } = {}) {
+    if (this.state === "ended") return;
+    this.state = "ended";
+    this.#wake();
+    clearInterval(this.#heartbeat);
+    globalThis.removeEventListener?.("online", this.#onOnline);
+    this.#signaling?.close();
+    this.#signaling = null;
+    // Another window of this person has the seat now; its secret is not ours to delete.
+    if (this.sub && error.code !== "duplicate_join") seats.set(this.room, this.sub, null);
+    this.#dropConnection("publish");
+    this.#dropConnection("subscribe");
+    for (const own of this.publications) own.reject(error);
+    if (!isSilent) this.#emit("ended", { code: error.code, error });
+  }
+
+  // ------------------------------------------------------------------ events of the room
+
+  #onEvent(message) {
+    if (message.seq) this.#seq = Math.max(this.#seq, message.seq);
+    const participant = this.participants.get(message.participant);
+    const publication = participant?.publications.get(message.publication?.id ?? message.publication);
+    switch (message.type) {
+      case "offer":
+        this.#offers = this.#offers.then(() => this.#answer(message)).catch((error) => this.#fail(error));
+        break;
+      case "participant_joined":
+        this.#welcome(message.participant);
+        break;
+      case "participant_left":
+        if (participant) this.#dismiss(participant, message.reason);
+        break;
+      case "participant_interrupted":
+      case "participant_back":
+        if (participant) this.#setInterrupted(participant, message.type === "participant_interrupted");
+        break;
+      case "published":
+        if (participant) this.#addPublication(participant, message.publication);
+        break;
+      case "unpublished":
+        if (publication) this.#removePublication(participant, publication);
+        break;
+      case "muted":
+        if (publication) this.#setMuted(participant, publication, message.muted);
+        break;
+      case "connection":
+        this.#emit("connection", { connection: message.connection, state: message.state, side: "relay" });
+        break;
+      case "refused":
+        this.#emit("refused", { publication: message.publication, code: message.code });
+        break;
+      case "draining":
+        this.#emit("draining", {});
+        break;
+      case "duplicate_join":
+        this.#end(new TelerelayError("duplicate_join"));
+        break;
+      case "ended":
+        this.#end(new TelerelayError("ended", message.reason));
+        break;
+    }
+  }
+
+  /** Make the list of the others what the relay says it is. */
+  #meet(others, isFirst) {
+    const ids = new Set(others.map(({ id }) => id));
+    for (const participant of [...this.participants.values()]) {
+      if (!ids.has(participant.id)) this.#dismiss(participant, "left");
+    }
+    for (const other of others) this.#welcome(other, isFirst);
+  }
+
+  #welcome({ id, sub, role, interrupted = false, publications = [] }, isSilent = false) {
+    if (id === this.id) return;
+    let participant = this.participants.get(id);
+    if (!participant) {
+      participant = { id, sub, role, interrupted, publications: new Map(), stream: new MediaStream() };
+      this.participants.set(id, participant);
+      for (const info of publications) participant.publications.set(info.id, { ...info, track: null, stream: null });
+      if (!isSilent) this.#emit("participantjoined", { participant });
+      return;
+    }
+    const listed = new Set(publications.map((info) => info.id));
+    for (const publication of [...participant.publications.values()]) {
+      if (!listed.has(publication.id)) this.#removePublication(participant, publication);
+    }
+    for (const info of publications) this.#addPublication(participant, info);
+    this.#setInterrupted(participant, interrupted);
+  }
+
+  #dismiss(participant, reason) {
+    for (const publication of [...participant.publications.values()]) this.#removePublication(participant, publication);
+    this.participants.delete(participant.id);
+    this.#emit("participantleft", { participant, reason });
+  }
+
+  #setInterrupted(participant, interrupted) {
+    if (participant.interrupted === interrupted) return;
+    participant.interrupted = interrupted;
+    this.#emit(interrupted ? "participantinterrupted" : "participantback", { participant });
+  }
+
+  #addPublication(participant, info) {
+    const known = participant.publications.get(info.id);
+    if (known) {
+      this.#setMuted(participant, known, info.muted);
+      return known;
+    }
+    const publication = { ...info, track: null, stream: null };
+    participant.publications.set(info.id, publication);
+    this.#emit("published", { participant, publication });
+    return publication;
+  }
+
+  #removePublication(participant, publication) {
+    participant.publications.delete(publication.id);
+    for (const [mid, received] of this.#received) if (received.publication === publication) this.#endTrack(mid);
+    this.#emit("unpublished", { participant, publication });
+  }
+
+  #setMuted(participant, publication, muted = false) {
+    if (publication.muted === muted) return;
+    publication.muted = muted;
+    this.#emit(muted ? "muted" : "unmuted", { participant, publication });
+  }
+
+  // ------------------------------------------------------------------ receiving
+
+  async #answer({ offer_id, sdp, tracks }) {
+    if (this.state === "ended") return;
+    if (this.#unanswered?.offer_id === offer_id && sdp === this.#unanswered.offer) return this.#sendAnswer();
+    // Other ICE credentials are another connection at the relay: ours begins anew with it.
+    const ufrag = /^a=ice-ufrag:(\S+)/m.exec(sdp)?.[1];
+    if (this.#connections.subscribe && ufrag !== this.#ufrag) this.#dropConnection("subscribe");
+    this.#ufrag = ufrag;
+    const pc = (this.#connections.subscribe ??= this.#newConnection("subscribe"));
+    try {
+      await pc.setRemoteDescription({ type: "offer", sdp });
+      const answer = await pc.createAnswer();
+      await pc.setLocalDescription(answer);
+      if (pc !== this.#connections.subscribe) return;
+      this.#bindTracks(pc, tracks);
+      this.#unanswered = { offer_id, offer: sdp, sdp: answer.sdp };
+    } catch (error) {
+      if (pc !== this.#connections.subscribe) return; // closed under our hands
+      throw error;
+    }
+    await this.#sendAnswer();
+  }
+
+  async #sendAnswer() {
+    const { offer_id, sdp } = this.#unanswered;
+    try {
+      await this.#request("answer", { offer_id, sdp });
+    } catch (error) {
+      if (error.code === "no_network") return; // said again after the next join
+      // "bad_message" is a stale offer_id: said twice, or the relay has begun anew.
+      if (error.code !== "bad_message") this.#fail(error);
+    }
+    if (this.#unanswered?.offer_id === offer_id) this.#unanswered = null;
+  }
+
+  #bindTracks(pc, tracks) {
+    const byMid = new Map(tracks.map((track) => [track.mid, track]));
+    for (const [mid, received] of [...this.#received]) {
+      if (byMid.get(mid)?.publication !== received.publication.id) this.#endTrack(mid);
+    }
+    const transceivers = new Map(pc.getTransceivers().map((transceiver) => [transceiver.mid, transceiver]));
+    for (const [mid, info] of byMid) {
+      const track = transceivers.get(mid)?.receiver.track;
+      const participant = this.participants.get(info.participant);
+      if (!track || !participant || this.#received.has(mid)) continue;
+      const { kind, source } = info;
+      const publication = this.#addPublication(participant, { id: info.publication, kind, source, muted: info.muted });
+      // Camera and microphone belong together; whatever else comes (a screen) is a picture of its own.
+      const stream = /^(camera|microphone)$/.test(source) ? participant.stream : new MediaStream();
+      stream.addTrack(track);
+      Object.assign(publication, { track, stream });
+      this.#received.set(mid, { participant, publication, track, stream });
+      this.#emit("track", { participant, publication, kind, source, track, stream });
+    }
+  }
+
+  #endTrack(mid) {
+    const { participant, publication, track, stream } = this.#received.get(mid);
+    this.#received.delete(mid);
+    stream.removeTrack(track);
+    Object.assign(publication, { track: null, stream: null });
+    this.#emit("trackended", { participant, publication, kind: publication.kind, source: publication.source, track, stream });
+  }
+
+  // ------------------------------------------------------------------ sending
+
+  /** Offer what is published now. Calls are coalesced; what a lost socket leaves undone, the next join does. */
+  #negotiate() {
+    this.#isDirty = true;
+    this.#negotiation ??= this.#negotiateAll().finally(() => (this.#negotiation = null));
+    return this.#negotiation;
+  }
+
+  async #negotiateAll() {
+    while (this.#isDirty && this.#signaling) {
+      this.#isDirty = false;
+      const pc = (this.#connections.publish ??= this.#newConnection("publish"));
+      try {
+        await this.#offer(pc);
+      } catch (error) {
+        if (pc !== this.#connections.publish) continue; // begun anew meanwhile
+        if (error.code === "no_network") this.#isDirty = true;
+        else if (error.code === "too_many_requests") {
+          this.#isDirty = true;
+          await later(REFUSED_PAUSE_MS);
+        } else await this.#withdraw(pc, error);
+      }
+    }
+  }
+
+  async #offer(pc) {
+    for (const own of this.publications) own.transceiver ??= await this.#addTransceiver(pc, own);
+    const offer = await pc.createOffer();
+    await pc.setLocalDescription(offer);
+    const offered = this.publications.filter((own) => own.transceiver?.mid);
+    const tracks = offered.map(({ transceiver, source, muted }) => ({ mid: transceiver.mid, source, muted }));
+    // createOffer's text, not localDescription's: no address of this machine in it.
+    const reply = await this.#request("publish", { sdp: offer.sdp, tracks });
+    if (pc !== this.#connections.publish) return;
+    await pc.setRemoteDescription({ type: "answer", sdp: reply.sdp });
+    const ids = new Map(reply.publications.map(({ mid, id }) => [mid, id]));
+    for (const [index, own] of offered.entries()) {
+      own.id = ids.get(own.transceiver?.mid) ?? null;
+      own.toldMuted = tracks[index].muted;
+      if (own.id) own.resolve(own);
+      else this.#refuse(own, new TelerelayError("no_common_codec"));
+    }
+    await this.#tellMutes();
+  }
+
+  async #addTransceiver(pc, own) {
+    const { kind, track, options } = own;
+    const index = options.simulcast ? -1 : this.#spare.findIndex((spare) => spare.kind === kind);
+    let transceiver;
+    if (index >= 0) {
+      transceiver = this.#spare.splice(index, 1)[0].transceiver;
+      transceiver.direction = "sendonly";
+      await transceiver.sender.replaceTrack(track);
+    } else {
+      const init = { direction: "sendonly", streams: [new MediaStream([track])], sendEncodings: encodings(track, options) };
+      transceiver = pc.addTransceiver(track, init);
+    }
+    if (kind === "video") preferCodec(transceiver, options.videoCodec ?? "VP8");
+    return transceiver;
+  }
+
+  #retire({ kind, transceiver, options }) {
+    if (!transceiver || transceiver.stopped || !this.#connections.publish) return;
+    transceiver.direction = "inactive";
+    transceiver.sender.replaceTrack(null).catch(() => {});
+    if (!options.simulcast) this.#spare.push({ kind, transceiver });
+  }
+
+  /** The relay did not take the offer: go back to what it took last, without those it has never known. */
+  async #withdraw(pc, error) {
+    await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
+    const unknown = this.publications.filter((own) => !own.id);
+    for (const own of unknown) {
+      own.transceiver?.stop();
+      this.#refuse(own, error);
+    }
+    if (!unknown.length) this.#fail(error);
+  }
+
+  #refuse(own, error) {
+    this.publications = this.publications.filter((other) => other !== own);
+    own.reject(error);
+    this.#emit("error", { error });
+  }
+
+  async #tellMutes() {
+    for (const own of this.publications) {
+      if (!own.id || own.muted === own.toldMuted) continue;
+      const { muted } = own;
+      try {
+        await this.#request("mute", { publication: own.id, muted });
+        own.toldMuted = muted;
+      } catch (error) {
+        if (error.code !== "no_network") this.#fail(error);
+      }
+    }
+  }
+
+  #watchTrack(own) {
+    const { track } = own;
+    track.addEventListener("ended", () => {
+      // Not when we stopped it: a device was pulled out, or taken by another program.
+      if (own.track === track && this.publications.includes(own)) this.#emit("deviceended", { publication: own });
+    });
+  }
+
+  // ------------------------------------------------------------------ connections
+
+  #newConnection(name) {
+    const pc = new RTCPeerConnection({ iceServers: this.#iceServers, bundlePolicy: "max-bundle" });
+    let timer = null;
+    pc.onconnectionstatechange = () => {
+      clearTimeout(timer);
+      if (pc !== this.#connections[name]) return;
+      const state = pc.connectionState;
+      this.#emit("connection", { connection: name, state, side: "browser" });
+      if (state === "connected") this.#failures[name] = 0;
+      if (state === "failed") this.#reconnect(name);
+      if (state === "disconnected") {
+        timer = setTimeout(() => {
+          if (pc === this.#connections[name] && pc.connectionState === "disconnected") this.#reconnect(name);
+        }, DISCONNECTED_MS);
+      }
+    };
+    return pc;
+  }
+
+  /** Begin a connection anew, here and at the relay; without a socket, once there is one. */
+  async #reconnect(name) {
+    this.#broken.add(name);
+    if (!this.#signaling || this.state === "ended") return;
+    const pc = this.#connections[name];
+    const failures = this.#failures[name]++;
+    if (failures === 1) this.#emit("error", { error: new TelerelayError("media_blocked") });
+    if (failures) await later(Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** failures));
+    if (this.state === "ended" || pc !== this.#connections[name] || pc?.connectionState === "connected") {
+      this.#broken.delete(name);
+      return;
+    }
+    try {
+      await this.#request("reconnect", { connection: name });
+    } catch (error) {
+      if (error.code !== "no_network") this.#fail(error);
+      return;
+    }
+    this.#broken.delete(name);
+    // A fresh offer may have come before the reply: then the connection is another one already.
+    if (pc === this.#connections[name]) this.#dropConnection(name);
+    if (name === "publish" && this.publications.length) this.#negotiate();
+  }
+
+  #dropConnection(name) {
+    const pc = this.#connections[name];
+    this.#connections[name] = null;
+    this.#broken.delete(name);
+    pc?.close();
+    if (name === "publish") {
+      this.#spare = [];
+      for (const own of this.publications) Object.assign(own, { id: null, transceiver: null });
+    } else {
+      this.#ufrag = null;
+      this.#unanswered = null;
+      for (const mid of [...this.#received.keys()]) this.#endTrack(mid);
+    }
+  }
+
+  #fail(error) {
+    const known = error instanceof TelerelayError ? error : new TelerelayError("internal", error.message, { cause: error });
+    this.#emit("error", { error: known });
+  }
+
+  #emit(type, members) {
+    const event = new CallEvent(type, members);
+    this.#options.onEvent?.(event);
+    this.dispatchEvent(event);
+  }
+}
+
+/**
+ * Join a room. Resolves with a Call, rejects with a TelerelayError.
+ *
+ * `room`, `token` (a string, or a function that gives one, asked again at each reconnection), `url` (the relay's WebSocket;
+ * by default beside this module), `resume` (a seat's secret; by default the one this tab remembers), `onEvent` (called with
+ * every event, `joined` included).
+ */
+export async function join(options) {
+  return new Call(options).start();
+}

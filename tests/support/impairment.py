@@ -1,0 +1,166 @@
+"""
+A bad line on loopback: a UDP proxy in front of the relay that loses, delays, reorders and doubles datagrams, by a seed.
+
+A client reaches the relay through it once the port in the relay's candidates is replaced by the proxy's. Each client
+gets a socket of its own towards the relay, so the relay sees as many paths as there are clients. The two directions
+have a seed each; with the same seed and the same datagrams the same ones are lost. One thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import random
+import select
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """What happens to each datagram of one direction: probabilities 0-1, times in milliseconds."""
+
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0  # held back by `reorder_ms`, so that later ones overtake it
+    reorder_ms: float = 15.0
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0  # evenly, on top of the delay
+
+
+def is_media(datagram: bytes) -> bool:
+    """SRTP or SRTCP, by its first byte (RFC 7983)."""
+    return bool(datagram) and 128 <= datagram[0] <= 191
+
+
+class Fate:
+    """Decides for one direction. Without sockets or clock: give it a datagram, get how late (ms) each copy leaves."""
+
+    def __init__(self, impairment: Impairment, seed: int) -> None:
+        self.impairment = impairment
+        self._random = random.Random(seed)
+        self.count: Counter[str] = Counter()
+
+    def of(self, datagram: bytes) -> list[float]:
+        """Empty if it is lost. The same number of draws for each datagram, whatever comes out."""
+        loss, double, hold, late = (self._random.random() for _ in range(4))
+        how = self.impairment
+        self.count["in"] += 1
+        self.count["media_in"] += is_media(datagram)
+        if loss < how.loss:
+            self.count["lost"] += 1
+            self.count["media_lost"] += is_media(datagram)
+            return []
+        delay_ms = how.delay_ms + late * how.jitter_ms
+        if hold < how.reorder:
+            self.count["reordered"] += 1
+            delay_ms += how.reorder_ms
+        if double < how.duplicate:
+            self.count["duplicated"] += 1
+            return [delay_ms, delay_ms + 1.0]
+        return [delay_ms]
+
+
+class UdpImpairment:
+    """The proxy: `with UdpImpairment(relay.udp_address, up=…, down=…) as line:` and use `line.port`."""
+
+    def __init__(
+        self,
+        relay: tuple[str, int],
+        up: Impairment | None = None,
+        down: Impairment | None = None,
+        seed: int = 1,
+        watch: Callable[[str, bytes], None] | None = None,
+    ) -> None:
+        self.up, self.down = Fate(up or Impairment(), seed), Fate(down or Impairment(), seed + 1)
+        self._relay = relay
+        self._watch = watch
+        self._front = _socket()
+        self._front.bind(("127.0.0.1", 0))
+        self.port = int(self._front.getsockname()[1])
+        self._to_relay: dict[tuple[str, int], socket.socket] = {}
+        self._client_of: dict[int, tuple[str, int]] = {}
+        self._due: list[tuple[float, int, socket.socket, bytes, tuple[str, int]]] = []
+        self._n = 0
+        self._ssrcs_up: set[int] = set()
+        self._poll = select.epoll()
+        self._poll.register(self._front, select.EPOLLIN)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="impairment", daemon=True)
+
+    def __enter__(self) -> UdpImpairment:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(5)
+        for sock in [self._front, *self._to_relay.values()]:
+            sock.close()
+        self._poll.close()
+
+    def inject_up(self, datagram: bytes) -> None:
+        """Send this to the relay on the very path of the client that spoke first, as a forger on it would."""
+        self._send(next(iter(self._to_relay.values())), datagram, self._relay)
+
+    def ssrcs_up(self) -> set[int]:
+        """The SSRCs of the RTP packets that have gone up so far: they stand in clear in SRTP."""
+        return set(self._ssrcs_up)
+
+    def _run(self) -> None:
+        by_fd = {self._front.fileno(): self._front}
+        while not self._stop.is_set():
+            wait_s = min(self._due[0][0] - time.monotonic(), 0.1) if self._due else 0.1
+            for fd, _ in self._poll.poll(max(0.0, wait_s)):
+                self._receive(by_fd, fd)
+            now = time.monotonic()
+            while self._due and self._due[0][0] <= now:
+                _, _, sock, datagram, to = heapq.heappop(self._due)
+                self._send(sock, datagram, to)
+
+    def _receive(self, by_fd: dict[int, socket.socket], fd: int) -> None:
+        for _ in range(64):
+            try:
+                datagram, source = by_fd[fd].recvfrom(65536)
+            except (BlockingIOError, ConnectionRefusedError):
+                return
+            if fd == self._front.fileno():
+                sock = self._to_relay.get(source)
+                if sock is None:
+                    sock = self._to_relay[source] = _socket()
+                    sock.bind(("127.0.0.1", 0))
+                    by_fd[sock.fileno()] = sock
+                    self._client_of[sock.fileno()] = source
+                    self._poll.register(sock, select.EPOLLIN)
+                self._pass("up", self.up, sock, datagram, self._relay)
+            else:
+                self._pass("down", self.down, self._front, datagram, self._client_of[fd])
+
+    def _pass(self, way: str, fate: Fate, sock: socket.socket, datagram: bytes, to: tuple[str, int]) -> None:
+        if way == "up" and len(datagram) >= 12 and is_media(datagram) and not 192 <= datagram[1] <= 223:
+            self._ssrcs_up.add(int.from_bytes(datagram[8:12], "big"))
+        if self._watch is not None:
+            self._watch(way, datagram)
+        for delay_ms in fate.of(datagram):
+            if delay_ms <= 0:
+                self._send(sock, datagram, to)
+            else:
+                self._n += 1
+                heapq.heappush(self._due, (time.monotonic() + delay_ms / 1e3, self._n, sock, datagram, to))
+
+    @staticmethod
+    def _send(sock: socket.socket, datagram: bytes, to: tuple[str, int]) -> None:
+        # As lost as on any full line; or the other end is gone already.
+        with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+            sock.sendto(datagram, to)
+
+
+def _socket() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    return sock
