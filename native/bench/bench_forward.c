@@ -1,6 +1,7 @@
 /* bench forward: what one forwarded packet costs the worker's thread, over real sockets on loopback.
- * A worker with its own thread and, in this thread, real peers (checks, DTLS, SRTP on the project's modules in the client
- * role). Rooms of one publisher and `fanout` subscribers; frames are bursts of equal packets, as cameras make them.
+ * A worker with its own thread and, in this thread, real peers (checks, DTLS, SRTP on the project's modules in the
+ * client role). Rooms of one publisher and `fanout` subscribers; frames are bursts of equal packets, as cameras make
+ * them.
  *
  * usage: bench_forward FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE]
  * RATE is frames a second and room; 0 (default) is saturation. Prints one line of JSON. */
@@ -14,19 +15,19 @@
 #include "support/peer.h"
 #include "telerelay.h"
 
-#define BURST 5          /* packets of a frame: 1.5 Mbit/s at 30 frames a second is 5.2 packets of 1,200 B */
+#define BURST 5 /* packets of a frame: 1.5 Mbit/s at 30 frames a second is 5.2 packets of 1,200 B */
 #define PAYLOAD 1150
 #define MAX_PEERS 4096
-#define WINDOW 4         /* frames of a room on their way at saturation: enough to keep the worker busy, lost to no buffer */
-#define STUCK_US 100000  /* a packet was lost after all: begin a new window */
-#define KEYFRAMES 30     /* one frame in so many is a keyframe */
+#define WINDOW 4 /* frames of a room on their way at saturation: enough to keep the worker busy, lost to no buffer */
+#define STUCK_US 100000 /* a packet was lost after all: begin a new window */
+#define KEYFRAMES 30    /* one frame in so many is a keyframe */
 
 typedef struct end {
     peer *peer;
     int fd;
-    uint32_t ssrc;           /* of what a publisher sends, 0: a subscriber */
-    uint64_t index, due_us;  /* the next packet; when the next frame is due */
-    uint64_t frames, got;    /* sent by a publisher; RTP packets received by a subscriber */
+    uint32_t ssrc;          /* of what a publisher sends, 0: a subscriber */
+    uint64_t index, due_us; /* the next packet; when the next frame is due */
+    uint64_t frames, got;   /* sent by a publisher; RTP packets received by a subscriber */
     uint64_t window_from, moved_us;
 } end;
 
@@ -96,7 +97,8 @@ static end *add_end(uint32_t transport, uint32_t room, const struct sockaddr_in 
     memcpy(remote.ufrag, p->remote_ufrag, sizeof p->remote_ufrag);
     memcpy(remote.pwd, p->remote_pwd, sizeof p->remote_pwd);
     world_read_fingerprint(&peer_certificate, &remote.fingerprints[0]);
-    if (command(TR_CMD_ADD_TRANSPORT, &add, sizeof add) || command(TR_CMD_SET_REMOTE, &remote, sizeof remote)) die("add transport");
+    if (command(TR_CMD_ADD_TRANSPORT, &add, sizeof add) || command(TR_CMD_SET_REMOTE, &remote, sizeof remote))
+        die("add transport");
     e->fd = socket(AF_INET, SOCK_DGRAM, 0);
     int bytes = 1 << 21;
     setsockopt(e->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
@@ -124,8 +126,9 @@ static void send_frame(end *e, bool is_keyframe)
     struct iovec iov[BURST];
     struct mmsghdr messages[BURST];
     for (int i = 0; i < BURST; i++) {
-        size_t size = peer_write_rtp(packets[i], sizeof packets[i], PEER_VP8_PT, e->index, (uint32_t)(e->index / BURST) * 3000,
-                                     e->ssrc, is_keyframe && i == 0, i == BURST - 1, (uint16_t)e->index, PAYLOAD);
+        size_t size =
+            peer_write_rtp(packets[i], sizeof packets[i], PEER_VP8_PT, e->index, (uint32_t)(e->index / BURST) * 3000,
+                           e->ssrc, is_keyframe && i == 0, i == BURST - 1, (uint16_t)e->index, PAYLOAD);
         size = tr__srtp_seal_rtp(e->peer->srtp, packets[i], size, e->index++);
         iov[i] = (struct iovec){packets[i], size};
         messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
@@ -199,7 +202,8 @@ int main(int argc, char **argv)
             add_end(0x10000 | id, (uint32_t)room + 1, &to);
             tr_add_sender add = peer_sender(0x10000 | sender, 0x10000 | id, TR_VIDEO, 2000000 + 2 * sender);
             tr_bind_sender bind = peer_bind(0x10000 | sender, publisher, 120, 121);
-            if (command(TR_CMD_ADD_SENDER, &add, sizeof add) || command(TR_CMD_BIND_SENDER, &bind, sizeof bind)) die("subscribe");
+            if (command(TR_CMD_ADD_SENDER, &add, sizeof add) || command(TR_CMD_BIND_SENDER, &bind, sizeof bind))
+                die("subscribe");
             id++;
         }
     }

@@ -14,8 +14,10 @@ static void setup(void)
     a = world_add_peer(&w, 0x10001, 1, true);
     b = world_add_peer(&w, 0x10002, 1, true);
     if (!world_connect(&w, a) || !world_connect(&w, b)) abort();
-    tr_add_receiver video = peer_receiver(1, a->transport, TR_VIDEO, 0x41414141), audio = peer_receiver(2, a->transport, TR_AUDIO, 0x42424242);
-    tr_add_sender to_video = peer_sender(1, b->transport, TR_VIDEO, 7000), to_audio = peer_sender(2, b->transport, TR_AUDIO, 8000);
+    tr_add_receiver video = peer_receiver(1, a->transport, TR_VIDEO, 0x41414141),
+                    audio = peer_receiver(2, a->transport, TR_AUDIO, 0x42424242);
+    tr_add_sender to_video = peer_sender(1, b->transport, TR_VIDEO, 7000),
+                  to_audio = peer_sender(2, b->transport, TR_AUDIO, 8000);
     tr_bind_sender bind_video = peer_bind(1, 1, 120, 121), bind_audio = peer_bind(2, 2, 109, TR_NO_PT);
     video.extensions[TR_EXT_RID] = 5;
     video.extensions[TR_EXT_REPAIRED_RID] = 6;
@@ -45,7 +47,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         at += n;
         peer *from = kind & 1 ? b : a;
         switch (kind >> 1) {
-        case 0: peer_send(&w, from, packet, n); break;
+        case 0:
+            peer_send(&w, from, packet, n);
+            break;
         case 1:
             /* The sequence number follows the index, or the peer's own sealing would be refused as a replay. */
             if (n < 12) break;
@@ -58,7 +62,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             n = tr__srtp_seal_rtcp(from->srtp, packet, n);
             if (n) peer_send(&w, from, packet, n);
             break;
-        default: tr__engine_on_timer(w.engine, w.now_us); break;
+        default:
+            tr__engine_on_timer(w.engine, w.now_us);
+            break;
         }
         tr__outbox_clear(tr__engine_outbox(w.engine));
     }

@@ -18,152 +18,181 @@
 /* What a caller gets back: 0 or more is success. Python raises the rest through dataplane.status. */
 typedef enum tr_status {
     TR_OK = 0,
-    TR_ERR_ARGUMENT = -1,    /* a value out of its range */
-    TR_ERR_NO_MEMORY = -2,   /* an allocation failed; nothing was changed */
-    TR_ERR_SYSTEM = -3,      /* a system call failed; errno says which way */
-    TR_ERR_NOT_FOUND = -4,   /* no such transport, receiver or sender */
-    TR_ERR_EXISTS = -5,      /* the id, or the local fragment, is taken */
-    TR_ERR_FULL = -6,        /* a ring or a table is full: try again later */
-    TR_ERR_FORBIDDEN = -7,   /* across two rooms, or not admitted */
-    TR_ERR_STATE = -8,       /* not in this state */
-    TR_ERR_CRYPTO = -9,      /* the crypto library refused */
-    TR_ERR_VERSION = -10     /* a border or a record of another version */
+    TR_ERR_ARGUMENT = -1,  /* a value out of its range */
+    TR_ERR_NO_MEMORY = -2, /* an allocation failed; nothing was changed */
+    TR_ERR_SYSTEM = -3,    /* a system call failed; errno says which way */
+    TR_ERR_NOT_FOUND = -4, /* no such transport, receiver or sender */
+    TR_ERR_EXISTS = -5,    /* the id, or the local fragment, is taken */
+    TR_ERR_FULL = -6,      /* a ring or a table is full: try again later */
+    TR_ERR_FORBIDDEN = -7, /* across two rooms, or not admitted */
+    TR_ERR_STATE = -8,     /* not in this state */
+    TR_ERR_CRYPTO = -9,    /* the crypto library refused */
+    TR_ERR_VERSION = -10   /* a border or a record of another version */
 } tr_status;
 
 /* Why a packet went no further. C returns it, the worker counts it, metrics carry its name: tr_drop_name. */
 typedef enum tr_drop {
     TR_DROP_NONE = 0,
     /* gate: before anything is known of the sender */
-    TR_DROP_SIZE,               /* empty, or larger than TR_MAX_DATAGRAM */
-    TR_DROP_CLASS,              /* first byte belongs to no protocol we speak (RFC 7983) */
-    TR_DROP_UNKNOWN_PATH,       /* not STUN, and from an address that no check has validated */
+    TR_DROP_SIZE,         /* empty, or larger than TR_MAX_DATAGRAM */
+    TR_DROP_CLASS,        /* first byte belongs to no protocol we speak (RFC 7983) */
+    TR_DROP_UNKNOWN_PATH, /* not STUN, and from an address that no check has validated */
     /* STUN (RFC 8489, RFC 8445) */
     TR_DROP_STUN_MALFORMED,
-    TR_DROP_STUN_UNKNOWN_USER,  /* the fragment names no transport here */
-    TR_DROP_STUN_INTEGRITY,     /* MESSAGE-INTEGRITY or FINGERPRINT absent or wrong */
-    TR_DROP_STUN_UNEXPECTED,    /* a response we did not ask for, an indication, another method */
-    TR_DROP_STUN_RATE,          /* too many failures from one source */
-    TR_DROP_ICE_PATHS,          /* the transport has as many paths as it may have */
+    TR_DROP_STUN_UNKNOWN_USER, /* the fragment names no transport here */
+    TR_DROP_STUN_INTEGRITY,    /* MESSAGE-INTEGRITY or FINGERPRINT absent or wrong */
+    TR_DROP_STUN_UNEXPECTED,   /* a response we did not ask for, an indication, another method */
+    TR_DROP_STUN_RATE,         /* too many failures from one source */
+    TR_DROP_ICE_PATHS,         /* the transport has as many paths as it may have */
     /* DTLS (RFC 6347) */
-    TR_DROP_DTLS_STATE,         /* no association may start now */
+    TR_DROP_DTLS_STATE, /* no association may start now */
     TR_DROP_DTLS_MALFORMED,
-    TR_DROP_DTLS_LIMIT,         /* larger than an association may buffer, or too many at once */
+    TR_DROP_DTLS_LIMIT, /* larger than an association may buffer, or too many at once */
     /* SRTP (RFC 3711, RFC 7714) */
-    TR_DROP_SRTP_NO_KEYS,       /* media before the handshake is finished and the fingerprint checked */
+    TR_DROP_SRTP_NO_KEYS, /* media before the handshake is finished and the fingerprint checked */
     TR_DROP_SRTP_SHORT,
     TR_DROP_SRTP_AUTH,
-    TR_DROP_SRTP_REPLAY,        /* seen before, or older than the window */
-    TR_DROP_SRTP_SSRC_LIMIT,    /* more SSRCs than one transport may have */
+    TR_DROP_SRTP_REPLAY,     /* seen before, or older than the window */
+    TR_DROP_SRTP_SSRC_LIMIT, /* more SSRCs than one transport may have */
     /* RTP and RTCP (RFC 3550) */
     TR_DROP_RTP_MALFORMED,
-    TR_DROP_RTP_EXTENSION,      /* the extension block does not add up */
-    TR_DROP_RTP_UNKNOWN_SSRC,   /* no receiver declared it, and no MID or RID leads to one */
-    TR_DROP_RTP_PAYLOAD_TYPE,   /* not in the receiver's table */
-    TR_DROP_RTP_DUPLICATE,      /* already forwarded (a resend that came twice) */
-    TR_DROP_RTP_OLD,            /* older than any history */
+    TR_DROP_RTP_EXTENSION,    /* the extension block does not add up */
+    TR_DROP_RTP_UNKNOWN_SSRC, /* no receiver declared it, and no MID or RID leads to one */
+    TR_DROP_RTP_PAYLOAD_TYPE, /* not in the receiver's table */
+    TR_DROP_RTP_DUPLICATE,    /* already forwarded (a resend that came twice) */
+    TR_DROP_RTP_OLD,          /* older than any history */
     TR_DROP_RTX_MALFORMED,
-    TR_DROP_RTX_UNWANTED,       /* a resend of what was not asked for; most are padding */
+    TR_DROP_RTX_UNWANTED, /* a resend of what was not asked for; most are padding */
     TR_DROP_RTCP_MALFORMED,
-    TR_DROP_RTCP_FOREIGN,       /* feedback about a stream that is not the peer's to speak of */
+    TR_DROP_RTCP_FOREIGN, /* feedback about a stream that is not the peer's to speak of */
     /* forwarding: per receiver of media */
-    TR_DROP_NOT_ADMITTED,       /* from or to a transport that waits */
-    TR_DROP_NO_SUBSCRIBER,      /* nobody wants it */
+    TR_DROP_NOT_ADMITTED,  /* from or to a transport that waits */
+    TR_DROP_NO_SUBSCRIBER, /* nobody wants it */
     TR_DROP_PAUSED,
-    TR_DROP_LAYER,              /* an encoding or a layer that this sender does not forward */
-    TR_DROP_WAIT_KEYFRAME,      /* of no use to the decoder before the next keyframe */
-    TR_DROP_CODEC,              /* the peer did not negotiate this payload type */
-    TR_DROP_TOO_LARGE,          /* does not fit a datagram once rewritten */
-    TR_DROP_NO_PATH,            /* no consented path to send on */
+    TR_DROP_LAYER,         /* an encoding or a layer that this sender does not forward */
+    TR_DROP_WAIT_KEYFRAME, /* of no use to the decoder before the next keyframe */
+    TR_DROP_CODEC,         /* the peer did not negotiate this payload type */
+    TR_DROP_TOO_LARGE,     /* does not fit a datagram once rewritten */
+    TR_DROP_NO_PATH,       /* no consented path to send on */
     TR_DROP_OUTBOX_FULL,
-    TR_DROP_SEND_ERROR,         /* the kernel refused it */
+    TR_DROP_SEND_ERROR, /* the kernel refused it */
     /* feedback we will not act on */
-    TR_DROP_NACK_UNKNOWN,       /* asks for what was never sent, or is no longer held */
-    TR_DROP_NACK_RATE,          /* asks again too soon, or over the resend budget */
-    TR_DROP_EVENTS_FULL,        /* an event for control found its ring full */
+    TR_DROP_NACK_UNKNOWN, /* asks for what was never sent, or is no longer held */
+    TR_DROP_NACK_RATE,    /* asks again too soon, or over the resend budget */
+    TR_DROP_EVENTS_FULL,  /* an event for control found its ring full */
     TR_DROP_COUNT
 } tr_drop;
 
 #define TR_BORDER_VERSION 1
-#define TR_MAX_DATAGRAM 1500     /* bytes taken from the network */
-#define TR_MAX_FORWARD 1232      /* bytes of UDP payload that leave: 1280 (IPv6 minimum) less 48 */
+#define TR_MAX_DATAGRAM 1500 /* bytes taken from the network */
+#define TR_MAX_FORWARD 1232  /* bytes of UDP payload that leave: 1280 (IPv6 minimum) less 48 */
 #define TR_MAX_BINDS 8
-#define TR_MAX_CODECS 16         /* payload types of one receiver or sender, RTX not counted */
-#define TR_MAX_ENCODINGS 4       /* simulcast encodings of one receiver */
+#define TR_MAX_CODECS 16   /* payload types of one receiver or sender, RTX not counted */
+#define TR_MAX_ENCODINGS 4 /* simulcast encodings of one receiver */
 #define TR_MAX_FINGERPRINTS 4
-#define TR_NONE 0                /* no id */
+#define TR_NONE 0 /* no id */
 #define TR_NO_PT 255
 
 typedef enum tr_kind { TR_AUDIO = 1, TR_VIDEO = 2 } tr_kind;
 
 typedef enum tr_codec {
-    TR_CODEC_OTHER = 0, TR_CODEC_OPUS, TR_CODEC_VP8, TR_CODEC_VP9, TR_CODEC_H264, TR_CODEC_AV1, TR_CODEC_H265,
-    TR_CODEC_RED, TR_CODEC_COUNT
+    TR_CODEC_OTHER = 0,
+    TR_CODEC_OPUS,
+    TR_CODEC_VP8,
+    TR_CODEC_VP9,
+    TR_CODEC_H264,
+    TR_CODEC_AV1,
+    TR_CODEC_H265,
+    TR_CODEC_RED,
+    TR_CODEC_COUNT
 } tr_codec;
 
 /* Header extensions the relay knows, each by the id negotiated for its URI; docs/signaling.md has the URIs. */
 typedef enum tr_ext {
-    TR_EXT_MID = 0, TR_EXT_RID, TR_EXT_REPAIRED_RID, TR_EXT_AUDIO_LEVEL, TR_EXT_TWCC, TR_EXT_ABS_SEND_TIME,
-    TR_EXT_ABS_CAPTURE_TIME, TR_EXT_VIDEO_ORIENTATION, TR_EXT_PLAYOUT_DELAY, TR_EXT_DEPENDENCY_DESCRIPTOR,
-    TR_EXT_VIDEO_LAYERS_ALLOCATION, TR_EXT_COUNT
+    TR_EXT_MID = 0,
+    TR_EXT_RID,
+    TR_EXT_REPAIRED_RID,
+    TR_EXT_AUDIO_LEVEL,
+    TR_EXT_TWCC,
+    TR_EXT_ABS_SEND_TIME,
+    TR_EXT_ABS_CAPTURE_TIME,
+    TR_EXT_VIDEO_ORIENTATION,
+    TR_EXT_PLAYOUT_DELAY,
+    TR_EXT_DEPENDENCY_DESCRIPTOR,
+    TR_EXT_VIDEO_LAYERS_ALLOCATION,
+    TR_EXT_COUNT
 } tr_ext;
 
 /* ------------------------------------------------------------------ commands, control to worker */
 
 typedef enum tr_command_type {
-    TR_CMD_ADD_TRANSPORT = 1, TR_CMD_SET_REMOTE, TR_CMD_SET_ADMITTED, TR_CMD_REMOVE_TRANSPORT,
-    TR_CMD_ADD_RECEIVER, TR_CMD_REMOVE_RECEIVER, TR_CMD_ADD_SENDER, TR_CMD_BIND_SENDER, TR_CMD_PAUSE_SENDER,
-    TR_CMD_REMOVE_SENDER, TR_CMD_REQUEST_KEYFRAME, TR_CMD_SEND_DATA, TR_CMD_GET_STATS
+    TR_CMD_ADD_TRANSPORT = 1,
+    TR_CMD_SET_REMOTE,
+    TR_CMD_SET_ADMITTED,
+    TR_CMD_REMOVE_TRANSPORT,
+    TR_CMD_ADD_RECEIVER,
+    TR_CMD_REMOVE_RECEIVER,
+    TR_CMD_ADD_SENDER,
+    TR_CMD_BIND_SENDER,
+    TR_CMD_PAUSE_SENDER,
+    TR_CMD_REMOVE_SENDER,
+    TR_CMD_REQUEST_KEYFRAME,
+    TR_CMD_SEND_DATA,
+    TR_CMD_GET_STATS
 } tr_command_type;
 
 typedef struct tr_add_transport {
-    uint32_t transport;        /* an id control chose: generation << 16 | index, index < max_transports */
-    uint32_t room;             /* media never crosses rooms */
-    uint32_t participant;      /* streams of one participant share one clock offset */
+    uint32_t transport;   /* an id control chose: generation << 16 | index, index < max_transports */
+    uint32_t room;        /* media never crosses rooms */
+    uint32_t participant; /* streams of one participant share one clock offset */
     uint8_t is_admitted;
-    char local_ufrag[33];      /* 4 to 32 ice-chars, unique on the worker */
-    char local_pwd[65];        /* 22 to 64 ice-chars */
+    char local_ufrag[33]; /* 4 to 32 ice-chars, unique on the worker */
+    char local_pwd[65];   /* 22 to 64 ice-chars */
 } tr_add_transport;
 
 typedef struct tr_fingerprint {
-    uint8_t size;              /* bytes: 32 (sha-256), 48 (sha-384), 64 (sha-512); 0: unused */
+    uint8_t size; /* bytes: 32 (sha-256), 48 (sha-384), 64 (sha-512); 0: unused */
     uint8_t bytes[64];
 } tr_fingerprint;
 
 typedef struct tr_set_remote {
     uint32_t transport;
-    uint8_t is_dtls_client;    /* the relay opens the handshake (the peer is passive) */
+    uint8_t is_dtls_client; /* the relay opens the handshake (the peer is passive) */
     char ufrag[257], pwd[257];
     tr_fingerprint fingerprints[TR_MAX_FINGERPRINTS];
 } tr_set_remote;
 
-typedef struct tr_set_admitted { uint32_t transport; uint8_t is_admitted; } tr_set_admitted;
+typedef struct tr_set_admitted {
+    uint32_t transport;
+    uint8_t is_admitted;
+} tr_set_admitted;
 
 typedef struct tr_codec_params {
-    uint8_t pt, rtx_pt;        /* rtx_pt TR_NO_PT: none */
-    uint8_t codec;             /* tr_codec */
+    uint8_t pt, rtx_pt; /* rtx_pt TR_NO_PT: none */
+    uint8_t codec;      /* tr_codec */
     uint8_t has_nack, has_pli, has_fir, has_twcc;
-    uint32_t clock_rate;       /* Hz */
+    uint32_t clock_rate; /* Hz */
 } tr_codec_params;
 
 typedef struct tr_encoding {
-    char rid[17];              /* "" where none was negotiated */
-    uint32_t ssrc, rtx_ssrc;   /* 0: learned from MID and RID */
+    char rid[17];            /* "" where none was negotiated */
+    uint32_t ssrc, rtx_ssrc; /* 0: learned from MID and RID */
 } tr_encoding;
 
 typedef struct tr_add_receiver {
     uint32_t receiver, transport;
-    uint8_t kind;              /* tr_kind */
+    uint8_t kind; /* tr_kind */
     uint8_t codec_count, encoding_count;
     char mid[33];
     tr_codec_params codecs[TR_MAX_CODECS];
-    tr_encoding encodings[TR_MAX_ENCODINGS];   /* best last, as RID lists from browsers are */
-    uint8_t extensions[TR_EXT_COUNT];          /* negotiated id 1-255, 0: not negotiated */
+    tr_encoding encodings[TR_MAX_ENCODINGS]; /* best last, as RID lists from browsers are */
+    uint8_t extensions[TR_EXT_COUNT];        /* negotiated id 1-255, 0: not negotiated */
 } tr_add_receiver;
 
 typedef struct tr_add_sender {
     uint32_t sender, transport;
     uint8_t kind;
-    uint32_t ssrc, rtx_ssrc;   /* chosen by control; rtx_ssrc 0: no RTX */
+    uint32_t ssrc, rtx_ssrc; /* chosen by control; rtx_ssrc 0: no RTX */
     char mid[33];
     uint8_t extensions[TR_EXT_COUNT];
     char cname[33];
@@ -176,16 +205,32 @@ typedef struct tr_bind_sender {
     uint8_t pts[TR_MAX_CODECS], rtx_pts[TR_MAX_CODECS];
 } tr_bind_sender;
 
-typedef struct tr_pause_sender { uint32_t sender; uint8_t is_paused; } tr_pause_sender;
-typedef struct tr_one_id { uint32_t id; } tr_one_id;  /* remove_*, request_keyframe (a receiver), get_stats (a transport) */
-typedef struct tr_data { uint32_t transport; uint16_t size; uint8_t bytes[1500]; } tr_data;  /* one DTLS record's worth */
+typedef struct tr_pause_sender {
+    uint32_t sender;
+    uint8_t is_paused;
+} tr_pause_sender;
+typedef struct tr_one_id {
+    uint32_t id;
+} tr_one_id; /* remove_*, request_keyframe (a receiver), get_stats (a transport) */
+typedef struct tr_data {
+    uint32_t transport;
+    uint16_t size;
+    uint8_t bytes[1500];
+} tr_data; /* one DTLS record's worth */
 
 /* ------------------------------------------------------------------ events, worker to control */
 
 typedef enum tr_event_type {
-    TR_EVENT_RESULT = 1,       /* one for each command, in order */
-    TR_EVENT_TRANSPORT_STATE, TR_EVENT_PATH, TR_EVENT_DATA, TR_EVENT_RECEIVER_ACTIVE, TR_EVENT_RECEIVER_IDLE,
-    TR_EVENT_TRANSPORT_STATS, TR_EVENT_RECEIVER_STATS, TR_EVENT_SENDER_STATS, TR_EVENT_STOPPED
+    TR_EVENT_RESULT = 1, /* one for each command, in order */
+    TR_EVENT_TRANSPORT_STATE,
+    TR_EVENT_PATH,
+    TR_EVENT_DATA,
+    TR_EVENT_RECEIVER_ACTIVE,
+    TR_EVENT_RECEIVER_IDLE,
+    TR_EVENT_TRANSPORT_STATS,
+    TR_EVENT_RECEIVER_STATS,
+    TR_EVENT_SENDER_STATS,
+    TR_EVENT_STOPPED
 } tr_event_type;
 
 typedef enum tr_transport_state {
@@ -198,28 +243,35 @@ typedef enum tr_transport_state {
     TR_TRANSPORT_STATE_COUNT
 } tr_transport_state;
 
-typedef struct tr_result { int32_t status; uint16_t command; } tr_result;
+typedef struct tr_result {
+    int32_t status;
+    uint16_t command;
+} tr_result;
 
 typedef struct tr_transport_changed {
     uint32_t transport;
-    uint8_t state;             /* tr_transport_state */
-    uint8_t srtp_profile;      /* RFC 5764 and 7714 number, low byte, once connected */
-    char reason[32];           /* why it failed: a stable code, else "" */
+    uint8_t state;        /* tr_transport_state */
+    uint8_t srtp_profile; /* RFC 5764 and 7714 number, low byte, once connected */
+    char reason[32];      /* why it failed: a stable code, else "" */
 } tr_transport_changed;
 
 typedef struct tr_path_changed {
     uint32_t transport;
-    char local[56], remote[56];  /* "address port", for the operator's eyes only */
+    char local[56], remote[56]; /* "address port", for the operator's eyes only */
 } tr_path_changed;
 
-typedef struct tr_receiver_event { uint32_t receiver; uint8_t encoding; uint32_t ssrc; } tr_receiver_event;
+typedef struct tr_receiver_event {
+    uint32_t receiver;
+    uint8_t encoding;
+    uint32_t ssrc;
+} tr_receiver_event;
 
 typedef struct tr_transport_stats {
     uint32_t transport;
     uint8_t state, is_admitted;
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
-    uint64_t rtt_us;           /* 0: unknown */
-    uint64_t last_consent_us;  /* age */
+    uint64_t rtt_us;          /* 0: unknown */
+    uint64_t last_consent_us; /* age */
 } tr_transport_stats;
 
 typedef struct tr_receiver_stats {
@@ -227,27 +279,27 @@ typedef struct tr_receiver_stats {
     uint8_t encoding, is_active;
     uint32_t ssrc;
     uint64_t rx_packets, rx_bytes, keyframes;
-    uint64_t lost_packets;       /* never arrived, not even as a resend */
-    uint64_t repaired_packets;   /* arrived as a resend */
-    uint64_t nacks, plis;        /* sent upstream */
+    uint64_t lost_packets;     /* never arrived, not even as a resend */
+    uint64_t repaired_packets; /* arrived as a resend */
+    uint64_t nacks, plis;      /* sent upstream */
     uint32_t jitter_us, rate_bps;
 } tr_receiver_stats;
 
 typedef struct tr_sender_stats {
     uint32_t sender, receiver;
     uint32_t ssrc;
-    uint64_t tx_packets, tx_bytes, resent_packets, nacks, plis;   /* nacks: packets asked for */
-    uint32_t peer_lost;        /* cumulative loss of the latest receiver report */
-    uint8_t peer_fraction_lost;/* 0-255 */
-    uint32_t peer_jitter;      /* RTP clock */
-    uint8_t encoding;          /* forwarded now */
+    uint64_t tx_packets, tx_bytes, resent_packets, nacks, plis; /* nacks: packets asked for */
+    uint32_t peer_lost;                                         /* cumulative loss of the latest receiver report */
+    uint8_t peer_fraction_lost;                                 /* 0-255 */
+    uint32_t peer_jitter;                                       /* RTP clock */
+    uint8_t encoding;                                           /* forwarded now */
 } tr_sender_stats;
 
 typedef struct tr_event {
-    uint16_t type;             /* tr_event_type */
-    uint16_t size;             /* of body, bytes */
-    uint64_t tag;              /* of the command this answers, else 0 */
-    uint8_t body[1536];        /* the struct that belongs to the type */
+    uint16_t type;      /* tr_event_type */
+    uint16_t size;      /* of body, bytes */
+    uint64_t tag;       /* of the command this answers, else 0 */
+    uint8_t body[1536]; /* the struct that belongs to the type */
 } tr_event;
 
 /* ------------------------------------------------------------------ worker */
@@ -256,21 +308,24 @@ typedef struct tr_worker tr_worker;
 
 typedef struct tr_certificate {
     char cert_pem[2048], key_pem[512];
-    char fingerprint[96];      /* "AB:CD:…", sha-256, as an SDP fingerprint has it */
+    char fingerprint[96]; /* "AB:CD:…", sha-256, as an SDP fingerprint has it */
 } tr_certificate;
 
-typedef struct tr_bind { char address[46]; uint16_t port; } tr_bind;  /* port 0: the kernel chooses */
+typedef struct tr_bind {
+    char address[46];
+    uint16_t port;
+} tr_bind; /* port 0: the kernel chooses */
 
 typedef struct tr_worker_config {
-    uint32_t index;            /* of the worker, 0-255 */
+    uint32_t index; /* of the worker, 0-255 */
     uint32_t bind_count;
     tr_bind binds[TR_MAX_BINDS];
-    uint32_t max_transports;   /* 1-65535 */
-    uint32_t video_history_bytes, audio_history_bytes;  /* per stream, powers of two */
-    uint32_t command_ring_bytes, event_ring_bytes;      /* powers of two */
+    uint32_t max_transports;                           /* 1-65535 */
+    uint32_t video_history_bytes, audio_history_bytes; /* per stream, powers of two */
+    uint32_t command_ring_bytes, event_ring_bytes;     /* powers of two */
     uint32_t socket_buffer_bytes;
-    uint8_t crypto;            /* tr_crypto_kind */
-    int32_t cpu;               /* to pin to, -1: none */
+    uint8_t crypto; /* tr_crypto_kind */
+    int32_t cpu;    /* to pin to, -1: none */
     uint64_t consent_timeout_us;
     tr_certificate certificate;
 } tr_worker_config;
@@ -278,37 +333,37 @@ typedef struct tr_worker_config {
 typedef enum tr_crypto_kind { TR_CRYPTO_AUTO = 0, TR_CRYPTO_OPENSSL, TR_CRYPTO_IPSEC_MB } tr_crypto_kind;
 
 typedef struct tr_stats {
-    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;          /* datagrams of any class */
-    uint64_t rx_rtp_packets, tx_rtp_packets;                      /* media, resends included */
+    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* datagrams of any class */
+    uint64_t rx_rtp_packets, tx_rtp_packets;             /* media, resends included */
     uint64_t stun_requests, dtls_handshakes, rtcp_rx, rtcp_tx;
     uint64_t nacks_rx, nacks_tx, resent_packets, plis_rx, plis_tx;
     uint64_t receive_calls, send_calls, wakes;
-    uint64_t forward_ns_total, forwards_timed;                    /* 0 unless built for it */
-    uint64_t transports[6];                                       /* by tr_transport_state */
+    uint64_t forward_ns_total, forwards_timed; /* 0 unless built for it */
+    uint64_t transports[6];                    /* by tr_transport_state */
     uint64_t receivers, senders;
-    uint64_t drops[64];                                           /* by tr_drop */
+    uint64_t drops[64]; /* by tr_drop */
 } tr_stats;
 
-uint32_t tr_version(void);                      /* TR_BORDER_VERSION */
-const char *tr_libraries(void);                 /* linked versions, for the start-up report */
-const char *tr_drop_name(int drop);             /* "srtp_replay"; NULL past the end */
-const char *tr_status_name(int status);         /* "not_found" */
-int tr_crypto_available(int kind);              /* 1 or 0 */
+uint32_t tr_version(void);              /* TR_BORDER_VERSION */
+const char *tr_libraries(void);         /* linked versions, for the start-up report */
+const char *tr_drop_name(int drop);     /* "srtp_replay"; NULL past the end */
+const char *tr_status_name(int status); /* "not_found" */
+int tr_crypto_available(int kind);      /* 1 or 0 */
 
-int tr_certificate_make(tr_certificate *out);   /* ECDSA P-256, self-signed, 30 days back to 1 year ahead */
+int tr_certificate_make(tr_certificate *out); /* ECDSA P-256, self-signed, 30 days back to 1 year ahead */
 int tr_certificate_load(tr_certificate *out, const char *cert_pem, const char *key_pem);
 
-void tr_worker_config_init(tr_worker_config *config);                          /* the defaults */
-int tr_worker_new(const tr_worker_config *config, tr_worker **out);            /* binds, starts nothing */
-int tr_worker_start(tr_worker *worker);                                        /* the thread runs */
-int tr_worker_stop(tr_worker *worker);                                         /* joins it; safe twice */
-void tr_worker_free(tr_worker *worker);                                        /* stops first */
-int tr_worker_port(const tr_worker *worker, uint32_t bind);                    /* the bound UDP port */
-int tr_worker_event_fd(const tr_worker *worker);                               /* readable: events wait */
+void tr_worker_config_init(tr_worker_config *config);               /* the defaults */
+int tr_worker_new(const tr_worker_config *config, tr_worker **out); /* binds, starts nothing */
+int tr_worker_start(tr_worker *worker);                             /* the thread runs */
+int tr_worker_stop(tr_worker *worker);                              /* joins it; safe twice */
+void tr_worker_free(tr_worker *worker);                             /* stops first */
+int tr_worker_port(const tr_worker *worker, uint32_t bind);         /* the bound UDP port */
+int tr_worker_event_fd(const tr_worker *worker);                    /* readable: events wait */
 int tr_worker_post(tr_worker *worker, uint16_t type, uint64_t tag, const void *body, size_t size);
-int tr_worker_take(tr_worker *worker, tr_event *event);                        /* 1, or 0 when there is none */
+int tr_worker_take(tr_worker *worker, tr_event *event); /* 1, or 0 when there is none */
 void tr_worker_stats(const tr_worker *worker, tr_stats *stats);
-int64_t tr_worker_thread_cpu_ns(const tr_worker *worker);                      /* CPU the thread has used */
+int64_t tr_worker_thread_cpu_ns(const tr_worker *worker); /* CPU the thread has used */
 
 /* cffi: end */
 

@@ -9,17 +9,17 @@
 #include <string.h>
 
 typedef struct tr_address {
-    uint8_t family;          /* 4 or 6; 0: none */
-    uint8_t ip[16];          /* network order; the first 4 for family 4, the rest zero */
-    uint16_t port;           /* host order */
+    uint8_t family; /* 4 or 6; 0: none */
+    uint8_t ip[16]; /* network order; the first 4 for family 4, the rest zero */
+    uint16_t port;  /* host order */
 } tr_address;
 
 typedef enum tr_path_kind { TR_PATH_UDP = 0 } tr_path_kind;
 
 typedef struct tr_path {
-    uint8_t kind;            /* tr_path_kind */
-    uint8_t socket;          /* which of the worker's binds */
-    tr_address local;        /* the address that was addressed; family 0: whatever the socket is bound to */
+    uint8_t kind;     /* tr_path_kind */
+    uint8_t socket;   /* which of the worker's binds */
+    tr_address local; /* the address that was addressed; family 0: whatever the socket is bound to */
     tr_address remote;
 } tr_path;
 

@@ -51,14 +51,16 @@ void tr__border_publish(tr_border *b, const tr_stats *stats, int64_t thread_cpu_
 {
     uint64_t words[TR_BORDER_STATS];
     memcpy(words, stats, sizeof words);
-    for (size_t i = 0; i < TR_BORDER_STATS; i++) atomic_store_explicit(&b->head->stats[i], words[i], memory_order_relaxed);
+    for (size_t i = 0; i < TR_BORDER_STATS; i++)
+        atomic_store_explicit(&b->head->stats[i], words[i], memory_order_relaxed);
     atomic_store_explicit(&b->head->thread_cpu_ns, thread_cpu_ns, memory_order_relaxed);
 }
 
 void tr__border_read(const tr_border *b, tr_stats *stats)
 {
     uint64_t words[TR_BORDER_STATS];
-    for (size_t i = 0; i < TR_BORDER_STATS; i++) words[i] = atomic_load_explicit(&b->head->stats[i], memory_order_relaxed);
+    for (size_t i = 0; i < TR_BORDER_STATS; i++)
+        words[i] = atomic_load_explicit(&b->head->stats[i], memory_order_relaxed);
     memcpy(stats, words, sizeof words);
 }
 

@@ -9,22 +9,22 @@
 
 typedef struct tr_border_head {
     uint32_t version, size;
-    uint32_t commands_at, events_at;     /* offsets of the rings from the head */
-    _Alignas(64) _Atomic uint64_t stats[TR_BORDER_STATS];  /* tr_stats, word by word; the worker's to write */
+    uint32_t commands_at, events_at;                      /* offsets of the rings from the head */
+    _Alignas(64) _Atomic uint64_t stats[TR_BORDER_STATS]; /* tr_stats, word by word; the worker's to write */
     _Atomic int64_t thread_cpu_ns;
 } tr_border_head;
 
 typedef struct tr_border {
     tr_border_head *head;
     size_t size;
-    int memory_fd, command_fd, event_fd;  /* eventfds: commands wait for the worker, events wait for control */
+    int memory_fd, command_fd, event_fd; /* eventfds: commands wait for the worker, events wait for control */
     tr_ring commands, events;
 } tr_border;
 
 int tr__border_create(tr_border *border, uint32_t command_bytes, uint32_t event_bytes);
 void tr__border_close(tr_border *border);
-void tr__border_publish(tr_border *border, const tr_stats *stats, int64_t thread_cpu_ns);   /* worker */
-void tr__border_read(const tr_border *border, tr_stats *stats);                             /* control */
+void tr__border_publish(tr_border *border, const tr_stats *stats, int64_t thread_cpu_ns); /* worker */
+void tr__border_read(const tr_border *border, tr_stats *stats);                           /* control */
 void tr__border_wake(int fd);
 void tr__border_hush(int fd);
 

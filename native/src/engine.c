@@ -13,17 +13,25 @@
 /* Least time between two looks at all timers. */
 #define TIMER_SPACING_US 1000
 
-typedef struct path_entry { uint32_t hash, transport; } path_entry;       /* transport: index + 1, 0: free */
-typedef struct stun_bucket { uint32_t second, failures; } stun_bucket;
+typedef struct path_entry {
+    uint32_t hash, transport;
+} path_entry; /* transport: index + 1, 0: free */
+typedef struct stun_bucket {
+    uint32_t second, failures;
+} stun_bucket;
 
 typedef struct handshake_datagram {
-    uint32_t transport;        /* id: a transport that went meanwhile is passed over */
+    uint32_t transport; /* id: a transport that went meanwhile is passed over */
     uint16_t size;
     tr_path path;
     uint8_t data[TR_MAX_DATAGRAM];
 } handshake_datagram;
 
-typedef struct stream_slot { void *object; uint32_t transport; uint32_t id; } stream_slot;  /* transport: index */
+typedef struct stream_slot {
+    void *object;
+    uint32_t transport;
+    uint32_t id;
+} stream_slot; /* transport: index */
 
 struct tr_engine {
     tr_shared shared;
@@ -91,7 +99,8 @@ static void table_add(tr_engine *e, path_entry *table, uint32_t hash, uint32_t t
 static void table_remove(tr_engine *e, path_entry *table, uint32_t hash, uint32_t transport)
 {
     uint32_t at = hash & e->table_mask;
-    while (table[at].transport && !(table[at].hash == hash && table[at].transport == transport + 1)) at = (at + 1) & e->table_mask;
+    while (table[at].transport && !(table[at].hash == hash && table[at].transport == transport + 1))
+        at = (at + 1) & e->table_mask;
     if (!table[at].transport) return;
     uint32_t hole = at;
     for (at = (at + 1) & e->table_mask; table[at].transport; at = (at + 1) & e->table_mask) {
@@ -183,16 +192,21 @@ tr_engine *tr__engine_new(const tr_engine_config *config)
     e->paths = calloc(slots, sizeof *e->paths);
     e->ufrags = calloc(slots, sizeof *e->ufrags);
     e->queue = calloc(TR_ENGINE_HANDSHAKE_QUEUE, sizeof *e->queue);
-    bool ok = e->transports && e->handshakes_waiting && e->receivers && e->senders && e->paths && e->ufrags && e->queue &&
-              tr__outbox_init(&e->outbox, config->outbox_capacity) == TR_OK;
+    bool ok = e->transports && e->handshakes_waiting && e->receivers && e->senders && e->paths && e->ufrags &&
+              e->queue && tr__outbox_init(&e->outbox, config->outbox_capacity) == TR_OK;
     if (!ok) {
         tr__engine_free(e);
         return NULL;
     }
     e->shared = (tr_shared){
-        .outbox = &e->outbox, .tally = config->tally, .events = config->events, .crypto = config->crypto,
-        .dtls = config->dtls, .consent_timeout_us = config->consent_timeout_us,
-        .video_history_bytes = config->video_history_bytes, .audio_history_bytes = config->audio_history_bytes,
+        .outbox = &e->outbox,
+        .tally = config->tally,
+        .events = config->events,
+        .crypto = config->crypto,
+        .dtls = config->dtls,
+        .consent_timeout_us = config->consent_timeout_us,
+        .video_history_bytes = config->video_history_bytes,
+        .audio_history_bytes = config->audio_history_bytes,
         .ntp_offset_us = config->ntp_offset_us,
     };
     return e;
@@ -239,7 +253,8 @@ static int add_transport(tr_engine *e, const tr_add_transport *params, uint64_t 
     /* RFC 8839, 5.4: at least 4 and 22 characters. */
     if (!is_ice_word(params->local_ufrag, 4, 32) || !is_ice_word(params->local_pwd, 22, 64)) return TR_ERR_ARGUMENT;
     size_t ufrag_size = strlen(params->local_ufrag);
-    if (e->transports[index] || find_by_ufrag(e, (const uint8_t *)params->local_ufrag, ufrag_size)) return TR_ERR_EXISTS;
+    if (e->transports[index] || find_by_ufrag(e, (const uint8_t *)params->local_ufrag, ufrag_size))
+        return TR_ERR_EXISTS;
     tr_transport *t = tr__transport_new(&e->shared, params, index, next_random(e), now_us);
     if (!t) return TR_ERR_NO_MEMORY;
     e->transports[index] = t;
@@ -252,7 +267,8 @@ static int set_remote(tr_engine *e, const tr_set_remote *remote, uint64_t now_us
 {
     tr_transport *t = find_transport(e, remote->transport);
     if (!t) return TR_ERR_NOT_FOUND;
-    if (!memchr(remote->ufrag, 0, sizeof remote->ufrag) || !memchr(remote->pwd, 0, sizeof remote->pwd)) return TR_ERR_ARGUMENT;
+    if (!memchr(remote->ufrag, 0, sizeof remote->ufrag) || !memchr(remote->pwd, 0, sizeof remote->pwd))
+        return TR_ERR_ARGUMENT;
     bool has_fingerprint = false;
     for (int i = 0; i < TR_MAX_FINGERPRINTS; i++) {
         uint8_t size = remote->fingerprints[i].size;
@@ -290,7 +306,8 @@ static void remove_sender(tr_engine *e, stream_slot *slot, uint64_t now_us)
 static void remove_receiver(tr_engine *e, stream_slot *slot, uint64_t now_us)
 {
     tr_sender *sender;
-    while ((sender = tr__receiver_any_sender(slot->object)) != NULL) tr__receiver_remove_sender(slot->object, sender, now_us);
+    while ((sender = tr__receiver_any_sender(slot->object)) != NULL)
+        tr__receiver_remove_sender(slot->object, sender, now_us);
     tr__transport_remove_receiver(e->transports[slot->transport], slot->object, now_us);
     *slot = (stream_slot){0};
 }
@@ -319,10 +336,12 @@ static int add_receiver(tr_engine *e, const tr_add_receiver *params, uint64_t no
     bool ok = params->receiver && (params->kind == TR_AUDIO || params->kind == TR_VIDEO) && params->codec_count >= 1 &&
               params->codec_count <= TR_MAX_CODECS && params->encoding_count >= 1 &&
               params->encoding_count <= TR_MAX_ENCODINGS && is_text(params->mid, sizeof params->mid);
-    for (int i = 0; ok && i < params->encoding_count; i++) ok = is_text(params->encodings[i].rid, sizeof params->encodings[i].rid);
+    for (int i = 0; ok && i < params->encoding_count; i++)
+        ok = is_text(params->encodings[i].rid, sizeof params->encodings[i].rid);
     for (int i = 0; ok && i < params->codec_count; i++) {
         const tr_codec_params *c = &params->codecs[i];
-        ok = c->pt < 128 && (c->rtx_pt < 128 || c->rtx_pt == TR_NO_PT) && c->codec < TR_CODEC_COUNT && c->clock_rate >= 1000;
+        ok = c->pt < 128 && (c->rtx_pt < 128 || c->rtx_pt == TR_NO_PT) && c->codec < TR_CODEC_COUNT &&
+             c->clock_rate >= 1000;
     }
     if (!ok) return TR_ERR_ARGUMENT;
     if (e->receivers[index].object) return TR_ERR_EXISTS;
@@ -362,7 +381,8 @@ static int bind_sender(tr_engine *e, const tr_bind_sender *bind, uint64_t now_us
     if (!source) return TR_ERR_NOT_FOUND;
     tr_transport *from = e->transports[source->transport];
     /* The lines no media crosses, whatever control says: another room, and the waiting room. */
-    if (from->room != to->room || from == to || !from->egress.is_admitted || !to->egress.is_admitted) return TR_ERR_FORBIDDEN;
+    if (from->room != to->room || from == to || !from->egress.is_admitted || !to->egress.is_admitted)
+        return TR_ERR_FORBIDDEN;
     unbind(e, slot->object, now_us);
     int status = tr__receiver_add_sender(source->object, slot->object, bind, now_us);
     /* A video sender asked its source for a keyframe just now. */
@@ -398,23 +418,33 @@ static int get_stats(tr_engine *e, uint32_t id, uint64_t now_us)
 
 /* Smallest body each command may come with. */
 static const uint16_t command_sizes[] = {
-    [TR_CMD_ADD_TRANSPORT] = sizeof(tr_add_transport), [TR_CMD_SET_REMOTE] = sizeof(tr_set_remote),
-    [TR_CMD_SET_ADMITTED] = sizeof(tr_set_admitted),   [TR_CMD_REMOVE_TRANSPORT] = sizeof(tr_one_id),
-    [TR_CMD_ADD_RECEIVER] = sizeof(tr_add_receiver),   [TR_CMD_REMOVE_RECEIVER] = sizeof(tr_one_id),
-    [TR_CMD_ADD_SENDER] = sizeof(tr_add_sender),       [TR_CMD_BIND_SENDER] = sizeof(tr_bind_sender),
-    [TR_CMD_PAUSE_SENDER] = sizeof(tr_pause_sender),   [TR_CMD_REMOVE_SENDER] = sizeof(tr_one_id),
-    [TR_CMD_REQUEST_KEYFRAME] = sizeof(tr_one_id),     [TR_CMD_SEND_DATA] = offsetof(tr_data, bytes),
+    [TR_CMD_ADD_TRANSPORT] = sizeof(tr_add_transport),
+    [TR_CMD_SET_REMOTE] = sizeof(tr_set_remote),
+    [TR_CMD_SET_ADMITTED] = sizeof(tr_set_admitted),
+    [TR_CMD_REMOVE_TRANSPORT] = sizeof(tr_one_id),
+    [TR_CMD_ADD_RECEIVER] = sizeof(tr_add_receiver),
+    [TR_CMD_REMOVE_RECEIVER] = sizeof(tr_one_id),
+    [TR_CMD_ADD_SENDER] = sizeof(tr_add_sender),
+    [TR_CMD_BIND_SENDER] = sizeof(tr_bind_sender),
+    [TR_CMD_PAUSE_SENDER] = sizeof(tr_pause_sender),
+    [TR_CMD_REMOVE_SENDER] = sizeof(tr_one_id),
+    [TR_CMD_REQUEST_KEYFRAME] = sizeof(tr_one_id),
+    [TR_CMD_SEND_DATA] = offsetof(tr_data, bytes),
     [TR_CMD_GET_STATS] = sizeof(tr_one_id),
 };
 
 int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t size, uint64_t now_us)
 {
-    if (type == 0 || type >= sizeof command_sizes / sizeof *command_sizes || size < command_sizes[type]) return TR_ERR_ARGUMENT;
+    if (type == 0 || type >= sizeof command_sizes / sizeof *command_sizes || size < command_sizes[type])
+        return TR_ERR_ARGUMENT;
     const tr_one_id *one = body;
     switch ((tr_command_type)type) {
-    case TR_CMD_ADD_TRANSPORT: return add_transport(e, body, now_us);
-    case TR_CMD_SET_REMOTE: return set_remote(e, body, now_us);
-    case TR_CMD_SET_ADMITTED: return set_admitted(e, body, now_us);
+    case TR_CMD_ADD_TRANSPORT:
+        return add_transport(e, body, now_us);
+    case TR_CMD_SET_REMOTE:
+        return set_remote(e, body, now_us);
+    case TR_CMD_SET_ADMITTED:
+        return set_admitted(e, body, now_us);
     case TR_CMD_REMOVE_TRANSPORT: {
         tr_transport *t = find_transport(e, one->id);
         if (!t) return TR_ERR_NOT_FOUND;
@@ -422,15 +452,18 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         remove_transport(e, t, now_us);
         return TR_OK;
     }
-    case TR_CMD_ADD_RECEIVER: return add_receiver(e, body, now_us);
+    case TR_CMD_ADD_RECEIVER:
+        return add_receiver(e, body, now_us);
     case TR_CMD_REMOVE_RECEIVER: {
         stream_slot *slot = find_stream(e, e->receivers, one->id);
         if (!slot) return TR_ERR_NOT_FOUND;
         remove_receiver(e, slot, now_us);
         return TR_OK;
     }
-    case TR_CMD_ADD_SENDER: return add_sender(e, body);
-    case TR_CMD_BIND_SENDER: return bind_sender(e, body, now_us);
+    case TR_CMD_ADD_SENDER:
+        return add_sender(e, body);
+    case TR_CMD_BIND_SENDER:
+        return bind_sender(e, body, now_us);
     case TR_CMD_PAUSE_SENDER: {
         const tr_pause_sender *pause = body;
         stream_slot *slot = find_stream(e, e->senders, pause->sender);
@@ -464,7 +497,8 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         if (data->size > sizeof data->bytes || offsetof(tr_data, bytes) + data->size > size) return TR_ERR_ARGUMENT;
         return tr__transport_send_data(t, data->bytes, data->size);
     }
-    case TR_CMD_GET_STATS: return get_stats(e, one->id, now_us);
+    case TR_CMD_GET_STATS:
+        return get_stats(e, one->id, now_us);
     }
     return TR_ERR_ARGUMENT;
 }
@@ -501,14 +535,16 @@ static tr_drop receive_stun(tr_engine *e, const tr_path *path, const uint8_t *da
 }
 
 /* Handshakes wait their turn behind media; established associations (data channels) do not. */
-static tr_drop receive_dtls(tr_engine *e, tr_transport *t, const tr_path *path, const uint8_t *data, size_t size, uint64_t now_us)
+static tr_drop receive_dtls(tr_engine *e, tr_transport *t, const tr_path *path, const uint8_t *data, size_t size,
+                            uint64_t now_us)
 {
     if (t->state == TR_TRANSPORT_CONNECTED) {
         tr_drop drop = tr__transport_on_dtls(t, path, data, size, now_us);
         wake(e, t);
         return drop;
     }
-    if (e->queue_count == TR_ENGINE_HANDSHAKE_QUEUE || e->handshakes_waiting[t->index] >= TR_ENGINE_HANDSHAKE_PER_TRANSPORT)
+    if (e->queue_count == TR_ENGINE_HANDSHAKE_QUEUE ||
+        e->handshakes_waiting[t->index] >= TR_ENGINE_HANDSHAKE_PER_TRANSPORT)
         return TR_DROP_DTLS_LIMIT;
     handshake_datagram *datagram = &e->queue[(e->queue_head + e->queue_count++) % TR_ENGINE_HANDSHAKE_QUEUE];
     datagram->transport = t->id;
@@ -529,8 +565,11 @@ static tr_drop gate(tr_engine *e, const tr_path *path, uint8_t *data, size_t siz
     if (!t) return TR_DROP_UNKNOWN_PATH;
     tr_drop drop = TR_DROP_NONE;
     switch (class) {
-    case TR_CLASS_DTLS: return receive_dtls(e, t, path, data, size, now_us);
-    case TR_CLASS_RTP: drop = tr__transport_on_rtp(t, data, size, arrival_us, now_us); break;
+    case TR_CLASS_DTLS:
+        return receive_dtls(e, t, path, data, size, now_us);
+    case TR_CLASS_RTP:
+        drop = tr__transport_on_rtp(t, data, size, arrival_us, now_us);
+        break;
     case TR_CLASS_RTCP:
         drop = tr__transport_on_rtcp(t, data, size, now_us);
         /* A keyframe request of this peer is due at the publisher, whoever that is. */
@@ -544,13 +583,15 @@ static tr_drop gate(tr_engine *e, const tr_path *path, uint8_t *data, size_t siz
         }
         break;
     case TR_CLASS_OTHER:
-    case TR_CLASS_STUN: break;
+    case TR_CLASS_STUN:
+        break;
     }
     wake(e, t);
     return drop;
 }
 
-tr_drop tr__engine_receive(tr_engine *e, const tr_path *path, uint8_t *data, size_t size, uint64_t arrival_us, uint64_t now_us)
+tr_drop tr__engine_receive(tr_engine *e, const tr_path *path, uint8_t *data, size_t size, uint64_t arrival_us,
+                           uint64_t now_us)
 {
     e->shared.tally->rx_packets++;
     e->shared.tally->rx_bytes += size;

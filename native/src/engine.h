@@ -3,8 +3,8 @@
  * arguments, datagrams come in by tr__engine_receive and go out through the outbox, events through the ring.
  * Worker thread.
  *
- * One order at the gate: size, class, lookup by validated path (STUN: by fragment), authenticate; only then learn, parse,
- * forward. Bytes of a stranger allocate nothing and move a named counter. */
+ * One order at the gate: size, class, lookup by validated path (STUN: by fragment), authenticate; only then learn,
+ * parse, forward. Bytes of a stranger allocate nothing and move a named counter. */
 #ifndef TR_ENGINE_H
 #define TR_ENGINE_H
 
@@ -14,11 +14,11 @@ typedef struct tr_engine tr_engine;
 
 typedef struct tr_engine_config {
     uint32_t max_transports;
-    uint32_t outbox_capacity;            /* datagrams of one pass */
+    uint32_t outbox_capacity; /* datagrams of one pass */
     uint32_t video_history_bytes, audio_history_bytes;
     uint64_t consent_timeout_us;
-    uint64_t ntp_offset_us;              /* our NTP time less monotonic time, microseconds */
-    uint64_t seed;                       /* of everything random: SSRCs, first numbers, hash keys */
+    uint64_t ntp_offset_us; /* our NTP time less monotonic time, microseconds */
+    uint64_t seed;          /* of everything random: SSRCs, first numbers, hash keys */
     const tr_crypto *crypto;
     tr_dtls_context *dtls;
     tr_ring *events;
@@ -45,7 +45,7 @@ tr_drop tr__engine_receive(tr_engine *engine, const tr_path *path, uint8_t *data
 /* Up to `limit` waiting handshake datagrams; true while more wait. */
 bool tr__engine_handshakes(tr_engine *engine, uint32_t limit, uint64_t now_us);
 
-uint64_t tr__engine_at(const tr_engine *engine);                   /* when to call on_timer next; UINT64_MAX: never */
+uint64_t tr__engine_at(const tr_engine *engine); /* when to call on_timer next; UINT64_MAX: never */
 void tr__engine_on_timer(tr_engine *engine, uint64_t now_us);
 /* Say goodbye on every transport: at a worker's end. */
 void tr__engine_close(tr_engine *engine);

@@ -46,7 +46,8 @@ static const char *const drop_names[TR_DROP_COUNT] = {
     [TR_DROP_EVENTS_FULL] = "events_full",
 };
 
-_Static_assert(TR_DROP_COUNT <= sizeof((tr_stats *)0)->drops / sizeof((tr_stats *)0)->drops[0], "a counter for each drop");
+_Static_assert(TR_DROP_COUNT <= sizeof((tr_stats *)0)->drops / sizeof((tr_stats *)0)->drops[0],
+               "a counter for each drop");
 
 const char *tr_drop_name(int drop) { return drop >= 0 && drop < TR_DROP_COUNT ? drop_names[drop] : NULL; }
 

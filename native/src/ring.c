@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define RECORD_HEADER 16 /* u32 body size, u16 type, u16 zero, u64 tag */
+#define RECORD_HEADER 16        /* u32 body size, u16 type, u16 zero, u64 tag */
 #define RECORD_SKIP 0xffffffffu /* body size that means: the rest of this lap is empty */
 
 static size_t padded(size_t n) { return (n + 7) & ~(size_t)7; }

@@ -20,14 +20,14 @@ void tr_worker_config_init(tr_worker_config *config)
         .bind_count = 1,
         .binds = {{.address = "127.0.0.1", .port = 0}},
         .max_transports = 4096,
-        .video_history_bytes = 256 * 1024,  /* over a second at 1.5 Mbit/s */
+        .video_history_bytes = 256 * 1024, /* over a second at 1.5 Mbit/s */
         .audio_history_bytes = 16 * 1024,
         .command_ring_bytes = 1024 * 1024,
         .event_ring_bytes = 4 * 1024 * 1024,
         .socket_buffer_bytes = 8 * 1024 * 1024,
         .crypto = TR_CRYPTO_AUTO,
         .cpu = -1,
-        .consent_timeout_us = 30 * 1000000u,  /* RFC 7675, 5.1 */
+        .consent_timeout_us = 30 * 1000000u, /* RFC 7675, 5.1 */
     };
 }
 
@@ -44,7 +44,8 @@ static bool is_sane(const tr_worker_config *c)
               is_power_of_two(c->command_ring_bytes, 65536, 1u << 28) &&
               is_power_of_two(c->event_ring_bytes, 65536, 1u << 28) && c->consent_timeout_us >= 1000000u &&
               c->cpu < 1024 && c->crypto <= TR_CRYPTO_IPSEC_MB;
-    for (uint32_t i = 0; ok && i < c->bind_count; i++) ok = memchr(c->binds[i].address, 0, sizeof c->binds[i].address) != NULL;
+    for (uint32_t i = 0; ok && i < c->bind_count; i++)
+        ok = memchr(c->binds[i].address, 0, sizeof c->binds[i].address) != NULL;
     return ok;
 }
 

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-/* Receiver reports and silence checks once a second: what browsers do for video, and early enough for their estimators. */
+/* Receiver reports and silence checks once a second: what browsers do for video, and early enough for their estimators.
+ */
 #define REPORT_INTERVAL_US 1000000
 /* How often senders look whether another encoding should be forwarded. */
 #define TICK_INTERVAL_US 100000
@@ -14,13 +15,16 @@
 #define NEVER UINT64_MAX
 
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static uint64_t now_ntp(const tr_transport *t, uint64_t now_us) { return tr__ntp_from_us(now_us + t->shared->ntp_offset_us); }
+static uint64_t now_ntp(const tr_transport *t, uint64_t now_us)
+{
+    return tr__ntp_from_us(now_us + t->shared->ntp_offset_us);
+}
 static void wake_at(tr_transport *t, uint64_t at_us) { t->due_us = earlier(t->due_us, at_us); }
 
 /* ------------------------------------------------------------------ life */
 
-tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport *params, uint32_t index, uint64_t random,
-                                uint64_t now_us)
+tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport *params, uint32_t index,
+                                uint64_t random, uint64_t now_us)
 {
     tr_transport *t = calloc(1, sizeof *t);
     if (!t) return NULL;
@@ -31,8 +35,8 @@ tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport 
     t->participant = params->participant;
     t->rtcp_ssrc = (uint32_t)random | 1;
     tr__ice_init(&t->ice, params->local_ufrag, params->local_pwd);
-    t->egress = (tr_egress){.outbox = shared->outbox, .tally = shared->tally, .owner = index,
-                            .is_admitted = params->is_admitted != 0};
+    t->egress = (tr_egress){
+        .outbox = shared->outbox, .tally = shared->tally, .owner = index, .is_admitted = params->is_admitted != 0};
     tr__clock_init(&t->clock);
     tr__twcc_init(&t->twcc);
     t->due_us = t->dtls_due_us = t->report_due_us = t->tick_due_us = t->consent_due_us = NEVER;
@@ -83,7 +87,10 @@ static void end(tr_transport *t, tr_transport_state state, const char *reason)
     set_state(t, state);
 }
 
-static bool is_over(const tr_transport *t) { return t->state == TR_TRANSPORT_FAILED || t->state == TR_TRANSPORT_CLOSED; }
+static bool is_over(const tr_transport *t)
+{
+    return t->state == TR_TRANSPORT_FAILED || t->state == TR_TRANSPORT_CLOSED;
+}
 
 /* ------------------------------------------------------------------ DTLS */
 
@@ -129,7 +136,8 @@ static void on_dtls_state(tr_transport *t, tr_dtls_state state, uint64_t now_us)
         break;
     case TR_DTLS_NEW:
     case TR_DTLS_HANDSHAKE:
-    case TR_DTLS_UNVERIFIED: break;
+    case TR_DTLS_UNVERIFIED:
+        break;
     }
     drain_dtls(t);
     uint64_t timeout_us = tr__dtls_timeout_us(t->dtls);
@@ -296,12 +304,13 @@ int tr__transport_add_sender(tr_transport *t, const tr_add_sender *params, uint6
     if (t->sender_count == TR_TRANSPORT_MAX_SENDERS) return TR_ERR_FULL;
     for (uint32_t i = 0; i < t->sender_count; i++) {
         uint32_t ssrc = tr__sender_ssrc(t->senders[i]), rtx = tr__sender_rtx_ssrc(t->senders[i]);
-        if (ssrc == params->ssrc || ssrc == params->rtx_ssrc || (rtx && (rtx == params->ssrc || rtx == params->rtx_ssrc)))
+        if (ssrc == params->ssrc || ssrc == params->rtx_ssrc ||
+            (rtx && (rtx == params->ssrc || rtx == params->rtx_ssrc)))
             return TR_ERR_EXISTS;
     }
     if (!t->senders && !(t->senders = calloc(TR_TRANSPORT_MAX_SENDERS, sizeof(tr_sender *)))) return TR_ERR_NO_MEMORY;
-    tr_sender *sender = tr__sender_new(params, &t->egress, (uint16_t)(random & 0x7fff), (uint16_t)(random >> 16 & 0x7fff),
-                                       (uint32_t)(random >> 32));
+    tr_sender *sender = tr__sender_new(params, &t->egress, (uint16_t)(random & 0x7fff),
+                                       (uint16_t)(random >> 16 & 0x7fff), (uint32_t)(random >> 32));
     if (!sender) return TR_ERR_NO_MEMORY;
     t->senders[t->sender_count++] = sender;
     t->shared->tally->senders++;
@@ -346,7 +355,8 @@ static void tell_path(const tr_transport *t, const tr_path *path)
         tr__count_drop(t->shared->tally, TR_DROP_EVENTS_FULL);
 }
 
-tr_drop tr__transport_on_stun(tr_transport *t, const tr_stun *stun, const tr_path *path, uint64_t now_us, tr_ice_answer *answer)
+tr_drop tr__transport_on_stun(tr_transport *t, const tr_stun *stun, const tr_path *path, uint64_t now_us,
+                              tr_ice_answer *answer)
 {
     uint8_t *slot = tr__outbox_reserve(t->shared->outbox);
     if (!slot) return TR_DROP_OUTBOX_FULL;
@@ -402,7 +412,8 @@ static const tr_ssrc_entry *learn_ssrc(tr_transport *t, const tr_rtp *rtp, const
 
 static void tell_active(tr_transport *t, uint32_t receiver, uint8_t encoding, bool is_active)
 {
-    tr_receiver_event event = {.receiver = tr__receiver_params(t->receivers[receiver])->receiver, .encoding = encoding,
+    tr_receiver_event event = {.receiver = tr__receiver_params(t->receivers[receiver])->receiver,
+                               .encoding = encoding,
                                .ssrc = tr__receiver_source(t->receivers[receiver])->streams[encoding].ssrc};
     uint16_t type = is_active ? TR_EVENT_RECEIVER_ACTIVE : TR_EVENT_RECEIVER_IDLE;
     /* When the ring is full the bit stays as it was, and the next look tells again. */
@@ -443,7 +454,8 @@ tr_drop tr__transport_on_rtp(tr_transport *t, uint8_t *data, size_t size, uint64
 static tr_sender *find_sender(const tr_transport *t, uint32_t ssrc)
 {
     for (uint32_t i = 0; i < t->sender_count; i++)
-        if (tr__sender_ssrc(t->senders[i]) == ssrc || (ssrc && tr__sender_rtx_ssrc(t->senders[i]) == ssrc)) return t->senders[i];
+        if (tr__sender_ssrc(t->senders[i]) == ssrc || (ssrc && tr__sender_rtx_ssrc(t->senders[i]) == ssrc))
+            return t->senders[i];
     return NULL;
 }
 
@@ -453,7 +465,8 @@ static void on_reports(tr_transport *t, const tr_rtcp_part *part, uint64_t now_u
     tr_rtcp_report report;
     for (size_t i = 0; tr__rtcp_read_report(part, i, &report); i++) {
         tr_sender *sender = find_sender(t, report.ssrc);
-        if (sender && tr__sender_ssrc(sender) == report.ssrc) tr__sender_on_report(sender, &report, now_us, now_ntp(t, now_us));
+        if (sender && tr__sender_ssrc(sender) == report.ssrc)
+            tr__sender_on_report(sender, &report, now_us, now_ntp(t, now_us));
     }
 }
 
@@ -471,7 +484,7 @@ static bool on_sender_report(tr_transport *t, const tr_rtcp_part *part, uint64_t
 /* False: about a stream that is not the peer's to speak of. */
 static bool on_rtpfb(tr_transport *t, const tr_rtcp_part *part, uint64_t now_us)
 {
-    if (part->count != TR_RTPFB_NACK) return true;  /* transport-wide feedback: nothing of ours is numbered yet */
+    if (part->count != TR_RTPFB_NACK) return true; /* transport-wide feedback: nothing of ours is numbered yet */
     tr_sender *sender = find_sender(t, tr__rtcp_media_ssrc(part));
     if (!sender) return false;
     uint16_t seqs[17 * 64];
@@ -518,10 +531,18 @@ tr_drop tr__transport_on_rtcp(tr_transport *t, uint8_t *data, size_t size, uint6
     bool is_foreign = false;
     while (tr__rtcp_next(data, size, &at, &part)) {
         switch (part.type) {
-        case TR_RTCP_SR: is_foreign |= !on_sender_report(t, &part, now_us); break;
-        case TR_RTCP_RR: on_reports(t, &part, now_us); break;
-        case TR_RTCP_RTPFB: is_foreign |= !on_rtpfb(t, &part, now_us); break;
-        case TR_RTCP_PSFB: is_foreign |= !on_psfb(t, &part, now_us); break;
+        case TR_RTCP_SR:
+            is_foreign |= !on_sender_report(t, &part, now_us);
+            break;
+        case TR_RTCP_RR:
+            on_reports(t, &part, now_us);
+            break;
+        case TR_RTCP_RTPFB:
+            is_foreign |= !on_rtpfb(t, &part, now_us);
+            break;
+        case TR_RTCP_PSFB:
+            is_foreign |= !on_psfb(t, &part, now_us);
+            break;
         case TR_RTCP_BYE: {
             tr_cursor c = tr__cursor(part.body, part.size);
             for (uint8_t i = 0; i < part.count; i++) {
@@ -530,7 +551,8 @@ tr_drop tr__transport_on_rtcp(tr_transport *t, uint8_t *data, size_t size, uint6
             }
             break;
         }
-        default: break;  /* SDES, APP, XR: nothing here acts on them */
+        default:
+            break; /* SDES, APP, XR: nothing here acts on them */
         }
     }
     return is_foreign ? TR_DROP_RTCP_FOREIGN : TR_DROP_NONE;
@@ -550,8 +572,10 @@ static void end_rtcp(tr_transport *t, uint8_t *slot, const tr_pen *pen)
 {
     if (!tr__pen_ok(pen)) return;
     tr_drop drop = tr__egress_seal_rtcp(&t->egress, slot, tr__pen_size(pen));
-    if (drop == TR_DROP_NONE) t->shared->tally->rtcp_tx++;
-    else tr__count_drop(t->shared->tally, drop);
+    if (drop == TR_DROP_NONE)
+        t->shared->tally->rtcp_tx++;
+    else
+        tr__count_drop(t->shared->tally, drop);
 }
 
 static void send_feedback(tr_transport *t, uint64_t now_us)
@@ -574,7 +598,7 @@ static void send_feedback(tr_transport *t, uint64_t now_us)
 
 static void send_receiver_reports(tr_transport *t, uint64_t now_us)
 {
-    tr_rtcp_report reports[31];  /* RC has 5 bits (RFC 3550, 6.4.1) */
+    tr_rtcp_report reports[31]; /* RC has 5 bits (RFC 3550, 6.4.1) */
     size_t count = 0;
     for (uint32_t i = 0; i < t->receiver_count && count < 31; i++)
         count += tr__receiver_reports(t->receivers[i], reports + count, 31 - count, now_us);
@@ -601,7 +625,8 @@ static void look_at_silence(tr_transport *t, uint64_t now_us)
     for (uint32_t i = 0; i < t->receiver_count; i++) {
         const tr_source *source = tr__receiver_source(t->receivers[i]);
         for (uint8_t e = 0; e < source->count; e++)
-            if ((t->active[i] & 1u << e) && !tr__stream_is_active(&source->streams[e], now_us)) tell_active(t, i, e, false);
+            if ((t->active[i] & 1u << e) && !tr__stream_is_active(&source->streams[e], now_us))
+                tell_active(t, i, e, false);
     }
 }
 
@@ -649,9 +674,14 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
 void tr__transport_stats(const tr_transport *t, uint64_t now_us, tr_transport_stats *stats)
 {
     *stats = (tr_transport_stats){
-        .transport = t->id, .state = (uint8_t)t->state, .is_admitted = t->egress.is_admitted,
-        .rx_packets = t->rx_packets, .rx_bytes = t->rx_bytes,
-        .tx_packets = t->egress.tx_packets, .tx_bytes = t->egress.tx_bytes, .rtt_us = t->egress.rtt_us,
+        .transport = t->id,
+        .state = (uint8_t)t->state,
+        .is_admitted = t->egress.is_admitted,
+        .rx_packets = t->rx_packets,
+        .rx_bytes = t->rx_bytes,
+        .tx_packets = t->egress.tx_packets,
+        .tx_bytes = t->egress.tx_bytes,
+        .rtt_us = t->egress.rtt_us,
         .last_consent_us = t->ice.consent_us ? now_us - t->ice.consent_us : 0,
     };
 }

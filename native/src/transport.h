@@ -16,7 +16,7 @@
 
 #define TR_TRANSPORT_MAX_RECEIVERS 32
 #define TR_TRANSPORT_MAX_SENDERS 256
-#define TR_TRANSPORT_MAX_SSRCS 64   /* of receivers: media and RTX of each encoding */
+#define TR_TRANSPORT_MAX_SSRCS 64 /* of receivers: media and RTX of each encoding */
 
 /* What all transports of a worker share. Borrowed. */
 typedef struct tr_shared {
@@ -27,12 +27,12 @@ typedef struct tr_shared {
     tr_dtls_context *dtls;
     uint64_t consent_timeout_us;
     uint32_t video_history_bytes, audio_history_bytes;
-    uint64_t ntp_offset_us;         /* our NTP time (microseconds since 1900) less monotonic time, fixed at start */
+    uint64_t ntp_offset_us; /* our NTP time (microseconds since 1900) less monotonic time, fixed at start */
 } tr_shared;
 
 typedef struct tr_ssrc_entry {
     uint32_t ssrc;
-    uint16_t receiver;              /* index in receivers[] */
+    uint16_t receiver; /* index in receivers[] */
     uint8_t encoding;
     bool is_rtx;
 } tr_ssrc_entry;
@@ -44,35 +44,35 @@ typedef struct tr_transport {
     bool is_dtls_client, has_remote;
     /* owned */
     tr_ice ice;
-    tr_dtls *dtls;                  /* NULL until a handshake may begin */
+    tr_dtls *dtls; /* NULL until a handshake may begin */
     tr_srtp *srtp;
     tr_egress egress;
     tr_clock clock;
     tr_twcc twcc;
     tr_fingerprint fingerprints[TR_MAX_FINGERPRINTS];
     tr_receiver *receivers[TR_TRANSPORT_MAX_RECEIVERS];
-    tr_sender **senders;            /* TR_TRANSPORT_MAX_SENDERS slots, made with the first */
+    tr_sender **senders; /* TR_TRANSPORT_MAX_SENDERS slots, made with the first */
     uint32_t receiver_count, sender_count;
     tr_ssrc_entry ssrcs[TR_TRANSPORT_MAX_SSRCS];
     uint32_t ssrc_count;
-    uint8_t extensions[TR_EXT_COUNT];  /* of all receivers together: ids are one space under BUNDLE (RFC 8843, 9) */
+    uint8_t extensions[TR_EXT_COUNT]; /* of all receivers together: ids are one space under BUNDLE (RFC 8843, 9) */
     /* state */
     tr_transport_state state;
-    bool state_untold;              /* the event found its ring full: told again from the timer */
-    char reason[32];                /* why it failed */
-    tr_path dtls_path;              /* where the latest handshake datagram came from */
+    bool state_untold; /* the event found its ring full: told again from the timer */
+    char reason[32];   /* why it failed */
+    tr_path dtls_path; /* where the latest handshake datagram came from */
     bool has_dtls_path;
-    uint64_t due_us;                /* when on_timer wants to be called */
+    uint64_t due_us; /* when on_timer wants to be called */
     uint64_t dtls_due_us, report_due_us, tick_due_us, consent_due_us;
-    uint8_t active[TR_TRANSPORT_MAX_RECEIVERS];  /* bit per encoding: control was told it is active */
+    uint8_t active[TR_TRANSPORT_MAX_RECEIVERS]; /* bit per encoding: control was told it is active */
     /* counters */
     uint64_t rx_packets, rx_bytes;
 } tr_transport;
 
 /* random: 64 bits of the caller's, for the RTCP SSRC. NULL: no memory. */
-tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport *params, uint32_t index, uint64_t random,
-                                uint64_t now_us);
-void tr__transport_free(tr_transport *transport);   /* its senders are unbound by then, its receivers have none */
+tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport *params, uint32_t index,
+                                uint64_t random, uint64_t now_us);
+void tr__transport_free(tr_transport *transport); /* its senders are unbound by then, its receivers have none */
 /* Say goodbye: an authenticated close into the outbox, if there is an association. */
 void tr__transport_close(tr_transport *transport);
 
@@ -87,7 +87,8 @@ void tr__transport_remove_sender(tr_transport *transport, tr_sender *sender);
 /* What came in on a validated path (STUN: on any). data is writable and has TR_MAX_DATAGRAM bytes at the most. */
 tr_drop tr__transport_on_stun(tr_transport *transport, const tr_stun *stun, const tr_path *path, uint64_t now_us,
                               tr_ice_answer *answer);
-tr_drop tr__transport_on_dtls(tr_transport *transport, const tr_path *path, const uint8_t *data, size_t size, uint64_t now_us);
+tr_drop tr__transport_on_dtls(tr_transport *transport, const tr_path *path, const uint8_t *data, size_t size,
+                              uint64_t now_us);
 tr_drop tr__transport_on_rtp(tr_transport *transport, uint8_t *data, size_t size, uint64_t arrival_us, uint64_t now_us);
 tr_drop tr__transport_on_rtcp(tr_transport *transport, uint8_t *data, size_t size, uint64_t now_us);
 

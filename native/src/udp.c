@@ -13,14 +13,15 @@
 #define UDP_SEGMENT 103
 #endif
 
-#define GSO_MAX_SEGMENTS 64      /* UDP_MAX_SEGMENTS of older kernels */
-#define GSO_MAX_BYTES 65000      /* below the 65,507 bytes an IPv4 datagram may carry */
-#define SEND_BATCH 64            /* messages of one sendmmsg */
+#define GSO_MAX_SEGMENTS 64 /* UDP_MAX_SEGMENTS of older kernels */
+#define GSO_MAX_BYTES 65000 /* below the 65,507 bytes an IPv4 datagram may carry */
+#define SEND_BATCH 64       /* messages of one sendmmsg */
 #define NOBODY UINT32_MAX
 
 typedef union control {
     struct cmsghdr align;
-    uint8_t bytes[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t))];
+    uint8_t bytes[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+                  CMSG_SPACE(sizeof(uint16_t))];
 } control;
 
 typedef union sockaddr_any {
@@ -33,7 +34,7 @@ struct tr_udp {
     tr_udp_socket sockets[TR_MAX_BINDS];
     uint32_t count;
     bool has_gso;
-    int64_t real_to_monotonic_us;      /* refreshed once a batch */
+    int64_t real_to_monotonic_us; /* refreshed once a batch */
     /* receiving */
     uint8_t *memory;
     tr_incoming incoming[TR_UDP_BATCH];
@@ -42,13 +43,13 @@ struct tr_udp {
     sockaddr_any rx_from[TR_UDP_BATCH];
     control rx_control[TR_UDP_BATCH];
     /* sending: outgoing datagrams chained by owner */
-    uint32_t *next, *last_of_owner;    /* index in the outbox, NOBODY: none */
+    uint32_t *next, *last_of_owner; /* index in the outbox, NOBODY: none */
     uint8_t *is_head;
     struct iovec *tx_iov;
     struct mmsghdr tx[SEND_BATCH];
     sockaddr_any tx_to[SEND_BATCH];
     control tx_control[SEND_BATCH];
-    uint32_t tx_segments[SEND_BATCH];  /* datagrams in each message */
+    uint32_t tx_segments[SEND_BATCH]; /* datagrams in each message */
     uint32_t tx_count, iov_count;
 };
 
@@ -85,7 +86,10 @@ static socklen_t to_sockaddr(sockaddr_any *out, const tr_address *in)
 
 /* ------------------------------------------------------------------ open and close */
 
-static bool set(int fd, int level, int option, int value) { return setsockopt(fd, level, option, &value, sizeof value) == 0; }
+static bool set(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
 
 static int open_socket(tr_udp_socket *s, const tr_bind *bind_to, uint32_t buffer_bytes)
 {
@@ -112,10 +116,13 @@ static int open_socket(tr_udp_socket *s, const tr_bind *bind_to, uint32_t buffer
     if (s->family == AF_INET6) ok = ok && set(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     if (s->is_wildcard && s->family == AF_INET) ok = ok && set(s->fd, IPPROTO_IP, IP_PKTINFO, 1);
     if (s->is_wildcard && s->family == AF_INET6) ok = ok && set(s->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    if (!ok || bind(s->fd, &address.any, size) != 0 || getsockname(s->fd, &address.any, &size) != 0) return TR_ERR_SYSTEM;
+    if (!ok || bind(s->fd, &address.any, size) != 0 || getsockname(s->fd, &address.any, &size) != 0)
+        return TR_ERR_SYSTEM;
     /* The FORCE variants go past the system's limit and need CAP_NET_ADMIN; without it we take what we get. */
-    if (!set(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)buffer_bytes)) set(s->fd, SOL_SOCKET, SO_RCVBUF, (int)buffer_bytes);
-    if (!set(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)buffer_bytes)) set(s->fd, SOL_SOCKET, SO_SNDBUF, (int)buffer_bytes);
+    if (!set(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)buffer_bytes))
+        set(s->fd, SOL_SOCKET, SO_RCVBUF, (int)buffer_bytes);
+    if (!set(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)buffer_bytes))
+        set(s->fd, SOL_SOCKET, SO_SNDBUF, (int)buffer_bytes);
     s->port = ntohs(s->family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
     return TR_OK;
 }
@@ -138,7 +145,8 @@ int tr__udp_open(tr_udp **out, const tr_bind *binds, uint32_t count, uint32_t bu
     udp->is_head = calloc(outbox_capacity, 1);
     udp->tx_iov = calloc(outbox_capacity, sizeof *udp->tx_iov);
     udp->last_of_owner = malloc(owners * sizeof *udp->last_of_owner);
-    int status = udp->memory && udp->next && udp->is_head && udp->tx_iov && udp->last_of_owner ? TR_OK : TR_ERR_NO_MEMORY;
+    int status =
+        udp->memory && udp->next && udp->is_head && udp->tx_iov && udp->last_of_owner ? TR_OK : TR_ERR_NO_MEMORY;
     if (status == TR_OK) memset(udp->last_of_owner, 0xff, owners * sizeof *udp->last_of_owner);
     for (uint32_t i = 0; i < count && status == TR_OK; i++) {
         udp->count++;
@@ -176,7 +184,8 @@ const tr_udp_socket *tr__udp_socket(const tr_udp *udp, uint32_t i) { return &udp
 /* ------------------------------------------------------------------ receive */
 
 /* The kernel stamps with the wall clock, the worker lives on the monotonic one: map by their difference now. A step of
- * the wall clock between stamp and map shows as an arrival in the future, or long ago; then now is the better answer. */
+ * the wall clock between stamp and map shows as an arrival in the future, or long ago; then now is the better answer.
+ */
 static void measure_clocks(tr_udp *udp, uint64_t now_us)
 {
     struct timespec real;
@@ -210,9 +219,12 @@ static void read_control(tr_udp *udp, struct msghdr *message, tr_incoming *in, u
 uint32_t tr__udp_receive(tr_udp *udp, uint32_t socket, uint64_t now_us, const tr_incoming **batch, tr_tally *tally)
 {
     for (uint32_t i = 0; i < TR_UDP_BATCH; i++) {
-        udp->rx[i].msg_hdr = (struct msghdr){
-            .msg_name = &udp->rx_from[i], .msg_namelen = sizeof udp->rx_from[i], .msg_iov = &udp->rx_iov[i], .msg_iovlen = 1,
-            .msg_control = &udp->rx_control[i], .msg_controllen = sizeof udp->rx_control[i]};
+        udp->rx[i].msg_hdr = (struct msghdr){.msg_name = &udp->rx_from[i],
+                                             .msg_namelen = sizeof udp->rx_from[i],
+                                             .msg_iov = &udp->rx_iov[i],
+                                             .msg_iovlen = 1,
+                                             .msg_control = &udp->rx_control[i],
+                                             .msg_controllen = sizeof udp->rx_control[i]};
     }
     int count = recvmmsg(udp->sockets[socket].fd, udp->rx, TR_UDP_BATCH, MSG_DONTWAIT, NULL);
     tally->receive_calls++;
@@ -249,8 +261,8 @@ static void begin_message(tr_udp *udp, const tr_path *path)
     uint32_t at = udp->tx_count++;
     udp->tx_segments[at] = 0;
     struct msghdr *m = &udp->tx[at].msg_hdr;
-    *m = (struct msghdr){.msg_name = &udp->tx_to[at], .msg_iov = &udp->tx_iov[udp->iov_count],
-                         .msg_control = &udp->tx_control[at]};
+    *m = (struct msghdr){
+        .msg_name = &udp->tx_to[at], .msg_iov = &udp->tx_iov[udp->iov_count], .msg_control = &udp->tx_control[at]};
     m->msg_namelen = to_sockaddr(&udp->tx_to[at], &path->remote);
     if (path->local.family == 4) {
         struct in_pktinfo info = {0};
@@ -291,11 +303,15 @@ static void send_singly(int fd, const struct msghdr *run, tr_tally *tally)
         m.msg_iovlen = 1;
         /* Only the address to leave from may stay: it is the first element, if there is one. */
         struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        if (c && c->cmsg_level == IPPROTO_UDP) m.msg_control = NULL, m.msg_controllen = 0;
-        else if (c) m.msg_controllen = CMSG_SPACE(c->cmsg_len - CMSG_LEN(0));
+        if (c && c->cmsg_level == IPPROTO_UDP)
+            m.msg_control = NULL, m.msg_controllen = 0;
+        else if (c)
+            m.msg_controllen = CMSG_SPACE(c->cmsg_len - CMSG_LEN(0));
         tally->send_calls++;
-        if (sendmsg(fd, &m, MSG_DONTWAIT) < 0) tr__count_drop(tally, TR_DROP_SEND_ERROR);
-        else tally->tx_packets++, tally->tx_bytes += m.msg_iov[0].iov_len;
+        if (sendmsg(fd, &m, MSG_DONTWAIT) < 0)
+            tr__count_drop(tally, TR_DROP_SEND_ERROR);
+        else
+            tally->tx_packets++, tally->tx_bytes += m.msg_iov[0].iov_len;
     }
 }
 
@@ -327,7 +343,7 @@ static void flush(tr_udp *udp, int fd, tr_tally *tally)
         } else if (errno != ECONNREFUSED) {
             for (uint32_t i = 0; i < udp->tx_segments[at]; i++) tr__count_drop(tally, TR_DROP_SEND_ERROR);
         } else {
-            continue;  /* an old ICMP answer, reported on this call; the datagrams were not looked at */
+            continue; /* an old ICMP answer, reported on this call; the datagrams were not looked at */
         }
         at++;
     }

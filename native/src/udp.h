@@ -9,12 +9,12 @@
 #include "outbox.h"
 #include "tally.h"
 
-#define TR_UDP_BATCH 64          /* datagrams of one recvmmsg: past this the call's own cost no longer shows */
-#define TR_UDP_DATAGRAM 2048     /* bytes of room each: above TR_MAX_DATAGRAM, so that oversize is seen as such */
+#define TR_UDP_BATCH 64      /* datagrams of one recvmmsg: past this the call's own cost no longer shows */
+#define TR_UDP_DATAGRAM 2048 /* bytes of room each: above TR_MAX_DATAGRAM, so that oversize is seen as such */
 
 typedef struct tr_udp_socket {
-    int fd, family;              /* AF_INET or AF_INET6; fd -1: closed */
-    bool is_wildcard;            /* bound to any address: replies must leave from the one that was addressed */
+    int fd, family;   /* AF_INET or AF_INET6; fd -1: closed */
+    bool is_wildcard; /* bound to any address: replies must leave from the one that was addressed */
     uint16_t port;
 } tr_udp_socket;
 
@@ -22,7 +22,7 @@ typedef struct tr_incoming {
     tr_path path;
     uint8_t *data;
     uint32_t size;
-    uint64_t arrival_us;         /* kernel's stamp on the monotonic clock, microseconds */
+    uint64_t arrival_us; /* kernel's stamp on the monotonic clock, microseconds */
 } tr_incoming;
 
 typedef struct tr_udp tr_udp;

@@ -50,18 +50,25 @@ int tr__worker_init(tr_worker *w, const tr_worker_config *config)
     int status = tr__udp_open(&w->udp, config->binds, config->bind_count, config->socket_buffer_bytes, TR_WORKER_OUTBOX,
                               config->max_transports);
     if (status != TR_OK) return status;
-    if ((status = tr__border_create(&w->border, config->command_ring_bytes, config->event_ring_bytes)) != TR_OK) return status;
+    if ((status = tr__border_create(&w->border, config->command_ring_bytes, config->event_ring_bytes)) != TR_OK)
+        return status;
     w->crypto = tr__crypto_new(config->crypto);
     w->dtls = tr__dtls_context_new(&config->certificate);
     if (!w->crypto || !w->dtls) return TR_ERR_CRYPTO;
     uint64_t seed;
     if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return TR_ERR_SYSTEM;
     tr_engine_config engine = {
-        .max_transports = config->max_transports, .outbox_capacity = TR_WORKER_OUTBOX,
-        .video_history_bytes = config->video_history_bytes, .audio_history_bytes = config->audio_history_bytes,
+        .max_transports = config->max_transports,
+        .outbox_capacity = TR_WORKER_OUTBOX,
+        .video_history_bytes = config->video_history_bytes,
+        .audio_history_bytes = config->audio_history_bytes,
         .consent_timeout_us = config->consent_timeout_us,
         .ntp_offset_us = clock_us(CLOCK_REALTIME) + (uint64_t)NTP_UNIX_SECONDS * 1000000u - clock_us(CLOCK_MONOTONIC),
-        .seed = seed, .crypto = w->crypto, .dtls = w->dtls, .events = &w->border.events, .tally = &w->tally,
+        .seed = seed,
+        .crypto = w->crypto,
+        .dtls = w->dtls,
+        .events = &w->border.events,
+        .tally = &w->tally,
     };
     if (!(w->engine = tr__engine_new(&engine))) return TR_ERR_NO_MEMORY;
     if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0) return TR_ERR_SYSTEM;
@@ -91,7 +98,8 @@ static bool take_commands(tr_worker *w, uint64_t now_us)
     uint64_t tag;
     size_t size;
     for (int i = 0; i < COMMANDS_PER_TURN; i++) {
-        /* A result must find room, and so must the statistics a command asks for: control is slow, commands can wait. */
+        /* A result must find room, and so must the statistics a command asks for: control is slow, commands can wait.
+         */
         if (tr__ring_used_percent(&w->border.events) > 50) return !tr__ring_is_empty(&w->border.commands);
         if (tr__ring_pop(&w->border.commands, &type, &tag, body, sizeof body, &size) != 1) return false;
         tr_result result = {.status = tr__engine_command(w->engine, type, body, size, now_us), .command = type};
@@ -136,7 +144,8 @@ static void wait_for_work(tr_worker *w, bool has_more, uint64_t now_us)
     struct epoll_event events[TR_MAX_BINDS + 1];
     struct timespec timeout = {0, 0}, *forever = NULL, *until = &timeout;
     uint64_t at_us = tr__engine_at(w->engine);
-    if (!has_more && at_us == UINT64_MAX) until = forever;
+    if (!has_more && at_us == UINT64_MAX)
+        until = forever;
     else if (!has_more && at_us > now_us) {
         timeout.tv_sec = (time_t)((at_us - now_us) / 1000000u);
         timeout.tv_nsec = (long)((at_us - now_us) % 1000000u) * 1000;
@@ -150,7 +159,7 @@ static void wait_for_work(tr_worker *w, bool has_more, uint64_t now_us)
 void tr__worker_run(tr_worker *w)
 {
     pin(w);
-    uint64_t published_us = 0, told = 0;  /* told: events in the ring when control was last woken */
+    uint64_t published_us = 0, told = 0; /* told: events in the ring when control was last woken */
     while (!atomic_load_explicit(&w->should_stop, memory_order_acquire)) {
         uint64_t now_us = clock_us(CLOCK_MONOTONIC);
         bool has_more = take_commands(w, now_us);

@@ -24,8 +24,8 @@ static tr_drop send_frames(world *w, peer *from, uint32_t ssrc, uint64_t first, 
     tr_drop drop = TR_DROP_NONE;
     for (int i = 0; i < count; i++) {
         uint64_t index = first + (uint64_t)i;
-        size_t size = peer_write_rtp(packet, sizeof packet, PEER_VP8_PT, index, (uint32_t)index * 3000, ssrc, i == 0, true,
-                                     (uint16_t)index, 900);
+        size_t size = peer_write_rtp(packet, sizeof packet, PEER_VP8_PT, index, (uint32_t)index * 3000, ssrc, i == 0,
+                                     true, (uint16_t)index, 900);
         drop = peer_send_rtp(w, from, packet, size, index);
         world_deliver(w);
     }

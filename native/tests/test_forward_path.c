@@ -1,6 +1,7 @@
 /* forward path: it takes no lock and allocates nothing, in our code or in a library it calls.
  * malloc, its kin and the pthread locks are interposed for the whole process and counted while packets are forwarded:
- * opened, rewritten, sealed, resent, reported. (Sanitizers bring allocators of their own: there the count is theirs.) */
+ * opened, rewritten, sealed, resent, reported. (Sanitizers bring allocators of their own: there the count is theirs.)
+ */
 #include <dlfcn.h>
 #include <pthread.h>
 
@@ -10,8 +11,13 @@ static _Thread_local bool counting;
 static unsigned long allocations, locks;
 
 #if defined(__SANITIZE_ADDRESS__)
-int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t), void (*on_free)(const volatile void *));
-static void on_malloc(const volatile void *p, size_t n) { (void)p, (void)n; allocations += counting; }
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
+                                              void (*on_free)(const volatile void *));
+static void on_malloc(const volatile void *p, size_t n)
+{
+    (void)p, (void)n;
+    allocations += counting;
+}
 static void on_free(const volatile void *p) { (void)p; }
 static void interpose(void) { __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free); }
 #elif defined(__SANITIZE_THREAD__)
@@ -21,20 +27,32 @@ static void interpose(void) {}
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
-void *malloc(size_t n) { allocations += counting; return __libc_malloc(n); }
-void *calloc(size_t n, size_t size) { allocations += counting; return __libc_calloc(n, size); }
-void *realloc(void *p, size_t n) { allocations += counting; return __libc_realloc(p, n); }
+void *malloc(size_t n)
+{
+    allocations += counting;
+    return __libc_malloc(n);
+}
+void *calloc(size_t n, size_t size)
+{
+    allocations += counting;
+    return __libc_calloc(n, size);
+}
+void *realloc(void *p, size_t n)
+{
+    allocations += counting;
+    return __libc_realloc(p, n);
+}
 static void interpose(void) {}
 #endif
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define COUNTED_LOCK(name, type)                                     \
-    int name(type *lock)                                             \
-    {                                                                \
-        static int (*real)(type *);                                  \
-        if (!real) real = (int (*)(type *))dlsym(RTLD_NEXT, #name);  \
-        locks += counting;                                           \
-        return real(lock);                                           \
+#define COUNTED_LOCK(name, type)                                                                                       \
+    int name(type *lock)                                                                                               \
+    {                                                                                                                  \
+        static int (*real)(type *);                                                                                    \
+        if (!real) real = (int (*)(type *))dlsym(RTLD_NEXT, #name);                                                    \
+        locks += counting;                                                                                             \
+        return real(lock);                                                                                             \
     }
 COUNTED_LOCK(pthread_mutex_lock, pthread_mutex_t)
 COUNTED_LOCK(pthread_rwlock_rdlock, pthread_rwlock_t)
@@ -75,9 +93,9 @@ static void forward(int crypto)
     uint8_t packet[TR_OUTBOX_SLOT], nack[256];
     uint64_t forwarded = 0;
     for (uint64_t index = 1; index <= 20000; index++) {
-        if (index % 50 == 7) continue;  /* a loss: the relay asks, in vain */
-        size_t size = peer_write_rtp(packet, sizeof packet, PEER_VP8_PT, index, (uint32_t)index * 90, 5000, index == 1, true,
-                                     (uint16_t)index, 1000);
+        if (index % 50 == 7) continue; /* a loss: the relay asks, in vain */
+        size_t size = peer_write_rtp(packet, sizeof packet, PEER_VP8_PT, index, (uint32_t)index * 90, 5000, index == 1,
+                                     true, (uint16_t)index, 1000);
         size = tr__srtp_seal_rtp(a->srtp, packet, size, index);
         w.now_us += 500;
         counting = true;

@@ -82,8 +82,8 @@ static void a_check_on_the_socket_is_answered(void)
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)tr_worker_port(worker, 0))};
     inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
     uint8_t request[256], answer[256], transaction[12] = {1};
-    size_t size = tr__stun_write_request(request, sizeof request, transaction, "frag00010001:them", 100, true, 1, add.local_pwd,
-                                         strlen(add.local_pwd));
+    size_t size = tr__stun_write_request(request, sizeof request, transaction, "frag00010001:them", 100, true, 1,
+                                         add.local_pwd, strlen(add.local_pwd));
     CHECK_EQ(size, sendto(fd, request, size, 0, (struct sockaddr *)&to, sizeof to));
     struct pollfd wait = {.fd = fd, .events = POLLIN};
     CHECK_EQ(1, poll(&wait, 1, 5000));
@@ -106,7 +106,7 @@ static void unusable_configurations_are_refused(void)
     tr_worker_config config;
     tr_worker *worker = NULL;
     tr_worker_config_init(&config);
-    CHECK_EQ(TR_ERR_CRYPTO, tr_worker_new(&config, &worker));  /* no certificate */
+    CHECK_EQ(TR_ERR_CRYPTO, tr_worker_new(&config, &worker)); /* no certificate */
     tr_certificate_make(&config.certificate);
     tr_worker_config bad = config;
     bad.bind_count = 0;
@@ -121,7 +121,7 @@ static void unusable_configurations_are_refused(void)
     bad = config;
     bad.binds[0].port = (uint16_t)tr_worker_port(worker, 0);
     tr_worker *second = NULL;
-    CHECK_EQ(TR_ERR_SYSTEM, tr_worker_new(&bad, &second));  /* the port is taken */
+    CHECK_EQ(TR_ERR_SYSTEM, tr_worker_new(&bad, &second)); /* the port is taken */
     tr_worker_free(worker);
 }
 
@@ -147,10 +147,8 @@ static void every_drop_and_status_has_a_name(void)
 }
 
 static const check_test tests[] = {
-    TEST(commands_are_answered_in_order),
-    TEST(a_check_on_the_socket_is_answered),
-    TEST(unusable_configurations_are_refused),
-    TEST(starting_and_stopping_is_safe_in_any_order),
+    TEST(commands_are_answered_in_order),      TEST(a_check_on_the_socket_is_answered),
+    TEST(unusable_configurations_are_refused), TEST(starting_and_stopping_is_safe_in_any_order),
     TEST(every_drop_and_status_has_a_name),
 };
 CHECK_MAIN("test_worker", tests)

@@ -10,14 +10,18 @@
 
 typedef struct peer {
     uint32_t transport;
-    char local_ufrag[33], local_pwd[65];    /* the relay's */
-    char remote_ufrag[33], remote_pwd[65];  /* ours */
-    tr_path path;                           /* as the relay sees it */
+    char local_ufrag[33], local_pwd[65];   /* the relay's */
+    char remote_ufrag[33], remote_pwd[65]; /* ours */
+    tr_path path;                          /* as the relay sees it */
     tr_dtls *dtls;
     tr_srtp *srtp;
     uint64_t random;
     /* the latest plain packets, a ring */
-    struct { uint8_t data[TR_OUTBOX_SLOT]; size_t size; bool is_rtcp; } got[256];
+    struct {
+        uint8_t data[TR_OUTBOX_SLOT];
+        size_t size;
+        bool is_rtcp;
+    } got[256];
     uint64_t got_count;
     uint64_t stun_answers, dtls_received, auth_failures;
 } peer;
@@ -60,9 +64,17 @@ static inline void world_init(world *w, uint64_t seed, int crypto)
     tr__ring_create(&w->events, w->events_memory, 1 << 20);
     w->now_us = 1000000;
     tr_engine_config config = {
-        .max_transports = 2048, .outbox_capacity = 4096, .video_history_bytes = 256 * 1024, .audio_history_bytes = 16 * 1024,
-        .consent_timeout_us = 30000000, .ntp_offset_us = 3900000000000000u, .seed = seed, .crypto = w->crypto,
-        .dtls = w->relay_context, .events = &w->events, .tally = &w->tally,
+        .max_transports = 2048,
+        .outbox_capacity = 4096,
+        .video_history_bytes = 256 * 1024,
+        .audio_history_bytes = 16 * 1024,
+        .consent_timeout_us = 30000000,
+        .ntp_offset_us = 3900000000000000u,
+        .seed = seed,
+        .crypto = w->crypto,
+        .dtls = w->relay_context,
+        .events = &w->events,
+        .tally = &w->tally,
     };
     w->engine = tr__engine_new(&config);
 }
@@ -99,7 +111,8 @@ static inline peer *world_add_peer(world *w, uint32_t transport, uint32_t room, 
     snprintf(p->local_pwd, sizeof p->local_pwd, "relaypassword%016x", transport);
     snprintf(p->remote_ufrag, sizeof p->remote_ufrag, "peer%08x", transport);
     snprintf(p->remote_pwd, sizeof p->remote_pwd, "peerpassword0%016x", transport);
-    p->path = (tr_path){.remote = {.family = 4, .ip = {127, 1, (uint8_t)(transport >> 8), (uint8_t)transport},
+    p->path = (tr_path){.remote = {.family = 4,
+                                   .ip = {127, 1, (uint8_t)(transport >> 8), (uint8_t)transport},
                                    .port = (uint16_t)(20000 + (transport & 0x3fff))}};
     p->dtls = tr__dtls_new(w->peer_context, true);
     tr_add_transport add = {.transport = transport, .room = room, .participant = transport, .is_admitted = is_admitted};
@@ -128,7 +141,8 @@ static inline size_t peer_write_check(peer *p, uint8_t *out, size_t room, bool n
     for (int i = 0; i < 12; i++) transaction[i] = (uint8_t)check_random(&p->random);
     char username[80];
     snprintf(username, sizeof username, "%s:%s", p->local_ufrag, p->remote_ufrag);
-    return tr__stun_write_request(out, room, transaction, username, 1845501695, nominates, 77, p->local_pwd, strlen(p->local_pwd));
+    return tr__stun_write_request(out, room, transaction, username, 1845501695, nominates, 77, p->local_pwd,
+                                  strlen(p->local_pwd));
 }
 
 static inline tr_drop peer_check(world *w, peer *p)
@@ -154,8 +168,10 @@ static inline void peer_receive(peer *p, const uint8_t *data, size_t size)
         p->got[at].is_rtcp = data[1] >= 192 && data[1] < 224;
         tr_drop drop = p->got[at].is_rtcp ? tr__srtp_open_rtcp(p->srtp, p->got[at].data, &p->got[at].size)
                                           : tr__srtp_open_rtp(p->srtp, p->got[at].data, &p->got[at].size, &index);
-        if (drop == TR_DROP_NONE) p->got_count++;
-        else p->auth_failures++;
+        if (drop == TR_DROP_NONE)
+            p->got_count++;
+        else
+            p->auth_failures++;
     }
 }
 
@@ -222,15 +238,21 @@ static inline bool world_connect(world *w, peer *p)
 
 static inline tr_add_receiver peer_receiver(uint32_t receiver, uint32_t transport, tr_kind kind, uint32_t ssrc)
 {
-    tr_add_receiver add = {.receiver = receiver, .transport = transport, .kind = (uint8_t)kind, .codec_count = 1,
-                           .encoding_count = 1};
+    tr_add_receiver add = {
+        .receiver = receiver, .transport = transport, .kind = (uint8_t)kind, .codec_count = 1, .encoding_count = 1};
     add.mid[0] = kind == TR_AUDIO ? '0' : '1';
     add.encodings[0].ssrc = ssrc;
     if (kind == TR_AUDIO) {
-        add.codecs[0] = (tr_codec_params){.pt = PEER_OPUS_PT, .rtx_pt = TR_NO_PT, .codec = TR_CODEC_OPUS, .clock_rate = 48000};
+        add.codecs[0] =
+            (tr_codec_params){.pt = PEER_OPUS_PT, .rtx_pt = TR_NO_PT, .codec = TR_CODEC_OPUS, .clock_rate = 48000};
     } else {
-        add.codecs[0] = (tr_codec_params){.pt = PEER_VP8_PT, .rtx_pt = PEER_RTX_PT, .codec = TR_CODEC_VP8, .has_nack = 1,
-                                          .has_pli = 1, .has_twcc = 1, .clock_rate = 90000};
+        add.codecs[0] = (tr_codec_params){.pt = PEER_VP8_PT,
+                                          .rtx_pt = PEER_RTX_PT,
+                                          .codec = TR_CODEC_VP8,
+                                          .has_nack = 1,
+                                          .has_pli = 1,
+                                          .has_twcc = 1,
+                                          .clock_rate = 90000};
         add.encodings[0].rtx_ssrc = ssrc + 1;
     }
     add.extensions[TR_EXT_MID] = 1;
@@ -240,7 +262,8 @@ static inline tr_add_receiver peer_receiver(uint32_t receiver, uint32_t transpor
 
 static inline tr_add_sender peer_sender(uint32_t sender, uint32_t transport, tr_kind kind, uint32_t ssrc)
 {
-    tr_add_sender add = {.sender = sender, .transport = transport, .kind = (uint8_t)kind, .ssrc = ssrc, .mid = "2", .cname = "c"};
+    tr_add_sender add = {
+        .sender = sender, .transport = transport, .kind = (uint8_t)kind, .ssrc = ssrc, .mid = "2", .cname = "c"};
     if (kind == TR_VIDEO) add.rtx_ssrc = ssrc + 1;
     add.extensions[TR_EXT_MID] = 4;
     return add;
@@ -272,8 +295,8 @@ static inline size_t peer_write_rtp(uint8_t *out, size_t room, uint8_t pt, uint6
     if (!at) return 0;
     memset(at, (int)(index & 0xff), payload);
     if (payload >= 12) {
-        at[0] = 0x10;                     /* VP8 descriptor: start of partition 0 */
-        at[1] = is_keyframe ? 0 : 1;      /* frame header: P bit */
+        at[0] = 0x10;                /* VP8 descriptor: start of partition 0 */
+        at[1] = is_keyframe ? 0 : 1; /* frame header: P bit */
         memcpy(at + 4, &index, 8);
     }
     return tr__pen_size(&pen);
