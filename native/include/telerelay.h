@@ -138,7 +138,8 @@ typedef enum tr_command_type {
     TR_CMD_REMOVE_SENDER,
     TR_CMD_REQUEST_KEYFRAME,
     TR_CMD_SEND_DATA,
-    TR_CMD_GET_STATS
+    TR_CMD_GET_STATS,
+    TR_CMD_RESTART_ICE
 } tr_command_type;
 
 typedef struct tr_add_transport {
@@ -149,6 +150,12 @@ typedef struct tr_add_transport {
     char local_ufrag[33]; /* 4 to 32 ice-chars, unique on the worker */
     char local_pwd[65];   /* 22 to 64 ice-chars */
 } tr_add_transport;
+
+/* New credentials of ours; the peer's follow by set_remote. */
+typedef struct tr_restart_ice {
+    uint32_t transport;
+    char local_ufrag[33], local_pwd[65];
+} tr_restart_ice;
 
 typedef struct tr_fingerprint {
     uint8_t size; /* bytes: 32 (sha-256), 48 (sha-384), 64 (sha-512); 0: unused */

@@ -142,13 +142,18 @@ static void claim_path(tr_engine *e, const tr_transport *t, const tr_path *path)
     table_add(e, e->paths, hash, t->index);
 }
 
+static bool is_ufrag(const tr_ice_credentials *own, const uint8_t *ufrag, size_t size)
+{
+    return strlen(own->local_ufrag) == size && memcmp(own->local_ufrag, ufrag, size) == 0;
+}
+
 static tr_transport *find_by_ufrag(const tr_engine *e, const uint8_t *ufrag, size_t size)
 {
     uint32_t hash = mix(e->hash_key, ufrag, size);
     for (uint32_t at = hash & e->table_mask; e->ufrags[at].transport; at = (at + 1) & e->table_mask) {
         if (e->ufrags[at].hash != hash) continue;
         tr_transport *t = e->transports[e->ufrags[at].transport - 1];
-        if (t && strlen(t->ice.local_ufrag) == size && memcmp(t->ice.local_ufrag, ufrag, size) == 0) return t;
+        if (t && (is_ufrag(&t->ice.now, ufrag, size) || is_ufrag(&t->ice.before, ufrag, size))) return t;
     }
     return NULL;
 }
@@ -263,6 +268,24 @@ static int add_transport(tr_engine *e, const tr_add_transport *params, uint64_t 
     return TR_OK;
 }
 
+static void forget_ufrag(tr_engine *e, const tr_transport *t, const char *ufrag)
+{
+    if (ufrag[0]) table_remove(e, e->ufrags, mix(e->hash_key, ufrag, strlen(ufrag)), t->index);
+}
+
+static int restart_ice(tr_engine *e, const tr_restart_ice *params)
+{
+    tr_transport *t = find_transport(e, params->transport);
+    if (!t) return TR_ERR_NOT_FOUND;
+    if (!is_ice_word(params->local_ufrag, 4, 32) || !is_ice_word(params->local_pwd, 22, 64)) return TR_ERR_ARGUMENT;
+    size_t ufrag_size = strlen(params->local_ufrag);
+    if (find_by_ufrag(e, (const uint8_t *)params->local_ufrag, ufrag_size)) return TR_ERR_EXISTS;
+    if (t->ice.is_restarting) forget_ufrag(e, t, t->ice.now.local_ufrag);
+    tr__transport_restart_ice(t, params);
+    table_add(e, e->ufrags, mix(e->hash_key, params->local_ufrag, ufrag_size), t->index);
+    return TR_OK;
+}
+
 static int set_remote(tr_engine *e, const tr_set_remote *remote, uint64_t now_us)
 {
     tr_transport *t = find_transport(e, remote->transport);
@@ -319,7 +342,8 @@ static void remove_transport(tr_engine *e, tr_transport *t, uint64_t now_us)
         remove_receiver(e, find_stream(e, e->receivers, tr__receiver_params(t->receivers[0])->receiver), now_us);
     for (uint32_t i = 0; i < t->ice.path_count; i++)
         table_remove(e, e->paths, hash_path(e, &t->ice.paths[i].path), t->index);
-    table_remove(e, e->ufrags, mix(e->hash_key, t->ice.local_ufrag, strlen(t->ice.local_ufrag)), t->index);
+    forget_ufrag(e, t, t->ice.now.local_ufrag);
+    forget_ufrag(e, t, t->ice.before.local_ufrag);
     e->transports[t->index] = NULL;
     while (e->top && !e->transports[e->top - 1]) e->top--;
     e->handshakes_waiting[t->index] = 0;
@@ -431,6 +455,7 @@ static const uint16_t command_sizes[] = {
     [TR_CMD_REQUEST_KEYFRAME] = sizeof(tr_one_id),
     [TR_CMD_SEND_DATA] = offsetof(tr_data, bytes),
     [TR_CMD_GET_STATS] = sizeof(tr_one_id),
+    [TR_CMD_RESTART_ICE] = sizeof(tr_restart_ice),
 };
 
 int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t size, uint64_t now_us)
@@ -497,6 +522,8 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         if (data->size > sizeof data->bytes || offsetof(tr_data, bytes) + data->size > size) return TR_ERR_ARGUMENT;
         return tr__transport_send_data(t, data->bytes, data->size);
     }
+    case TR_CMD_RESTART_ICE:
+        return restart_ice(e, body);
     case TR_CMD_GET_STATS:
         return get_stats(e, one->id, now_us);
     }
@@ -529,6 +556,11 @@ static tr_drop receive_stun(tr_engine *e, const tr_path *path, const uint8_t *da
     drop = tr__transport_on_stun(t, &stun, path, now_us, &answer);
     if (drop == TR_DROP_STUN_INTEGRITY) bucket->failures++;
     if (answer.path_removed) table_remove(e, e->paths, hash_path(e, &answer.removed), t->index);
+    if (answer.is_restarted) {
+        forget_ufrag(e, t, answer.voided_ufrag);
+        for (uint32_t i = 0; i < answer.voided_count; i++)
+            table_remove(e, e->paths, hash_path(e, &answer.voided[i]), t->index);
+    }
     if (drop == TR_DROP_NONE && has_path(t, path)) claim_path(e, t, path);
     wake(e, t);
     return drop;

@@ -18,37 +18,56 @@ static void copy_string(char *to, size_t room, const char *from)
 void tr__ice_init(tr_ice *ice, const char *local_ufrag, const char *local_pwd)
 {
     *ice = (tr_ice){.selected = -1};
-    copy_string(ice->local_ufrag, sizeof ice->local_ufrag, local_ufrag);
-    copy_string(ice->local_pwd, sizeof ice->local_pwd, local_pwd);
+    copy_string(ice->now.local_ufrag, sizeof ice->now.local_ufrag, local_ufrag);
+    copy_string(ice->now.local_pwd, sizeof ice->now.local_pwd, local_pwd);
 }
 
 void tr__ice_set_remote(tr_ice *ice, const char *ufrag, const char *pwd)
 {
-    copy_string(ice->remote_ufrag, sizeof ice->remote_ufrag, ufrag);
-    copy_string(ice->remote_pwd, sizeof ice->remote_pwd, pwd);
-    ice->has_remote = true;
+    copy_string(ice->now.remote_ufrag, sizeof ice->now.remote_ufrag, ufrag);
+    copy_string(ice->now.remote_pwd, sizeof ice->now.remote_pwd, pwd);
+    ice->now.has_remote = true;
+}
+
+void tr__ice_restart(tr_ice *ice, const char *local_ufrag, const char *local_pwd)
+{
+    if (!ice->is_restarting) {
+        ice->before = ice->now;
+        for (uint32_t i = 0; i < ice->path_count; i++) ice->paths[i].is_old = true;
+    }
+    ice->is_restarting = true;
+    ice->now = (tr_ice_credentials){0};
+    copy_string(ice->now.local_ufrag, sizeof ice->now.local_ufrag, local_ufrag);
+    copy_string(ice->now.local_pwd, sizeof ice->now.local_pwd, local_pwd);
 }
 
 /* ------------------------------------------------------------------ who asks */
 
 /* RFC 8445, 7.2.2: USERNAME is our fragment, a colon and the peer's. */
-static bool is_username_right(const tr_ice *ice, const tr_stun *stun)
+static bool is_username_right(const tr_ice_credentials *own, const tr_stun *stun)
 {
     size_t local_size;
     const uint8_t *local = tr__stun_local_ufrag(stun, &local_size);
-    if (!local || local_size != strlen(ice->local_ufrag) || memcmp(local, ice->local_ufrag, local_size) != 0)
+    if (!local || local_size != strlen(own->local_ufrag) || memcmp(local, own->local_ufrag, local_size) != 0)
         return false;
-    if (!ice->has_remote) return true;
+    if (!own->has_remote) return true;
     const uint8_t *remote = local + local_size + 1;
     size_t remote_size = stun->username_size - local_size - 1;
-    return remote_size == strlen(ice->remote_ufrag) && memcmp(remote, ice->remote_ufrag, remote_size) == 0;
+    return remote_size == strlen(own->remote_ufrag) && memcmp(remote, own->remote_ufrag, remote_size) == 0;
+}
+
+/* Which session a check is of: its credentials, or NULL if it is of neither. */
+static const tr_ice_credentials *find_session(const tr_ice *ice, const tr_stun *stun)
+{
+    if (is_username_right(&ice->now, stun)) return &ice->now;
+    return ice->is_restarting && is_username_right(&ice->before, stun) ? &ice->before : NULL;
 }
 
 /* Cheapest first. ICE demands FINGERPRINT in every check (RFC 8445, 7.1): one without it is no check. */
-static bool is_authentic(const tr_ice *ice, const tr_stun *stun)
+static bool is_authentic(const tr_ice_credentials *session, const tr_stun *stun)
 {
-    return stun->integrity_at && is_username_right(ice, stun) && tr__stun_check_fingerprint(stun) &&
-           tr__stun_verify(stun, ice->local_pwd, strlen(ice->local_pwd));
+    return stun->integrity_at && session && tr__stun_check_fingerprint(stun) &&
+           tr__stun_verify(stun, session->local_pwd, strlen(session->local_pwd));
 }
 
 /* ------------------------------------------------------------------ paths */
@@ -162,12 +181,35 @@ static bool choose(tr_ice *ice, int i, uint64_t now_us)
     return true;
 }
 
+/* A path of the new session is nominated: it takes over, and what was learned before goes. */
+static void finish_restart(tr_ice *ice, int i, uint64_t now_us, tr_ice_answer *answer)
+{
+    tr_ice_path kept[TR_ICE_MAX_PATHS];
+    uint32_t count = 0;
+    for (int k = 0; k < (int)ice->path_count; k++) {
+        if (ice->paths[k].is_old) {
+            answer->voided[answer->voided_count++] = ice->paths[k].path;
+            continue;
+        }
+        if (k == i) ice->selected = (int)count;
+        kept[count++] = ice->paths[k];
+    }
+    memcpy(ice->paths, kept, count * sizeof *kept);
+    ice->path_count = count;
+    ice->switched_us = now_us;
+    ice->is_restarting = false;
+    answer->is_restarted = answer->selected_changed = true;
+    copy_string(answer->voided_ufrag, sizeof answer->voided_ufrag, ice->before.local_ufrag);
+    ice->before = (tr_ice_credentials){0};
+}
+
 /* ------------------------------------------------------------------ answering */
 
-static size_t answer_error(const tr_ice *ice, const tr_stun *stun, uint16_t code, uint8_t *out, size_t room)
+static size_t answer_error(const tr_ice_credentials *session, const tr_stun *stun, uint16_t code, uint8_t *out,
+                           size_t room)
 {
     return tr__stun_write_error(out, room, stun->transaction, code, code == 420 ? stun->unknown_required : 0,
-                                ice->local_pwd, strlen(ice->local_pwd));
+                                session->local_pwd, strlen(session->local_pwd));
 }
 
 tr_drop tr__ice_on_stun(tr_ice *ice, const tr_stun *stun, const tr_path *path, uint64_t now_us, uint8_t *out,
@@ -175,19 +217,20 @@ tr_drop tr__ice_on_stun(tr_ice *ice, const tr_stun *stun, const tr_path *path, u
 {
     *answer = (tr_ice_answer){0};
     if (stun->class != TR_STUN_REQUEST || stun->method != BINDING) return TR_DROP_STUN_UNEXPECTED;
-    if (!is_authentic(ice, stun)) return TR_DROP_STUN_INTEGRITY;
+    const tr_ice_credentials *session = find_session(ice, stun);
+    if (!is_authentic(session, stun)) return TR_DROP_STUN_INTEGRITY;
     ice->consent_us = now_us ? now_us : 1; /* 0 means never */
     /* An answer larger than its request would make us an amplifier: room that is not there is silence. */
     if (room > stun->size) room = stun->size;
 
     if (stun->unknown_required) { /* RFC 8489, 6.3.1: after authentication, and nothing else is done */
-        answer->size = answer_error(ice, stun, 420, out, room);
+        answer->size = answer_error(session, stun, 420, out, room);
         return TR_DROP_NONE;
     }
     if (stun->is_controlled) {
         /* A lite agent is controlled towards a full one (RFC 8445, 6.1.1) and cannot switch. Two lite agents may both
          * be, but then neither sends checks: whoever checks us is full, and 487 makes it take its role (7.3.1.1). */
-        answer->size = answer_error(ice, stun, 487, out, room);
+        answer->size = answer_error(session, stun, 487, out, room);
         return TR_DROP_NONE;
     }
 
@@ -196,14 +239,26 @@ tr_drop tr__ice_on_stun(tr_ice *ice, const tr_stun *stun, const tr_path *path, u
     if (is_new) i = add_path(ice, path, answer);
     tr_ice_path *p = &ice->paths[i];
     if (stun->priority) p->priority = stun->priority;
+    p->checked_us = now_us;
+    answer->size = tr__stun_write_success(out, room, stun->transaction, path->remote.family, path->remote.ip,
+                                          path->remote.port, session->local_pwd, strlen(session->local_pwd));
+    bool is_next = ice->is_restarting && session == &ice->now;
+    if (is_next && (is_new || p->is_old)) { /* what the old session nominated the new one has not */
+        p->is_old = false;
+        p->is_nominated = false;
+    } else if (is_new) {
+        p->is_old = ice->is_restarting;
+    }
+    if (is_next && stun->use_candidate) {
+        nominate(ice, p, now_us);
+        finish_restart(ice, i, now_us, answer);
+        return TR_DROP_NONE;
+    }
     if (stun->use_candidate)
         on_nomination(ice, i, stun->transaction, now_us);
-    else if (is_new && is_rebinding(ice, p, now_us))
+    else if (is_new && !is_next && is_rebinding(ice, p, now_us))
         nominate(ice, p, now_us);
-    p->checked_us = now_us;
     answer->selected_changed = choose(ice, i, now_us);
-    answer->size = tr__stun_write_success(out, room, stun->transaction, path->remote.family, path->remote.ip,
-                                          path->remote.port, ice->local_pwd, strlen(ice->local_pwd));
     return TR_DROP_NONE;
 }
 

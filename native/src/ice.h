@@ -29,11 +29,17 @@ typedef struct tr_ice_path {
     uint8_t insistence;                /* nominating checks here since the latest one on the selected path */
     /* Of the latest nominating check: its retransmissions insist on nothing. */
     uint8_t transaction[TR_STUN_TRANSACTION];
+    bool is_old; /* learned before the restart that is under way */
 } tr_ice_path;
 
-typedef struct tr_ice {
+typedef struct tr_ice_credentials {
     char local_ufrag[33], local_pwd[65], remote_ufrag[257], remote_pwd[257];
     bool has_remote;
+} tr_ice_credentials;
+
+typedef struct tr_ice {
+    tr_ice_credentials now, before; /* before: until a restart is done, checks of the old session still count */
+    bool is_restarting;
     tr_ice_path paths[TR_ICE_MAX_PATHS];
     uint32_t path_count;
     int selected; /* index, -1: none */
@@ -45,10 +51,19 @@ typedef struct tr_ice_answer {
     size_t size; /* bytes of answer, 0: silence */
     bool path_added, path_removed, selected_changed;
     tr_path added, removed; /* for the worker's table of validated paths */
+    /* The new session of a restart took over: the fragment and the paths of the old one are void. */
+    bool is_restarted;
+    char voided_ufrag[33];
+    uint32_t voided_count;
+    tr_path voided[TR_ICE_MAX_PATHS];
 } tr_ice_answer;
 
 void tr__ice_init(tr_ice *ice, const char *local_ufrag, const char *local_pwd);
 void tr__ice_set_remote(tr_ice *ice, const char *ufrag, const char *pwd);
+/* ICE restart (RFC 8445, 9): new credentials of ours; the peer's follow by set_remote. Make before break: media stays
+ * on the selected path, and checks of the old session keep it alive, until a path of the new session is nominated. A
+ * second restart while one is under way replaces it. */
+void tr__ice_restart(tr_ice *ice, const char *local_ufrag, const char *local_pwd);
 
 /* One parsed STUN message for this transport. Writes the answer to `out` (at least TR_STUN_MAX_RESPONSE bytes; never
  * more bytes than the request had) and says what changed. Drops: STUN_INTEGRITY, STUN_UNEXPECTED. A new path always

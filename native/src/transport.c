@@ -218,6 +218,11 @@ int tr__transport_set_remote(tr_transport *t, const tr_set_remote *remote, uint6
     return TR_OK;
 }
 
+void tr__transport_restart_ice(tr_transport *t, const tr_restart_ice *params)
+{
+    tr__ice_restart(&t->ice, params->local_ufrag, params->local_pwd);
+}
+
 void tr__transport_set_admitted(tr_transport *t, bool is_admitted, uint64_t now_us)
 {
     t->egress.is_admitted = is_admitted;

@@ -77,6 +77,8 @@ void tr__transport_free(tr_transport *transport); /* its senders are unbound by 
 void tr__transport_close(tr_transport *transport);
 
 int tr__transport_set_remote(tr_transport *transport, const tr_set_remote *remote, uint64_t now_us);
+/* ICE restart: media stays on its path until one of the new session is nominated. */
+void tr__transport_restart_ice(tr_transport *transport, const tr_restart_ice *params);
 void tr__transport_set_admitted(tr_transport *transport, bool is_admitted, uint64_t now_us);
 
 int tr__transport_add_receiver(tr_transport *transport, const tr_add_receiver *params, tr_receiver **out);

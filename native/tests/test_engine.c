@@ -256,6 +256,39 @@ static void consent_runs_out_and_comes_back(void)
     world_dispose(&w);
 }
 
+static void an_ice_restart_moves_media_without_a_gap(void)
+{
+    world w;
+    peer *a, *b;
+    two_peers(&w, &a, &b, 40);
+    publish(&w, a, 1, 5000);
+    subscribe(&w, b, 1, 1, 7000);
+    send_frames(&w, a, 5000, 1, 3);
+    tr_restart_ice restart = {.transport = b->transport};
+    strcpy(restart.local_ufrag, "again");
+    strcpy(restart.local_pwd, "againagainagainagainagain");
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_RESTART_ICE, &restart, sizeof restart));
+    uint64_t before = b->got_count;
+    send_frames(&w, a, 5000, 4, 3);
+    CHECK_EQ(before + 3, b->got_count); /* the old path still carries */
+    CHECK_EQ(TR_DROP_NONE, peer_check(&w, b));
+    world_deliver(&w);
+    strcpy(b->local_ufrag, restart.local_ufrag);
+    strcpy(b->local_pwd, restart.local_pwd);
+    b->path.remote.port += 1000;
+    CHECK_EQ(TR_DROP_NONE, peer_check(&w, b));
+    world_deliver(&w);
+    before = b->got_count;
+    send_frames(&w, a, 5000, 7, 3);
+    CHECK_EQ(before + 3, b->got_count); /* delivered by address: to the new one */
+    peer old = *b;
+    old.path.remote.port -= 1000;
+    uint8_t junk[64] = {0x80, 96};
+    CHECK_EQ(TR_DROP_UNKNOWN_PATH, peer_send(&w, &old, junk, sizeof junk));
+    CHECK_EQ(0, b->auth_failures);
+    world_dispose(&w);
+}
+
 static void removing_in_any_order_leaves_nothing_dangling(void)
 {
     static const uint16_t orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}, {0, 2, 1}, {2, 0, 1}};
@@ -334,6 +367,7 @@ static const check_test tests[] = {
     TEST(media_never_crosses_rooms),
     TEST(replayed_and_forged_media_is_dropped_by_name),
     TEST(consent_runs_out_and_comes_back),
+    TEST(an_ice_restart_moves_media_without_a_gap),
     TEST(removing_in_any_order_leaves_nothing_dangling),
     TEST(bad_commands_change_nothing),
     TEST(a_hundred_joins_overlap),

@@ -632,21 +632,94 @@ static void credentials_of_every_length_are_kept(void)
     ufrag[32] = pwd[64] = 0;
     tr_ice ice;
     tr__ice_init(&ice, ufrag, pwd);
-    CHECK_STR(ufrag, ice.local_ufrag);
-    CHECK_STR(pwd, ice.local_pwd);
+    CHECK_STR(ufrag, ice.now.local_ufrag);
+    CHECK_STR(pwd, ice.now.local_pwd);
     ufrag[32] = pwd[64] = 'x';
     ufrag[256] = pwd[256] = 0;
     tr__ice_set_remote(&ice, ufrag, pwd);
-    CHECK_STR(ufrag, ice.remote_ufrag);
-    CHECK_STR(pwd, ice.remote_pwd);
+    CHECK_STR(ufrag, ice.now.remote_ufrag);
+    CHECK_STR(pwd, ice.now.remote_pwd);
     pwd[256] = 'p';
     pwd[299] = 0;
     tr__ice_set_remote(&ice, "short", pwd); /* too long is cut, not overrun; and nothing of the old one stays */
-    CHECK_STR("short", ice.remote_ufrag);
-    CHECK_EQ(256, strlen(ice.remote_pwd));
+    CHECK_STR("short", ice.now.remote_ufrag);
+    CHECK_EQ(256, strlen(ice.now.remote_pwd));
+}
+
+/* A check of one session: which credentials, from which port. */
+static tr_ice_answer check_of(tr_ice *ice, const char *username, const char *password, uint16_t port,
+                              bool use_candidate, uint64_t now_us, tr_drop expected)
+{
+    uint8_t data[256], out[TR_STUN_MAX_RESPONSE];
+    tr_path path = path_from(port);
+    tr_ice_answer answer;
+    size_t size = make_request(data, sizeof data, username, password, 100, use_candidate);
+    CHECK_EQ(expected, send_raw(ice, data, size, &path, now_us, out, &answer));
+    return answer;
+}
+
+static void a_restart_keeps_the_old_path_until_the_new_one_is_nominated(void)
+{
+    static const char NEXT[] = "relay2", NEXT_PWD[] = "another-password-of-ours";
+    tr_ice ice = new_ice();
+    check_from(&ice, 1, 100, true, START);
+    check_from(&ice, 2, 90, false, START);
+    tr__ice_restart(&ice, NEXT, NEXT_PWD);
+    CHECK_EQ(1, selected_port(&ice));
+    /* The old session goes on: its checks are answered and renew consent. */
+    check_from(&ice, 1, 100, true, START + 20 * SECOND);
+    CHECK(tr__ice_has_consent(&ice, START + 45 * SECOND, 30 * SECOND));
+    CHECK_EQ(1, selected_port(&ice));
+    /* The new one is not nominated yet. */
+    tr__ice_set_remote(&ice, "peer2", "their-other-password-here");
+    tr_ice_answer answer = check_of(&ice, "relay2:peer2", NEXT_PWD, 3, false, START + 21 * SECOND, TR_DROP_NONE);
+    CHECK(answer.path_added && !answer.is_restarted);
+    CHECK_EQ(1, selected_port(&ice));
+    /* The two sessions' words do not mix. */
+    check_of(&ice, "relay2:peer2", PWD, 3, true, START + 21 * SECOND, TR_DROP_STUN_INTEGRITY);
+    check_of(&ice, "relay2:peer", NEXT_PWD, 3, true, START + 21 * SECOND, TR_DROP_STUN_INTEGRITY);
+    check_of(&ice, "relay:peer2", PWD, 1, true, START + 21 * SECOND, TR_DROP_STUN_INTEGRITY);
+    answer = check_of(&ice, "relay2:peer2", NEXT_PWD, 3, true, START + 22 * SECOND, TR_DROP_NONE);
+    CHECK(answer.is_restarted && answer.selected_changed);
+    CHECK_STR("relay", answer.voided_ufrag);
+    CHECK_EQ(2, answer.voided_count);
+    CHECK_EQ(3, selected_port(&ice));
+    CHECK_EQ(1, ice.path_count);
+    /* The old session is over. */
+    check_of(&ice, "relay:peer", PWD, 1, true, START + 23 * SECOND, TR_DROP_STUN_INTEGRITY);
+    CHECK_EQ(3, selected_port(&ice));
+}
+
+static void a_restart_on_the_same_path_keeps_it(void)
+{
+    tr_ice ice = new_ice();
+    check_from(&ice, 1, 100, true, START);
+    tr__ice_restart(&ice, "relay2", "another-password-of-ours");
+    tr_ice_answer answer =
+        check_of(&ice, "relay2:peer2", "another-password-of-ours", 1, true, START + SECOND, TR_DROP_NONE);
+    CHECK(answer.is_restarted);
+    CHECK_EQ(0, answer.voided_count);
+    CHECK_EQ(1, selected_port(&ice));
+}
+
+static void a_second_restart_replaces_the_first(void)
+{
+    tr_ice ice = new_ice();
+    check_from(&ice, 1, 100, true, START);
+    tr__ice_restart(&ice, "relay2", "another-password-of-ours");
+    tr__ice_restart(&ice, "relay3", "a-third-password-of-ours");
+    check_of(&ice, "relay2:peer2", "another-password-of-ours", 4, true, START, TR_DROP_STUN_INTEGRITY);
+    check_from(&ice, 1, 100, true, START + SECOND);
+    CHECK_EQ(1, selected_port(&ice));
+    CHECK(
+        check_of(&ice, "relay3:peer3", "a-third-password-of-ours", 4, true, START + SECOND, TR_DROP_NONE).is_restarted);
+    CHECK_EQ(4, selected_port(&ice));
 }
 
 static const check_test TESTS[] = {
+    TEST(a_restart_keeps_the_old_path_until_the_new_one_is_nominated),
+    TEST(a_restart_on_the_same_path_keeps_it),
+    TEST(a_second_restart_replaces_the_first),
     TEST(only_the_right_credentials_are_answered),
     TEST(the_answer_says_where_the_check_came_from),
     TEST(messages_are_answered_or_not),
