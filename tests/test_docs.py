@@ -25,7 +25,9 @@ def test_operations_explains_every_drop_and_no_other() -> None:
 def test_packet_walk_names_functions_that_exist() -> None:
     """Every function named in docs/packet.md is defined in native/src."""
     code = "\n".join(path.read_text() for path in (DOCS.parent / "native" / "src").glob("*.[ch]"))
-    named = set(re.findall(r"`(tr__\w+|[a-z]+_[a-z_]+)`", (DOCS / "packet.md").read_text())) - drop_names() - {"tr_drop"}
+    named = (
+        set(re.findall(r"`(tr__\w+|[a-z]+_[a-z_]+)`", (DOCS / "packet.md").read_text())) - drop_names() - {"tr_drop"}
+    )
     missing = {name for name in named if not re.search(rf"\b{name}\(", code)}
 
     assert set() == missing

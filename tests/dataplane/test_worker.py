@@ -76,7 +76,7 @@ async def new_transport(worker: Worker, *, room: int = 1, is_admitted: bool = Tr
 async def settled_stats(worker: Worker, name: str, least: int) -> int:
     """The counter once it has reached `least`: the worker publishes its counters some milliseconds late."""
     async with asyncio.timeout(5):
-        while getattr(worker.stats(), name) < least:
+        while getattr(worker.stats(), name) < least:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     return int(getattr(worker.stats(), name))
 

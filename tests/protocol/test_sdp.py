@@ -3,11 +3,13 @@ SDP is read whole or refused by name, within its bounds, whatever it is.
 """
 
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from negotiating import NAMES, offer
+
 from telerelay.errors import RemoteProtocolError
 from telerelay.protocol import sdp
 from telerelay.protocol.parameters import Candidate, Fingerprint
@@ -109,7 +111,9 @@ MEDIA = st.builds(
     is_rtcp_rsize=st.booleans(),
     is_bundle_only=st.booleans(),
     has_crypto=st.booleans(),
-    rtpmaps=unique(st.builds(RtpMap, PTS, TOKENS, st.integers(1, 10_000_000), st.integers(1, 24)), lambda each: each.pt),
+    rtpmaps=unique(
+        st.builds(RtpMap, PTS, TOKENS, st.integers(1, 10_000_000), st.integers(1, 24)), lambda each: each.pt
+    ),
     fmtps=unique(st.tuples(PTS, PARAMETERS), by_pt).map(lambda each: tuple(sorted(each, key=by_pt))),
     feedback=unique(st.tuples(st.none() | PTS, TOKENS), lambda each: each).map(
         lambda each: tuple(sorted(each, key=by_pt))
@@ -161,7 +165,10 @@ def test_any_session_survives_writing_and_reading(session: Session) -> None:
     assert session == sdp.parse(sdp.serialise(session))
 
 
-@given(st.text(max_size=300) | st.lists(st.sampled_from(["v=0", "a=", "m=", "m=audio 9 RTP/SAVPF 0", "a=mid:x"])).map("\n".join))
+@given(
+    st.text(max_size=300)
+    | st.lists(st.sampled_from(["v=0", "a=", "m=", "m=audio 9 RTP/SAVPF 0", "a=mid:x"])).map("\n".join)
+)
 @settings(max_examples=500, deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
     """
@@ -174,7 +181,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @st.composite
 def mutated_offers(draw: st.DrawFn) -> str:
     """A real offer with lines cut, doubled, swapped or scribbled over."""
-    lines = offer(draw(st.sampled_from(NAMES))).split("\r\n")
+    lines = offer(draw(st.sampled_from(NAMES))).splitlines()
     for _ in range(draw(st.integers(1, 6))):
         index = draw(st.integers(0, len(lines) - 1))
         match draw(st.sampled_from(["cut", "double", "swap", "scribble", "number"])):
@@ -189,7 +196,9 @@ def mutated_offers(draw: st.DrawFn) -> str:
                 place = draw(st.integers(0, len(lines[index])))
                 lines[index] = lines[index][:place] + draw(st.text(max_size=4)) + lines[index][place + 1 :]
             case "number":
-                number = draw(st.sampled_from(["-1", "256", "65536", "4294967296", "0", "99999999999999999999999", "١"]))
+                number = draw(
+                    st.sampled_from(["-1", "256", "65536", "4294967296", "0", "99999999999999999999999", "١"])
+                )
                 lines[index] = lines[index][:2] + number + lines[index][3:]
     return "\r\n".join(lines)
 
@@ -200,11 +209,11 @@ def test_a_spoilt_offer_is_read_or_refused(text: str) -> None:
     """
     What is near to a real offer is where the branches are: no other exception, and what is read can be written.
     """
-    try:
+    code = refused(text)
+
+    assert code in ("", "bad_sdp", "too_large")
+    if not code:
         session = sdp.parse(text)
-    except RemoteProtocolError as error:
-        assert error.code in ("bad_sdp", "too_large")
-    else:
         assert session == sdp.parse(sdp.serialise(session))
 
 
@@ -256,7 +265,8 @@ def long(line: str, *, sections: int = 1) -> str:
     """As many lines as there may be, each another one, over so many sections."""
     each = (1990 - sections) // sections
     return HEAD + "".join(
-        "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" + "".join(line.format(i=1 + i % 64, n=1 + i + s * 100) for i in range(each))
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
+        + "".join(line.format(i=1 + i % 64, n=1 + i + s * 100) for i in range(each))
         for s in range(sections)
     )
 
@@ -283,21 +293,22 @@ def long(line: str, *, sections: int = 1) -> str:
 )
 def test_no_offer_takes_long_to_read(text: str) -> None:
     """
-    5 ms of CPU at most (A41), measured against a loop of known cost so that a slow or shared core blames nobody: it
-    takes 1.5 ms on the machine the limit was set on.
+    5 ms of CPU at most (A41), measured beside a loop of known cost, so that a slow or shared core blames nobody: that
+    loop takes 1.2 ms on the machine the limit was set on.
     """
 
-    def cost(do) -> float:
-        best = 1.0
-        for _ in range(7):
-            start = time.thread_time()
-            do()
-            best = min(best, time.thread_time() - start)
-        return best
+    def cost(do: Callable[[], object]) -> float:
+        start = time.thread_time()
+        do()
+        return time.thread_time() - start
 
-    yardstick = cost(lambda: [str(index).partition("1") for index in range(10_000)])
+    def yardstick() -> None:
+        for index in range(10_000):
+            str(index).partition("1")
 
-    assert cost(lambda: refused(text)) < 5.0 / 1.5 * yardstick
+    ratio = min(cost(lambda: refused(text)) / cost(yardstick) for _ in range(15))
+
+    assert ratio < 5.0 / 1.2
 
 
 @pytest.mark.parametrize(
@@ -366,7 +377,9 @@ def test_a_value_out_of_its_range_is_refused(line: str) -> None:
     assert "bad_sdp" == refused(HEAD + AUDIO + line + "\r\na=rtcp-mux\r\n")
 
 
-@pytest.mark.parametrize("text", ["", "\r\n", HEAD.replace("v=0\r\n", ""), "v=0\r\n", HEAD + "a=x:\x00\r\n", HEAD + "a=x:\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", "\r\n", HEAD.replace("v=0\r\n", ""), "v=0\r\n", HEAD + "a=x:\x00\r\n", HEAD + "a=x:\ud800"]
+)
 def test_what_is_no_session_is_refused(text: str) -> None:
     """
     Without version or origin, or with characters that no line may hold.

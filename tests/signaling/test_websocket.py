@@ -6,7 +6,7 @@ import json
 import aiohttp
 import pytest
 
-from signaling.conftest import Live, MakeLive, answer_to, offer_sdp
+from support.live_relay import Live, MakeLive, answer_to, offer_sdp
 from telerelay import EndEvent, Hooks, JoinRequest, PersonEvent
 
 # ---------------------------------------------------------------------- joining
@@ -614,6 +614,22 @@ async def test_a_hook_that_does_not_answer_in_time_refuses(make_live: MakeLive) 
     peer = await live.connect()
 
     assert "forbidden" == (await peer.ask("join", room="r1", token=live.token("alice")))["code"]
+
+
+async def test_coming_back_to_a_seat_asks_for_nothing_again(make_live: MakeLive) -> None:
+    """
+    Whoever was let in stays in: a rejoin needs no new admission, a stranger to the seat does.
+    """
+    rules = Rules()
+    live = await make_live(hooks=rules)
+    alice = await live.join("alice")
+    rules.answer = False
+    again = await live.join("alice", resume=alice.joined["resume"])
+    newcomer = await live.connect()
+    reply = await newcomer.ask("join", room="r1", token=live.token("alice"), resume=alice.joined["resume"])
+
+    assert again.joined["resumed"]
+    assert "forbidden" == reply["code"]
 
 
 async def test_events_reach_the_application_in_order_and_without_gaps(make_live: MakeLive) -> None:

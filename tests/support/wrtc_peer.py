@@ -61,7 +61,8 @@ class Peer:
     async def join(self) -> None:
         """Open the socket and join; offers are answered from then on."""
         self._http = aiohttp.ClientSession()
-        self._ws = await self._http.ws_connect(self.relay.url.replace("http", "ws", 1) + "/ws")
+        closing = aiohttp.ClientWSTimeout(ws_close=1.0)
+        self._ws = await self._http.ws_connect(self.relay.url.replace("http", "ws", 1) + "/ws", timeout=closing)
         self._tasks = [asyncio.create_task(self._read(self._ws)), asyncio.create_task(self._answer_offers())]
         reply = await self.request("join", room=self.room, token=self.relay.token(self.room, self.sub))
         self.participant = reply["participant"]

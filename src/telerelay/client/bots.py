@@ -57,7 +57,8 @@ async def run(setup: dict[str, Any], stop: asyncio.Event, out: TextIO) -> None:
         say("joined", participants=len(clients))
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), STATS_INTERVAL_S)
+                async with asyncio.timeout(STATS_INTERVAL_S):
+                    await stop.wait()
             if not stop.is_set():
                 say("stats", **report(clients))
         say("end", **report(clients))

@@ -88,7 +88,8 @@ class Bots:
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
-            await asyncio.wait_for(self.ended.wait(), BOTS_LEAVE_TIMEOUT_S)
+            async with asyncio.timeout(BOTS_LEAVE_TIMEOUT_S):
+                await self.ended.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()

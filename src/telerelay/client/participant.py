@@ -285,7 +285,8 @@ class Client:
             while not condition(self):
                 self._changed.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), 0.05)
+                    async with asyncio.timeout(0.05):
+                        await self._changed.wait()
 
     @property
     def is_publishing(self) -> bool:

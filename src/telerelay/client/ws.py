@@ -22,6 +22,9 @@ Message = dict[str, Any]
 # A relay that has not answered by then is not going to: joins under load take a second or two.
 REPLY_TIMEOUT_S = 10.0
 
+# Both sides close after a leave; whoever is second may wait for an answer that does not come.
+CLOSE_TIMEOUT_S = 1.0
+
 
 class Socket:
     """
@@ -39,6 +42,7 @@ class Socket:
         self._ws: aiohttp.ClientWebSocketResponse | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._events: asyncio.Queue[Message] = asyncio.Queue()
+        self._is_closing = False
         self.last_seq = 0
         self.close_code: int | None = None
         self.closed = asyncio.Event()
@@ -48,7 +52,9 @@ class Socket:
         self._session = aiohttp.ClientSession()
         try:
             # The relay pings; an answer to a ping is given by aiohttp while it reads.
-            self._ws = await self._session.ws_connect(url, max_msg_size=1 << 20, compress=0)
+            self._ws = await self._session.ws_connect(
+                url, max_msg_size=1 << 20, compress=0, timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S)
+            )
         except (aiohttp.ClientError, OSError) as error:
             await self._session.close()
             raise TelerelayError("connection_lost", f"no signalling connection to the relay: {error}") from error
@@ -63,7 +69,9 @@ class Socket:
         self._waiting[number] = reply
         try:
             await self._ws.send_str(json.dumps({"type": type, "id": number, **fields}))
-            return await asyncio.wait_for(reply, timeout_s)
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the reply.
+            async with asyncio.timeout(timeout_s):
+                return await reply
         except TimeoutError:
             raise TelerelayError("timeout", f"no reply to {type} within {timeout_s:g} s") from None
         except (aiohttp.ClientError, ConnectionError) as error:
@@ -73,6 +81,7 @@ class Socket:
 
     async def close(self) -> None:
         """Close the socket; safe to call twice."""
+        self._is_closing = True  # should a handler swallow the cancellation below
         if self._ws is not None:
             await self._ws.close()
         for task in self._tasks:
@@ -116,7 +125,7 @@ class Socket:
 
     async def _deliver(self) -> None:
         # Apart from reading, so that an event's handler may itself send a request and wait for the reply.
-        while True:
+        while not self._is_closing:
             await self._on_event(await self._events.get())
 
 

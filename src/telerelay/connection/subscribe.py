@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from telerelay.connection.credentials import random_ice_chars
 from telerelay.connection.source import Source
 from telerelay.connection.transport import Connection, Site
-from telerelay.errors import NativeError
+from telerelay.errors import NativeError, TelerelayError
 from telerelay.protocol.negotiation import Offer, SubscribedTrack, SubscribeNegotiation, bind_table
 from telerelay.protocol.parameters import SendParameters
 
@@ -72,33 +72,37 @@ class SubscribeConnection:
     # ---------------------------------------------------------------- what is done
 
     async def run(self) -> None:
-        """Bring things in line until cancelled; a worker's refusal ends it as a failed connection."""
+        """Bring things in line until cancelled; what the worker refuses ends it as a failed connection."""
         try:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
                 async with self._lock:
                     await self._reconcile()
-        except NativeError:
+        except TelerelayError:
             self._on_state("failed")
 
     async def answer(self, offer_id: int, sdp: str) -> None:
         """
         The client's answer to the offer in flight. The latest answer may come again: its reply was lost with a socket.
 
-        Raises RemoteProtocolError, with everything as it was.
+        Raises RemoteProtocolError, with everything as it was, or NativeError, with the connection failed.
         """
         async with self._lock:
             if offer_id == self._answered and not self._negotiation.in_flight:
                 return
             result = self._negotiation.on_answer(offer_id, sdp)
             self._answered = offer_id
-            if result.remote is not None:
-                await self.transport.apply(result.remote)
-            await self._send({params.key: params for params in result.senders})
-            for publication in result.refused:
-                self._on_refused(publication)
-            await self._reconcile()
+            try:
+                if result.remote is not None:
+                    await self.transport.apply(result.remote)
+                await self._send({params.key: params for params in result.senders})
+                for publication in result.refused:
+                    self._on_refused(publication)
+                await self._reconcile()
+            except NativeError:
+                self._on_state("failed")
+                raise
 
     def carried(self) -> dict[int, str]:
         """The publication each sender carries."""
@@ -112,7 +116,9 @@ class SubscribeConnection:
         for publication in [publication for publication in self._sending if publication not in self._wanted]:
             await self._drop(publication)
         for publication, sending in self._sending.items():
-            await self._bind(sending, self._wanted[publication], publication in self._paused)
+            # It may have gone while another was being bound; then the next turn drops it.
+            if (source := self._wanted.get(publication)) is not None:
+                await self._bind(sending, source, publication in self._paused)
         self._negotiation.set_tracks([_track(source) for source in self._wanted.values()])
         if self._negotiation.in_flight or not self._negotiation.needs_offer():
             return

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from telerelay.connection.source import Source
 from telerelay.connection.transport import Connection, Site
-from telerelay.errors import NativeError, RemoteProtocolError
+from telerelay.errors import NativeError, RemoteProtocolError, TelerelayError
 from telerelay.protocol.negotiation import CANNOT, CodecPolicy, WhepNegotiation, bind_table
 from telerelay.protocol.parameters import SendParameters
 
@@ -89,7 +89,7 @@ class WhepConnection:
                 await self._changed.wait()
                 self._changed.clear()
                 await self._reconcile()
-        except NativeError:
+        except TelerelayError:
             self._on_state("failed")
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """Someone with a valid token wants into a room. Asked again at every rejoin."""
+    """Someone with a valid token wants into a room. Not asked when he comes back to the seat that is kept for him."""
 
     room: str
     sub: str
@@ -33,7 +33,7 @@ class PersonEvent:
     role: str
     what: Literal["joined", "interrupted", "back", "left"]
     reason: str = ""
-    """Of `left`: left, timeout, duplicate_join, removed."""
+    """Of `left`: left, timeout, duplicate_join, removed, ended."""
 
 
 @dataclass(frozen=True, slots=True)

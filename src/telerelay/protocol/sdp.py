@@ -8,7 +8,7 @@ for are passed over; the rest is checked, with integers in their ranges. Errors 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from telerelay.errors import RemoteProtocolError
 from telerelay.protocol.parameters import Candidate, Fingerprint
@@ -32,8 +32,12 @@ MAX_MEDIA = 32
 MAX_EXTMAPS = 64  # of one section
 MAX_CANDIDATES = 32  # kept, of the whole session
 MAX_SSRCS = 64  # of one section
+MAX_SSRC_LINES = 640  # of the whole session
 MAX_RIDS = 16  # of one section
 MAX_FINGERPRINTS = 16  # of one section
+MAX_DISTINCT = 640  # rtpmap, rtcp-fb, fmtp or extmap lines; 128 payload types have at most five rtcp-fb lines each
+
+_T = TypeVar("_T")
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
@@ -62,9 +66,10 @@ def parse(text: str, *, max_media: int = MAX_MEDIA) -> Session:
     if len(lines) > MAX_LINES:
         _bad(f"has more than {MAX_LINES} lines")
     reader = _Reader(max_media)
-    number = 0
+    count = 0
     try:
-        for number, line in enumerate(lines, 1):
+        for line in lines:
+            count += 1
             if line.startswith("a="):
                 name, _, argument = line[2:].partition(":")
                 read = _ATTRIBUTES.get(name)
@@ -73,7 +78,7 @@ def parse(text: str, *, max_media: int = MAX_MEDIA) -> Session:
             else:
                 reader.take(line)
     except ValueError as error:
-        _bad(f"is wrong in line {number}: {error}")
+        _bad(f"is wrong in line {count}: {error}")
     return reader.finish()
 
 
@@ -111,6 +116,21 @@ class _Reader:
         self.sections: list[_Draft] = []
         self.bundles: list[tuple[str, ...]] = []
         self.candidate_count = 0
+        self.ssrc_lines = 0
+        self._read: dict[str, dict[str, Any]] = {}
+
+    def once(self, name: str, argument: str, read: Callable[[str], _T]) -> _T:
+        """
+        What an attribute line says; the same line in another section is not read again. A bundle says of each payload
+        type and extension the same in all its sections, so there are few different ones.
+        """
+        known = self._read.setdefault(name, {})
+        value: _T | None = known.get(argument)
+        if value is None:
+            if len(known) == MAX_DISTINCT:
+                raise ValueError(f"more than {MAX_DISTINCT} different {name} lines")
+            value = known[argument] = read(argument)
+        return value
 
     def take(self, line: str) -> None:
         """A line that is no attribute. Raises ValueError."""
@@ -318,14 +338,17 @@ def _candidate(reader: _Reader, argument: str) -> None:
 _RTPMAP = re.compile(r"([0-9]{1,3}) +([!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,32})/([0-9]{1,8})(?:/([0-9]{1,2}))? *", re.ASCII)
 
 
-def _rtpmap(reader: _Reader, argument: str) -> None:
+def _read_rtpmap(argument: str) -> RtpMap:
     found = _RTPMAP.fullmatch(argument)
     if found is None:
         raise ValueError("the rtpmap is malformed")
-    pt_text, name, rate, channels = found.groups()
-    pt = _payload_type(pt_text)
-    rtpmap = RtpMap(pt, name, _integer(rate, 1, 10_000_000), _integer(channels, 1, 24) if channels else 1)
-    if reader.current.rtpmaps.setdefault(pt, rtpmap) != rtpmap:
+    pt, name, rate, channels = found.groups()
+    return RtpMap(_payload_type(pt), name, _integer(rate, 1, 10_000_000), _integer(channels, 1, 24) if channels else 1)
+
+
+def _rtpmap(reader: _Reader, argument: str) -> None:
+    rtpmap = reader.once("rtpmap", argument, _read_rtpmap)
+    if reader.current.rtpmaps.setdefault(rtpmap.pt, rtpmap) != rtpmap:
         raise ValueError("a payload type is mapped to two codecs")
 
 
@@ -348,24 +371,30 @@ def _pairs(text: str) -> Parameters:
     return tuple(found.items())
 
 
+def _read_fmtp(argument: str) -> tuple[int, Parameters]:
+    pt, _, text = argument.partition(" ")
+    return _payload_type(pt), _pairs(text)
+
+
 def _fmtp(reader: _Reader, argument: str) -> None:
-    pt_text, _, text = argument.partition(" ")
-    pt = _payload_type(pt_text)
-    parameters = _pairs(text)
+    pt, parameters = reader.once("fmtp", argument, _read_fmtp)
     if reader.current.fmtps.setdefault(pt, parameters) != parameters:
         raise ValueError("a payload type has two fmtp lines")
 
 
-def _rtcp_fb(reader: _Reader, argument: str) -> None:
-    pt_text, *words = argument.split()
-    pt = None if pt_text == "*" else _payload_type(pt_text)
+def _read_rtcp_fb(argument: str) -> tuple[int | None, str]:
+    pt, *words = argument.split()
     value = " ".join(words).lower()
     if not words or len(value) > 64 or not value.isascii():
         raise ValueError("the rtcp-fb is malformed")
-    reader.current.feedback[(pt, value)] = None
+    return None if pt == "*" else _payload_type(pt), value
 
 
-def _extmap(reader: _Reader, argument: str) -> None:
+def _rtcp_fb(reader: _Reader, argument: str) -> None:
+    reader.current.feedback[reader.once("rtcp-fb", argument, _read_rtcp_fb)] = None
+
+
+def _read_extmap(argument: str) -> ExtMap:
     parts = argument.split()
     if len(parts) < 2:
         raise ValueError("the extmap is malformed")
@@ -374,11 +403,16 @@ def _extmap(reader: _Reader, argument: str) -> None:
     extension = _integer(id_text, 1, 4351)
     if 255 < extension < 4096 or (direction or "sendrecv") not in DIRECTIONS:
         raise ValueError("the extmap is malformed")
-    if extension in reader.current.extmaps:
+    return ExtMap(extension, _match(_VISIBLE, parts[1], "URI"), direction or "sendrecv")
+
+
+def _extmap(reader: _Reader, argument: str) -> None:
+    extmap = reader.once("extmap", argument, _read_extmap)
+    if extmap.id in reader.current.extmaps:
         raise ValueError("an extmap id is given twice")
     if len(reader.current.extmaps) == MAX_EXTMAPS:
         raise ValueError(f"more than {MAX_EXTMAPS} extmaps")
-    reader.current.extmaps[extension] = ExtMap(extension, _match(_VISIBLE, parts[1], "URI"), direction or "sendrecv")
+    reader.current.extmaps[extmap.id] = extmap
 
 
 def _msid(reader: _Reader, argument: str) -> None:
@@ -392,7 +426,10 @@ def _msid(reader: _Reader, argument: str) -> None:
 
 
 def _ssrc(reader: _Reader, argument: str) -> None:
-    ssrc_text, _, attribute = argument.strip().partition(" ")
+    reader.ssrc_lines += 1
+    if reader.ssrc_lines > MAX_SSRC_LINES:
+        raise ValueError(f"more than {MAX_SSRC_LINES} ssrc lines")
+    ssrc_text, _, attribute = argument.partition(" ")
     ssrc = _integer(ssrc_text, 1, 2**32 - 1)
     name, _, value = attribute.strip().partition(":")
     current = reader.current

@@ -190,7 +190,7 @@ class SubscribeNegotiation:
     # ---------------------------------------------------------------- what to offer
 
     def _plan(self, before: tuple[_Section, ...]) -> tuple[_Section, ...]:
-        """The sections with each wanted track in one: its own, else a free one of its kind, a dead one, or a new one."""
+        """The sections with each wanted track in one: its own, else a free one of its kind, a dead one or a new."""
         waiting = {key: track for key, track in self._wanted.items() if self._refused.get(key) != track}
         planned = list(before)
         for index, section in enumerate(planned):

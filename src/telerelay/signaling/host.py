@@ -131,6 +131,9 @@ class RoomHost:
         """
         Give up seats whose time is over. Who is still here by WHIP or WHEP loses only what belonged to the socket.
         """
+        due = self.room.next_expiry()
+        if due is None or due > _now():
+            return
         self._carry_out(self.room.expire(_now()))
         for seat in self.seats.values():
             if not seat.participant.has_socket and (seat.publishing or seat.subscribing):
@@ -298,6 +301,7 @@ class RoomHost:
         resource.arm(UNCHECKED_DEADLINE_S, lambda: self._half_open(resource))
         try:
             await resource.connection.transport.set_admitted(joined.participant.is_admitted)
+            self._check_open(seat)
         except BaseException:
             self.end_resource(resource)
             raise

@@ -104,17 +104,19 @@ class LiveRooms:
             raise
 
     @asynccontextmanager
-    async def admit(self, grant: Grant, room: str) -> AsyncIterator[RoomHost]:
+    async def admit(self, grant: Grant, room: str, resume: str | None = None) -> AsyncIterator[RoomHost]:
         """
         The hosted room, made if need be, once token and application agree. It stays while the `async with` lasts, and
-        after it if anybody came in.
+        after it if anybody came in. Who comes back to a seat that is kept for him was admitted before.
 
         Raises RemoteProtocolError: forbidden for a room the token does not name or the application refuses, draining,
         room_full.
         """
         require_room(grant, room)
-        if not await self._hooks.authorize_join(JoinRequest(room=room, sub=grant.sub, role=grant.role)):
-            raise forbidden()
+        if not self._has_seat(grant, room, resume):
+            request = JoinRequest(room=room, sub=grant.sub, role=grant.role)
+            if not await self._hooks.authorize_join(request):
+                raise forbidden()
         host = self._open(room)
         host.pending += 1
         try:
@@ -159,6 +161,11 @@ class LiveRooms:
         self._hosts[name] = host
         say(logging.INFO, "room_opened", room=site.room, worker=worker.index)
         return host
+
+    def _has_seat(self, grant: Grant, room: str, resume: str | None) -> bool:
+        host = self._hosts.get(room)
+        participant = host.room.by_sub(grant.sub) if host else None
+        return participant is not None and resume is not None and participant.may_resume(resume)
 
     def _rooms_on(self, worker: Worker) -> int:
         return sum(host.site.worker is worker for host in self._hosts.values())

@@ -69,6 +69,7 @@ class Socket:
         self._is_closing = True
         self._queue.clear()
         self._queued_bytes = 0
+        self._ready.set()
         if self._transport is not None:
             self._transport.abort()
 
@@ -76,7 +77,7 @@ class Socket:
         """Send what is queued, and a ping every now and then, until the connection ends."""
         pulse = asyncio.get_running_loop().create_task(self._pulse(), name="pulse")
         try:
-            while True:
+            while not self.is_lost:
                 await self._ready.wait()
                 self._ready.clear()
                 while self._queue:

@@ -116,7 +116,7 @@ class Session:
 
     async def _join(self, request: Join, number: int) -> None:
         grant = self._rooms.grant_of(request.token, self._source)
-        async with self._rooms.admit(grant, request.room) as host:
+        async with self._rooms.admit(grant, request.room, request.resume) as host:
             seat, is_resumed = host.join(grant, request.resume, self._socket)
             self._host, self._seat = host, seat
             missed = None

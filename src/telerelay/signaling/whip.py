@@ -5,8 +5,6 @@ aiohttp handlers, event loop's thread. Every path, method and error is decided h
 lists them.
 """
 
-from dataclasses import dataclass
-
 from aiohttp import web
 
 from telerelay.errors import RemoteProtocolError
@@ -23,15 +21,8 @@ _ENDPOINT_METHODS = "POST, OPTIONS"
 _RESOURCE_METHODS = "PATCH, DELETE, OPTIONS"
 
 
-@dataclass(frozen=True, slots=True)
-class Routes:
-    """Names of the two resource routes, by which Location is made: right under any prefix."""
-
-    whip: str = "whip_resource"
-    whep: str = "whep_resource"
-
-
-ROUTES = Routes()
+# Names of the routes by which Location is made: right under any prefix.
+_WHIP_SESSION, _WHEP_SESSION = "whip_session", "whep_session"
 
 
 class WhipHandlers:
@@ -53,8 +44,8 @@ class WhipHandlers:
             resource.add_route("POST", post)
             resource.add_route("OPTIONS", self._guarded(self._options(methods, "Accept-Post", SDP), methods))
         for path, name in (
-            ("/whip/{room}/session/{secret}", ROUTES.whip),
-            ("/whep/{room}/session/{secret}", ROUTES.whep),
+            ("/whip/{room}/session/{secret}", _WHIP_SESSION),
+            ("/whep/{room}/session/{secret}", _WHEP_SESSION),
         ):
             resource = router.add_resource(path, name=name)
             resource.add_route("PATCH", self._guarded(self._patch, _RESOURCE_METHODS))
@@ -68,13 +59,13 @@ class WhipHandlers:
         grant, room, sdp = await self._offer(request)
         async with self._rooms.admit(grant, room) as host:
             resource, answer = await host.open_whip(grant, sdp)
-        return self._created(request, ROUTES.whip, room, resource, answer)
+        return self._created(request, _WHIP_SESSION, room, resource, answer)
 
     async def _post_whep(self, request: web.Request) -> web.StreamResponse:
         grant, room, sdp = await self._offer(request)
         async with self._rooms.admit(grant, room) as host:
             resource, answer = await host.open_whep(grant, sdp, request.match_info.get("participant"))
-        return self._created(request, ROUTES.whep, room, resource, answer)
+        return self._created(request, _WHEP_SESSION, room, resource, answer)
 
     async def _offer(self, request: web.Request) -> tuple[Grant, str, str]:
         """Token first: a stranger learns nothing, and is not read from."""

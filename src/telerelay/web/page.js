@@ -271,8 +271,10 @@ function showSelf() {
   const home = page.view === "call" ? $("self-home") : $("mirror");
   if ($("self").parentElement !== home) home.prepend($("self"));
   const video = $("local-video");
-  if (video.srcObject !== page.stream) video.srcObject = page.stream;
-  video.play().catch(() => {});
+  // An element that waits for the first track of a stream would hold up the page's load event for ever.
+  const stream = trackOf("video") ? page.stream : null;
+  if (video.srcObject !== stream) video.srcObject = stream;
+  if (stream) video.play().catch(() => {});
   if (page.view === "lobby" || $("devices-dialog").open) meter.start();
   else meter.stop();
 }
@@ -290,22 +292,23 @@ async function enter() {
   } catch (error) {
     page.problem = error.code ?? "other";
     memory.write({ isInside: false });
-    render();
-    return;
-  } finally {
-    page.isJoining = false;
   }
+  page.isJoining = false;
+  render();
+  if (page.problem) return;
   page.connections = {};
   memory.write({ isInside: true });
   show("call");
-  $("mute-audio").focus();
   keepAwake();
   const muted = memory.read().muted ?? {};
   for (const kind of ["audio", "video"]) {
     const track = trackOf(kind);
-    if (track) track.enabled = !muted[kind];
+    if (track) track.enabled = !muted[kind]; // as it was before a reload
   }
-  await Promise.all(["audio", "video"].map(publish));
+  const publishing = Promise.all(["audio", "video"].map(publish));
+  render();
+  document.querySelector(".controls button:enabled").focus();
+  await publishing;
 }
 
 async function publish(kind) {
@@ -366,6 +369,12 @@ function onCallEvent(event) {
     case "participantback":
       if (lost.has(participant.id)) tell("other_back", { participant });
       break;
+    case "muted":
+      tell(event.publication.kind === "audio" ? "other_muted" : "other_camera_off", { participant });
+      break;
+    case "unmuted":
+      page.news = null;
+      break;
     case "reconnected":
       tell("reconnected");
       break;
@@ -380,7 +389,7 @@ function onCallEvent(event) {
       break;
     case "track":
       renderTiles();
-      attach(event.stream);
+      for (const { key, stream } of pictures()) if (stream === event.stream) play(tiles.get(key), stream);
       break;
     case "ended":
       onEnded(event.code);
@@ -432,16 +441,17 @@ function renderTiles() {
     tiles.delete(key);
   }
   if (!keys.has(page.large)) page.large = null;
-  const large = page.large ?? all[0]?.key;
+  const large = page.large ?? (all.find(({ camera }) => camera) ?? all[0])?.key;
   for (const picture of all) {
     const tile = tiles.get(picture.key) ?? addTile(picture);
     renderTile(tile, picture, picture.key === large);
   }
-  $("tiles").dataset.count = Math.min(all.length, 4);
+  $("tiles").dataset.count = Math.min(all.length, 2);
+  $("tiles").style.setProperty("--others", Math.max(all.length - 1, 1));
   $("waiting").hidden = all.length > 0;
 }
 
-function addTile({ key, stream }) {
+function addTile({ key }) {
   const element = $("tile").content.firstElementChild.cloneNode(true);
   const video = element.querySelector("video");
   const tile = { element, video, frames: 0, still: 0 };
@@ -452,20 +462,18 @@ function addTile({ key, stream }) {
     render();
   });
   $("tiles").append(element);
-  video.srcObject = stream;
-  attach(stream);
   return tile;
 }
 
-async function attach(stream) {
-  const tile = [...tiles.values()].find(({ video }) => video.srcObject === stream);
-  if (!tile || !page.call) return;
-  if ((await page.call.attach(tile.video, stream)) || !page.call) return;
+/** Play what a tile shows, once there is something to play; the browser may want a click for the sound. */
+async function play({ video }, stream) {
+  if (!page.call || !stream.getTracks().length) return;
+  if ((await page.call.attach(video, stream)) || !page.call) return;
   page.isSoundBlocked = true;
   render();
 }
 
-function renderTile({ element, video, still }, { participant, camera, microphone, stream }, isLarge) {
+function renderTile({ element, video, still }, { participant, camera, microphone }, isLarge) {
   const hasPicture = Boolean(camera?.track) && !camera.muted && video.videoWidth > 0;
   const cover = !camera ? "tile_no_camera" : camera.muted ? "tile_camera_off" : "tile_waiting";
   const badge = lost.has(participant.id)
@@ -486,7 +494,6 @@ function renderTile({ element, video, still }, { participant, camera, microphone
   const who = name(participant);
   const title = who.charAt(0).toUpperCase() + who.slice(1);
   video.setAttribute("aria-label", title);
-  if (video.srcObject !== stream) video.srcObject = stream;
   setText(element.querySelector(".cover span"), say(cover));
   setText(element.querySelector(".who"), title);
   element.querySelector(".badge").hidden = !badge;
@@ -602,6 +609,7 @@ function renderLobby() {
   const text = page.isOpening ? "" : problemWords();
   $("notice").hidden = !text;
   setText($("notice-words"), text);
+  $("lead").hidden = Boolean(text);
   $("retry").hidden = Boolean(page.problem) || !Object.keys(page.problems).length;
   const { audio, video } = page.problems;
   // Refused both, perhaps because of the camera alone.
@@ -626,7 +634,7 @@ function renderControls() {
   control("mute-video", "video", "hide", "show", "camera");
   $("turn-on-sound").hidden = !page.isSoundBlocked;
   const isHidden = !trackOf("video") || publicationOf("video")?.muted;
-  setText($("self-words"), isHidden ? say(trackOf("video") ? "tile_camera_off" : "no_camera") : say("you"));
+  setText($("self-words"), isHidden ? say(trackOf("video") ? "self_camera_off" : "no_camera") : say("you"));
 }
 
 function render() {
@@ -642,10 +650,12 @@ function render() {
     renderControls();
     setText($("status"), callStatus());
   } else if (page.view === "after") {
-    const key = `ended_${page.endCode}`;
-    const text = say(key) === key ? `${say("ended_other")} ${say(problemKey(page.endCode), { code: page.endCode })}` : say(key);
+    const isKnown = ["left", "ended", "duplicate_join"].includes(page.endCode);
+    const title = say(page.endCode === "left" ? "left_title" : page.endCode === "ended" ? "ended_title" : "lost_title");
+    const text = say(isKnown ? `after_${page.endCode}` : problemKey(page.endCode), { code: page.endCode });
+    setText($("after-title"), title);
     setText($("after-words"), text);
-    setText($("status"), text);
+    setText($("status"), `${title}. ${text}`);
   }
 }
 

@@ -82,6 +82,7 @@ const en = {
   badge_no_microphone: "No microphone",
   tile_camera_off: "The camera is off",
   tile_no_camera: "No camera",
+  self_camera_off: "Camera off",
   tile_waiting: "Picture is coming…",
   badge_lost: "Connection lost",
 
@@ -97,11 +98,12 @@ const en = {
   role_recorder: "the recorder",
   role_other: "the other person",
 
+  left_title: "You have left the consultation",
   ended_title: "The consultation has ended",
-  ended_left: "You have left. You may close this page.",
-  ended_ended: "The consultation was ended. You may close this page.",
-  ended_duplicate_join: "You have joined from another window or device. This page is no longer connected.",
-  ended_other: "You are no longer connected.",
+  lost_title: "You are no longer connected",
+  after_left: "You may close this page.",
+  after_ended: "You may close this page.",
+  after_duplicate_join: "You have joined from another window or another device. Go on there.",
   rejoin: "Join again",
 
   problem_title: "Something is missing",
@@ -215,6 +217,7 @@ const fr = {
   badge_no_microphone: "Sans micro",
   tile_camera_off: "La caméra est coupée",
   tile_no_camera: "Sans caméra",
+  self_camera_off: "Caméra coupée",
   tile_waiting: "L’image arrive…",
   badge_lost: "Connexion perdue",
 
@@ -230,11 +233,12 @@ const fr = {
   role_recorder: "l’enregistreur",
   role_other: "l’autre personne",
 
+  left_title: "Vous avez quitté la consultation",
   ended_title: "La consultation est terminée",
-  ended_left: "Vous avez quitté la consultation. Vous pouvez fermer cette page.",
-  ended_ended: "La consultation a pris fin. Vous pouvez fermer cette page.",
-  ended_duplicate_join: "Vous êtes entré depuis une autre fenêtre ou un autre appareil. Cette page n’est plus connectée.",
-  ended_other: "Vous n’êtes plus connecté.",
+  lost_title: "Vous n’êtes plus connecté",
+  after_left: "Vous pouvez fermer cette page.",
+  after_ended: "Vous pouvez fermer cette page.",
+  after_duplicate_join: "Vous êtes entré depuis une autre fenêtre ou un autre appareil. Continuez là-bas.",
   rejoin: "Entrer de nouveau",
 
   problem_title: "Il manque quelque chose",
@@ -288,7 +292,9 @@ export function firstLanguage(asked, preferred) {
 /** One sentence. `{name}` is replaced by values.name, `{Name}` by the same with a capital. */
 export function words(language, key, values = {}) {
   const text = WORDS[language][key] ?? WORDS.en[key] ?? key;
-  return text.replace(/\{(\w)(\w*)\}/g, (_, first, rest) => {
+  // French signs keep to their word at the end of a line.
+  const whole = language === "fr" ? text.replace(/ ([»:;?!])/g, "\u00a0$1").replace(/« /g, "«\u00a0") : text;
+  return whole.replace(/\{(\w)(\w*)\}/g, (_, first, rest) => {
     const value = String(values[first.toLowerCase() + rest] ?? "");
     return first === first.toLowerCase() ? value : value.charAt(0).toUpperCase() + value.slice(1);
   });

@@ -1,0 +1,81 @@
+"""
+A WHEP client offers sections to receive on and is answered with all that the relay might send there.
+"""
+
+import re
+
+import pytest
+from negotiating import RECEIVING, counter, local, offer
+
+from telerelay.errors import RemoteProtocolError
+from telerelay.protocol import sdp
+from telerelay.protocol.negotiation import CodecPolicy, WhepNegotiation
+
+CHROMIUM = "chromium_recvonly_data"
+
+
+@pytest.mark.parametrize("name", RECEIVING)
+def test_every_real_offer_is_answered(name: str) -> None:
+    """
+    A section to send on for each m-line of sound or picture; the data channel's is rejected.
+    """
+    result = WhepNegotiation(CodecPolicy()).on_offer(offer(name), local(), counter())
+    answer = sdp.parse(result.answer)
+
+    assert [("0", "audio", 1000, 0), ("1", "video", 1002, 1003)] == [
+        (each.key, each.kind, each.ssrc, each.rtx_ssrc) for each in result.sections
+    ]
+    assert ["sendonly", "sendonly", "inactive"] == [media.direction for media in answer.media]
+    assert [((1000, "00abcdefghijklmn"),)] == [answer.media[0].ssrcs]
+    assert "transport-cc" not in result.answer
+
+
+def test_all_common_codecs_are_answered() -> None:
+    """
+    Which of them is sent is known only when a track comes.
+    """
+    result = WhepNegotiation(CodecPolicy(video=("VP8", "VP9", "H264"))).on_offer(offer(CHROMIUM), local(), counter())
+
+    assert {"VP8", "VP9", "H264"} == {each.codec.name for each in result.sections[1].codecs}
+
+
+def test_tracks_of_one_answer_are_one_stream() -> None:
+    """
+    The same cname and the same stream, so that a player keeps lips and sound together.
+    """
+    media = sdp.parse(WhepNegotiation(CodecPolicy(), "cn").on_offer(offer(CHROMIUM), local(), counter()).answer).media
+
+    assert ["cn", "cn"] == [each.ssrcs[0][1] for each in media[:2]]
+    assert 1 == len({each.msid[0] for each in media[:2] if each.msid})
+
+
+def test_an_ice_restart_keeps_the_ssrcs() -> None:
+    """
+    The same sections again, on the same streams.
+    """
+    negotiation = WhepNegotiation(CodecPolicy())
+    new_ssrc = counter()
+    first = negotiation.on_offer(offer(CHROMIUM), local(), new_ssrc)
+    again = re.sub("a=ice-ufrag:[^\r]*", "a=ice-ufrag:other", offer(CHROMIUM))
+
+    assert first.sections == negotiation.on_offer(again, local(), new_ssrc).sections
+
+
+def test_who_only_sends_gets_nothing() -> None:
+    """
+    A sendonly section is answered inactive.
+    """
+    text = offer(CHROMIUM).replace("a=recvonly", "a=sendonly", 1)
+    result = WhepNegotiation(CodecPolicy()).on_offer(text, local(), counter())
+
+    assert ["1"] == [each.key for each in result.sections]
+
+
+def test_nothing_in_common_is_an_error() -> None:
+    """
+    no_common_codec, 406.
+    """
+    with pytest.raises(RemoteProtocolError) as caught:
+        WhepNegotiation(CodecPolicy((), ("H265",))).on_offer(offer("aiortc_recvonly_data"), local(), counter())
+
+    assert ("no_common_codec", 406) == (caught.value.code, caught.value.status)

@@ -1,0 +1,52 @@
+"""docs/signaling.md lists what the relay says, and nothing it does not."""
+
+import re
+from pathlib import Path
+
+from telerelay.errors import STATUS_BY_CODE
+from telerelay.rooms.policy import ROLES
+from telerelay.signaling.host import CLOSE_CODES
+from telerelay.signaling.pages import PAGES
+from telerelay.signaling.websocket import _CLOSE_CODES, POLICY_CLOSE
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DOC = (ROOT / "docs" / "signaling.md").read_text()
+
+
+def test_every_code_has_its_row_and_status() -> None:
+    """
+    The table of errors is the table of the code, and holds every code that is raised anywhere.
+    """
+    section = DOC.split("### Errors", 1)[1].split("\n## ", 1)[0]
+    listed = {code: int(status) for code, status in re.findall(r"^\| `(\w+)` \| (\d+) \|", section, re.MULTILINE)}
+    sources = "".join(
+        path.read_text() for path in (ROOT / "src" / "telerelay").rglob("*.py") if "client" not in path.parts
+    )
+    raised = set(re.findall(r"RemoteProtocolError\(\s*\"(\w+)\"", sources))
+
+    assert STATUS_BY_CODE | {"timeout": 408} == listed
+    assert set() == raised - set(listed)
+
+
+def test_every_event_is_described() -> None:
+    """
+    Each type that is ever encoded stands in the table of events.
+    """
+    code = (ROOT / "src" / "telerelay" / "protocol" / "messages.py").read_text()
+    section = DOC.split("### Events", 1)[1].split("### Losing", 1)[0]
+
+    assert set() == {name for name in re.findall(r'"type": "(\w+)"', code) if name not in ("reply", "error")} - set(
+        re.findall(r"`(\w+)`", section)
+    )
+
+
+def test_close_codes_roles_and_pages_are_listed() -> None:
+    """
+    Close codes in their table, roles by name, pages by path.
+    """
+    section = DOC.split("### Close codes", 1)[1]
+    codes = {*_CLOSE_CODES.values(), *CLOSE_CODES.values(), POLICY_CLOSE}
+
+    assert [] == [code for code in sorted(codes) if f"| {code} |" not in section]
+    assert [] == [role for role in ROLES if role not in DOC]
+    assert [] == [path for path in PAGES if f"`{path}`" not in DOC]

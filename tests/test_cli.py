@@ -1,0 +1,246 @@
+"""The command: what it prints, and what it exits with."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from support.relay_process import MAIN, RelayProcess
+from telerelay import config as configuration
+from telerelay.cli import main
+from telerelay.protocol.grants import load_key
+
+
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`telerelay …` in a process of its own."""
+    command = [sys.executable, "-c", MAIN, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=os.environ | env)
+
+
+# ---------------------------------------------------------------------- tokens and configuration
+
+
+def test_a_key_is_written_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    """
+    Mode 0600; an existing file is never overwritten.
+    """
+    key = tmp_path / "key"
+
+    assert 0 == main(["token", "--new-key", str(key)])
+    before = key.read_bytes()
+    assert 0o600 == key.stat().st_mode & 0o777
+    assert 1 == main(["token", "--new-key", str(key)])
+    assert before == key.read_bytes()
+
+
+def test_a_token_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    So that a script can take it as it is.
+    """
+    key = tmp_path / "key"
+    main(["token", "--new-key", str(key)])
+    arguments = ["token", "--key-file", str(key), "--room", "r1", "--sub", "dr-7", "--role", "practitioner"]
+    code = main([*arguments, "--ttl", "60"])
+    grant = load_key(key).verify(capsys.readouterr().out.strip(), time.time())
+
+    assert 0 == code
+    assert ("dr-7", "r1", "practitioner", 60) == (grant.sub, grant.room, grant.role, grant.exp - grant.iat)
+
+
+def test_a_token_needs_all_its_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Usage, exit 2, naming what is missing.
+    """
+    assert 2 == main(["token", "--room", "r1"])
+    assert "--key-file, --sub, --role" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["serve", "--no-such-flag"], ["demo", "--duration", "-1"], ["fly"]])
+def test_wrong_usage_exits_2(arguments: list[str]) -> None:
+    """
+    As argparse has it.
+    """
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert 2 == ended.value.code
+
+
+def test_show_config_is_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    docs/configuration.md is this print.
+    """
+    assert 0 == main(["show-config"])
+    assert configuration.describe() == capsys.readouterr().out
+
+
+def test_check_config_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    An unknown key with the nearest known one; a missing file by its path.
+    """
+    unknown, missing = tmp_path / "unknown.toml", tmp_path / "missing.toml"
+    unknown.write_text("[http]\nprt = 1\n")
+    missing.write_text('[tokens]\nkey_file = "/nonexistent/key"\n')
+
+    assert 1 == main(["check-config", "--config", str(unknown)])
+    assert "http.port" in capsys.readouterr().err
+    assert 1 == main(["check-config", "--config", str(missing)])
+    assert "/nonexistent/key" in capsys.readouterr().err
+    assert 0 == main(["check-config"])
+
+
+# ---------------------------------------------------------------------- serve
+
+
+def test_serve_prints_one_ready_line_and_drains(tmp_path: Path) -> None:
+    """
+    The line says where everything is; SIGTERM with no call running ends at once, with 0, and leaves no pid file.
+    """
+    pid_file = tmp_path / "pid"
+    with RelayProcess("--pid-file", str(pid_file), "--workers", "2", "--advertise", "127.0.0.1") as relay:
+        with urllib.request.urlopen(f"{relay.url}/healthz", timeout=5) as response:
+            assert {"status": "ok"} == json.load(response)
+        assert {"event", "http", "udp", "pid", "worker_pids"} == set(relay.ready)
+        assert relay.pid == relay.ready["pid"] == int(pid_file.read_text())
+        first, second = [int(each.rpartition(":")[2]) for each in relay.ready["udp"]]
+        assert first + 1 == second
+        process = relay._process
+        assert process is not None
+        process.send_signal(signal.SIGTERM)
+
+        assert 0 == process.wait(10)
+        assert relay._lines.get(timeout=5) is None
+    assert not pid_file.exists()
+
+
+def test_a_second_signal_ends_a_draining_relay() -> None:
+    """
+    While a call runs the first one waits for it; new rooms are refused meanwhile.
+    """
+    offer = (Path(__file__).parent / "data" / "offers" / "chromium_audio_video.sdp").read_bytes()
+    with RelayProcess() as relay:
+        process = relay._process
+        assert process is not None
+
+        def post(room: str) -> int:
+            headers = {
+                "Authorization": f"Bearer {relay.token(room, 'cam', 'device')}",
+                "Content-Type": "application/sdp",
+            }
+            request = urllib.request.Request(f"{relay.url}/whip/{room}", offer, headers)
+            try:
+                with urllib.request.urlopen(request, timeout=5) as response:
+                    return int(response.status)
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        assert 201 == post("r1")
+        process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while (status := post("r2")) == 201 and time.monotonic() < deadline:
+            pass
+        assert 503 == status
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+
+        assert 0 == process.wait(10)
+
+
+def test_serve_refuses_to_listen_to_others_without_a_key() -> None:
+    """
+    One clear error, before anything is bound.
+    """
+    done = run("serve", "--http", "0.0.0.0:0", "--udp", "127.0.0.1:0")
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "--new-key" in done.stderr
+
+
+def test_serve_on_loopback_makes_a_key_and_says_so() -> None:
+    """
+    Good for trying out; the key itself is printed nowhere.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", MAIN, "serve", "--http", f"127.0.0.1:{port}", "--udp", "127.0.0.1:0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        out, errors = process.communicate(timeout=10)
+
+    assert f"http://127.0.0.1:{port}" == ready["http"]
+    assert "event=ephemeral_key" in errors
+    assert "" == out
+
+
+@pytest.mark.parametrize("flag", ["--http", "--udp"])
+def test_a_port_in_use_is_one_clear_error(flag: str) -> None:
+    """
+    It names the address, and stdout stays empty.
+    """
+    kind = socket.SOCK_STREAM if flag == "--http" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        addresses = {"--http": "127.0.0.1:0", "--udp": "127.0.0.1:0"} | {flag: f"127.0.0.1:{port}"}
+        done = run("serve", *[word for pair in addresses.items() for word in pair])
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert str(port) in done.stderr
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_over_tls(tmp_path: Path) -> None:
+    """
+    The ready line says https, and a handshake succeeds with the given certificate.
+    """
+    import ssl
+
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    request = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
+    command = [*request.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True)
+    with RelayProcess("--tls-cert", str(cert), "--tls-key", str(key)) as relay:
+        context = ssl.create_default_context(cafile=str(cert))
+        with urllib.request.urlopen(f"{relay.url}/healthz", timeout=5, context=context) as response:
+            assert 200 == response.status
+
+    assert relay.url.startswith("https://127.0.0.1:")
+
+
+def test_the_admin_listener_has_metrics_of_a_relay_that_others_can_reach(tmp_path: Path) -> None:
+    """
+    The main listener then has none.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        admin = probe.getsockname()[1]
+    config = tmp_path / "telerelay.toml"
+    config.write_text(f"[http]\nadmin_port = {admin}\n")
+    with RelayProcess("--config", str(config), http=f"0.0.0.0:{_free_port()}") as relay:
+        main_port = relay.url.rpartition(":")[2]
+        with urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics", timeout=5) as response:
+            assert b"telerelay_rx_packets_total" in response.read()
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(f"http://127.0.0.1:{main_port}/metrics", timeout=5)
+        assert 404 == error.value.code
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
