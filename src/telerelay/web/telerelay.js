@@ -27,7 +27,7 @@ const REFUSED_PAUSE_MS = 2000;
 
 const CLOSE_CODES = { 4001: "unauthorized", 4003: "forbidden", 4009: "duplicate_join", 4010: "ended" };
 /** After these a new join with the same token is useless. */
-const FATAL = new Set(["unauthorized", "token_expired", "forbidden", "duplicate_join", "ended", "room_full", "not_found"]);
+const FATAL = new Set(["unauthorized", "token_expired", "forbidden", "duplicate_join", "ended", "room_full", "not_found", "conflict"]);
 
 const SENTENCES = {
   permission_denied: "The browser may not use this device.",

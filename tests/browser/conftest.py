@@ -1,0 +1,82 @@
+"""
+One Chromium and one relay for each module of browser tests; every person has a context of their own.
+
+The browser's microphone beeps, its camera shows a clock at 30 frames a second; no packet leaves the machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from consulting import OpenPage, Person
+from playwright.async_api import Browser, async_playwright
+
+from support.relay_process import RelayProcess
+
+ARGUMENTS = [
+    "--use-fake-device-for-media-stream=fps=30",
+    "--use-fake-ui-for-media-stream",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--mute-audio",
+    "--autoplay-policy=no-user-gesture-required",
+    "--allow-loopback-in-peer-connection",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+_rooms = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def relay() -> Iterator[RelayProcess]:
+    """A relay in a process of its own, as an operator runs it."""
+    with RelayProcess() as process:
+        yield process
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium, headless."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("Chromium is not installed")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def room() -> str:
+    """A room that no other test uses."""
+    return f"room-{next(_rooms)}"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def open_page(browser: Browser, relay: RelayProcess, room: str) -> AsyncIterator[OpenPage]:
+    """
+    A maker of people: `await open_page("alice", role="patient", …)` has the page open with a token for the test's room.
+    Their browsers are closed after the test.
+    """
+    people: list[Person] = []
+
+    async def open_one(
+        sub: str, *, role: str = "patient", url: str = "", token: str | None = "", **rest: object
+    ) -> Person:
+        ticket = relay.token(room, sub, role) if token == "" else token
+        person = await Person.open(browser, url or relay.url, room=room, token=ticket, **rest)  # type: ignore[arg-type]
+        people.append(person)
+        return person
+
+    yield open_one
+    for person in people:
+        await person.context.close()
