@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import socket
+from typing import Any
 
 import pytest
 from consulting import PHONE, OpenPage, Wire
@@ -20,6 +21,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 # The source has 30; a machine that also encodes and decodes everything may lose some, the relay none.
 LEAST_FRAMES_PER_S = 20.0
+
+
+def is_moving(tracks: list[dict[str, Any]]) -> bool:
+    """Whether one of these is a picture that runs now."""
+    return any(track["frames_per_second"] >= 15 for track in tracks)
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
@@ -223,7 +229,7 @@ async def test_a_connection_that_broke_is_begun_anew(open_page: OpenPage) -> Non
     await bob.sees()
     await bob.says("You are connected")
     await alice.until("document.querySelector('.tile')?.dataset.picture === 'on'")
-    await alice.eventually(lambda tracks: any(track["frames_per_second"] >= 15 for track in tracks), "video")
+    await alice.eventually(is_moving, "video")
 
     assert seat == await bob.own_id()
     assert ["failed", "failed", "connected", "connected"] == await bob.page.evaluate(
@@ -278,3 +284,32 @@ async def test_a_call_survives_a_relay_that_crashed(open_page: OpenPage, room: s
                     lambda tracks: any(track["frames_per_second"] >= 15 for track in tracks), "video"
                 )
             await alice.until("consult.call.participants.size === 1")
+
+
+async def test_a_page_of_ones_own_needs_the_module_only(open_page: OpenPage, relay: RelayProcess, room: str) -> None:
+    """
+    What docs/browser.md shows works: join, publish a stream (in three sizes), attach what comes, mute by kind, leave.
+    """
+    alice = await open_page("alice", role="practitioner")
+    await alice.join()
+    bob = await open_page("bob")
+    await bob.says("You are ready.")
+
+    await bob.page.evaluate(
+        "async ([room, token]) => { const { join, openMedia } = await import('/telerelay.js');"
+        " const { stream } = await openMedia(); const other = document.createElement('video'); globalThis.ended = null;"
+        " globalThis.own = await join({ room, token: async () => token, onEvent(event) {"
+        "  if (event.type === 'track') event.target.attach(other, event.stream);"
+        "  if (event.type === 'ended') globalThis.ended = event.code; } });"
+        " globalThis.other = other; await own.publish(stream, { simulcast: true }); await own.mute('audio'); }",
+        [room, relay.token(room, "carol")],
+    )
+    await bob.until("other.videoWidth > 0")
+    await alice.sees()
+    await alice.until("document.querySelector('.tile').dataset.audio === 'muted'")
+    sent = "own.stats().then(({tracks}) => tracks.filter((track) => track.direction === 'publish').length)"
+    assert 4 == await bob.page.evaluate(sent)
+
+    await bob.page.evaluate("own.leave()")
+    await alice.until("consult.call.participants.size === 0")
+    assert "left" == await bob.page.evaluate("ended")

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
+import time
 
 import aiohttp
 import pytest
 
 from support.live_relay import Live, MakeLive, answer_to, offer_sdp
-from telerelay import EndEvent, Hooks, JoinRequest, PersonEvent
+from telerelay import EndEvent, Hooks, JoinRequest, PersonEvent, TokenKeys
 
 # ---------------------------------------------------------------------- joining
 
@@ -25,7 +27,7 @@ async def test_a_join_is_answered_with_the_room(live: Live) -> None:
         "participants": [],
         "seq": 0,
         "ice_servers": [],
-        "codecs": {"audio": ["opus"], "video": ["VP8", "H264"]},
+        "codecs": {"audio": ["opus"], "video": ["VP8", "H264", "VP9", "AV1", "H265"]},
     }
     assert expected == {key: alice.joined[key] for key in expected}
     assert len(alice.joined["participant"]) >= 16
@@ -418,6 +420,99 @@ async def test_reconnect_begins_a_connection_anew(live: Live) -> None:
     assert "reply" == (await alice.publish())["type"]
 
 
+def ice_of(sdp: str) -> tuple[str, str]:
+    """Fragment and password of a description's first section."""
+    return sdp.split("a=ice-ufrag:")[1].split("\r\n")[0], sdp.split("a=ice-pwd:")[1].split("\r\n")[0]
+
+
+def moved(sdp: str, ufrag: str = "moved") -> str:
+    """The offer of a client that restarted ICE."""
+    return re.sub(r"a=ice-pwd:.*", f"a=ice-pwd:{'m' * 24}\r", re.sub(r"a=ice-ufrag:.*", f"a=ice-ufrag:{ufrag}\r", sdp))
+
+
+async def test_an_offer_with_other_credentials_restarts_ice(live: Live) -> None:
+    """
+    The answer has fresh ones on the same transport and session; what is published stays. The same offer again, its
+    reply having been lost, is no other restart.
+    """
+    alice = await live.join("alice")
+    first = await alice.publish()
+    second = await alice.publish(moved(offer_sdp()))
+    third = await alice.publish(moved(offer_sdp()))
+
+    assert set() == set(ice_of(first["sdp"])) & set(ice_of(second["sdp"]))
+    assert ice_of(second["sdp"]) == ice_of(third["sdp"])
+    assert first["publications"] == second["publications"]
+    assert first["sdp"].split("o=- ")[1].split(" ")[0] == second["sdp"].split("o=- ")[1].split(" ")[0]
+    assert 1 == live.transports()
+
+
+async def test_a_bad_offer_restarts_nothing(live: Live) -> None:
+    """
+    Refused as a whole: the credentials are those of the last answer.
+    """
+    alice = await live.join("alice")
+    first = await alice.publish()
+    refused = await alice.publish(moved(offer_sdp()).replace("a=setup:actpass", "a=setup:holdconn"))
+    again = await alice.publish()
+
+    assert "error" == refused["type"]
+    assert ice_of(first["sdp"]) == ice_of(again["sdp"])
+
+
+async def test_a_client_that_moved_is_offered_other_credentials(live: Live) -> None:
+    """
+    `restart`: an offer on the same transport, tracks and sections as before. Asked for while an offer is in flight, it
+    waits for its answer, and two are one.
+    """
+    alice, bob = await live.join("alice"), await live.join("bob")
+    await alice.publish()
+    first = await bob.event("offer")
+    replies = [await bob.ask("restart", connection="subscribe") for _ in range(2)]
+    await bob.ask("answer", offer_id=1, sdp=answer_to(first["sdp"]))
+    second = await bob.event("offer", first["seq"])
+    answered = await bob.ask("answer", offer_id=2, sdp=answer_to(second["sdp"], "moved"))
+    await bob.ask("stats")
+
+    assert ["reply", "reply"] == [reply["type"] for reply in replies]
+    assert 2 == second["offer_id"] == sum(event["type"] == "offer" for event in bob.events)
+    assert first["tracks"] == second["tracks"]
+    assert set() == set(ice_of(first["sdp"])) & set(ice_of(second["sdp"]))
+    assert first["sdp"].split("o=- ")[1].split(" ")[0] == second["sdp"].split("o=- ")[1].split(" ")[0]
+    assert "reply" == answered["type"]
+    assert 2 == live.transports()
+
+
+async def test_a_restart_of_nothing_does_nothing(live: Live) -> None:
+    """
+    Before there is anything to receive there is no connection; the first offer comes as ever.
+    """
+    alice, bob = await live.join("alice"), await live.join("bob")
+    reply = await bob.ask("restart", connection="subscribe")
+    await alice.publish()
+
+    assert "reply" == reply["type"]
+    assert 1 == (await bob.event("offer"))["offer_id"]
+    assert "bad_message" == (await bob.ask("restart", connection="publish"))["code"]
+
+
+async def test_a_storm_of_restarts_is_refused(make_live: MakeLive) -> None:
+    """
+    Of a hundred the first five are done, the call is as it was (A44).
+    """
+    live = await make_live({"limits": {"offer_every_s": 60.0, "message_burst": 2000}})
+    alice, bob = await live.join("alice"), await live.join("bob")
+    await alice.publish()
+    first = await bob.event("offer")
+    await bob.ask("answer", offer_id=1, sdp=answer_to(first["sdp"]))
+    codes = [(await bob.ask("restart", connection="subscribe")).get("code", "") for _ in range(100)]
+    second = await bob.event("offer", first["seq"])
+
+    assert ([""] * 5, {"too_many_requests"}) == (codes[:5], set(codes[5:]))
+    assert 2 == second["offer_id"]
+    assert 2 == live.transports()
+
+
 async def test_candidates_are_taken_and_ignored(live: Live) -> None:
     """
     The relay is ICE-lite: it sends to no address it is told.
@@ -458,6 +553,26 @@ async def test_a_lost_socket_interrupts_and_a_resume_brings_back(live: Live) -> 
     assert [("muted", True), ("muted", False)] == [(event["type"], event["muted"]) for event in missed]
     assert transports == live.transports()
     assert not any(event["type"] == "unpublished" for event in bob.events)
+
+
+async def test_an_expired_token_still_leads_back_to_the_seat(live: Live) -> None:
+    """
+    `exp` limits joining, not the length of a call: with the seat's resume secret, an expired token is enough.
+    """
+    alice = await live.join("alice")
+    await alice.ws.close()
+    hour_ago = time.time() - 3600
+    expired = TokenKeys.of(b"k" * 32).sign(room="r1", sub="alice", role="practitioner", ttl_s=60, now=hour_ago)
+    codes = []
+    for resume in (None, "not-the-secret-of-this-seat-at-all"):
+        peer = await live.connect()
+        fields = {} if resume is None else {"resume": resume}
+        codes.append((await peer.ask("join", room="r1", token=expired, **fields)).get("code"))
+    peer = await live.connect()
+    back = await peer.ask("join", room="r1", token=expired, resume=alice.joined["resume"], media="keep", last_seq=0)
+
+    assert ["token_expired", "token_expired"] == codes
+    assert (True, alice.id) == (back["resumed"], back["participant"])
 
 
 async def test_a_resume_secret_is_good_once(live: Live) -> None:

@@ -316,16 +316,15 @@ async def test_only_its_own_sub_may_touch_a_session(
     [
         (None, "application/trickle-ice-sdpfrag", 428, "precondition_required"),
         ('"other"', "application/trickle-ice-sdpfrag", 412, "precondition_failed"),
-        ("*", "application/trickle-ice-sdpfrag", 422, "unsupported_sdp"),
         ("etag", "application/sdp", 415, "unsupported_media_type"),
         ("etag", "application/trickle-ice-sdpfrag", 204, ""),
     ],
 )
-async def test_a_patch_trickles_and_does_not_restart(
+async def test_a_patch_under_the_etag_trickles(
     live: Live, condition: str | None, media_type: str, status: int, code: str
 ) -> None:
     """
-    Candidates are taken (and ignored) under the session's ETag; an ICE restart is refused as RFC 9725 has it.
+    Candidates are taken (and ignored) under the session's ETag, and under no other.
     """
     session = await post(live, "/whip/r1", "camera")
     headers = live.bearer("camera") | {"Content-Type": media_type}
@@ -335,6 +334,80 @@ async def test_a_patch_trickles_and_does_not_restart(
         assert status == response.status
         if code:
             assert code == (await response.json())["error"]["code"]
+
+
+async def patch(live: Live, session: Session, condition: str, fragment: str = FRAGMENT) -> Session:
+    headers = live.bearer("camera") | TRICKLE | {"If-Match": condition}
+    async with live.http.patch(live.root + session.location, headers=headers, data=fragment) as response:
+        return Session(response.status, response.headers, await response.text())
+
+
+def credentials(text: str) -> tuple[str, str]:
+    """Fragment and password of a description's first section."""
+    return text.split("a=ice-ufrag:")[1].split("\r\n")[0], text.split("a=ice-pwd:")[1].split("\r\n")[0]
+
+
+@pytest.mark.parametrize("path", ["/whip/r1", "/whep/r1"])
+@pytest.mark.parametrize("condition", ["*", '"*"'])
+async def test_a_patch_restarts_ice(live: Live, path: str, condition: str) -> None:
+    """
+    RFC 9725, 4.3.3: 200 with the relay's new credentials and candidates in the client's first section, and another
+    ETag, under which trickling goes on; the old one is stale.
+    """
+    session = await post(live, path, "camera")
+    restarted = await patch(live, session, condition)
+    stale = await patch(live, session, session.headers["ETag"])
+    fresh = await patch(live, session, restarted.headers["ETag"])
+
+    assert (200, TRICKLE["Content-Type"]) == (restarted.status, restarted.headers["Content-Type"])
+    assert session.headers["ETag"] != restarted.headers["ETag"]
+    assert set() == set(credentials(session.body)) & set(credentials(restarted.body))
+    assert "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n" in restarted.body
+    assert session.body.split("a=candidate:")[1].split("\r\n")[0] in restarted.body
+    assert (412, 204) == (stale.status, fresh.status)
+    assert 1 == live.transports()
+
+
+async def test_a_restart_whose_response_was_lost_is_answered_again(live: Live) -> None:
+    """
+    The same credentials are the same restart; others are the next one.
+    """
+    session = await post(live, "/whip/r1", "camera")
+    first, again = await patch(live, session, "*"), await patch(live, session, "*")
+    second = await patch(live, session, "*", FRAGMENT.replace("abcd", "efgh"))
+
+    assert (first.body, first.headers["ETag"]) == (again.body, again.headers["ETag"])
+    assert credentials(first.body)[0] != credentials(second.body)[0]
+    assert first.headers["ETag"] != second.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    ["", "a=ice-ufrag:abcd\r\n", FRAGMENT.replace("abcd", "abc"), FRAGMENT + "a=ice-ufrag:other\r\n"],
+    ids=["nothing", "no password", "too short", "two of them"],
+)
+async def test_a_restart_without_good_credentials_leaves_the_session(live: Live, fragment: str) -> None:
+    """
+    400, and the session is as it was.
+    """
+    session = await post(live, "/whip/r1", "camera")
+    refused = await patch(live, session, "*", fragment)
+
+    assert 400 == refused.status
+    assert "bad_sdp" in refused.body
+    assert 204 == (await patch(live, session, session.headers["ETag"])).status
+
+
+async def test_restarts_over_http_are_limited(make_live: MakeLive) -> None:
+    """
+    A storm of them is refused, and the session goes on (A44).
+    """
+    live = await make_live({"limits": {"offer_burst": 2, "offer_every_s": 60.0}})
+    session = await post(live, "/whip/r1", "camera")
+    statuses = [(await patch(live, session, "*", FRAGMENT.replace("abcd", f"abcd{n}"))).status for n in range(3)]
+
+    assert [200, 200, 429] == statuses
+    assert 1 == live.transports()
 
 
 async def test_a_session_of_one_kind_is_not_one_of_the_other(live: Live) -> None:

@@ -104,9 +104,11 @@ class TokenKeys:
         }
         return jwt.encode(claims, signing, algorithm, headers={"kid": kid} if kid else None)
 
-    def verify(self, token: str, now: float) -> Grant:
+    def verify(self, token: str, now: float, *, may_be_expired: bool = False) -> Grant:
         """
         What the token grants at `now` (Unix seconds). Raises RemoteProtocolError unauthorized or token_expired.
+
+        `may_be_expired` is for whoever proves in another way that he is in the call already: `exp` limits joining.
         """
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():
             raise _unauthorized()
@@ -128,7 +130,7 @@ class TokenKeys:
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise _unauthorized() from None
         grant = _grant(claims)
-        if grant.exp + self._leeway_s <= now:
+        if grant.exp + self._leeway_s <= now and not may_be_expired:
             raise RemoteProtocolError("token_expired", "the token has expired")
         not_before = claims.get("nbf", grant.iat)
         if not _is_time(not_before) or max(grant.iat, not_before) > now + self._leeway_s:

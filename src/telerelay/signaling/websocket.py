@@ -25,6 +25,7 @@ from telerelay.protocol.messages import (
     Reconnect,
     Reply,
     Request,
+    Restart,
     Stats,
     decode,
     encode,
@@ -115,7 +116,7 @@ class Session:
         return None
 
     async def _join(self, request: Join, number: int) -> None:
-        grant = self._rooms.grant_of(request.token, self._source)
+        grant = self._rooms.grant_to_join(request.token, self._source, request.room, request.resume)
         async with self._rooms.admit(grant, request.room, request.resume) as host:
             seat, is_resumed = host.join(grant, request.resume, self._socket)
             self._host, self._seat = host, seat
@@ -189,6 +190,10 @@ class Session:
             case Reconnect(_, connection):
                 self._limit_offers()
                 await host.reconnect(seat, connection)
+            case Restart():
+                self._limit_offers()
+                if seat.subscribing is not None:
+                    seat.subscribing.restart()
             case Stats():
                 return await self._stats(seat)
             case Join():

@@ -19,7 +19,13 @@ const TICK_MS = 1000;
 const STALLED_TICKS = 3;
 
 const KINDS = {
-  audio: { select: "microphone", input: "audioinput", source: "microphone", none: "no_microphone", unnamed: "unnamed_microphone" },
+  audio: {
+    select: "microphone",
+    input: "audioinput",
+    source: "microphone",
+    none: "no_microphone",
+    unnamed: "unnamed_microphone",
+  },
   video: { select: "camera", input: "videoinput", source: "camera", none: "no_camera", unnamed: "unnamed_camera" },
 };
 
@@ -147,7 +153,8 @@ async function fillDevices() {
     const options = found.filter((device) => device.kind === input && device.deviceId);
     fillSelect($(select), options, unnamed, ["none", say(none)]);
     const chosen = trackOf(kind)?.getSettings().deviceId;
-    $(select).value = options.some(({ deviceId }) => deviceId === chosen) ? chosen : trackOf(kind) ? options[0]?.deviceId : "none";
+    const isListed = options.some(({ deviceId }) => deviceId === chosen);
+    $(select).value = !trackOf(kind) ? "none" : isListed ? chosen : options[0]?.deviceId;
   }
   const outputs = found.filter(({ kind, deviceId }) => kind === "audiooutput" && deviceId && deviceId !== "default");
   $("speaker-field").hidden = !outputs.length || !("setSinkId" in HTMLMediaElement.prototype);
@@ -245,7 +252,8 @@ function testSound() {
   const header = [0x52494646, 0, 0x57415645, 0x666d7420];
   header.forEach((word, index) => view.setUint32(index * 4, word));
   view.setUint32(4, view.byteLength - 8, true);
-  for (const [offset, value] of [[16, 16], [24, rate], [28, rate * 2], [40, view.byteLength - 44]]) view.setUint32(offset, value, true);
+  const sizes = [[16, 16], [24, rate], [28, rate * 2], [40, view.byteLength - 44]];
+  for (const [offset, value] of sizes) view.setUint32(offset, value, true);
   for (const [offset, value] of [[20, 1], [22, 1], [32, 2], [34, 16]]) view.setUint16(offset, value, true);
   view.setUint32(36, 0x64617461);
   notes.forEach((frequency, note) => {
@@ -407,7 +415,8 @@ function tell(key, values = {}) {
 
 /** Whom we see: by role; several of one role are counted. */
 function name(participant) {
-  const same = [...(page.call?.participants.values() ?? [])].filter(({ role }) => roleKey(role) === roleKey(participant.role));
+  const everybody = [...(page.call?.participants.values() ?? [])];
+  const same = everybody.filter(({ role }) => roleKey(role) === roleKey(participant.role));
   const number = same.length > 1 ? same.indexOf(participant) + 1 : 0;
   return say(roleKey(participant.role)) + (number > 0 ? ` ${number}` : "");
 }
@@ -425,7 +434,8 @@ function pictures() {
     found.push({ key: participant.id, participant, camera, microphone, stream: participant.stream });
     for (const other of publications) {
       if (other === camera || other === microphone || !other.stream) continue;
-      found.push({ key: `${participant.id}/${other.id}`, participant, camera: other, microphone: other, stream: other.stream });
+      const key = `${participant.id}/${other.id}`;
+      found.push({ key, participant, camera: other, microphone: other, stream: other.stream });
     }
   }
   return found;
@@ -581,7 +591,8 @@ function lobbyStatus() {
 function callStatus() {
   const { call, news } = page;
   if (call.state === "reconnecting") return say("reconnecting");
-  if (Object.values(page.connections).some((state) => state === "failed" || state === "disconnected")) return say("media_lost");
+  const states = Object.values(page.connections);
+  if (states.includes("failed") || states.includes("disconnected")) return say("media_lost");
   if (news && news.until > Date.now()) {
     const { who } = news.values;
     return say(news.key, { ...news.values, who: who ? who() : "" });
@@ -593,7 +604,7 @@ function callStatus() {
   const other = others[0];
   if (!other) sentences.push(say("alone"));
   else if (gone) sentences.push(say("other_interrupted", { who: name(gone) }));
-  else if (!Object.values(page.connections).includes("connected")) sentences.push(say("connecting"));
+  else if (!states.includes("connected")) sentences.push(say("connecting"));
   else if (others.length > 1) sentences.push(say("with_many", { count: others.length }));
   else {
     sentences.push(say("with_one", { who: name(other) }));
@@ -662,7 +673,9 @@ function render() {
 function speak(language) {
   page.language = language;
   for (const node of document.querySelectorAll("[data-say]")) setText(node, say(node.dataset.say));
-  for (const node of document.querySelectorAll("[data-say-label]")) node.setAttribute("aria-label", say(node.dataset.sayLabel));
+  for (const node of document.querySelectorAll("[data-say-label]")) {
+    node.setAttribute("aria-label", say(node.dataset.sayLabel));
+  }
   const other = LANGUAGES.find((each) => each !== language);
   $("language").lang = other;
   render();

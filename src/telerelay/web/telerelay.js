@@ -27,7 +27,9 @@ const REFUSED_PAUSE_MS = 2000;
 
 const CLOSE_CODES = { 4001: "unauthorized", 4003: "forbidden", 4009: "duplicate_join", 4010: "ended" };
 /** After these a new join with the same token is useless. */
-const FATAL = new Set(["unauthorized", "token_expired", "forbidden", "duplicate_join", "ended", "room_full", "not_found", "conflict"]);
+const FATAL = new Set(
+  "unauthorized token_expired forbidden duplicate_join ended room_full not_found conflict".split(" "),
+);
 
 const SENTENCES = {
   permission_denied: "The browser may not use this device.",
@@ -83,7 +85,8 @@ function constraints(kind, wish) {
   if (kind === "audio") return { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...more };
   const size = (navigator.hardwareConcurrency ?? 4) > 2 ? [1280, 720] : [640, 480];
   const facing = more.deviceId ? {} : { facingMode: "user" };
-  return { width: { ideal: size[0] }, height: { ideal: size[1] }, frameRate: { ideal: 30, max: 30 }, ...facing, ...more };
+  const [width, height] = size.map((ideal) => ({ ideal }));
+  return { width, height, frameRate: { ideal: 30, max: 30 }, ...facing, ...more };
 }
 
 async function getUserMedia(wanted) {
@@ -124,7 +127,9 @@ export async function openMedia({ audio = true, video = true } = {}) {
     }
     // Who said no to both is not asked again; who said no to one is not kept from the other.
     const denied = { audio: await isDenied("microphone"), video: await isDenied("camera") };
-    if (error.code === "permission_denied" && denied.audio === denied.video) return { stream: new MediaStream(), errors };
+    if (error.code === "permission_denied" && denied.audio === denied.video) {
+      return { stream: new MediaStream(), errors };
+    }
     const stream = new MediaStream();
     for (const kind of kinds) {
       if (denied[kind]) {
@@ -636,6 +641,7 @@ export class Call extends EventTarget {
     const publication = participant?.publications.get(message.publication?.id ?? message.publication);
     switch (message.type) {
       case "offer":
+        this.#learnTracks(message.tracks);
         this.#offers = this.#offers.then(() => this.#answer(message)).catch((error) => this.#fail(error));
         break;
       case "participant_joined":
@@ -774,6 +780,14 @@ export class Call extends EventTarget {
     if (this.#unanswered?.offer_id === offer_id) this.#unanswered = null;
   }
 
+  /** What an offer says of its publications holds when it comes; once it is answered, later events may have changed it. */
+  #learnTracks(tracks) {
+    for (const { participant: id, publication, kind, source, muted } of tracks) {
+      const participant = this.participants.get(id);
+      if (participant) this.#addPublication(participant, { id: publication, kind, source, muted });
+    }
+  }
+
   #bindTracks(pc, tracks) {
     const byMid = new Map(tracks.map((track) => [track.mid, track]));
     for (const [mid, received] of [...this.#received]) {
@@ -783,9 +797,9 @@ export class Call extends EventTarget {
     for (const [mid, info] of byMid) {
       const track = transceivers.get(mid)?.receiver.track;
       const participant = this.participants.get(info.participant);
-      if (!track || !participant || this.#received.has(mid)) continue;
+      const publication = participant?.publications.get(info.publication);
+      if (!track || !publication || this.#received.has(mid)) continue; // taken back while we were answering
       const { kind, source } = info;
-      const publication = this.#addPublication(participant, { id: info.publication, kind, source, muted: info.muted });
       // Camera and microphone belong together; whatever else comes (a screen) is a picture of its own.
       const stream = /^(camera|microphone)$/.test(source) ? participant.stream : new MediaStream();
       stream.addTrack(track);
@@ -800,7 +814,8 @@ export class Call extends EventTarget {
     this.#received.delete(mid);
     stream.removeTrack(track);
     Object.assign(publication, { track: null, stream: null });
-    this.#emit("trackended", { participant, publication, kind: publication.kind, source: publication.source, track, stream });
+    const { kind, source } = publication;
+    this.#emit("trackended", { participant, publication, kind, source, track, stream });
   }
 
   // ------------------------------------------------------------------ sending
@@ -858,8 +873,9 @@ export class Call extends EventTarget {
       transceiver.direction = "sendonly";
       await transceiver.sender.replaceTrack(track);
     } else {
-      const init = { direction: "sendonly", streams: [new MediaStream([track])], sendEncodings: encodings(track, options) };
-      transceiver = pc.addTransceiver(track, init);
+      const streams = [new MediaStream([track])];
+      const sendEncodings = encodings(track, options);
+      transceiver = pc.addTransceiver(track, { direction: "sendonly", streams, sendEncodings });
     }
     if (kind === "video") preferCodec(transceiver, options.videoCodec ?? "VP8");
     return transceiver;
@@ -971,14 +987,14 @@ export class Call extends EventTarget {
   }
 
   #fail(error) {
-    const known = error instanceof TelerelayError ? error : new TelerelayError("internal", error.message, { cause: error });
-    this.#emit("error", { error: known });
+    const isOurs = error instanceof TelerelayError;
+    this.#emit("error", { error: isOurs ? error : new TelerelayError("internal", error.message, { cause: error }) });
   }
 
   #emit(type, members) {
     const event = new CallEvent(type, members);
-    this.#options.onEvent?.(event);
     this.dispatchEvent(event);
+    this.#options.onEvent?.(event); // second: a dispatched event has its target
   }
 }
 
