@@ -466,10 +466,11 @@ static tr_drop connected_record(tr_dtls *dtls, const tr_dtls_record *record)
 {
     if (record->epoch != 1 || record->type == TR_DTLS_CCS) return TR_DROP_DTLS_STATE;
     tr_dtls_state before = dtls->state;
+    size_t waiting = dtls->out.used;
     dtls->record = *record;
     size_t count = pull(dtls);
     dtls->record.data = NULL;
-    bool had_no_effect = count == 0 && dtls->state == before && record->type != TR_DTLS_HANDSHAKE_RECORD;
+    bool had_no_effect = count == 0 && dtls->state == before && dtls->out.used == waiting;
     return had_no_effect ? TR_DROP_DTLS_MALFORMED : TR_DROP_NONE; /* it did not authenticate, or came before */
 }
 

@@ -5,10 +5,11 @@
 
 #include "demux.h"
 
-/* Failed checks that one source address may make in a second before its checks from unknown paths go unheard: far more
- * than a hospital behind one address needs, far fewer than guessing a password takes. */
+/* Failed checks that one source address may make of one transport in a second before its checks of that transport from
+ * unknown paths go unheard: far fewer than guessing a password takes. Counted for each transport on its own, so that
+ * one who guesses keeps nobody else behind his address, a hospital's for instance, from joining. */
 #define STUN_FAILURES_PER_SECOND 200
-#define STUN_SOURCES 1024 /* buckets, a power of two; two sources that share one share its limit */
+#define STUN_SOURCES 1024 /* buckets, a power of two; two that share one share its limit */
 
 /* Least time between two looks at all timers. */
 #define TIMER_SPACING_US 1000
@@ -51,6 +52,7 @@ struct tr_engine {
     /* handshakes */
     handshake_datagram *queue;
     uint32_t queue_head, queue_count;
+    uint32_t early; /* handshake datagrams this turn may still work off ahead of their time */
     uint64_t due_us;
 };
 
@@ -187,6 +189,7 @@ tr_engine *tr__engine_new(const tr_engine_config *config)
     e->max_transports = config->max_transports;
     e->stream_slots = 65536;
     e->due_us = UINT64_MAX;
+    e->early = TR_ENGINE_HANDSHAKES_PER_TURN;
     uint32_t slots = 64;
     while (slots < config->max_transports * TR_ICE_MAX_PATHS * 2) slots *= 2;
     e->table_mask = slots - 1;
@@ -532,9 +535,10 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
 
 /* ------------------------------------------------------------------ the gate */
 
-static stun_bucket *stun_source(tr_engine *e, const tr_path *path, uint64_t now_us)
+static stun_bucket *stun_source(tr_engine *e, const tr_transport *t, const tr_path *path, uint64_t now_us)
 {
-    stun_bucket *bucket = &e->stun_sources[mix(e->hash_key, path->remote.ip, 16) & (STUN_SOURCES - 1)];
+    stun_bucket *bucket =
+        &e->stun_sources[mix(e->hash_key ^ (uint64_t)t->id << 32, path->remote.ip, 16) & (STUN_SOURCES - 1)];
     uint32_t second = (uint32_t)(now_us / 1000000);
     if (bucket->second != second) *bucket = (stun_bucket){second, 0};
     return bucket;
@@ -550,7 +554,7 @@ static tr_drop receive_stun(tr_engine *e, const tr_path *path, const uint8_t *da
     tr_transport *t = ufrag_size ? find_by_ufrag(e, ufrag, ufrag_size) : NULL;
     if (!t) return stun.class == TR_STUN_REQUEST ? TR_DROP_STUN_UNKNOWN_USER : TR_DROP_STUN_UNEXPECTED;
     /* A peer whose path is validated is never held back by what others behind its address do. */
-    stun_bucket *bucket = stun_source(e, path, now_us);
+    stun_bucket *bucket = stun_source(e, t, path, now_us);
     if (bucket->failures >= STUN_FAILURES_PER_SECOND && !has_path(t, path)) return TR_DROP_STUN_RATE;
     tr_ice_answer answer = {0};
     drop = tr__transport_on_stun(t, &stun, path, now_us, &answer);
@@ -587,6 +591,30 @@ static tr_drop receive_dtls(tr_engine *e, tr_transport *t, const tr_path *path, 
     return TR_DROP_NONE;
 }
 
+static void work_off(tr_engine *e, uint32_t limit, uint64_t now_us)
+{
+    for (; limit && e->queue_count; limit--) {
+        handshake_datagram *datagram = &e->queue[e->queue_head];
+        e->queue_head = (e->queue_head + 1) % TR_ENGINE_HANDSHAKE_QUEUE;
+        e->queue_count--;
+        tr_transport *t = find_transport(e, datagram->transport);
+        if (!t) continue;
+        e->handshakes_waiting[t->index]--;
+        tr_drop drop = tr__transport_on_dtls(t, &datagram->path, datagram->data, datagram->size, now_us);
+        if (drop != TR_DROP_NONE) tr__count_drop(e->shared.tally, drop);
+        wake(e, t);
+    }
+}
+
+/* Media right behind the peer's last handshake message, before that had its turn: the first packets of a call are not
+ * to be lost for it. Only while few wait, and within the turn's own bound. */
+static void finish_handshake(tr_engine *e, const tr_transport *t, uint64_t now_us)
+{
+    if (t->egress.srtp || !e->handshakes_waiting[t->index] || e->queue_count > e->early) return;
+    e->early -= e->queue_count;
+    work_off(e, e->queue_count, now_us);
+}
+
 static tr_drop gate(tr_engine *e, const tr_path *path, uint8_t *data, size_t size, uint64_t arrival_us, uint64_t now_us)
 {
     if (size == 0 || size > TR_MAX_DATAGRAM) return TR_DROP_SIZE;
@@ -600,6 +628,7 @@ static tr_drop gate(tr_engine *e, const tr_path *path, uint8_t *data, size_t siz
     case TR_CLASS_DTLS:
         return receive_dtls(e, t, path, data, size, now_us);
     case TR_CLASS_RTP:
+        finish_handshake(e, t, now_us);
         drop = tr__transport_on_rtp(t, data, size, arrival_us, now_us);
         break;
     case TR_CLASS_RTCP:
@@ -634,17 +663,8 @@ tr_drop tr__engine_receive(tr_engine *e, const tr_path *path, uint8_t *data, siz
 
 bool tr__engine_handshakes(tr_engine *e, uint32_t limit, uint64_t now_us)
 {
-    for (; limit && e->queue_count; limit--) {
-        handshake_datagram *datagram = &e->queue[e->queue_head];
-        e->queue_head = (e->queue_head + 1) % TR_ENGINE_HANDSHAKE_QUEUE;
-        e->queue_count--;
-        tr_transport *t = find_transport(e, datagram->transport);
-        if (!t) continue;
-        e->handshakes_waiting[t->index]--;
-        tr_drop drop = tr__transport_on_dtls(t, &datagram->path, datagram->data, datagram->size, now_us);
-        if (drop != TR_DROP_NONE) tr__count_drop(e->shared.tally, drop);
-        wake(e, t);
-    }
+    e->early = TR_ENGINE_HANDSHAKES_PER_TURN;
+    work_off(e, limit, now_us);
     return e->queue_count > 0;
 }
 

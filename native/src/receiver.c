@@ -142,8 +142,15 @@ static tr_drop admit(tr_stream *stream, bool is_rtx, tr_media *media)
     if (!stream->is_started) {
         stream->is_started = true;
         stream->first = stream->highest = TR_STREAM_FIRST_CYCLE + media->rtp.seq;
+        stream->first_rollover = media->rtp.rollover;
     }
     media->index = tr__seq_unwrap(stream->highest, media->rtp.seq);
+    /* Where 2^15 packets or more were lost the number alone would put the packet into the past, and the stream would be
+     * deaf until it had caught up. SRTP knows which cycle it is of. */
+    int64_t cycles =
+        (int32_t)(media->rtp.rollover - stream->first_rollover); /* -1: from just before the first packet */
+    if (media->rtp.has_rollover && !is_rtx && cycles >= -1)
+        media->index = TR_STREAM_FIRST_CYCLE + (uint64_t)(cycles * 65536) + media->rtp.seq;
     /* A resend may bring what was newest when it was lost, but it does not lead a stream away. */
     if (is_rtx && media->index > stream->highest + TR_NACK_MAX_GAP) return TR_DROP_RTX_UNWANTED;
     uint64_t repaired = stream->nack.repaired;

@@ -21,6 +21,9 @@ typedef struct tr_rtp {
     uint16_t extension_at, extension_size; /* elements only, without the 4-byte block header */
     uint16_t seq;
     uint32_t ts, ssrc;
+    /* Not in the packet: how often its numbers have wrapped, where SRTP has authenticated that. */
+    uint32_t rollover;
+    bool has_rollover;
 } tr_rtp;
 
 /* Where each known element lies, by tr_ext: at 0 means absent. */

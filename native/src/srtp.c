@@ -185,6 +185,12 @@ void tr__srtp_retire_ssrc(tr_srtp *srtp, uint32_t ssrc)
     if (s) s->is_retired = true;
 }
 
+void tr__srtp_keep_ssrc(tr_srtp *srtp, uint32_t ssrc)
+{
+    stream *s = find(srtp, ssrc);
+    if (s) s->is_retired = false;
+}
+
 static void earn(uint16_t *credit, uint16_t sixteenths)
 {
     *credit = (uint16_t)(*credit + sixteenths > CREDIT_MAX ? CREDIT_MAX : *credit + sixteenths);

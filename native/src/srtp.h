@@ -66,5 +66,7 @@ void tr__srtp_skip_rtcp(tr_srtp *srtp, uint32_t index);
  * kept in reserve: the same SSRC coming back under the same keys is still protected against replay, until the slot is
  * needed for another (the one silent longest goes first). */
 void tr__srtp_retire_ssrc(tr_srtp *srtp, uint32_t ssrc);
+/* The opposite: somebody declared it, its slot is needed for no other. */
+void tr__srtp_keep_ssrc(tr_srtp *srtp, uint32_t ssrc);
 
 #endif

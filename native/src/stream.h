@@ -44,6 +44,7 @@ typedef struct tr_stream {
     /* numbering (RFC 3550, A.1, A.3, A.8) */
     bool is_started;
     uint64_t highest, first;
+    uint32_t first_rollover; /* SRTP's, of the first packet */
     bool has_transit;
     uint32_t transit, jitter_q4; /* RTP clock; jitter in 1/16 */
     uint64_t received;           /* on the stream's own SSRC, each index once */

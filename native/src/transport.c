@@ -235,6 +235,7 @@ static bool add_ssrc(tr_transport *t, uint32_t ssrc, uint32_t receiver, uint8_t 
 {
     if (t->ssrc_count == TR_TRANSPORT_MAX_SSRCS) return false;
     t->ssrcs[t->ssrc_count++] = (tr_ssrc_entry){ssrc, (uint16_t)receiver, encoding, is_rtx};
+    if (t->srtp) tr__srtp_keep_ssrc(t->srtp, ssrc);
     return true;
 }
 
@@ -439,13 +440,18 @@ tr_drop tr__transport_on_rtp(tr_transport *t, uint8_t *data, size_t size, uint64
     tr_rtp rtp;
     tr_rtp_extensions found;
     if ((drop = tr__rtp_parse(&rtp, data, size)) != TR_DROP_NONE) return drop;
+    rtp.rollover = (uint32_t)(srtp_index >> 16);
+    rtp.has_rollover = true;
     if ((drop = tr__rtp_find_extensions(&rtp, t->extensions, &found)) != TR_DROP_NONE) return drop;
     if (found.of[TR_EXT_TWCC].at && found.of[TR_EXT_TWCC].size >= 2) {
         tr__twcc_on_packet(&t->twcc, tr__load16(data + found.of[TR_EXT_TWCC].at), arrival_us, now_us);
         wake_at(t, tr__twcc_at(&t->twcc));
     }
     const tr_ssrc_entry *entry = find_ssrc(t, rtp.ssrc);
-    if (!entry && !(entry = learn_ssrc(t, &rtp, &found))) return TR_DROP_RTP_UNKNOWN_SSRC;
+    if (!entry && !(entry = learn_ssrc(t, &rtp, &found))) {
+        tr__srtp_retire_ssrc(t->srtp, rtp.ssrc);
+        return TR_DROP_RTP_UNKNOWN_SSRC;
+    }
     tr_receiver *receiver = t->receivers[entry->receiver];
     drop = tr__receiver_on_rtp(receiver, entry->encoding, entry->is_rtx, data, &rtp, &found, arrival_us, now_us);
     wake_at(t, tr__receiver_feedback_at(receiver));
@@ -529,6 +535,9 @@ tr_drop tr__transport_on_rtcp(tr_transport *t, uint8_t *data, size_t size, uint6
     if (!t->egress.srtp) return TR_DROP_SRTP_NO_KEYS;
     tr_drop drop = tr__srtp_open_rtcp(t->srtp, data, &size);
     if (drop != TR_DROP_NONE) return drop;
+    /* Whoever only receives reports under an SSRC that nobody declared, and may do so under many. */
+    uint32_t reporter = tr__load32(data + 4);
+    if (!find_ssrc(t, reporter)) tr__srtp_retire_ssrc(t->srtp, reporter);
     if ((drop = tr__rtcp_validate(data, size)) != TR_DROP_NONE) return drop;
     t->shared->tally->rtcp_rx++;
     tr_rtcp_part part;
@@ -551,7 +560,9 @@ tr_drop tr__transport_on_rtcp(tr_transport *t, uint8_t *data, size_t size, uint6
         case TR_RTCP_BYE: {
             tr_cursor c = tr__cursor(part.body, part.size);
             for (uint8_t i = 0; i < part.count; i++) {
-                const tr_ssrc_entry *entry = find_ssrc(t, tr__take32(&c));
+                uint32_t ssrc = tr__take32(&c);
+                const tr_ssrc_entry *entry = find_ssrc(t, ssrc);
+                is_foreign |= !entry && ssrc != reporter;
                 if (entry && !entry->is_rtx) tr__receiver_on_bye(t->receivers[entry->receiver], entry->encoding);
             }
             break;
