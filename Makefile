@@ -12,27 +12,28 @@ ARGS ?=
 SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := build/stamp
+EXTENSION := src/telerelay/_native.abi3.so
 
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
 
-.PHONY: build packages demo test bench fuzz lint format clean
+.PHONY: build demo test bench fuzz lint format clean
 .DELETE_ON_ERROR:
 
-build: $(STAMP)/native
+build: $(EXTENSION)
+	@:
 
 # Debian's packages: what is missing only. Cheap, so asked whenever the list or the script is newer.
-$(STAMP)/packages: tools/setup.sh tools/debian-packages.txt
-	@tools/setup.sh packages
+build/packages: tools/setup.sh tools/debian-packages.txt
+	@PYTHON="$(PYTHON)" tools/setup.sh packages
 	@mkdir -p $(@D) && touch $@
 
-$(STAMP)/venv: pyproject.toml tools/setup.sh $(STAMP)/packages
+$(VENV)/installed: pyproject.toml tools/setup.sh | build/packages
 	@PYTHON="$(PYTHON)" tools/setup.sh venv
 	@touch $@
 
-$(STAMP)/native: $(NATIVE) $(STAMP)/venv
-	@PYTHON="$(PYTHON)" tools/setup.sh native
+$(EXTENSION): $(NATIVE) $(VENV)/installed
+	@tools/setup.sh native
 	@touch $@
 
 demo: build
@@ -44,8 +45,8 @@ test: build
 bench: build
 	@$(BIN)/python benchmarks/forwarding.py $(ARGS)
 
-fuzz: $(STAMP)/packages
-	@$(MAKE) --no-print-directory -C native fuzz SECONDS=$(SECONDS) $(ARGS)
+fuzz: build/packages
+	@$(MAKE) --no-print-directory -C native -s fuzz SECONDS=$(SECONDS) $(ARGS)
 
 lint: build
 	@echo "lint: ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .

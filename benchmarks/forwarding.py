@@ -2,8 +2,8 @@
 What one forwarded packet costs the worker's thread: real sockets on loopback, real peers, fan-out 1 and 3.
 
 The C program does the measuring (native/bench/bench_forward.c): the worker is pinned to processor 0, the peers to
-processor 1, and the worker's own thread time is divided by the packets it forwarded. Each row is run several times, the rows
-in turn, and the median is printed: machines are noisy.
+processor 1, and the worker's own thread time is divided by the packets it forwarded. Each row is run several times, the
+rows in turn, and the median is printed: machines are noisy.
 
 usage: python benchmarks/forwarding.py [--runs 5] [--seconds 2] [--rooms 10] [--json]
 """

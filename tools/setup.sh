@@ -60,15 +60,24 @@ packages() {
         exit 1
     fi
     say "installing Debian packages: $missing"
-    log=build/apt.log
-    mkdir -p build
     export DEBIAN_FRONTEND=noninteractive
+    logged apt apt-get update
     # shellcheck disable=SC2086  # a list of names
-    { apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1 ||
-        { tail -20 "$log" >&2; stop "apt-get failed; all of it is in $log"; }
+    logged apt apt-get install -y --no-install-recommends $missing
 }
 
-quiet_pip() { "$VENV/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+# Runs a command with its output in a log; if it fails, shows what in there says why.
+logged() {
+    log=build/$1.log
+    shift
+    mkdir -p build
+    "$@" >"$log" 2>&1 && return
+    why=$(grep -E "(error|ERROR|fatal)[: ]|No matching|\.[ch]:[0-9]+" "$log" | grep -vE "^ *gcc |Command '" | head -30)
+    if [ -n "$why" ]; then echo "$why" >&2; else tail -20 "$log" >&2; fi
+    stop "that failed; all of it is in $log"
+}
+
+pip_install() { "$VENV/bin/python" -m pip --disable-pip-version-check install "$@"; }
 
 venv() {
     if ! "$VENV/bin/python" -c "import pip" 2>/dev/null || ! new_enough "$VENV/bin/python"; then
@@ -78,16 +87,13 @@ venv() {
     fi
     # The build tools first, so that the package itself is built in this environment and not in one fetched anew.
     say "installing Python packages into $VENV"
-    quiet_pip install "setuptools>=69" wheel "cffi>=1.16"
-    quiet_pip install --no-build-isolation --editable ".[test,dev]"
+    logged pip pip_install "setuptools>=69" wheel "cffi>=1.16"
+    logged pip pip_install --no-build-isolation --editable ".[test,dev]"
 }
 
 native() {
     say "building the C extension"
-    log=build/native.log
-    mkdir -p build
-    "$VENV/bin/python" setup.py --quiet build_ext --inplace >"$log" 2>&1 ||
-        { grep -E "error|warning: unused|\.[ch]:[0-9]+" "$log" | head -40 >&2; stop "the compiler refused; all of it is in $log"; }
+    logged native "$VENV/bin/python" setup.py --quiet build_ext --inplace
     "$VENV/bin/telerelay" --help >/dev/null || stop "$VENV/bin/telerelay does not start"
 }
 

@@ -429,6 +429,34 @@ static void reports_and_clock(void)
     tr__receiver_free(receiver);
 }
 
+static tr_drop feed_in_cycle(uint32_t rollover, uint16_t seq, uint64_t now_us)
+{
+    packet p = make_vp8(1000, seq, 3000u * seq, true, false, true, 100);
+    tr_rtp rtp;
+    tr_rtp_extensions none = {0};
+    CHECK_EQ(TR_DROP_NONE, tr__rtp_parse(&rtp, p.data, p.size));
+    rtp.rollover = rollover;
+    rtp.has_rollover = true;
+    return tr__receiver_on_rtp(receiver, 0, false, p.data, &rtp, &none, now_us, now_us);
+}
+
+static void an_outage_of_half_the_numbers_is_no_step_back(void)
+{
+    tr_add_receiver params = video_params(1);
+    begin(&params);
+    CHECK_EQ(TR_DROP_NO_SUBSCRIBER, feed_in_cycle(3, 100, S)); /* the cycle a stream begins in is its first */
+    static const struct {
+        uint32_t rollover;
+        uint16_t seq;
+    } later[] = {{3, 100 + 40000}, {4, 50}, {5, 49}, {5, 60000}, {6, 59990}, {9, 1}};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        CHECK_EQ(TR_DROP_NO_SUBSCRIBER, feed_in_cycle(later[i].rollover, later[i].seq, (2 + i) * S));
+        CHECK_EQ(TR_STREAM_FIRST_CYCLE + ((uint64_t)(later[i].rollover - 3) << 16) + later[i].seq, stream(0)->highest);
+    }
+    CHECK_EQ(TR_DROP_RTP_DUPLICATE, feed_in_cycle(9, 1, 20 * S));
+    tr__receiver_free(receiver);
+}
+
 static const check_test tests[] = {
     TEST(parameters_out_of_range_are_refused),
     TEST(whose_packet_it_is),
@@ -443,5 +471,6 @@ static const check_test tests[] = {
     TEST(what_is_given_up_leads_to_a_keyframe_if_anyone_watches),
     TEST(the_list_of_senders_grows_and_shrinks),
     TEST(reports_and_clock),
+    TEST(an_outage_of_half_the_numbers_is_no_step_back),
 };
 CHECK_MAIN("test_receiver", tests)

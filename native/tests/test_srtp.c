@@ -575,6 +575,23 @@ static void retired_ssrcs_make_room_oldest_first_and_stay_protected_until_then(v
     free_ends(&e);
 }
 
+static void a_declared_ssrc_outlasts_a_flood_of_undeclared_ones(void)
+{
+    ends e = make_ends(0, TR_SRTP_AEAD_AES_128_GCM);
+    CHECK_EQ(TR_DROP_NONE, pass(&e, 5, 70)); /* nobody's yet */
+    tr__srtp_retire_ssrc(e.theirs, 5);
+    tr__srtp_keep_ssrc(e.theirs, 5);
+    tr__srtp_keep_ssrc(e.theirs, 6); /* never heard of: nothing happens */
+    for (uint32_t ssrc = 1000; ssrc < 1000 + 10 * TR_SRTP_MAX_SSRCS; ssrc++) {
+        CHECK_EQ(TR_DROP_NONE, pass(&e, ssrc, 1));
+        tr__srtp_retire_ssrc(e.theirs, ssrc);
+    }
+    CHECK_EQ(TR_DROP_SRTP_REPLAY, pass(&e, 5, 70));
+    CHECK_EQ(TR_DROP_NONE, pass(&e, 5, 71));
+    CHECK_EQ(TR_DROP_NONE, pass(&e, 6, 1));
+    free_ends(&e);
+}
+
 static void late_packets_of_a_retired_ssrc_do_not_hold_its_slot(void)
 {
     ends e = make_ends(0, TR_SRTP_AEAD_AES_128_GCM);
@@ -705,6 +722,7 @@ static const check_test tests[] = {
     TEST(no_packet_allocates),
     TEST(a_stranger_cannot_fill_the_table_and_the_limit_is_named),
     TEST(retired_ssrcs_make_room_oldest_first_and_stay_protected_until_then),
+    TEST(a_declared_ssrc_outlasts_a_flood_of_undeclared_ones),
     TEST(late_packets_of_a_retired_ssrc_do_not_hold_its_slot),
     TEST(control_passes_once_in_any_order),
     TEST(short_or_changed_control_is_refused),

@@ -455,7 +455,8 @@ static double cost_ns(uint8_t *data, size_t size)
 }
 
 /* A message for nobody is parsed and its fragment found, no more: under 2 us, the worst one too.
- * The bounds hold under sanitizers; a checksum that finds its way back into parsing breaks them. */
+ * A checksum that finds its way back into parsing breaks the bounds. Sanitizers make time mean nothing: there it is
+ * only printed. */
 static void a_flood_is_cheap_to_read(void)
 {
     uint8_t data[1500] = {0};
@@ -465,8 +466,10 @@ static void a_flood_is_cheap_to_read(void)
     for (size_t at = 36; at < 36 + 63 * 4; at += 4) memcpy(data + at, "\x80\x22\0\0", 4);
     double worst = cost_ns(data, 36 + 63 * 4);
     fprintf(stderr, "test_stun: %.0f ns to read a request, %.0f ns the worst one\n", plain, worst);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     CHECK(plain < 1000);
     CHECK(worst < 4000);
+#endif
 }
 
 static const check_test TESTS[] = {
