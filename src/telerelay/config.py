@@ -167,7 +167,7 @@ class MediaConfig:
 
     audio_codecs: tuple[str, ...] = _option(("opus",), "Audio codecs taken.", _one_of("opus"))
     video_codecs: tuple[str, ...] = _option(
-        ("VP8", "H264"), "Video codecs taken.", _one_of("VP8", "VP9", "H264", "AV1", "H265")
+        ("VP8", "H264", "VP9", "AV1", "H265"), "Video codecs taken.", _one_of("VP8", "VP9", "H264", "AV1", "H265")
     )
     video_history_bytes: int = _option(
         262144, "Packets kept of each video stream for resends, bytes.", _power_of_two(16384, 16777216)

@@ -110,6 +110,14 @@ class SubscriptionRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelRefused:
+    """A data channel of the participant's, or a message on it, was not taken; `code` says why."""
+
+    label: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class JoinDuplicated:
     """The same sub joined elsewhere; the newest wins and this one is closed."""
 
@@ -135,6 +143,7 @@ Event = (
     | MuteChanged
     | ConnectionChanged
     | SubscriptionRefused
+    | ChannelRefused
     | JoinDuplicated
     | RoomEnded
     | DrainStarted

@@ -237,6 +237,35 @@ async def test_a_connection_that_broke_is_begun_anew(open_page: OpenPage) -> Non
     )
 
 
+async def test_a_change_of_network_restarts_ice_and_keeps_the_call(open_page: OpenPage) -> None:
+    """
+    On `online` both connections of each get other credentials on either side; none is replaced, no track ends.
+    """
+    script = (
+        "globalThis.made = []; const Native = RTCPeerConnection;"
+        "globalThis.RTCPeerConnection = class extends Native {"
+        " constructor(...all) { super(...all); made.push(this); } };"
+        "globalThis.words = () => made.flatMap((pc) => [pc.currentLocalDescription, pc.currentRemoteDescription])"
+        " .map((each) => /a=ice-ufrag:(\\S+)/.exec(each.sdp)[1]);"
+    )
+    alice = await open_page("alice", role="practitioner", script=script)
+    bob = await open_page("bob", script=script)
+    await alice.join()
+    await bob.join()
+    await alice.sees()
+    await bob.sees()
+    for page in (alice, bob):
+        await page.page.evaluate("globalThis.ended = 0; consult.call.addEventListener('trackended', () => ended++)")
+        await page.page.evaluate("globalThis.before = words(); globalThis.dispatchEvent(new Event('online'))")
+        await page.until("words().every((word) => !before.includes(word))")
+
+    await alice.eventually(is_moving, "video")
+    await bob.eventually(is_moving, "video")
+    for page in (alice, bob):
+        assert [2, 0] == await page.page.evaluate("[made.length, ended]")
+        assert ["connected"] * 2 == await page.page.evaluate("made.map((pc) => pc.connectionState)")
+
+
 async def test_sound_that_the_browser_keeps_off_waits_for_a_click(open_page: OpenPage) -> None:
     """
     Where autoplay of sound is refused the picture runs all the same, and one button turns the sound on.

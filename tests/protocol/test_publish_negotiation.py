@@ -4,6 +4,7 @@ A publisher's offers are answered with what the relay takes, or refused by name 
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from negotiating import NAMES, PUBLISHING, counter, local, offer
 
 from telerelay.errors import RemoteProtocolError
 from telerelay.protocol import sdp
+from telerelay.protocol.data import DataParameters
 from telerelay.protocol.negotiation import CodecPolicy, PublishNegotiation, PublishResult, WhepNegotiation
 from telerelay.protocol.parameters import (
     ABS_SEND_TIME,
@@ -83,9 +85,9 @@ def test_the_relay_is_passive_wherever_it_may_be(name: str, setup: str, is_dtls_
     assert {setup} == {media.setup for media in answered(result)}
 
 
-def test_the_candidates_stand_in_the_first_section_alone() -> None:
+def test_the_address_stands_in_the_first_section_and_the_candidates_in_all() -> None:
     """
-    The bundle's first section has the address, an IPv4 one where there is one, and all candidates with their end.
+    The bundle's first section has the address, an IPv4 one where there is one; each has all candidates and their end.
     """
     first, second = answered(publish(offer(CHROMIUM)))
 
@@ -95,7 +97,7 @@ def test_the_candidates_stand_in_the_first_section_alone() -> None:
         len(first.candidates),
         first.is_end_of_candidates,
     )
-    assert ("0.0.0.0", 9, 0, False) == (
+    assert ("0.0.0.0", 9, 2, True) == (
         second.address,
         second.port,
         len(second.candidates),
@@ -220,15 +222,66 @@ def test_who_sends_what_is_named_by_msid() -> None:
     assert ("FFmpeg", "audio") == receiver(publish(old), "audio").msid
 
 
-def test_a_data_channel_section_is_rejected_and_told() -> None:
-    """
-    Port 0 for now; the application knows that it was asked for.
-    """
-    data = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:2\r\na=sctp-port:5000\r\n"
-    result = publish(offer(CHROMIUM).replace("BUNDLE 0 1", "BUNDLE 0 1 2") + data)
+DATA = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:2\r\na=sctp-port:5001\r\n"
+DRAFT = "m=application 9 DTLS/SCTP 5001\r\nc=IN IP4 0.0.0.0\r\na=mid:2\r\na=sctpmap:5001 webrtc-datachannel 1024\r\n"
 
-    assert (True, 0, "application") == (result.has_data, answered(result)[2].port, answered(result)[2].kind)
-    assert (("0", "1"),) == sdp.parse(result.answer).bundles
+
+@pytest.mark.parametrize(("section", "formats"), [(DATA, ("webrtc-datachannel",)), (DRAFT, ("5000",))])
+def test_a_data_channel_section_is_taken(section: str, formats: tuple[str, ...]) -> None:
+    """
+    In today's syntax and in that of the drafts (RFC 8841, 4.4); the answer says which messages are too large.
+    """
+    result = publish(offer(CHROMIUM).replace("BUNDLE 0 1", "BUNDLE 0 1 2") + section + "a=max-message-size:1000\r\n")
+    media = answered(result)[2]
+
+    assert DataParameters("2", 5001, 1000) == result.data
+    assert ("application", 9, formats, 65536) == (media.kind, media.port, media.formats, media.max_message_size)
+    assert answered(result)[0].ice_ufrag == media.ice_ufrag
+
+
+def test_data_channels_alone_are_a_connection() -> None:
+    """
+    No sound and no picture: nothing is received, the transport is there.
+    """
+    session = sdp.parse(offer(CHROMIUM).replace("BUNDLE 0 1", "BUNDLE 0 1 2") + DATA)
+    first, data = session.media[0], session.media[2]
+    alone = replace(data, ice_ufrag=first.ice_ufrag, ice_pwd=first.ice_pwd, fingerprints=first.fingerprints)
+    alone = replace(alone, setup=first.setup, mid="0")
+    result = publish(sdp.serialise(replace(session, media=(alone,), bundles=(("0",),))))
+
+    assert ((), DataParameters("0", 5001, 65536)) == (result.receivers, result.data)
+
+
+@pytest.mark.parametrize("spoiled", ["UDP/DTLS/SCTP other", "TCP/TLS webrtc-datachannel", "UDP/BFCP *"])
+def test_other_application_sections_are_rejected(spoiled: str) -> None:
+    """
+    Port 0; the rest of the offer is taken.
+    """
+    section = DATA.replace("UDP/DTLS/SCTP webrtc-datachannel", spoiled)
+    result = publish(offer(CHROMIUM).replace("BUNDLE 0 1", "BUNDLE 0 1 2") + section)
+
+    assert (None, 0, 2) == (result.data, answered(result)[2].port, len(result.receivers))
+
+
+def test_a_second_data_channel_section_is_rejected() -> None:
+    """
+    A bundle has one association (RFC 8841, 11).
+    """
+    second = DATA.replace("mid:2", "mid:3")
+    result = publish(offer(CHROMIUM).replace("BUNDLE 0 1", "BUNDLE 0 1 2 3") + DATA + second)
+
+    assert [9, 0] == [media.port for media in answered(result)[2:]]
+
+
+def test_data_does_not_hide_that_no_codec_is_common() -> None:
+    """
+    Who wants to be seen hears that he will not be.
+    """
+    text = offer(CHROMIUM).replace("BUNDLE 0 1", "BUNDLE 0 1 2") + DATA
+    with pytest.raises(RemoteProtocolError) as error:
+        PublishNegotiation(CodecPolicy((), ("nothing",))).on_offer(text, local())
+
+    assert "no_common_codec" == error.value.code
 
 
 def test_a_kind_without_common_codec_is_rejected_alone() -> None:

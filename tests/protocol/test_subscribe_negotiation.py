@@ -11,6 +11,7 @@ from negotiating import H264, OPUS, VP8, VP9, answer_to, counter, h264, local, t
 
 from telerelay.errors import LocalProtocolError, RemoteProtocolError
 from telerelay.protocol import sdp
+from telerelay.protocol.data import DataParameters
 from telerelay.protocol.negotiation import (
     Offer,
     SubscribedTrack,
@@ -68,7 +69,7 @@ def parsed(offer: Offer) -> Session:
 
 def test_an_offer_says_who_sends_what(peer: Peer) -> None:
     """
-    A section a track: sendonly, with msid, SSRCs, FID for RTX, actpass, ICE-lite and the candidates in the first.
+    A section a track: sendonly, with msid, SSRCs, FID for RTX, actpass, ICE-lite and the candidates.
     """
     offer = peer.offer(track("a", "audio"), track("v", "video"))
     audio, video = parsed(offer).media
@@ -79,7 +80,7 @@ def test_an_offer_says_who_sends_what(peer: Peer) -> None:
     assert (1001, 1002) == video.ssrc_groups[0].ssrcs
     assert ((1000, "cname"),) == audio.ssrcs
     assert parsed(offer).is_ice_lite
-    assert [2, 0] == [len(media.candidates) for media in (audio, video)]
+    assert [2, 2] == [len(media.candidates) for media in (audio, video)]
     assert {"nack", "nack pli", "ccm fir"} == {value for _, value in video.feedback}
 
 
@@ -367,3 +368,42 @@ def test_opus_is_always_opus(peer: Peer) -> None:
     receive = ReceiveParameters("0", "audio", (NegotiatedCodec(type(OPUS)("OPUS", 48000, 2), 109),), (), {})
 
     assert ([96], [255]) == bind_table(receive, send)
+
+
+def test_data_channels_are_offered_when_wanted() -> None:
+    """
+    Once, in a section of their own that stays; the peer's port is in its answer.
+    """
+    peer = Peer()
+    peer.step(track("a", "audio"))
+    peer.negotiation.want_data()
+    result = peer.step(track("a", "audio"), edit=lambda text: text.replace("sctp-port:5000", "sctp-port:5002"))
+    peer.negotiation.want_data()
+    media = sdp.parse(peer.offer(track("a", "audio"), track("b", "audio")).sdp).media
+
+    assert DataParameters("1", 5002, 65536) == result.data
+    assert ["audio", "application", "audio"] == [each.kind for each in media]
+
+
+def test_data_channels_alone_are_offered() -> None:
+    """
+    Nobody need publish anything for a message to arrive.
+    """
+    peer = Peer()
+    peer.negotiation.want_data()
+    result = peer.step()
+
+    assert (DataParameters("0", 5000, 65536), ()) == (result.data, result.senders)
+
+
+def test_data_channels_that_were_refused_are_not_offered_again() -> None:
+    """
+    The section is dead; a track may take its place.
+    """
+    peer = Peer()
+    peer.negotiation.want_data()
+    refuse = peer.step(track("a", "audio"), edit=lambda text: text.replace("m=application 9", "m=application 0"))
+    media = sdp.parse(peer.offer(track("a", "audio"), track("v", "video")).sdp).media
+
+    assert (None, True) == (refuse.data, refuse.has_data_section)
+    assert ["audio", "video"] == [each.kind for each in media]

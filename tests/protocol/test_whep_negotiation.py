@@ -17,7 +17,7 @@ CHROMIUM = "chromium_recvonly_data"
 @pytest.mark.parametrize("name", RECEIVING)
 def test_every_real_offer_is_answered(name: str) -> None:
     """
-    A section to send on for each m-line of sound or picture; the data channel's is rejected.
+    A section to send on for each m-line of sound or picture; the data channel's is taken too.
     """
     result = WhepNegotiation(CodecPolicy()).on_offer(offer(name), local(), counter())
     answer = sdp.parse(result.answer)
@@ -25,7 +25,12 @@ def test_every_real_offer_is_answered(name: str) -> None:
     assert [("0", "audio", 1000, 0), ("1", "video", 1002, 1003)] == [
         (each.key, each.kind, each.ssrc, each.rtx_ssrc) for each in result.sections
     ]
-    assert ["sendonly", "sendonly", "inactive"] == [media.direction for media in answer.media]
+    assert ["sendonly", "sendonly", "sendrecv"] == [media.direction for media in answer.media]
+    assert (result.data and result.data.mid, 5000, 65536) == (
+        answer.media[2].mid,
+        answer.media[2].sctp_port,
+        answer.media[2].max_message_size,
+    )
     assert [((1000, "00abcdefghijklmn"),)] == [answer.media[0].ssrcs]
     assert "transport-cc" not in result.answer
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 import time
 
 import aiohttp
@@ -524,6 +525,31 @@ async def test_candidates_are_taken_and_ignored(live: Live) -> None:
 
     assert {"type": "reply", "id": 2} == reply
     assert 0 == live.relay.stats()[0].tx_packets
+
+
+async def test_nothing_is_sent_to_an_address_that_an_offer_names(live: Live) -> None:
+    """
+    Internal, broadcast, multicast, mDNS and TCP candidates of an offer are accepted and ignored (A22): no datagram.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as internal:
+        internal.bind(("127.0.0.1", 0))
+        internal.setblocking(False)
+        port = internal.getsockname()[1]
+        named = ["127.0.0.1", "255.255.255.255", "224.0.0.1", "169.254.169.254", "0f9ce1f4-2d5e-4c5c.local", "fe80::1"]
+        lines = [f"a=candidate:{n} 1 udp 2122260223 {address} {port} typ host" for n, address in enumerate(named)]
+        lines += [f"a=candidate:9 1 tcp 1518280447 127.0.0.1 {port} typ host tcptype passive"]
+        alice = await live.join("alice")
+        offer = re.sub(r"a=candidate:.*\r\n", "", offer_sdp())
+        offer = offer.replace("a=mid:0\r\n", "a=mid:0\r\n" + "".join(f"{line}\r\n" for line in lines), 1)
+        published = await alice.publish(offer)
+        await alice.ask("candidate", connection="publish", candidate=lines[0][2:], sdp_mid="0")
+        await alice.ask("stats")
+
+        assert "reply" == published["type"]
+        assert str(port) not in published["sdp"]
+        assert 0 == live.relay.stats()[0].tx_packets
+        with pytest.raises(BlockingIOError):
+            internal.recv(2000)
 
 
 # ---------------------------------------------------------------------- losing and finding one's seat

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from telerelay.client.channels import ChannelOptions, RoomChannel
 from telerelay.client.ice import host_addresses, local_addresses
 from telerelay.client.tap import StreamCount, Tap
 from telerelay.client.ws import Message, Socket
@@ -106,8 +107,10 @@ class Client:
         self._relay_port = relay_port
         self._publish: RTCPeerConnection | None = None
         self._subscribe: RTCPeerConnection | None = None
+        self._session = ""
         self._sources: dict[str, str] = {}
         self._draining: dict[str, _Draining] = {}
+        self.channels: dict[str, RoomChannel] = {}
         self.tap = Tap()
         self.participant = ""
         self.resume_secret = ""
@@ -167,6 +170,44 @@ class Client:
         self._sources.pop(publication.mid)
         await self._offer(self._publish, {})
 
+    # ------------------------------------------------------------------ messages
+
+    async def channel(
+        self,
+        label: str,
+        options: ChannelOptions = ChannelOptions(),  # noqa: B008 - frozen
+        on_message: Callable[[str | bytes], None] | None = None,
+    ) -> RoomChannel:
+        """
+        The data channel of that label, opened if nobody in the room has; wait for `opened` before sending. What others
+        open is in `channels`. Raises RemoteProtocolError.
+        """
+        channel = self._channel(label)
+        if on_message is not None:
+            channel.on_message = on_message
+        channel.options = options
+        await self._open_channels()
+        return channel
+
+    async def _open_channels(self) -> None:
+        """Open the channels that were asked for and that nothing carries; the first of a connection takes an offer."""
+        wanted = [each for each in self.channels.values() if each.options is not None and not each.is_carried]
+        if not wanted:
+            return
+        pc = self._publish = self._publish or self._connection()
+        has_data = pc.sctp is not None
+        for channel in wanted:
+            channel.open_on(pc)
+        if not has_data:
+            await self._offer(pc, {})
+
+    def _channel(self, label: str) -> RoomChannel:
+        return self.channels.setdefault(label, RoomChannel(label))
+
+    def _on_channel(self, line: RTCDataChannel) -> None:
+        self._channel(line.label).add(line)
+        self._wake()
+
     async def _offer(self, pc: RTCPeerConnection, added: dict[Any, str]) -> None:
         with host_addresses(*self._addresses):
             await pc.setLocalDescription(await pc.createOffer())
@@ -184,6 +225,35 @@ class Client:
             return self.publications[publication_id]
         except KeyError:
             raise LocalProtocolError("not_found", "not a publication of this client") from None
+
+    async def reconnect(self, connection: str) -> None:
+        """
+        Begin the "publish" or the "subscribe" connection anew, after a change of network: aiortc cannot restart ICE.
+
+        What was published is published again under other ids, data channels are opened again. What is received comes
+        with the relay's next offer.
+        """
+        before = self._publish
+        if connection != "publish" or before is None:
+            await self._socket.request("reconnect", connection=connection)
+            return
+        again = [
+            (each.sender, each.sender.track, self._sources.get(each.mid or "", "")) for each in before.getTransceivers()
+        ]
+        for sender, _, _ in again:
+            sender.replaceTrack(None)  # aiortc would stop it once the relay has closed the connection
+        try:
+            await self._socket.request("reconnect", connection=connection)
+        except TelerelayError:
+            for sender, track, _ in again:
+                sender.replaceTrack(track)
+            raise
+        tracks = [(track, source) for _, track, source in again if track is not None and source]
+        self._publish, self._sources, self.publications = None, {}, {}
+        await before.close()
+        if tracks:
+            await self.publish([track for track, _ in tracks], [source for _, source in tracks])
+        await self._open_channels()
 
     # ------------------------------------------------------------------ requests
 
@@ -225,6 +295,10 @@ class Client:
 
     async def _answer(self, message: Message) -> None:
         """Take the relay's offer, answer it, and put names to what its sections carry."""
+        session = session_of(message["sdp"])
+        if self._subscribe is not None and session != self._session:
+            await self._drop_subscribe(self._subscribe)
+        self._session = session
         pc = self._subscribe = self._subscribe or self._connection()
         sdp = self._through(message["sdp"])
         self.tap.learn(sdp)
@@ -236,6 +310,16 @@ class Client:
         with contextlib.suppress(TelerelayError):  # the next offer, or the end of the socket, tells what came of it
             await self._socket.request("answer", offer_id=message["offer_id"], sdp=pc.localDescription.sdp)
         self._name_tracks(pc, message["tracks"], ssrcs_of(sdp))
+
+    async def _drop_subscribe(self, pc: RTCPeerConnection) -> None:
+        """The relay offers another connection: the one it no longer has goes."""
+        self._subscribe = None
+        for draining in self._draining.values():
+            if draining.task is not None:
+                draining.task.cancel()
+        self._draining.clear()
+        self.remote_tracks.clear()
+        await pc.close()
 
     def _name_tracks(self, pc: RTCPeerConnection, described: Sequence[Message], ssrcs: dict[str, int]) -> None:
         transceivers = {transceiver.mid: transceiver for transceiver in pc.getTransceivers()}
@@ -266,6 +350,7 @@ class Client:
     def _connection(self) -> RTCPeerConnection:
         pc = new_peer_connection()
         pc.add_listener("connectionstatechange", self._wake)
+        pc.add_listener("datachannel", self._on_channel)
         return pc
 
     def _through(self, sdp: str) -> str:
@@ -369,6 +454,12 @@ def ssrcs_of(sdp: str) -> dict[str, int]:
         if mid and ssrc:
             result[mid[1]] = int(ssrc[1])
     return result
+
+
+def session_of(sdp: str) -> str:
+    """The session id: another one is another connection at the relay."""
+    found = re.search(r"^o=\S+ (\d+)", sdp, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def with_candidate_port(sdp: str, port: int) -> str:

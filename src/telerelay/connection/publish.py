@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from telerelay.connection.data import DataListener
 from telerelay.connection.transport import Connection, Site
 from telerelay.errors import NativeError, RemoteProtocolError
 from telerelay.protocol.negotiation import CodecPolicy, PublishNegotiation
@@ -33,8 +34,11 @@ class PublishConnection:
         participant: int,
         is_admitted: bool,
         on_state: Callable[[str], None] = lambda state: None,
+        data_listener: DataListener | None = None,
     ) -> None:
-        self.transport = Connection(site, participant=participant, is_admitted=is_admitted, on_state=on_state)
+        self.transport = Connection(
+            site, participant=participant, is_admitted=is_admitted, on_state=on_state, data_listener=data_listener
+        )
         self.receiving: dict[str, Receiving] = {}
         self.is_broken = False
         """The worker refused what was negotiated: only a new connection helps."""
@@ -50,10 +54,14 @@ class PublishConnection:
         async with self._lock:
             if not self.transport.is_open:
                 await self.transport.open()
-            result = self._negotiation.on_offer(sdp, self.transport.local)
+            restarted = self.transport.restarted()
+            result = self._negotiation.on_offer(sdp, self.transport.local, restarted)
             try:
+                if result.ice_changed:
+                    await self.transport.restart(restarted)
                 await self.transport.apply(result.remote)
                 await self._receive(result.receivers)
+                self.transport.negotiated_data(result.data)
             except BaseException as error:
                 self.is_broken = True
                 if isinstance(error, NativeError):

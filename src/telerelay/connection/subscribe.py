@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from telerelay.connection.credentials import random_ice_chars
+from telerelay.connection.data import DataListener, DataTransport
 from telerelay.connection.source import Source
 from telerelay.connection.transport import Connection, Site
 from telerelay.errors import NativeError, TelerelayError
@@ -40,8 +41,11 @@ class SubscribeConnection:
         on_offer: Callable[[Offer], None],
         on_refused: Callable[[str], None] = lambda publication: None,
         on_state: Callable[[str], None] = lambda state: None,
+        data_listener: DataListener | None = None,
     ) -> None:
-        self.transport = Connection(site, participant=participant, is_admitted=is_admitted, on_state=on_state)
+        self.transport = Connection(
+            site, participant=participant, is_admitted=is_admitted, on_state=on_state, data_listener=data_listener
+        )
         self._on_offer = on_offer
         self._on_refused = on_refused
         self._on_state = on_state
@@ -50,6 +54,8 @@ class SubscribeConnection:
         self._paused: set[str] = set()
         self._sending: dict[str, Sending] = {}
         self._answered = 0
+        self._wants_data = False
+        self._must_restart = False
         self._changed = asyncio.Event()
         self._lock = asyncio.Lock()
 
@@ -67,6 +73,26 @@ class SubscribeConnection:
     def pause(self, publication: str, is_paused: bool) -> None:
         """Stop or resume one publication; it stays negotiated."""
         (self._paused.add if is_paused else self._paused.discard)(publication)
+        self._changed.set()
+
+    def want_data(self) -> DataTransport | None:
+        """
+        Offer data channels, if that was not done before; they may be opened at once. None: the client refused them.
+        """
+        if not self._wants_data:
+            self._wants_data = True
+            self._negotiation.want_data()
+            self._changed.set()
+            self.transport.open_data()
+        data = self.transport.data
+        return None if data is None or data.is_gone else data
+
+    def restart(self) -> None:
+        """
+        Restart ICE by an offer with other credentials, after the answer to the one in flight; asked for more than once
+        meanwhile, it is one restart. Nothing happens before there is a connection.
+        """
+        self._must_restart = self.transport.is_open
         self._changed.set()
 
     # ---------------------------------------------------------------- what is done
@@ -96,6 +122,8 @@ class SubscribeConnection:
             try:
                 if result.remote is not None:
                     await self.transport.apply(result.remote)
+                if result.has_data_section:
+                    self.transport.negotiated_data(result.data if result.remote is not None else None)
                 await self._send({params.key: params for params in result.senders})
                 for publication in result.refused:
                     self._on_refused(publication)
@@ -120,7 +148,13 @@ class SubscribeConnection:
             if (source := self._wanted.get(publication)) is not None:
                 await self._bind(sending, source, publication in self._paused)
         self._negotiation.set_tracks([_track(source) for source in self._wanted.values()])
-        if self._negotiation.in_flight or not self._negotiation.needs_offer():
+        if self._negotiation.in_flight:
+            return
+        if self._must_restart:
+            self._must_restart = False
+            await self.transport.restart(self.transport.restarted())
+            self._negotiation.restart()
+        if not self._negotiation.needs_offer():
             return
         if not self.transport.is_open:
             await self.transport.open()

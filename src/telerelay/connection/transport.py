@@ -5,21 +5,31 @@ Event loop's thread. Owns the ids it took: whatever happens, `close` gives every
 """
 
 import secrets
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from telerelay.bucket import Bucket
 from telerelay.connection.credentials import new_credentials
+from telerelay.connection.data import DataListener, DataTransport
+from telerelay.connection.sctp import chunk_count
 from telerelay.connection.source import Source
-from telerelay.dataplane import StatsReport, TransportStateChanged, Worker, WorkerEvent
-from telerelay.errors import NativeError
+from telerelay.dataplane import DataReceived, StatsReport, TransportStateChanged, Worker, WorkerEvent
+from telerelay.errors import LocalProtocolError, NativeError
+from telerelay.protocol.data import DataParameters
 from telerelay.protocol.parameters import (
     Candidate,
     Fingerprint,
+    IceParameters,
     LocalTransport,
     ReceiveParameters,
     RemoteTransport,
     SendParameters,
 )
+
+# SCTP chunks that one transport may send: some 4 MB/s of a file, at about a tenth of a millisecond each.
+CHUNKS_PER_S = 4000
+CHUNK_BURST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,13 @@ class Connection:
     """A transport with its receivers and senders. `open` must be acknowledged before an offer or answer leaves."""
 
     def __init__(
-        self, site: Site, *, participant: int, is_admitted: bool, on_state: Callable[[str], None] = lambda state: None
+        self,
+        site: Site,
+        *,
+        participant: int,
+        is_admitted: bool,
+        on_state: Callable[[str], None] = lambda state: None,
+        data_listener: DataListener | None = None,
     ) -> None:
         self._worker = site.worker
         self._room = site.room
@@ -54,6 +70,10 @@ class Connection:
         self._receivers: set[int] = set()
         self._senders: set[int] = set()
         self._ssrcs: set[int] = set()
+        self.data: DataTransport | None = None
+        """Data channels, once they are wanted on this connection or were negotiated."""
+        self._data_listener = data_listener or DataListener()
+        self._chunks = Bucket(CHUNK_BURST, CHUNKS_PER_S, time.monotonic())
 
     @property
     def is_open(self) -> bool:
@@ -81,6 +101,61 @@ class Connection:
         if remote != self._remote:
             await self._worker.set_remote(self._transport, remote)
             self._remote = remote
+
+    @property
+    def remote_ice(self) -> IceParameters | None:
+        """The peer's credentials, once it has said them."""
+        return None if self._remote is None else self._remote.ice
+
+    def restarted(self) -> LocalTransport:
+        """What this transport is to be after an ICE restart: fresh credentials, all else as it is."""
+        return self.local.restarted(new_credentials(self._worker.index))
+
+    async def restart(self, local: LocalTransport) -> None:
+        """
+        Begin an ICE restart as `local`, which `restarted` made; `apply` with the peer's new credentials completes it.
+
+        Acknowledged by the worker when it returns, so the credentials may be told. Media goes on over the old path
+        until the peer nominates one of the new session.
+        """
+        await self._worker.restart_ice(self._transport, ufrag=local.ice.ufrag, pwd=local.ice.pwd)
+        self.local = local
+        self._remote = None
+
+    async def restart_for(self, ice: IceParameters) -> LocalTransport:
+        """An ICE restart that the peer began, told by its new credentials alone (RFC 9725, 4.3.3)."""
+        if self._remote is None:
+            raise LocalProtocolError("state", "the transport has no peer yet")
+        if ice != self._remote.ice:
+            remote = replace(self._remote, ice=ice)
+            await self.restart(self.restarted())
+            await self.apply(remote)
+        return self.local
+
+    def open_data(self) -> DataTransport:
+        """The data channels of this connection: what is opened on them waits for the negotiation and for DTLS."""
+        if self.data is None:
+            self.data = DataTransport(self._send_data, self._data_listener)
+        return self.data
+
+    def negotiated_data(self, remote: DataParameters | None) -> None:
+        """What the peer said of data channels, after `apply`; None: it has none, or no longer."""
+        if remote is None:
+            if self.data is not None:
+                self.data.close()
+                self.data = None
+            return
+        assert self._remote is not None
+        self.open_data().describe(remote, is_dtls_client=self._remote.is_dtls_client)
+        self._start_data()
+
+    def _start_data(self) -> None:
+        if self.data is not None and self.state == "connected":
+            self.data.start()
+
+    def _send_data(self, packet: bytes) -> None:
+        if self._transport:
+            self._worker.send_data(self._transport, packet)
 
     async def set_admitted(self, is_admitted: bool) -> None:
         self._is_admitted = is_admitted
@@ -142,6 +217,10 @@ class Connection:
         transport, self._transport = self._transport, 0
         if not transport:
             return
+        if self.data is not None:
+            self._transport = transport  # so that the peer is told
+            self.data.close()
+            self._transport = 0
         self._worker.unlisten(transport)
         self.state = "closed"
         try:
@@ -160,8 +239,15 @@ class Connection:
         self._senders.clear()
 
     def _on_event(self, event: WorkerEvent) -> None:
-        if isinstance(event, TransportStateChanged):
+        if isinstance(event, DataReceived):
+            # What is over the rate is lost, and SCTP slows down: nobody's messages may keep signalling waiting.
+            if self.data is not None and self._chunks.take(time.monotonic(), chunk_count(event.data)):
+                self.data.feed(event.data)
+        elif isinstance(event, TransportStateChanged):
             self.state = event.state
             self.srtp_profile = event.srtp_profile
             self.reason = event.reason
+            if event.state in ("failed", "closed") and self.data is not None:
+                self.data.close()
+            self._start_data()
             self._on_state(event.state)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from telerelay.connection.data import DataListener
 from telerelay.connection.source import Source
 from telerelay.connection.transport import Connection, Site
 from telerelay.errors import NativeError, RemoteProtocolError, TelerelayError
@@ -55,8 +56,11 @@ class WhepConnection:
         participant: int,
         is_admitted: bool,
         on_state: Callable[[str], None] = lambda state: None,
+        data_listener: DataListener | None = None,
     ) -> None:
-        self.transport = Connection(site, participant=participant, is_admitted=is_admitted, on_state=on_state)
+        self.transport = Connection(
+            site, participant=participant, is_admitted=is_admitted, on_state=on_state, data_listener=data_listener
+        )
         self.sections: list[Section] = []
         self._on_state = on_state
         self._negotiation = WhepNegotiation(policy)
@@ -77,6 +81,7 @@ class WhepConnection:
         result = self._negotiation.on_offer(sdp, self.transport.local, self.transport.new_ssrc)
         try:
             await self.transport.apply(result.remote)
+            self.transport.negotiated_data(result.data)
             self.sections = [Section(await self.transport.add_sender(params), params) for params in result.sections]
         except NativeError as error:
             raise RemoteProtocolError("unsupported_sdp", "the data plane refused the offer", status=422) from error

@@ -77,6 +77,7 @@ class Worker:
         self._native: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._event = ffi.new("tr_event *")
+        self._data = ffi.new("tr_data *")
         self._tag = 0
         self._waiting: dict[int, tuple[str, asyncio.Future[list[Report]]]] = {}
         self._reports: list[Report] = []
@@ -169,6 +170,17 @@ class Worker:
             ffi.buffer(slot.bytes)[: len(fingerprint.value)] = fingerprint.value
         await self._command(lib.TR_CMD_SET_REMOTE, body, "set the peer of a transport")
 
+    async def restart_ice(self, transport: int, *, ufrag: str, pwd: str) -> None:
+        """
+        New credentials of ours (RFC 8445, 9); the peer's follow by `set_remote`. The path in use goes on until the peer
+        nominates one under the new ones.
+        """
+        body = ffi.new("tr_restart_ice *")
+        body.transport = transport
+        body.local_ufrag = ufrag.encode("ascii")
+        body.local_pwd = pwd.encode("ascii")
+        await self._command(lib.TR_CMD_RESTART_ICE, body, "restart the ICE of a transport")
+
     async def set_admitted(self, transport: int, is_admitted: bool) -> None:
         body = ffi.new("tr_set_admitted *", {"transport": transport, "is_admitted": is_admitted})
         await self._command(lib.TR_CMD_SET_ADMITTED, body, "admit a transport")
@@ -229,6 +241,19 @@ class Worker:
     async def remove_sender(self, sender: int) -> None:
         await self._on_one(lib.TR_CMD_REMOVE_SENDER, sender, "remove a sender")
 
+    def send_data(self, transport: int, data: bytes) -> None:
+        """
+        Send one record's worth of application data. It is lost, as on any network, where there is no room for it or the
+        transport is not connected.
+        """
+        native = self._native
+        if native is None or not 1 <= len(data) <= ffi.sizeof(self._data.bytes):
+            return
+        self._data.transport = transport
+        self._data.size = len(data)
+        ffi.memmove(self._data.bytes, data, len(data))
+        lib.tr_worker_post(native, lib.TR_CMD_SEND_DATA, 0, self._data, ffi.offsetof("tr_data", "bytes") + len(data))
+
     async def request_keyframe(self, receiver: int) -> None:
         await self._on_one(lib.TR_CMD_REQUEST_KEYFRAME, receiver, "request a keyframe")
 
@@ -286,6 +311,8 @@ class Worker:
     def _on_result(self, tag: int, status: int) -> None:
         # The worker answers in order, so what was reported since the last result belongs to this one.
         reports, self._reports = self._reports, []
+        if not tag:  # nobody asked: data was sent
+            return
         doing, future = self._waiting.pop(tag)
         if future.done():  # whoever asked was cancelled
             return

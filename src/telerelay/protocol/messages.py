@@ -92,11 +92,19 @@ class Reconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """The client moved: restart ICE where the relay offers. Where the client offers, its next offer restarts it."""
+
+    id: int | None
+    connection: Literal["subscribe"] = "subscribe"
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     id: int | None
 
 
-Request = Join | Publish | Answer | Candidate | Mute | Pause | Stats | Reconnect | Leave
+Request = Join | Publish | Answer | Candidate | Mute | Pause | Stats | Reconnect | Restart | Leave
 
 # -------------------------------------------------------------------- relay to client
 
@@ -224,6 +232,8 @@ def _event_object(event: events.Event) -> dict[str, object]:
             return {"type": "connection", "connection": connection, "state": state}
         case events.SubscriptionRefused(publication_id, code):
             return {"type": "refused", "publication": publication_id, "code": code}
+        case events.ChannelRefused(label, code):
+            return {"type": "channel_refused", "label": label, "code": code}
         case events.JoinDuplicated():
             return {"type": "duplicate_join"}
         case events.RoomEnded(reason):
@@ -372,6 +382,7 @@ _REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request
     ),
     "stats": ({}, lambda f: Stats(f.get("id"))),
     "reconnect": ({"connection": _CONNECTION}, lambda f: Reconnect(f.get("id"), f["connection"])),
+    "restart": ({"connection": _Field(_one_of("subscribe"))}, lambda f: Restart(f.get("id"), f["connection"])),
     "leave": ({}, lambda f: Leave(f.get("id"))),
 }
 

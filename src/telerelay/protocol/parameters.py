@@ -5,7 +5,7 @@ Named as in the W3C's WebRTC and ORTC texts. Values only: nothing here parses a 
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["audio", "video"]
@@ -198,11 +198,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class LocalTransport:
-    """What the relay says of one transport of its own."""
+    """
+    What the relay says of one transport of its own. `name` stays over ICE restarts; "": it never had one, and the ICE
+    fragment names it.
+    """
 
     ice: IceParameters
     fingerprint: Fingerprint
     candidates: tuple[Candidate, ...] = ()
+    name: str = ""
+
+    def restarted(self, ice: IceParameters) -> "LocalTransport":
+        """The same transport after an ICE restart."""
+        return replace(self, ice=ice, name=self.name or self.ice.ufrag)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from telerelay.protocol.codecs import (
     select_codecs,
     select_extensions,
 )
+from telerelay.protocol.data import DataParameters, answer_data, data_parameters, data_section
 from telerelay.protocol.parameters import (
     Encoding,
     LocalTransport,
@@ -25,6 +26,7 @@ from telerelay.protocol.parameters import (
     as_kind,
 )
 from telerelay.protocol.sections import (
+    KINDS,
     Line,
     check_lines,
     check_sections,
@@ -43,7 +45,7 @@ class CodecPolicy:
     """Codec names the relay takes, of each kind."""
 
     audio: tuple[str, ...] = ("opus",)
-    video: tuple[str, ...] = ("VP8", "H264")
+    video: tuple[str, ...] = ("VP8", "H264", "VP9", "AV1", "H265")
 
     def of(self, kind: str) -> tuple[str, ...]:
         return self.audio if kind == "audio" else self.video
@@ -51,13 +53,13 @@ class CodecPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """The answer, the peer's transport and the active sections. `has_data`: a data channel section was offered."""
+    """The answer, the peer's transport and the active sections; `data`: data channels were offered, and are taken."""
 
     answer: str
     remote: RemoteTransport
     receivers: tuple[ReceiveParameters, ...]
-    has_data: bool
     ice_changed: bool
+    data: DataParameters | None
 
 
 class PublishNegotiation:
@@ -69,27 +71,33 @@ class PublishNegotiation:
         self._remote: RemoteTransport | None = None
         self._version = 0
 
-    def on_offer(self, sdp: str, local: LocalTransport) -> PublishResult:
+    def on_offer(self, sdp: str, local: LocalTransport, restarted: LocalTransport | None = None) -> PublishResult:
         """
-        Answer an offer. Raises RemoteProtocolError (bad_sdp, unsupported_sdp, no_common_codec, too_large), with
-        everything as it was.
+        Answer an offer, as `restarted` where it restarts ICE (RFC 8839, 4.4.3). Raises RemoteProtocolError (bad_sdp,
+        unsupported_sdp, no_common_codec, too_large), with everything as it was.
         """
         session = sdp_text.parse(sdp)
         check_lines(self._lines, session)
         alive = check_sections(session)
-        codecs = {media.mid: select_codecs(media, self._policy.of(media.kind)) for media in alive}
-        taken = tuple(media for media in alive if codecs[media.mid])
-        if taken:
+        codecs = {
+            media.mid: select_codecs(media, self._policy.of(media.kind)) for media in alive if media.kind in KINDS
+        }
+        played = tuple(media for media in alive if codecs.get(media.mid))
+        data = data_section(alive)
+        is_silent = not any(media.mid in codecs and _is_sending(media) for media in alive)
+        taken = tuple(media for media in alive if media in played or media is data)
+        if played or (data is not None and is_silent):
             remote = remote_transport(session, taken, before=self._remote)
-        elif self._remote is not None and not any(_is_sending(media) for media in alive):
+        elif self._remote is not None and is_silent:
             remote = self._remote  # all was stopped; the transport stays for what may come
         else:
             raise RemoteProtocolError("no_common_codec", "the relay takes no codec that the SDP offers")
-        receivers = tuple(receive_parameters(media, codecs[media.mid]) for media in taken if _is_sending(media))
+        ice_changed = self._remote is not None and remote.ice != self._remote.ice
+        receivers = tuple(receive_parameters(media, codecs[media.mid]) for media in played if _is_sending(media))
         answer = answer_session(
             session,
-            {media.mid: _answer(media, codecs[media.mid]) for media in taken},
-            local,
+            {media.mid: answer_data(media) if media is data else _answer(media, codecs[media.mid]) for media in taken},
+            restarted if ice_changed and restarted is not None else local,
             setup="active" if remote.is_dtls_client else "passive",
             version=self._version + 1,
         )
@@ -97,8 +105,8 @@ class PublishNegotiation:
             answer=sdp_text.serialise(answer),
             remote=remote,
             receivers=receivers,
-            has_data=any(media.kind == "application" and not media.is_rejected for media in session.media),
-            ice_changed=self._remote is not None and remote.ice != self._remote.ice,
+            ice_changed=ice_changed,
+            data=data_parameters(data) if data is not None else None,
         )
         self._lines, self._remote, self._version = lines_of(answer), remote, self._version + 1
         return result
@@ -197,7 +205,12 @@ def answer_session(
 
 
 def with_transport(media: Media, local: LocalTransport, *, setup: str, is_first: bool) -> Media:
-    """A section over the relay's transport. The bundle's first section alone has its address and candidates."""
+    """
+    A section over the relay's transport; the bundle's first section has its address (RFC 8843, 7.1.2).
+
+    Every section has the candidates, though only the first one's count: aiortc with its bundle policy at max-bundle takes
+    those of the last, and nobody minds the repetition.
+    """
     address, port = default_address(local) if is_first else ("0.0.0.0", 9)
     return replace(
         media,
@@ -207,8 +220,8 @@ def with_transport(media: Media, local: LocalTransport, *, setup: str, is_first:
         ice_pwd=local.ice.pwd,
         fingerprints=(local.fingerprint,),
         setup=setup,
-        candidates=local.candidates if is_first else (),
-        is_end_of_candidates=is_first,
+        candidates=local.candidates,
+        is_end_of_candidates=True,
     )
 
 

@@ -230,6 +230,9 @@ class _Reader:
             ssrc_groups=tuple(section.ssrc_groups),
             candidates=tuple(section.candidates),
             is_end_of_candidates="end-of-candidates" in once,
+            sctp_port=once.get("sctp-port", 0),
+            sctpmap_port=once.get("sctpmap", 0),
+            max_message_size=once.get("max-message-size"),
         )
 
 
@@ -488,6 +491,22 @@ def _simulcast(reader: _Reader, argument: str) -> None:
     reader.current.set_once("simulcast", Simulcast(streams.get("send", ()), streams.get("recv", ())))
 
 
+def _number(name: str, low: int, high: int) -> Callable[[_Reader, str], None]:
+    def read(reader: _Reader, argument: str) -> None:
+        reader.current.set_once(name, _integer(argument.strip(), low, high))
+
+    return read
+
+
+def _sctpmap(reader: _Reader, argument: str) -> None:
+    """As the drafts before RFC 8841 had it: a port, the application, the number of streams."""
+    parts = argument.split()
+    if len(parts) < 2:
+        raise ValueError("the sctpmap is malformed")
+    if parts[1] == "webrtc-datachannel":
+        reader.current.set_once("sctpmap", _integer(parts[0], 1, 65535))
+
+
 _ATTRIBUTES: dict[str, Callable[[_Reader, str], None]] = {
     **{direction: _direction(direction) for direction in DIRECTIONS},
     **{
@@ -518,5 +537,8 @@ _ATTRIBUTES: dict[str, Callable[[_Reader, str], None]] = {
     "ssrc-group": _ssrc_group,
     "rid": _rid,
     "simulcast": _simulcast,
+    "sctp-port": _number("sctp-port", 1, 65535),
+    "sctpmap": _sctpmap,
+    "max-message-size": _number("max-message-size", 0, 2**64 - 1),
 }
 """What is read, by attribute; any other is passed over."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from telerelay.errors import RemoteProtocolError
+from telerelay.protocol.data import is_data
 from telerelay.protocol.parameters import DtlsParameters, Fingerprint, IceParameters, LocalTransport, RemoteTransport
 from telerelay.protocol.session import Media, Session
 
@@ -38,8 +39,8 @@ def unsupported_sdp(what: str) -> RemoteProtocolError:
 
 def check_sections(session: Session) -> tuple[Media, ...]:
     """
-    The audio and video sections of a peer's description that are alive, in its order, once they are known to fit
-    together. Raises RemoteProtocolError bad_sdp or unsupported_sdp.
+    The audio, video and data channel sections of a peer's description that are alive, in its order, once they are known
+    to fit together. Raises RemoteProtocolError bad_sdp or unsupported_sdp.
     """
     if not session.media:
         raise bad_sdp("has no media section")
@@ -53,9 +54,10 @@ def check_sections(session: Session) -> tuple[Media, ...]:
             continue
         if not media.mid:
             raise bad_sdp("has a media section without mid")
-        if media.kind not in KINDS:
+        if media.kind in KINDS:
+            _check_section(media)
+        elif not is_data(media):
             continue
-        _check_section(media)
         alive.append(media)
     _check_bundle(session, alive)
     _check_unique(alive)
@@ -171,8 +173,8 @@ def rejected(media: Media) -> Media:
 
 
 def session_id(local: LocalTransport) -> int:
-    """A number for the o= line that differs between transports; it protects nothing."""
-    return zlib.crc32(local.ice.ufrag.encode()) + 1
+    """A number for the o= line: another for each transport, the same for its whole life. It protects nothing."""
+    return zlib.crc32((local.name or local.ice.ufrag).encode()) + 1
 
 
 def default_address(local: LocalTransport) -> tuple[str, int]:

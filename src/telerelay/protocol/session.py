@@ -87,6 +87,9 @@ class Media:
     ssrc_groups: tuple[SsrcGroup, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     is_end_of_candidates: bool = False
+    sctp_port: int = 0
+    sctpmap_port: int = 0
+    max_message_size: int | None = None
 
     @property
     def is_rtp(self) -> bool:
@@ -147,6 +150,12 @@ def _media_lines(media: Media) -> list[str]:
     )
     lines += [f"a={name}:{value}" for name, value in values if value]
     lines.append(f"a={media.direction}")
+    if media.sctp_port:
+        lines.append(f"a=sctp-port:{media.sctp_port}")
+    if media.sctpmap_port:
+        lines.append(f"a=sctpmap:{media.sctpmap_port} webrtc-datachannel 1024")
+    if media.max_message_size is not None:
+        lines.append(f"a=max-message-size:{media.max_message_size}")
     if media.msid is not None:
         lines.append(f"a=msid:{' '.join(media.msid).rstrip()}")
     lines += [f"a={name}" for name, is_set in flags if is_set]

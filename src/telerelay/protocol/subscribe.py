@@ -19,6 +19,7 @@ from telerelay.protocol.codecs import (
     offered_extmaps,
     select_extensions,
 )
+from telerelay.protocol.data import DataParameters, data_parameters, data_section, offer_data
 from telerelay.protocol.parameters import (
     ABS_CAPTURE_TIME,
     AUDIO_LEVEL,
@@ -80,12 +81,15 @@ class SubscribeResult:
     """
     Who the peer is, all that may be sent now, and the keys of what the peer took no codec of.
 
-    `remote` is None as long as the peer has refused everything: then there is no transport to speak of.
+    `remote` is None as long as the peer has refused everything: then there is no transport to speak of. `data` is None
+    where data channels were not offered, or refused; `has_data_section` tells which.
     """
 
     remote: RemoteTransport | None
     senders: tuple[SendParameters, ...]
     refused: tuple[str, ...]
+    data: DataParameters | None
+    has_data_section: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,11 @@ class _Section:
     extensions: tuple[tuple[int, int], ...] = ()
     is_dead: bool = False
     sender: SendParameters | None = None
+    is_data: bool = False
+
+    @property
+    def sdp_kind(self) -> str:
+        return "application" if self.is_data else self.kind
 
 
 class SubscribeNegotiation:
@@ -120,6 +129,7 @@ class SubscribeNegotiation:
         self._offer_id = 0
         self._next_mid = 0
         self._must_offer = False
+        self._wants_data = False
 
     @property
     def in_flight(self) -> bool:
@@ -136,6 +146,10 @@ class SubscribeNegotiation:
             raise LocalProtocolError("bad_track", "a track's key must be its own, and it must have a codec")
         self._wanted = wanted
         self._refused = {key: track for key, track in self._refused.items() if wanted.get(key) == track}
+
+    def want_data(self) -> None:
+        """Offer data channels from now on; once refused they are not offered again."""
+        self._wants_data = True
 
     def restart(self) -> None:
         """Make an offer whatever the tracks, for the transport has other credentials (ICE restart)."""
@@ -168,7 +182,7 @@ class SubscribeNegotiation:
         if self._pending is None or offer_id != self._offer_id:
             raise RemoteProtocolError("bad_message", "there is no offer of that id in flight")
         session = sdp_text.parse(sdp, max_media=MAX_SECTIONS)
-        if [(media.mid, media.kind) for media in session.media] != [(s.mid, s.kind) for s in self._pending]:
+        if [(media.mid, media.kind) for media in session.media] != [(s.mid, s.sdp_kind) for s in self._pending]:
             raise bad_sdp("does not answer the sections that were offered")
         alive = check_sections(session)
         remote = self._remote
@@ -183,9 +197,19 @@ class SubscribeNegotiation:
             if offered.track is not None and section.track is None
         ]
         self._sections, self._pending, self._remote = answered, None, remote
+        data = data_section(alive)
+        has_data_section = any(section.is_data for section in answered)
+        if data is None and has_data_section:
+            self._wants_data = False
         self._refused |= {track.key: track for track in refused if self._wanted.get(track.key) == track}
         senders = tuple(section.sender for section in answered if section.sender is not None)
-        return SubscribeResult(remote, senders, tuple(track.key for track in refused))
+        return SubscribeResult(
+            remote=remote,
+            senders=senders,
+            refused=tuple(track.key for track in refused),
+            data=data_parameters(data) if data is not None else None,
+            has_data_section=has_data_section,
+        )
 
     # ---------------------------------------------------------------- what to offer
 
@@ -205,7 +229,12 @@ class SubscribeNegotiation:
             del waiting[track.key]
         for track in waiting.values():
             free = next(
-                (i for i, s in enumerate(planned) if not s.is_dead and s.track is None and s.kind == track.kind), None
+                (
+                    i
+                    for i, s in enumerate(planned)
+                    if not (s.is_dead or s.is_data) and s.track is None and s.kind == track.kind
+                ),
+                None,
             )
             dead = next((i for i, s in enumerate(planned) if s.is_dead), None)
             if free is not None:
@@ -214,6 +243,9 @@ class SubscribeNegotiation:
                 planned[dead] = _Section("", track.kind, track)
             elif len(planned) < MAX_SECTIONS:
                 planned.append(_Section("", track.kind, track))
+        has_data = any(section.is_data and not section.is_dead for section in planned)
+        if self._wants_data and not has_data and len(planned) < MAX_SECTIONS:
+            planned.append(_Section("", "audio", is_data=True))
         return tuple(planned)
 
     def _filled(self, section: _Section, new_ssrc: Callable[[], int]) -> _Section:
@@ -256,6 +288,9 @@ class SubscribeNegotiation:
         return Session(session_id(local), self._offer_id, media, bundles=(bundle,) if bundle else (), is_ice_lite=True)
 
     def _media(self, section: _Section, local: LocalTransport, *, is_first: bool) -> Media:
+        if section.is_data:
+            data = offer_data(section.mid, is_dead=section.is_dead)
+            return data if section.is_dead else with_transport(data, local, setup="actpass", is_first=is_first)
         media = Media(
             kind=section.kind,
             port=0 if section.is_dead else 9,

@@ -18,19 +18,24 @@ from telerelay.protocol.codecs import (
     select_codecs,
     select_extensions,
 )
+from telerelay.protocol.data import DataParameters, answer_data, data_parameters, data_section
 from telerelay.protocol.parameters import LocalTransport, NegotiatedCodec, RemoteTransport, SendParameters, as_kind
 from telerelay.protocol.publish import CodecPolicy, answer_session, lines_of
-from telerelay.protocol.sections import Line, check_lines, check_sections, remote_transport
+from telerelay.protocol.sections import KINDS, Line, check_lines, check_sections, remote_transport
 from telerelay.protocol.session import Media, SsrcGroup
 
 
 @dataclass(frozen=True, slots=True)
 class WhepResult:
-    """The answer, the peer's transport, and the sections the relay may send on (`key` is the MID)."""
+    """
+    The answer, the peer's transport, the sections the relay may send on (`key` is the MID), and whether data channels
+    were offered: they are taken.
+    """
 
     answer: str
     remote: RemoteTransport
     sections: tuple[SendParameters, ...]
+    data: DataParameters | None
 
 
 class WhepNegotiation:
@@ -52,29 +57,45 @@ class WhepNegotiation:
         session = sdp_text.parse(sdp)
         check_lines(self._lines, session)
         alive = check_sections(session)
-        codecs = {media.mid: select_codecs(media, self._policy.of(media.kind), SENT_FEEDBACK) for media in alive}
-        taken = tuple(media for media in alive if codecs[media.mid])
-        if not taken:
+        codecs = {
+            media.mid: select_codecs(media, self._policy.of(media.kind), SENT_FEEDBACK)
+            for media in alive
+            if media.kind in KINDS
+        }
+        played = tuple(media for media in alive if codecs.get(media.mid))
+        data = data_section(alive)
+        taken = tuple(media for media in alive if media in played or media is data)
+        if not played and (data is None or codecs):
             raise RemoteProtocolError("no_common_codec", "the relay sends no codec that the SDP offers")
         remote = remote_transport(session, taken, before=self._remote)
-        cname = self._cname or local.ice.ufrag
+        cname = self._cname or local.name or local.ice.ufrag
         ssrcs = dict(self._ssrcs)
         sections: dict[str, SendParameters] = {}
-        for media in taken:
+        for media in played:
             if media.direction in ("sendrecv", "recvonly"):
                 if media.mid not in ssrcs:
                     ssrcs[media.mid] = (new_ssrc(), new_ssrc())
                 sections[media.mid] = _send_parameters(media, codecs[media.mid], ssrcs[media.mid], cname)
         answer = answer_session(
             session,
-            {media.mid: _answer(media, codecs[media.mid], sections.get(media.mid)) for media in taken},
+            {
+                media.mid: answer_data(media)
+                if media is data
+                else _answer(media, codecs[media.mid], sections.get(media.mid))
+                for media in taken
+            },
             local,
             setup="active" if remote.is_dtls_client else "passive",
             version=self._version + 1,
         )
         self._lines, self._remote, self._ssrcs = lines_of(answer), remote, ssrcs
         self._version += 1
-        return WhepResult(sdp_text.serialise(answer), remote, tuple(sections.values()))
+        return WhepResult(
+            answer=sdp_text.serialise(answer),
+            remote=remote,
+            sections=tuple(sections.values()),
+            data=data_parameters(data) if data is not None else None,
+        )
 
 
 def _send_parameters(

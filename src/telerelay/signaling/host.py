@@ -35,7 +35,8 @@ from telerelay.rooms import (
 from telerelay.rooms.participant import SOCKET
 from telerelay.rooms.policy import check_role
 from telerelay.routing import Router
-from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat
+from telerelay.signaling.channels import ChannelRelay
+from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat, new_etag
 from telerelay.signaling.socket import Socket
 from telerelay.tasks import Tasks
 
@@ -76,6 +77,7 @@ class RoomHost:
         self._max_replayed_events = config.rooms.max_replayed_events
         self._seat_s = config.rooms.seat_s
         self._router = Router()
+        self._data = ChannelRelay(self.seats)
         self._hooks = hooks
         self._tasks = tasks
         self._next_number = next_number
@@ -169,6 +171,7 @@ class RoomHost:
                     participant=seat.number,
                     is_admitted=seat.participant.is_admitted,
                     on_state=lambda state: self._connection_changed(seat, "publish", state),
+                    data_listener=self._data.listener(lambda: seat.id),
                 )
             connection = seat.publishing
             try:
@@ -227,6 +230,7 @@ class RoomHost:
             participant=self._number_of(grant.sub),
             is_admitted=False,
             on_state=lambda state: self._resource_changed(resource, state),
+            data_listener=self._data.listener(lambda: resource.participant),
         )
         resource = _new_resource(connection)
         answer, seat = await self._open(resource, grant, connection.offer(sdp))
@@ -253,6 +257,7 @@ class RoomHost:
             participant=self._number_of(grant.sub),
             is_admitted=False,
             on_state=lambda state: self._resource_changed(resource, state),
+            data_listener=self._data.listener(lambda: resource.participant),
         )
         resource = _new_resource(connection)
         answer, seat = await self._open(resource, grant, connection.offer(sdp))
@@ -355,12 +360,14 @@ class RoomHost:
             on_offer=lambda offer: seat.tell(self._offer_made(offer)),
             on_refused=lambda publication: seat.tell(events.SubscriptionRefused(publication, "no_common_codec")),
             on_state=lambda state: self._connection_changed(seat, "subscribe", state),
+            data_listener=self._data.listener(lambda: seat.id),
         )
         for publication in seat.participant.paused:
             connection.pause(publication, True)
         seat.subscribing = connection
         seat.subscribing_task = self._tasks.spawn(connection.run(), "subscribe")
         self._router.attach(seat.id, connection)
+        self._data.renewed(seat.id)
 
     def _offer_made(self, offer: Offer) -> events.OfferMade:
         tracks = []
@@ -419,6 +426,7 @@ class RoomHost:
                 case CloseParticipant(participant, reason):
                     self._close(participant, reason)
         self._router.keep_only(self.room.publications)
+        self._data.changed()
         self.close_if_empty()
 
     async def _admit(self, seat: Seat, is_admitted: bool) -> None:
@@ -434,6 +442,7 @@ class RoomHost:
             return
         self._person(seat.participant, "left", reason)
         self._router.forget(participant)
+        self._data.renewed(participant)
         socket, seat.socket = seat.socket, None
         if socket is not None:
             socket.close(CLOSE_CODES.get(reason, NORMAL_CLOSE), reason)
@@ -472,4 +481,4 @@ def _now() -> float:
 
 
 def _new_resource(connection: PublishConnection | WhepConnection) -> Resource:
-    return Resource(secret=secrets.token_urlsafe(24), etag=secrets.token_urlsafe(9), connection=connection)
+    return Resource(secret=secrets.token_urlsafe(24), etag=new_etag(), connection=connection)

@@ -1,31 +1,14 @@
 """
-How often somebody may do something: token buckets.
+How often somebody may fail: token buckets by source.
 
 Pure: `now` is an argument, seconds of a monotonic clock.
 """
 
 from collections import OrderedDict
 
+from telerelay.bucket import Bucket
 
-class Bucket:
-    """`burst` at once, then `per_s` a second."""
-
-    __slots__ = ("_at", "_left", "burst", "per_s")
-
-    def __init__(self, burst: float, per_s: float, now: float) -> None:
-        self.burst = burst
-        self.per_s = per_s
-        self._left = burst
-        self._at = now
-
-    def take(self, now: float) -> bool:
-        """Use one up; False, and nothing used, when there is none."""
-        self._left = min(self.burst, self._left + (now - self._at) * self.per_s)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+__all__ = ["Bucket", "FailureLimit"]
 
 
 class FailureLimit:

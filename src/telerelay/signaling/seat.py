@@ -6,16 +6,20 @@ Event loop's thread. The room decides who has a seat; RoomHost hands out and tak
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from telerelay.config import LimitsConfig
 from telerelay.connection import PublishConnection, SubscribeConnection, WhepConnection
-from telerelay.errors import NativeError
+from telerelay.errors import LocalProtocolError, NativeError, RemoteProtocolError
 from telerelay.events import Event
 from telerelay.logs import say
+from telerelay.protocol.fragment import IceFragment
 from telerelay.rooms import Participant
 from telerelay.signaling.eventlog import EventLog
+from telerelay.signaling.limits import Bucket
 from telerelay.signaling.socket import Socket
 
 # A session whose client never finishes ICE and DTLS is given up: sooner where not one check came (A49).
@@ -35,10 +39,39 @@ class Resource:
     """Unix seconds."""
     timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while its ICE restarts: of two at once the later one wins."""
+    _restarts: Bucket | None = None
+    """How often it may restart."""
 
     @property
     def is_whip(self) -> bool:
         return isinstance(self.connection, PublishConnection)
+
+    async def restart(self, fragment: IceFragment, limits: LimitsConfig) -> IceFragment:
+        """
+        Restart ICE for a client that did; the relay's side of it. Raises RemoteProtocolError.
+
+        Asked again with the same credentials (the response was lost), it answers as it did.
+        """
+        async with self._lock:
+            transport = self.connection.transport
+            before = transport.local
+            if fragment.ice != transport.remote_ice and not self._may_restart(limits):
+                raise RemoteProtocolError("too_many_requests", "too many restarts: wait a moment", status=429)
+            try:
+                local = await transport.restart_for(fragment.ice)
+            except (LocalProtocolError, NativeError) as error:
+                raise RemoteProtocolError("conflict", "the session is over", status=409) from error
+            if local is not before:
+                self.etag = new_etag()
+            return IceFragment(local.ice, fragment.tagged, local.candidates)
+
+    def _may_restart(self, limits: LimitsConfig) -> bool:
+        now = time.monotonic()
+        if self._restarts is None:
+            self._restarts = Bucket(limits.offer_burst, 1 / max(limits.offer_every_s, 1e-6), now)
+        return self._restarts.take(now)
 
     def arm(self, delay_s: float, end: Callable[[], None]) -> None:
         self.disarm()
@@ -54,6 +87,15 @@ class Resource:
         if self.task is not None:
             self.task.cancel()
         await self.connection.close()
+
+
+class ChannelRates:
+    """How often a participant may open data channels and send on them, and is told of what was refused."""
+
+    def __init__(self, now: float) -> None:
+        self.openings = Bucket(64, 4, now)
+        self.messages = Bucket(500, 500, now)
+        self.refusals = Bucket(20, 2, now)
 
 
 class Seat:
@@ -73,6 +115,7 @@ class Seat:
         Held while a connection of this seat is made, negotiated or taken down; never while waiting for its network.
         """
         self.is_closed = False
+        self.channel_rates = ChannelRates(time.monotonic())
 
     @property
     def id(self) -> str:
@@ -112,6 +155,10 @@ class Seat:
             resources, self.resources = self.resources, {}
             for resource in resources.values():
                 await _close(resource.close)
+
+
+def new_etag() -> str:
+    return secrets.token_urlsafe(9)
 
 
 async def _close(close: Callable[[], Awaitable[None]]) -> None:

@@ -8,11 +8,15 @@ lists them.
 from aiohttp import web
 
 from telerelay.errors import RemoteProtocolError
+from telerelay.protocol.fragment import IceFragment
 from telerelay.protocol.grants import Grant
 from telerelay.signaling.host import RoomHost
 from telerelay.signaling.http import Handler, bearer, cors, errors, read_text, require_origin
 from telerelay.signaling.live import LiveRooms, require_room
 from telerelay.signaling.seat import Resource
+
+# The RFC's text means the first, its examples write the second.
+_ANY_ETAG = ("*", '"*"')
 
 SDP = "application/sdp"
 TRICKLE = "application/trickle-ice-sdpfrag"
@@ -89,17 +93,21 @@ class WhipHandlers:
 
     async def _patch(self, request: web.Request) -> web.StreamResponse:
         """
-        Trickled candidates are taken and ignored: the relay is ICE-lite. An ICE restart is refused (RFC 9725, 4.3.3).
+        An ICE restart where `If-Match` is "*" (RFC 9725, 4.3.3). Candidates are taken and ignored: the relay is lite.
         """
         _, resource = self._resource(request)
         condition = request.headers.get("If-Match")
         if condition is None:
             raise RemoteProtocolError("precondition_required", "send If-Match with the session's ETag")
-        await read_text(request, TRICKLE, self._rooms.config.limits.sdp_bytes)
-        if condition.strip() == "*":
-            raise RemoteProtocolError("unsupported_sdp", "an ICE restart needs a new session here", status=422)
-        self._check_etag(condition, resource)
-        return web.Response(status=204, headers={"ETag": f'"{resource.etag}"'})
+        text = await read_text(request, TRICKLE, self._rooms.config.limits.sdp_bytes)
+        if condition.strip() not in _ANY_ETAG:
+            self._check_etag(condition, resource)
+            return web.Response(status=204, headers={"ETag": f'"{resource.etag}"'})
+        answer = await resource.restart(IceFragment.parse(text), self._rooms.config.limits)
+        response = web.Response(text=answer.to_text(), content_type=TRICKLE)
+        response.headers["Content-Type"] = TRICKLE
+        response.headers["ETag"] = f'"{resource.etag}"'
+        return response
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
         host, resource = self._resource(request)

@@ -20,8 +20,12 @@ const CONNECT_TIMEOUT_MS = 8000;
 // No API shows a dead socket. One small request tells; the pause of a busy relay must not look like a loss.
 const HEARTBEAT_MS = 5000;
 const REPLY_TIMEOUT_MS = 10000;
-// "disconnected" often heals by itself within some seconds; "failed" comes only after half a minute.
-const DISCONNECTED_MS = 6000;
+// "disconnected" often heals by itself; after this ICE restarts, which costs a healthy connection nothing.
+const DISCONNECTED_MS = 2000;
+// A restart that has brought no path by then will not: the connection is begun anew.
+const RESTART_MS = 6000;
+// After a change of network a socket that does not answer by then is of the old one.
+const MOVED_REPLY_MS = 2500;
 // The relay takes five offers at once, then one in two seconds.
 const REFUSED_PAUSE_MS = 2000;
 
@@ -47,6 +51,8 @@ const SENTENCES = {
   duplicate_join: "The same person joined in another window.",
   ended: "The call was ended.",
   left: "The call was left.",
+  too_large: "The message is larger than the relay takes.",
+  not_open: "The data channel is not open.",
 };
 
 /** What went wrong: `code` is stable (docs/browser.md lists them), `message` an English sentence. */
@@ -188,7 +194,7 @@ class Signaling {
   }
 
   /** Send one request; resolves with its reply, rejects with the relay's error, or `no_network` when the socket ends. */
-  request(type, fields = {}) {
+  request(type, fields = {}, timeout_ms = REPLY_TIMEOUT_MS) {
     return new Promise((resolve, reject) => {
       if (this.#socket.readyState !== WebSocket.OPEN) {
         reject(new TelerelayError("no_network"));
@@ -196,7 +202,7 @@ class Signaling {
       }
       const id = this.#nextId++;
       // A socket that stays silent is dead, whatever the browser believes.
-      const timer = setTimeout(() => this.#end(new TelerelayError("no_network")), REPLY_TIMEOUT_MS);
+      const timer = setTimeout(() => this.#end(new TelerelayError("no_network")), timeout_ms);
       this.#waiting.set(id, { resolve, reject, timer });
       this.#socket.send(JSON.stringify({ type, id, ...fields }));
     });
@@ -313,6 +319,115 @@ function preferCodec(transceiver, name) {
   }
 }
 
+// ---------------------------------------------------------------------------------------------------- messages
+
+// What the relay takes (docs/signaling.md), and how much may wait here before `drained` is worth waiting for.
+const MAX_MESSAGE_BYTES = 65536;
+const MAX_BUFFERED_BYTES = 262144;
+
+/**
+ * Messages to and from everyone else in the room under one label, made by `Call.channel`. Events: `open`, `close`, and
+ * `message`, whose `data` is a string or an ArrayBuffer; `onmessage` is called with it too.
+ */
+export class Channel extends EventTarget {
+  onmessage = null;
+  /** @internal What the page asked for; null as long as only others use the label. */ options = null;
+  #lines = new Map(); // what carries the label, ours or the relay's, with its connection
+
+  constructor(label) {
+    super();
+    this.label = label;
+  }
+
+  get isOpen() {
+    return Boolean(this.#open());
+  }
+
+  /** Bytes that wait to be sent. */
+  get bufferedAmount() {
+    return this.#open()?.bufferedAmount ?? 0;
+  }
+
+  /** Resolves once messages can be sent. */
+  ready() {
+    return this.#until(() => this.isOpen);
+  }
+
+  /** Resolves once less than that waits: the way to send much. */
+  drained(below_bytes = MAX_BUFFERED_BYTES) {
+    const line = this.#open();
+    if (line) line.bufferedAmountLowThreshold = below_bytes;
+    return this.#until(() => this.bufferedAmount <= below_bytes);
+  }
+
+  /** Send a string, an ArrayBuffer or a view of one. Throws `too_large` or `not_open`. */
+  send(data) {
+    const size = typeof data === "string" ? new TextEncoder().encode(data).length : data.byteLength;
+    if (size > MAX_MESSAGE_BYTES) throw new TelerelayError("too_large");
+    const line = this.#open();
+    if (!line) throw new TelerelayError("not_open");
+    line.send(data);
+  }
+
+  /** Close it for oneself; the others' go on. */
+  close() {
+    this.options = null;
+    for (const line of this.#lines.keys()) line.close();
+  }
+
+  /** @internal Whether anything carries it. */
+  get isCarried() {
+    return this.#lines.size > 0;
+  }
+
+  /** @internal Open it on a connection of ours, unless something carries it already. */
+  openOn(pc) {
+    if (this.options && !this.isCarried) this.add(pc.createDataChannel(this.label, this.options), pc);
+  }
+
+  /** @internal `onGone` is called when this line has closed. */
+  add(line, pc, onGone = () => {}) {
+    line.binaryType = "arraybuffer";
+    this.#lines.set(line, pc);
+    line.onopen = () => this.dispatchEvent(new CallEvent("open", {}));
+    line.onbufferedamountlow = () => this.dispatchEvent(new CallEvent("drain", {}));
+    line.onmessage = ({ data }) => {
+      const event = new CallEvent("message", { data });
+      this.dispatchEvent(event);
+      this.onmessage?.(event);
+    };
+    line.onclose = () => {
+      if (this.#lines.delete(line) && !this.isCarried) this.dispatchEvent(new CallEvent("close", {}));
+      onGone();
+    };
+    if (line.readyState === "open") line.onopen();
+  }
+
+  /** @internal A connection is gone, and what it carried. */
+  drop(pc) {
+    const had = this.isCarried;
+    for (const [line, on] of this.#lines) if (on === pc) this.#lines.delete(line);
+    if (had && !this.isCarried) this.dispatchEvent(new CallEvent("close", {}));
+  }
+
+  #open() {
+    return [...this.#lines.keys()].find(({ readyState }) => readyState === "open");
+  }
+
+  #until(condition) {
+    const types = ["open", "close", "drain"];
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!condition()) return;
+        for (const type of types) this.removeEventListener(type, look);
+        resolve();
+      };
+      for (const type of types) this.addEventListener(type, look);
+      look();
+    });
+  }
+}
+
 // ---------------------------------------------------------------------------------------------------- the call
 
 /**
@@ -339,14 +454,23 @@ export class Call extends EventTarget {
   #connections = { publish: null, subscribe: null };
   #failures = { publish: 0, subscribe: 0 };
   #broken = new Set(); // connections to begin anew once there is a socket
+  #stale = new Set(); // connections whose ICE is to restart once there is a socket
+  #restarting = new Set();
   #isDirty = false; // our offer is older than our publications
   #negotiation = null;
   #spare = []; // transceivers whose publication ended: sections cannot go away, so they are used again
   #offers = Promise.resolve();
-  #ufrag = null;
+  #session = null; // of the relay's offers: another one is another connection
   #unanswered = null; // the answer that the relay has not confirmed
   #received = new Map(); // mid -> {participant, publication, track, stream}
-  #onOnline = () => this.#wake();
+  #onOnline = () => this.#onMoved();
+  #network = navigator.connection?.type;
+  #onNetwork = () => {
+    // "change" tells of every new estimate of the speed, too.
+    const before = this.#network;
+    this.#network = navigator.connection.type;
+    if (before !== this.#network && this.#network !== "none") this.#onMoved();
+  };
 
   /** Use `join`. */
   constructor(options) {
@@ -355,6 +479,7 @@ export class Call extends EventTarget {
     this.room = options.room;
     this.#resume = options.resume;
     globalThis.addEventListener?.("online", this.#onOnline);
+    navigator.connection?.addEventListener?.("change", this.#onNetwork);
   }
 
   /** @internal The first join; rejects when it cannot be. */
@@ -452,6 +577,17 @@ export class Call extends EventTarget {
   /** Stop or resume receiving one publication of somebody else. */
   async pause(publication, paused = true) {
     await this.#request("pause", { publication: publication.id ?? publication, paused });
+  }
+
+  /**
+   * The data channel of that label: a Channel, whose messages go to everyone else in the room. `options` are those of
+   * createDataChannel (`ordered`, `maxRetransmits`, `maxPacketLifeTime`, `protocol`).
+   */
+  channel(label, options = {}) {
+    const channel = this.#channelOf(label);
+    channel.options ??= options;
+    this.#openChannels();
+    return channel;
   }
 
   #elements = new Set();
@@ -585,9 +721,10 @@ export class Call extends EventTarget {
     else this.#emit("reconnected", { resumed: Boolean(reply.resumed) });
     // What the lost socket may have swallowed is said again; the relay takes it as it comes.
     if (this.#unanswered) this.#sendAnswer();
-    if (this.publications.length && (!isKept || this.#isDirty)) this.#negotiate();
+    if (this.#hasToSend && (!isKept || this.#isDirty)) this.#negotiate();
     else this.#tellMutes();
     for (const name of this.#broken) this.#reconnect(name);
+    for (const name of this.#stale) this.#restart(name);
   }
 
   #onLost(signaling, error) {
@@ -623,6 +760,7 @@ export class Call extends EventTarget {
     this.#wake();
     clearInterval(this.#heartbeat);
     globalThis.removeEventListener?.("online", this.#onOnline);
+    navigator.connection?.removeEventListener?.("change", this.#onNetwork);
     this.#signaling?.close();
     this.#signaling = null;
     // Another window of this person has the seat now; its secret is not ours to delete.
@@ -665,6 +803,9 @@ export class Call extends EventTarget {
         break;
       case "connection":
         this.#emit("connection", { connection: message.connection, state: message.state, side: "relay" });
+        break;
+      case "channel_refused":
+        this.#emit("channelrefused", { label: message.label, code: message.code });
         break;
       case "refused":
         this.#emit("refused", { publication: message.publication, code: message.code });
@@ -749,10 +890,10 @@ export class Call extends EventTarget {
   async #answer({ offer_id, sdp, tracks }) {
     if (this.state === "ended") return;
     if (this.#unanswered?.offer_id === offer_id && sdp === this.#unanswered.offer) return this.#sendAnswer();
-    // Other ICE credentials are another connection at the relay: ours begins anew with it.
-    const ufrag = /^a=ice-ufrag:(\S+)/m.exec(sdp)?.[1];
-    if (this.#connections.subscribe && ufrag !== this.#ufrag) this.#dropConnection("subscribe");
-    this.#ufrag = ufrag;
+    // Another session is another connection at the relay: ours begins anew with it.
+    const session = /^o=\S+ (\d+)/m.exec(sdp)?.[1];
+    if (this.#connections.subscribe && session !== this.#session) this.#dropConnection("subscribe");
+    this.#session = session;
     const pc = (this.#connections.subscribe ??= this.#newConnection("subscribe"));
     try {
       await pc.setRemoteDescription({ type: "offer", sdp });
@@ -846,6 +987,7 @@ export class Call extends EventTarget {
 
   async #offer(pc) {
     for (const own of this.publications) own.transceiver ??= await this.#addTransceiver(pc, own);
+    for (const channel of this.#channels.values()) channel.openOn(pc);
     const offer = await pc.createOffer();
     await pc.setLocalDescription(offer);
     const offered = this.publications.filter((own) => own.transceiver?.mid);
@@ -926,25 +1068,110 @@ export class Call extends EventTarget {
     });
   }
 
+  // ------------------------------------------------------------------ messages
+
+  #channels = new Map(); // label -> Channel
+
+  #channelOf(label) {
+    if (!this.#channels.has(label)) this.#channels.set(label, new Channel(label));
+    return this.#channels.get(label);
+  }
+
+  /** Open what the page wants and nothing carries; the first one of a connection takes an offer. */
+  #openChannels() {
+    const wanted = [...this.#channels.values()].filter(({ options, isCarried }) => options && !isCarried);
+    if (!wanted.length || this.state === "ended") return;
+    const pc = this.#connections.publish;
+    if (pc?.sctp) for (const channel of wanted) channel.openOn(pc);
+    else this.#negotiate();
+  }
+
+  get #hasToSend() {
+    return this.publications.length > 0 || [...this.#channels.values()].some(({ options }) => options);
+  }
+
+  #onChannel(pc, line) {
+    const isNew = !this.#channels.has(line.label);
+    const channel = this.#channelOf(line.label);
+    // The relay closes its own when nobody else has one: what the page wants is opened then.
+    channel.add(line, pc, () => this.#openChannels());
+    if (isNew) this.#emit("channel", { channel });
+  }
+
   // ------------------------------------------------------------------ connections
 
   #newConnection(name) {
     const pc = new RTCPeerConnection({ iceServers: this.#iceServers, bundlePolicy: "max-bundle" });
+    pc.ondatachannel = ({ channel }) => this.#onChannel(pc, channel);
     let timer = null;
+    let wasConnected = false;
     pc.onconnectionstatechange = () => {
       clearTimeout(timer);
       if (pc !== this.#connections[name]) return;
       const state = pc.connectionState;
       this.#emit("connection", { connection: name, state, side: "browser" });
-      if (state === "connected") this.#failures[name] = 0;
-      if (state === "failed") this.#reconnect(name);
+      if (state === "connected") {
+        this.#failures[name] = 0;
+        wasConnected = true;
+      }
+      if (state === "failed") {
+        // What has never connected, or has lost its DTLS, no other path helps.
+        if (wasConnected && pc.iceConnectionState === "failed") this.#restart(name);
+        else this.#reconnect(name);
+      }
       if (state === "disconnected") {
         timer = setTimeout(() => {
-          if (pc === this.#connections[name] && pc.connectionState === "disconnected") this.#reconnect(name);
+          if (pc === this.#connections[name] && pc.connectionState === "disconnected") this.#restart(name);
         }, DISCONNECTED_MS);
       }
     };
     return pc;
+  }
+
+  /** The network is another, or there again: paths that still work are kept until better ones are found. */
+  #onMoved() {
+    this.#wake();
+    if (this.state === "ended" || this.state === "joining") return;
+    this.#signaling?.request("stats", {}, MOVED_REPLY_MS).catch(() => {});
+    for (const name of ["publish", "subscribe"]) this.#restart(name);
+  }
+
+  /** Restart ICE of a connection; without a socket, once there is one. If no path comes of it, begin anew. */
+  async #restart(name) {
+    const pc = this.#connections[name];
+    if (!pc || this.state === "ended" || this.#restarting.has(name)) return;
+    this.#stale.add(name);
+    if (!this.#signaling) return;
+    this.#restarting.add(name);
+    try {
+      if (name === "publish") {
+        pc.restartIce();
+        await this.#negotiate();
+      } else {
+        await this.#ask("restart", { connection: name });
+      }
+    } catch (error) {
+      if (error.code !== "no_network" && pc === this.#connections[name]) this.#reconnect(name);
+      return;
+    } finally {
+      this.#restarting.delete(name);
+    }
+    this.#stale.delete(name);
+    await later(RESTART_MS);
+    const isDown = pc.connectionState === "disconnected" || pc.connectionState === "failed";
+    if (pc === this.#connections[name] && isDown && !this.#restarting.has(name)) this.#reconnect(name);
+  }
+
+  /** A request that waits where the relay says that it is too much at once. */
+  async #ask(type, fields) {
+    for (;;) {
+      try {
+        return await this.#request(type, fields);
+      } catch (error) {
+        if (error.code !== "too_many_requests") throw error;
+        await later(REFUSED_PAUSE_MS);
+      }
+    }
   }
 
   /** Begin a connection anew, here and at the relay; without a socket, once there is one. */
@@ -960,7 +1187,7 @@ export class Call extends EventTarget {
       return;
     }
     try {
-      await this.#request("reconnect", { connection: name });
+      await this.#ask("reconnect", { connection: name });
     } catch (error) {
       if (error.code !== "no_network") this.#fail(error);
       return;
@@ -968,19 +1195,21 @@ export class Call extends EventTarget {
     this.#broken.delete(name);
     // A fresh offer may have come before the reply: then the connection is another one already.
     if (pc === this.#connections[name]) this.#dropConnection(name);
-    if (name === "publish" && this.publications.length) this.#negotiate();
+    if (name === "publish" && this.#hasToSend) this.#negotiate();
   }
 
   #dropConnection(name) {
     const pc = this.#connections[name];
     this.#connections[name] = null;
     this.#broken.delete(name);
+    this.#stale.delete(name);
     pc?.close();
+    if (pc) for (const channel of this.#channels.values()) channel.drop(pc);
     if (name === "publish") {
       this.#spare = [];
       for (const own of this.publications) Object.assign(own, { id: null, transceiver: null });
     } else {
-      this.#ufrag = null;
+      this.#session = null;
       this.#unanswered = null;
       for (const mid of [...this.#received.keys()]) this.#endTrack(mid);
     }

@@ -1,0 +1,132 @@
+"""
+Data channels of the Python client: a label shared with everyone else in the room.
+
+One RoomChannel stands for all that carries its label: the channel we opened, and those the relay opened to us. Event
+loop of the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiortc import RTCDataChannel, RTCPeerConnection
+
+from telerelay.errors import LocalProtocolError
+
+MAX_MESSAGE_BYTES = 65536
+"""What the relay takes; it answers `too_large` to more."""
+
+BUFFER_BYTES = 262144
+"""`drained` waits until less than this waits to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOptions:
+    """At most one of the last two; neither: reliable. `max_packet_life_time` in milliseconds (W3C's names)."""
+
+    ordered: bool = True
+    protocol: str = ""
+    max_retransmits: int | None = None
+    max_packet_life_time: int | None = None
+
+
+class RoomChannel:
+    """
+    Messages to and from everyone in the room under one label. `on_message(data)` is called with str or bytes; without
+    one, `receive` hands them out.
+    """
+
+    def __init__(self, label: str, on_message: Callable[[str | bytes], None] | None = None) -> None:
+        self.label = label
+        self.on_message = on_message
+        self.options: ChannelOptions | None = None
+        """What it was asked for with; None as long as only others use the label."""
+        self._lines: list[RTCDataChannel] = []
+        self._received: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self._changed = asyncio.Event()
+
+    def open_on(self, pc: RTCPeerConnection) -> None:
+        """Open it on a connection of ours."""
+        options = self.options or ChannelOptions()
+        self.add(
+            pc.createDataChannel(
+                self.label,
+                ordered=options.ordered,
+                protocol=options.protocol,
+                maxRetransmits=options.max_retransmits,
+                maxPacketLifeTime=options.max_packet_life_time,
+            )
+        )
+
+    def add(self, line: RTCDataChannel) -> None:
+        """Something that carries this label."""
+        self._lines.append(line)
+        line.on("message", self._on_message)
+        line.on("open", self._changed.set)
+        line.on("bufferedamountlow", self._changed.set)
+        line.on("close", lambda: self._on_close(line))
+        self._changed.set()
+
+    @property
+    def is_open(self) -> bool:
+        return self._line() is not None
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether anything carries this label, open or about to be."""
+        return any(line.readyState in ("connecting", "open") for line in self._lines)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Queued here and not yet handed to SCTP."""
+        line = self._line()
+        return 0 if line is None else int(line.bufferedAmount)
+
+    async def opened(self, timeout_s: float = 10.0) -> None:
+        """Wait until messages can be sent. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while not self.is_open:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def send(self, data: str | bytes) -> None:
+        """Queue a message. Raises LocalProtocolError: too_large, or not_open."""
+        if len(data.encode() if isinstance(data, str) else data) > MAX_MESSAGE_BYTES:
+            raise LocalProtocolError("too_large", f"a message may have {MAX_MESSAGE_BYTES} bytes")
+        line = self._line()
+        if line is None:
+            raise LocalProtocolError("not_open", "the channel is not open")
+        line.send(data)
+
+    async def drained(self, below_bytes: int = BUFFER_BYTES) -> None:
+        """Wait until less than that is queued; the way to send much."""
+        while (line := self._line()) is not None and line.bufferedAmount > below_bytes:
+            line.bufferedAmountLowThreshold = below_bytes
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def receive(self) -> str | bytes:
+        """The next message."""
+        return await self._received.get()
+
+    def close(self) -> None:
+        """Close it for ourselves; the others' go on."""
+        self.options = None
+        for line in list(self._lines):
+            line.close()
+
+    def _line(self) -> RTCDataChannel | None:
+        return next((line for line in self._lines if line.readyState == "open"), None)
+
+    def _on_message(self, data: str | bytes) -> None:
+        if self.on_message is not None:
+            self.on_message(data)
+        else:
+            self._received.put_nowait(data)
+
+    def _on_close(self, line: RTCDataChannel) -> None:
+        if line in self._lines:
+            self._lines.remove(line)
+        self._changed.set()

@@ -1,0 +1,116 @@
+"""
+The fast half of the matrix: libwebrtc without a browser (wrtc) in each of its codecs, with simulcast and with SVC, and
+aiortc, all in one process beside the relay.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from typing import Any
+
+os.environ.setdefault("WRTC_ALLOW_LOOPBACK", "1")
+
+import pytest
+import webrtc
+
+from interop.seen import seen
+from support.relay_process import RelayProcess
+from support.waiting import until
+from support.wrtc_peer import Peer, Peers
+from telerelay.client import Client
+
+WRTC = f"{version('wrtc')} (libwebrtc M152)"
+
+
+async def codec_of(peer: Peer, stream: Any) -> str:
+    """The MIME type of a stream's codec."""
+    statistics = await peer.subscribe_pc.get_stats()
+    return str(statistics[stream.codec_id].mime_type)
+
+
+async def watch(peer: Peer, width: int, height: int, frames: int = 30) -> Any:
+    """Wait until a peer has decoded so many pictures, the last of this size, and hears something; what it counts."""
+
+    async def is_watching() -> Any:
+        picture, sound = await peer.inbound("video"), await peer.inbound("audio")
+        return (
+            picture is not None
+            and sound is not None
+            and (picture.frames_decoded or 0) >= frames
+            and (picture.frame_width, picture.frame_height) == (width, height)
+            and sound.total_audio_energy > 0
+            and picture
+        )
+
+    try:
+        return await until(is_watching, timeout_s=20)
+    except TimeoutError:
+        raise AssertionError(f"received: {await peer.inbound('video')}") from None
+
+
+@pytest.mark.parametrize("codec", ["VP8", "VP9", "AV1"])
+async def test_libwebrtc_peers_see_each_other_in_each_codec(wrtc_peers: Peers, room: str, codec: str) -> None:
+    """
+    Both decode what the other encodes, at its size, in the codec that was asked for.
+    """
+    ada, bob = await wrtc_peers.join(room, "ada"), await wrtc_peers.join(room, "bob")
+    for peer in (ada, bob):
+        await peer.publish(video=(640, 480, 30), prefer=codec)
+    for peer in (ada, bob):
+        picture = await watch(peer, 640, 480)
+        assert f"video/{codec}" == await codec_of(peer, picture)
+        await watch(peer, 640, 480, frames=picture.frames_decoded + 15)
+    for did in ("publish", "subscribe"):
+        seen("wrtc", WRTC, did, codec, "opus")
+
+
+@pytest.mark.parametrize(
+    ("feature", "codec", "width", "height", "encodings"),
+    [
+        (
+            "simulcast",
+            "VP8",
+            1280,
+            720,
+            [
+                {"rid": "q", "scale_resolution_down_by": 4, "max_bitrate": 150_000},
+                {"rid": "h", "scale_resolution_down_by": 2, "max_bitrate": 500_000},
+                {"rid": "f", "max_bitrate": 1_200_000},
+            ],
+        ),
+        ("SVC L3T3_KEY", "VP9", 1280, 720, [{"scalability_mode": "L3T3_KEY"}]),
+        ("SVC L1T3", "AV1", 640, 480, [{"scalability_mode": "L1T3"}]),
+    ],
+)
+async def test_layers_of_libwebrtc_are_received_at_full_size(
+    wrtc_peers: Peers, room: str, feature: str, codec: str, width: int, height: int, encodings: list[dict[str, Any]]
+) -> None:
+    """
+    A publisher with layers, of simulcast or within one stream, is seen at its full size by whoever has the bandwidth.
+    """
+    ada, bob = await wrtc_peers.join(room, "ada"), await wrtc_peers.join(room, "bob")
+    parameters = [webrtc.RTCRtpEncodingParameters(**each) for each in encodings]
+    await ada.publish(video=(width, height, 30), encodings=parameters, prefer=codec)
+    picture = await watch(bob, width, height)
+    assert f"video/{codec}" == await codec_of(bob, picture)
+    await watch(bob, width, height, frames=picture.frames_decoded + 15)
+    seen("wrtc", WRTC, "publish", feature)
+
+
+async def test_aiortc_and_libwebrtc_see_each_other(relay: RelayProcess, wrtc_peers: Peers, room: str) -> None:
+    """
+    aiortc decodes libwebrtc's picture and sound, and libwebrtc those of aiortc.
+    """
+    from telerelay.client.media import MovingPicture, Tone
+
+    ada = await wrtc_peers.join(room, "ada")
+    await ada.publish(video=(640, 480, 30))
+    async with await Client.join(relay.url, relay.token(room, "bob"), room) as bob:
+        await bob.publish([Tone(), MovingPicture(320, 240, 20)])
+        await bob.wait_for(
+            lambda client: ["audio", "video"] == sorted(t.kind for t in client.track_stats() if t.frames >= 30), 20
+        )
+        await watch(ada, 320, 240)
+    for did in ("publish", "subscribe"):
+        seen("aiortc", version("aiortc"), did, "VP8", "opus")
