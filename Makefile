@@ -3,6 +3,7 @@
 #   make build                      .venv/bin/telerelay, from a clean clone, on Debian with python3, gcc and make
 #   make demo  ARGS="--duration 20" the relay on 127.0.0.1:8080 with two synthetic participants
 #   make test  ARGS="-k sdp"        all tests; ARGS goes to pytest
+#   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
 #   make bench | fuzz SECONDS=60 | lint | format | clean
 #
 # PYTHON names the interpreter that .venv is made from (3.11 or newer).
@@ -17,7 +18,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
 
-.PHONY: build demo test bench fuzz lint format clean
+.PHONY: build demo test interop bench fuzz lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -41,6 +42,10 @@ demo: build
 
 test: build
 	@$(BIN)/python -m pytest $(ARGS)
+
+interop: build
+	@tools/interop.sh
+	@TELERELAY_INTEROP=1 $(BIN)/python -m pytest tests/interop $(ARGS)
 
 bench: build
 	@$(BIN)/python benchmarks/forwarding.py $(ARGS)

@@ -20,6 +20,7 @@ from interop.programs import NODE_FOLDER, ROOT, MissingError
 from support.relay_process import RelayProcess
 from support.waiting import until
 from support.wrtc_peer import Peer
+from telerelay.client import Client
 
 END_TIMEOUT_S = 5.0
 
@@ -117,6 +118,19 @@ def gstreamer_program() -> Program:
     if not python.exists() or not probe.exists():
         raise MissingError("python3-gst-1.0")
     return Program(str(python), str(ROOT / "tests" / "interop" / "gstreamer_webrtcbin.py"))
+
+
+async def talk(client: Client, program: Program) -> None:
+    """Send a message to the program's data channel and await its answer."""
+    await client.wait_for(lambda each: "pulse" in each.channels, 20)
+    channel = client.channels["pulse"]
+    await channel.opened()
+    channel.send("61 / min")
+    try:
+        async with asyncio.timeout(10):
+            assert "heard 61 / min" == await channel.receive()
+    except TimeoutError:
+        raise AssertionError(f"no answer: {program.errors[-5:]}") from None
 
 
 async def watch(peer: Peer, program: Program, width: int, height: int) -> None:

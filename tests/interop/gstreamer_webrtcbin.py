@@ -105,6 +105,10 @@ def publisher(task: dict[str, str]) -> Session:
     for index in range(2):
         direction = GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY
         webrtc.emit("get-transceiver", index).set_property("direction", direction)
+    pipeline.set_state(Gst.State.READY)
+    channel = webrtc.emit("create-data-channel", "pulse", None)
+    # A message from the room is answered to the room.
+    channel.connect("on-message-string", lambda _, text: channel.emit("send-string", f"heard {text}"))
     webrtc.connect("on-negotiation-needed", lambda _: session.offer())
     pipeline.set_state(Gst.State.PLAYING)
     return session

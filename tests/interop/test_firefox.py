@@ -107,9 +107,9 @@ FRAGMENTS = """consult.call.stats().then((stats) => [stats.publish, stats.subscr
   return pair ? report.get(pair.localCandidateId).usernameFragment : null; }))"""
 """The ICE session of each of Firefox's connections that has a path."""
 
-HEAR = """{ globalThis.heard = [];
+HEAR = """{ window.heard = [];
   consult.call.channel("pulse").onmessage = ({ data }) =>
-    heard.push(typeof data === "string" ? data : [...new Uint8Array(data)].join(",")); }"""
+    window.heard.push(typeof data === "string" ? data : [...new Uint8Array(data)].join(",")); }"""
 
 
 @slow

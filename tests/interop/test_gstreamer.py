@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from interop.echoes import Program, gstreamer_program, watch
+from interop.echoes import Program, gstreamer_program, talk, watch
 from interop.programs import slow
 from interop.seen import seen
 from support.ffmpeg_whip import FfmpegWhip
@@ -79,3 +79,14 @@ async def test_webrtcbin_publishes_and_decodes_h264(relay: RelayProcess, room: s
             await ada.wait_for(watches_both, 20)
         for did in ("publish", "subscribe"):
             seen(CLIENT, program.version, did, "H264", "opus", "RSA certificate")
+
+
+@slow
+async def test_webrtcbin_sends_and_receives_messages(relay: RelayProcess, room: str) -> None:
+    """
+    webrtcbin opens a data channel in its WHIP session; a participant's message comes to it, its answer comes back.
+    """
+    async with gstreamer_program() as program, await Client.join(relay.url, relay.token(room, "ada"), room) as ada:
+        await program.start(relay, room, "device", "VP8")
+        await talk(ada, program)
+        seen(CLIENT, program.version, "publish", "data")

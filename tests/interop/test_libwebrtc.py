@@ -11,13 +11,14 @@ from typing import Any
 
 os.environ.setdefault("WRTC_ALLOW_LOOPBACK", "1")
 
+import aiohttp
 import pytest
 import webrtc
 
 from interop.seen import seen
 from support.relay_process import RelayProcess
 from support.waiting import until
-from support.wrtc_peer import Peer, Peers
+from support.wrtc_peer import Peer, Peers, description, gathered
 from telerelay.client import Client
 
 WRTC = f"{version('wrtc')} (libwebrtc M152)"
@@ -114,3 +115,32 @@ async def test_aiortc_and_libwebrtc_see_each_other(relay: RelayProcess, wrtc_pee
         await watch(ada, 320, 240)
     for did in ("publish", "subscribe"):
         seen("aiortc", version("aiortc"), did, "VP8", "opus")
+
+
+async def test_libwebrtc_sends_and_receives_messages(relay: RelayProcess, room: str) -> None:
+    """
+    libwebrtc opens a data channel in a WHIP session; its message comes to aiortc, the answer comes back.
+    """
+    pc = webrtc.RTCPeerConnection()
+    pulse = pc.create_data_channel("pulse")
+    answers: list[Any] = []
+    pulse.on("message", lambda message: answers.append(getattr(message, "data", message)))
+    headers = {"Authorization": f"Bearer {relay.token(room, 'device')}", "Content-Type": "application/sdp"}
+    async with await Client.join(relay.url, relay.token(room, "ada"), room) as ada, aiohttp.ClientSession() as http:
+        await pc.set_local_description(await pc.create_offer())
+        await gathered(pc)
+        endpoint = f"{relay.url}/whip/{room}"
+        async with http.post(endpoint, data=pc.local_description.sdp, headers=headers) as response:
+            assert 201 == response.status, await response.text()
+            await pc.set_remote_description(description("answer", await response.text()))
+        await ada.wait_for(lambda client: "pulse" in client.channels, 15)
+        channel = ada.channels["pulse"]
+        await channel.opened()
+        await until(lambda: "open" in str(pulse.ready_state).lower())
+        pulse.send("61 / min")
+        assert "61 / min" == await channel.receive()
+        channel.send("heard")
+        await until(lambda: answers)
+        assert ["heard"] == answers
+    pc.close()
+    seen("wrtc", WRTC, "publish", "data")

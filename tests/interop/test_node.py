@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from interop.echoes import node_program, watch
+from interop.echoes import node_program, talk, watch
 from interop.programs import slow
 from interop.seen import seen
 from support.ffmpeg_whip import FfmpegWhip
@@ -86,3 +86,21 @@ async def test_roamhq_wrtc_publishes_and_decodes(relay: RelayProcess, wrtc_peers
         assert program.counts["energy"] > 1
         for did in ("publish", "subscribe"):
             seen(package, program.version, did, codec, "opus")
+
+
+@slow
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("werift", "werift"), ("node-datachannel", "node-datachannel"), ("roamhq-wrtc", "@roamhq/wrtc")],
+)
+async def test_messages_go_both_ways(relay: RelayProcess, room: str, name: str, package: str) -> None:
+    """
+    The stack opens a data channel in its WHIP session; a participant's message comes to it, its answer comes back.
+    """
+    async with (
+        node_program(name, package) as program,
+        await Client.join(relay.url, relay.token(room, "ada"), room) as ada,
+    ):
+        await program.start(relay, room, "device", "VP8")
+        await talk(ada, program)
+        seen(package, program.version, "publish", "data")

@@ -208,8 +208,8 @@ def with_transport(media: Media, local: LocalTransport, *, setup: str, is_first:
     """
     A section over the relay's transport; the bundle's first section has its address (RFC 8843, 7.1.2).
 
-    Every section has the candidates, though only the first one's count: aiortc with its bundle policy at max-bundle takes
-    those of the last, and nobody minds the repetition.
+    Every section has the candidates, though only the first one's count: aiortc with its bundle policy at max-bundle
+    takes those of the last, and nobody minds the repetition.
     """
     address, port = default_address(local) if is_first else ("0.0.0.0", 9)
     return replace(

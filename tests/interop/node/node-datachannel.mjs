@@ -45,7 +45,7 @@ function asksForKeyframe(packet) {
 const isRtcp = (packet) => packet[1] >= 192 && packet[1] <= 223;
 
 const counts = { audio: 0, video: 0, asked: 0 };
-const config = { iceServers: [] };
+const config = { iceServers: [], disableAutoNegotiation: true };
 const receiving = new library.PeerConnection("receiving", config);
 const sending = new library.PeerConnection("sending", config);
 const incoming = {};
@@ -67,6 +67,10 @@ for (const kind of ["audio", "video"]) {
     outgoing[kind].sendMessageBinary(packet);
   });
 }
+
+// A message from the room is answered to the room.
+const pulse = sending.createDataChannel("pulse");
+pulse.onMessage((text) => pulse.sendMessage(`heard ${text}`));
 
 say({ version: `${version("node-datachannel")} (libdatachannel ${library.getLibraryVersion()})` });
 await connect("recvonly", receiving, task.whep);

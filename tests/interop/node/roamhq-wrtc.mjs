@@ -43,6 +43,10 @@ const stream = new MediaStream([camera.createTrack(), microphone.createTrack()])
 const sending = new RTCPeerConnection({ iceServers: [] });
 for (const track of stream.getTracks()) sending.addTransceiver(track, { direction: "sendonly", streams: [stream] });
 
+// A message from the room is answered to the room.
+const pulse = sending.createDataChannel("pulse");
+pulse.onmessage = ({ data }) => pulse.send(`heard ${data}`);
+
 let frame = 0;
 setInterval(() => {
   const data = new Uint8ClampedArray((WIDTH * HEIGHT * 3) / 2).fill(128);

@@ -54,6 +54,10 @@ for (const kind of ["audio", "video"]) {
   });
 }
 
+// A message from the room is answered to the room.
+const pulse = sending.createDataChannel("pulse");
+pulse.onMessage.subscribe((text) => pulse.send(`heard ${text}`));
+
 say({ version: version("werift") });
 await connect(receiving, task.whep);
 await connect(sending, task.whip);
