@@ -65,6 +65,7 @@ def p95(values: list[float]) -> float:
     return sorted(values)[int(0.95 * (len(values) - 1))]
 
 
+@pytest.mark.unsettled
 @pytest.mark.timeout(60 + 20 * FILE_MB)
 async def test_a_file_arrives_whole_beside_video_under_loss(relay: RelayProcess) -> None:
     """

@@ -27,9 +27,10 @@ from telerelay.protocol.parameters import (
     SendParameters,
 )
 
-# SCTP chunks that one transport may send: some 4 MB/s of a file, at about a tenth of a millisecond each.
+# SCTP chunks that one transport may send: some 4 MB/s of a file, at about a tenth of a millisecond each. What is beyond
+# is lost to the peer like a packet on a bad line, so a quick start of two seconds' worth is let through first.
 CHUNKS_PER_S = 4000
-CHUNK_BURST = 1000
+CHUNK_BURST = 8000
 
 
 @dataclass(frozen=True, slots=True)
