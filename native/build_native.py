@@ -17,10 +17,6 @@ from cffi import FFI
 ROOT = Path(__file__).resolve().parent
 HEADER = ROOT / "include" / "telerelay.h"
 
-WARNINGS = [
-    "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion", "-Wno-sign-conversion", "-Wstrict-prototypes",
-]  # fmt: skip
-
 
 def declarations(header: Path = HEADER) -> str:
     """The cdef: what lies between the marks, without comments, with the numbers of #define kept."""

@@ -43,7 +43,6 @@ typedef enum tr_drop {
     TR_DROP_STUN_INTEGRITY,    /* MESSAGE-INTEGRITY or FINGERPRINT absent or wrong */
     TR_DROP_STUN_UNEXPECTED,   /* a response we did not ask for, an indication, another method */
     TR_DROP_STUN_RATE,         /* too many failures from one source */
-    TR_DROP_ICE_PATHS,         /* the transport has as many paths as it may have */
     /* DTLS (RFC 6347) */
     TR_DROP_DTLS_STATE, /* no association may start now */
     TR_DROP_DTLS_MALFORMED,
@@ -345,8 +344,7 @@ typedef struct tr_stats {
     uint64_t stun_requests, dtls_handshakes, rtcp_rx, rtcp_tx;
     uint64_t nacks_rx, nacks_tx, resent_packets, plis_rx, plis_tx;
     uint64_t receive_calls, send_calls, wakes;
-    uint64_t forward_ns_total, forwards_timed; /* 0 unless built for it */
-    uint64_t transports[6];                    /* by tr_transport_state */
+    uint64_t transports[6]; /* by tr_transport_state */
     uint64_t receivers, senders;
     uint64_t drops[64]; /* by tr_drop */
 } tr_stats;

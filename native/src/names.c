@@ -12,7 +12,6 @@ static const char *const drop_names[TR_DROP_COUNT] = {
     [TR_DROP_STUN_INTEGRITY] = "stun_integrity",
     [TR_DROP_STUN_UNEXPECTED] = "stun_unexpected",
     [TR_DROP_STUN_RATE] = "stun_rate",
-    [TR_DROP_ICE_PATHS] = "ice_paths",
     [TR_DROP_DTLS_STATE] = "dtls_state",
     [TR_DROP_DTLS_MALFORMED] = "dtls_malformed",
     [TR_DROP_DTLS_LIMIT] = "dtls_limit",
