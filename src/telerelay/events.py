@@ -15,6 +15,8 @@ class PublicationInfo:
     kind: str
     source: str
     is_muted: bool = False
+    reason: str | None = None
+    """Why it is muted, in the publisher's word (protocol.messages.MUTE_REASONS); none: it did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class MuteChanged:
     participant: str
     publication: str
     is_muted: bool
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

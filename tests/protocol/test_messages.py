@@ -45,6 +45,10 @@ def refusal(text: str) -> tuple[str, str]:
         ),
         ({"type": "candidate", "connection": "subscribe", "candidate": None}, messages.Candidate(None, "subscribe")),
         ({"type": "mute", "id": 4, "publication": "pub", "muted": False}, messages.Mute(4, "pub", False)),
+        (
+            {"type": "mute", "id": 4, "publication": "pub", "muted": True, "reason": "device_lost"},
+            messages.Mute(4, "pub", True, "device_lost"),
+        ),
         ({"type": "pause", "id": 5, "publication": "pub", "paused": True}, messages.Pause(5, "pub", True)),
         ({"type": "stats", "id": 2**31}, messages.Stats(2**31)),
         ({"type": "reconnect", "id": 6, "connection": "subscribe"}, messages.Reconnect(6, "subscribe")),
@@ -97,6 +101,7 @@ def test_every_request_is_decoded(message: dict[str, Any], expected: messages.Re
         ('{"type":"candidate","connection":"both"}', "candidate.connection"),
         ('{"type":"candidate","connection":"publish","candidate":{}}', "candidate.candidate"),
         ('{"type":"mute","publication":"a b","muted":true}', "mute.publication"),
+        ('{"type":"mute","publication":"a","muted":true,"reason":"tired"}', "mute.reason"),
         ('{"type":"stats","id":' + "[" * 60000, "nested too deeply"),
         ('{"type":"stats","id":' + "[" * 900 + "]" * 900 + "}", "stats.id"),
     ],
@@ -200,6 +205,24 @@ PARTICIPANT = {"id": "p1", "sub": "s1", "role": "patient", "interrupted": False,
         (
             events.MuteChanged("p1", "pub", True),
             {"type": "muted", "participant": "p1", "publication": "pub", "muted": True},
+        ),
+        (
+            events.MuteChanged("p1", "pub", True, "source"),
+            {"type": "muted", "participant": "p1", "publication": "pub", "muted": True, "reason": "source"},
+        ),
+        (
+            events.Published("p1", PublicationInfo("pub", "audio", "microphone", True, "interrupted")),
+            {
+                "type": "published",
+                "participant": "p1",
+                "publication": {
+                    "id": "pub",
+                    "kind": "audio",
+                    "source": "microphone",
+                    "muted": True,
+                    "reason": "interrupted",
+                },
+            },
         ),
         (
             events.ConnectionChanged("publish", "connected"),

@@ -356,6 +356,25 @@ def test_muting_is_told_and_only_of_ones_own(scene: Scene) -> None:
     assert "not_found" == refusal(lambda: scene.room.mute(0.0, bob.id, camera, False))
 
 
+def test_why_something_is_muted_is_told_and_kept_for_who_comes_later(scene: Scene) -> None:
+    """
+    Another reason is told again; an offer that repeats the mute keeps it; unmuted there is none.
+    """
+    alice, bob = (scene.join(sub).participant for sub in ("alice", "bob"))
+    (camera,) = scene.publish(alice.id, CAMERA)
+
+    for reason in ("user", "device_lost"):
+        told = scene.room.mute(0.0, alice.id, camera, True, reason)
+        assert (Tell(bob.id, MuteChanged(alice.id, camera, True, reason)),) == told
+    muted = TrackDescription(CAMERA.mid, CAMERA.kind, CAMERA.source, is_muted=True)
+    assert () == scene.room.publish(0.0, alice.id, [muted], scene.new_id).effects
+    (info,) = scene.room.roster(bob.id)
+    assert "device_lost" == info.publications[0].reason
+
+    told = scene.room.mute(0.0, alice.id, camera, False, "user")
+    assert (Tell(bob.id, MuteChanged(alice.id, camera, False, None)),) == told
+
+
 def test_a_subscriber_pauses_what_it_hears(scene: Scene) -> None:
     """
     Nobody else is told; what it does not hear is not there for it.

@@ -19,6 +19,11 @@ MAX_MESSAGE_BYTES = 65536
 MAX_ID = 2**31
 _MAX_SEQ = 2**53 - 1  # what JavaScript counts exactly
 _MAX_TRACKS = 32
+MUTE_REASONS = ("user", "source", "interrupted", "device_lost", "permission_denied")
+"""
+Why a publication is muted: its owner wants it so; the system or a switch keeps the source silent; so does a phone call
+or a page put to sleep; the device is gone; the browser may not use it any more. From these others make their words.
+"""
 
 ConnectionName = Literal["publish", "subscribe"]
 
@@ -71,6 +76,7 @@ class Mute:
     id: int | None
     publication: str
     is_muted: bool
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,12 @@ def published(sdp: str, publications: tuple[tuple[str, PublicationInfo], ...]) -
 
 
 def publication_object(info: PublicationInfo) -> dict[str, object]:
-    return {"id": info.id, "kind": info.kind, "source": info.source, "muted": info.is_muted}
+    fields: dict[str, object] = {"id": info.id, "kind": info.kind, "source": info.source, "muted": info.is_muted}
+    return fields | _reason_of(info.reason)
+
+
+def _reason_of(reason: str | None) -> dict[str, object]:
+    return {} if reason is None else {"reason": reason}
 
 
 def participant_object(info: ParticipantInfo) -> dict[str, object]:
@@ -221,13 +232,13 @@ def _event_object(event: events.Event) -> dict[str, object]:
             }
         case events.Unpublished(participant_id, publication_id):
             return {"type": "unpublished", "participant": participant_id, "publication": publication_id}
-        case events.MuteChanged(participant_id, publication_id, is_muted):
+        case events.MuteChanged(participant_id, publication_id, is_muted, reason):
             return {
                 "type": "muted",
                 "participant": participant_id,
                 "publication": publication_id,
                 "muted": is_muted,
-            }
+            } | _reason_of(reason)
         case events.ConnectionChanged(connection, state):
             return {"type": "connection", "connection": connection, "state": state}
         case events.SubscriptionRefused(publication_id, code):
@@ -373,8 +384,12 @@ _REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request
         lambda f: Candidate(f.get("id"), f["connection"]),
     ),
     "mute": (
-        {"publication": _Field(_word), "muted": _Field(_boolean)},
-        lambda f: Mute(f.get("id"), f["publication"], f["muted"]),
+        {
+            "publication": _Field(_word),
+            "muted": _Field(_boolean),
+            "reason": _Field(_one_of(*MUTE_REASONS), is_required=False),
+        },
+        lambda f: Mute(f.get("id"), f["publication"], f["muted"], f.get("reason")),
     ),
     "pause": (
         {"publication": _Field(_word), "paused": _Field(_boolean)},

@@ -28,6 +28,9 @@ class Publication:
     kind: str
     source: str
     is_muted: bool = False
+    reason: str | None = None
 
     def info(self) -> PublicationInfo:
-        return PublicationInfo(id=self.id, kind=self.kind, source=self.source, is_muted=self.is_muted)
+        return PublicationInfo(
+            id=self.id, kind=self.kind, source=self.source, is_muted=self.is_muted, reason=self.reason
+        )

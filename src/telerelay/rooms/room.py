@@ -251,7 +251,9 @@ class Room:
         for track in tracks:
             if track.mid in kept:
                 publication = before[track.mid]
-                effects.extend(self._set_muted(participant, publication, track.is_muted))
+                # A new offer says whether, not why: what was said of the reason holds.
+                reason = publication.reason if track.is_muted else None
+                effects.extend(self._set_muted(participant, publication, track.is_muted, reason))
             else:
                 publication = Publication(
                     new_id(), participant.id, attachment, track.mid, track.kind, track.source, track.is_muted
@@ -264,13 +266,17 @@ class Room:
             publications.append(publication)
         return PublishDecision(tuple(publications), tuple(effects))
 
-    def mute(self, now: float, participant_id: str, publication_id: str, is_muted: bool) -> Effects:
-        """The publisher says it is muted, or no longer. Raises RemoteProtocolError not_found if it is not its own."""
+    def mute(
+        self, now: float, participant_id: str, publication_id: str, is_muted: bool, reason: str | None = None
+    ) -> Effects:
+        """
+        The publisher says it is muted and why, or no longer. Raises RemoteProtocolError not_found if it is not its own.
+        """
         participant = self.participant(participant_id)
         publication = participant.publications.get(publication_id)
         if publication is None:
             raise RemoteProtocolError("not_found", "this participant has no such publication")
-        return tuple(self._set_muted(participant, publication, is_muted))
+        return tuple(self._set_muted(participant, publication, is_muted, reason if is_muted else None))
 
     def pause(self, now: float, participant_id: str, publication_id: str, is_paused: bool) -> Effects:
         """A subscriber wants it held back, or going again. Raises RemoteProtocolError not_found: it may not hear it."""
@@ -354,11 +360,13 @@ class Room:
             effects.extend(self._tell_others(participant, Unpublished(participant.id, publication.id)))
         return effects
 
-    def _set_muted(self, participant: Participant, publication: Publication, is_muted: bool) -> list[Effect]:
-        if publication.is_muted == is_muted:
+    def _set_muted(
+        self, participant: Participant, publication: Publication, is_muted: bool, reason: str | None
+    ) -> list[Effect]:
+        if (publication.is_muted, publication.reason) == (is_muted, reason):
             return []
-        publication.is_muted = is_muted
-        return self._tell_others(participant, MuteChanged(participant.id, publication.id, is_muted))
+        publication.is_muted, publication.reason = is_muted, reason
+        return self._tell_others(participant, MuteChanged(participant.id, publication.id, is_muted, reason))
 
     def _route_to_all(self, publication: Publication) -> list[Effect]:
         return [effect for other in self._participants.values() for effect in self._route(publication, other)]

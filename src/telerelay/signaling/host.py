@@ -210,8 +210,8 @@ class RoomHost:
                 self._router.detach(seat.id, seat.subscribing)
             await seat.close_subscribing()
 
-    def mute(self, seat: Seat, publication: str, is_muted: bool) -> None:
-        self._carry_out(self.room.mute(_now(), seat.id, publication, is_muted))
+    def mute(self, seat: Seat, publication: str, is_muted: bool, reason: str | None = None) -> None:
+        self._carry_out(self.room.mute(_now(), seat.id, publication, is_muted, reason))
 
     def pause(self, seat: Seat, publication: str, is_paused: bool) -> None:
         self._carry_out(self.room.pause(_now(), seat.id, publication, is_paused))

@@ -183,8 +183,8 @@ class Session:
                 if seat.subscribing is None:
                     raise RemoteProtocolError("bad_message", "there is no offer to answer")
                 await seat.subscribing.answer(offer_id, sdp)
-            case Mute(_, publication, is_muted):
-                host.mute(seat, publication, is_muted)
+            case Mute(_, publication, is_muted, reason):
+                host.mute(seat, publication, is_muted, reason)
             case Pause(_, publication, is_paused):
                 host.pause(seat, publication, is_paused)
             case Reconnect(_, connection):
