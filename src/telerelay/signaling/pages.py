@@ -14,8 +14,12 @@ PAGES = {
     "/": ("index.html", "text/html"),
     "/telerelay.js": ("telerelay.js", "text/javascript"),
     "/page.js": ("page.js", "text/javascript"),
+    "/state.js": ("state.js", "text/javascript"),
+    "/devices.js": ("devices.js", "text/javascript"),
+    "/people.js": ("people.js", "text/javascript"),
     "/strings.js": ("strings.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
+    "/call.css": ("call.css", "text/css"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
 }
 """Path under the mount point: file in the package, media type."""

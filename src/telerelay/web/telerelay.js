@@ -2,9 +2,13 @@
  * telerelay in the browser: join a room, publish camera and microphone, receive the others.
  *
  * One ES module without dependencies, served by the relay beside its WebSocket; docs/browser.md says how to use it.
- * It touches WebSocket, RTCPeerConnection, mediaDevices and sessionStorage (the seat's resume secret), never the page.
+ * It touches WebSocket, RTCPeerConnection, mediaDevices, permissions and sessionStorage (the seat's resume secret); of the
+ * page it knows only whether it is visible or asleep, and the media elements it is given.
  * Two connections: on "publish" we offer, on "subscribe" the relay does (docs/signaling.md). No candidate is ever sent:
  * the relay is ICE-lite and learns a path from its authenticated checks only.
+ *
+ * Sections: errors and events · devices · signalling · publishing · messages · measuring · the call (what the page calls,
+ * the socket, events of the room, receiving, sending, one's own sources, what comes and how well, messages, connections).
  */
 
 /** The WebSocket stands beside this file, under whatever prefix the relay is mounted. */
@@ -55,6 +59,8 @@ const SENTENCES = {
   not_open: "The data channel is not open.",
 };
 
+// ---------------------------------------------------------------------------------------------------- errors and events
+
 /** What went wrong: `code` is stable (docs/browser.md lists them), `message` an English sentence. */
 export class TelerelayError extends Error {
   constructor(code, message = SENTENCES[code] ?? code, options = undefined) {
@@ -69,6 +75,13 @@ class CallEvent extends Event {
   constructor(type, members) {
     super(type);
     for (const [name, value] of Object.entries(members)) Object.defineProperty(this, name, { value, enumerable: true });
+  }
+}
+
+/** For tables of events: add or remove all of them at once. */
+function listen(isOn, target, handlers) {
+  for (const [type, handler] of Object.entries(handlers)) {
+    target?.[isOn ? "addEventListener" : "removeEventListener"]?.(type, handler);
   }
 }
 
@@ -108,13 +121,16 @@ async function getUserMedia(wanted) {
   }
 }
 
-async function isDenied(name) {
+/** The live PermissionStatus of "camera" or "microphone"; null from a browser that does not tell. */
+async function permissionOf(name) {
   try {
-    return (await navigator.permissions.query({ name })).state === "denied";
+    return await navigator.permissions.query({ name });
   } catch {
-    return false; // a browser that does not tell
+    return null;
   }
 }
+
+const isDenied = async (name) => (await permissionOf(name))?.state === "denied";
 
 /**
  * Open microphone and camera: `{audio, video}` are true, false or constraints. Never rejects: gives
@@ -274,12 +290,17 @@ export function readToken(token) {
 
 // ---------------------------------------------------------------------------------------------------- publishing
 
-/** What this participant publishes: one track under one source. `id` is the relay's, null until it knows of it. */
+/**
+ * What this participant publishes: one track under one source. `id` is the relay's, null until it knows of it. `muted` is
+ * what the person wants; `trouble` is what keeps the source from giving anything: null, "source" (muted by the system or a
+ * switch), "interrupted" (a phone call, a page asleep), "device_lost", "permission_denied".
+ */
 class LocalPublication {
   id = null;
   muted = false;
+  trouble = null;
   /** @internal */ transceiver = null;
-  /** @internal The mute state that the relay knows. */ toldMuted = false;
+  /** @internal The reason that the relay knows; null: it takes it for audible; undefined: nobody knows. */ told = null;
 
   constructor(track, source, options) {
     this.track = track;
@@ -289,6 +310,11 @@ class LocalPublication {
     this.muted = !track.enabled;
     this.ready = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
     this.ready.catch(() => {}); // whoever awaits it hears of it
+  }
+
+  /** Why the others get nothing of it: "user" or its trouble; null when they do. */
+  get reason() {
+    return this.muted ? "user" : this.trouble;
   }
 }
 
@@ -428,6 +454,122 @@ export class Channel extends EventTarget {
   }
 }
 
+// ---------------------------------------------------------------------------------------------------- measuring
+
+// Twice a second: with the limits below everything is told within 3 s of its beginning.
+const LOOK_MS = 500;
+// Sound has 50 packets a second and the slowest camera one picture; 1.5 s of nothing is no jitter any more.
+const STALLED_MS = 1500;
+// The relay acknowledges what we send many times a second; 2 s without a byte from it is a path that carries nothing.
+const SILENT_MS = 2000;
+// A gap this long between two looks means that the page was asleep: what it did not count is no loss.
+const ASLEEP_MS = 3000;
+// Loss is judged over so many looks (2 s); fewer packets than these say nothing.
+const WINDOW_LOOKS = 4;
+const LEAST_PACKETS = 25;
+// Opus conceals up to about a tenth, and resends fill the rest up to a round trip of half a second. Better is half of it.
+const POOR = { loss: 0.1, rtt_ms: 500 };
+const FAIR = { loss: 0.05, rtt_ms: 350 };
+// Twice poor is no accident; 3 s of fair is an end of it.
+const POOR_LOOKS = 2;
+const FAIR_LOOKS = 6;
+
+/** The candidate pair in use: Firefox has no transport entry that names it. */
+function pairOf(report) {
+  const entries = [...report.values()];
+  const id = entries.find(({ type, selectedCandidatePairId }) => type === "transport" && selectedCandidatePairId);
+  if (id) return report.get(id.selectedCandidatePairId) ?? null;
+  return entries.find(({ type, nominated, state }) => type === "candidate-pair" && nominated && state === "succeeded");
+}
+
+const total = (entries, member) => entries.reduce((sum, entry) => sum + (entry[member] ?? 0), 0);
+
+/** What two RTCStatsReports (either may be null) say at one time, as running totals. */
+function sampleOf(now_ms, publish, subscribe) {
+  const of = (report, type) => [...(report?.values() ?? [])].filter((entry) => entry.type === type);
+  const inbound = of(subscribe, "inbound-rtp");
+  const remote = of(publish, "remote-inbound-rtp");
+  const pair = publish && pairOf(publish);
+  const rtts_s = [...remote.map(({ roundTripTime }) => roundTripTime), pair?.currentRoundTripTime];
+  return {
+    now_ms,
+    heard_bytes: pair?.bytesReceived ?? 0,
+    sent_packets: total(of(publish, "outbound-rtp"), "packetsSent"),
+    sent_lost: total(remote, "packetsLost"),
+    received_packets: total(inbound, "packetsReceived"),
+    received_lost: total(inbound, "packetsLost"),
+    rtt_ms: 1000 * Math.max(0, ...rtts_s.filter(Number.isFinite)),
+  };
+}
+
+/** How the network is, from one sample after another: "good", "poor" or "silent" (what we send is not answered). */
+class NetworkGauge {
+  state = "good";
+  rtt_ms = 0;
+  loss_up = 0;
+  loss_down = 0;
+  #samples = [];
+  #heard = { bytes: 0, at_ms: 0, sent: 0 };
+  #poorLooks = 0;
+  #fairLooks = 0;
+
+  /** True if the state is another now. */
+  take(sample) {
+    const last = this.#samples.at(-1);
+    // After sleep, and with another connection, the counters begin anew.
+    const isCutOff = last && (sample.now_ms - last.now_ms > ASLEEP_MS || sample.sent_packets < last.sent_packets);
+    if (!last || isCutOff) {
+      this.#samples = [];
+      this.#heard = { bytes: -1, at_ms: 0, sent: 0 };
+    }
+    this.#samples = [...this.#samples, sample].slice(-WINDOW_LOOKS - 1);
+    const before = this.state;
+    this.state = this.#isSilent(sample) ? "silent" : this.#judge(before);
+    return this.state !== before;
+  }
+
+  #isSilent({ now_ms, heard_bytes, sent_packets }) {
+    if (heard_bytes !== this.#heard.bytes) this.#heard = { bytes: heard_bytes, at_ms: now_ms, sent: sent_packets };
+    const { at_ms, sent } = this.#heard;
+    return heard_bytes > 0 && now_ms - at_ms >= SILENT_MS && sent_packets - sent >= LEAST_PACKETS;
+  }
+
+  #judge(before) {
+    const first = this.#samples[0];
+    const last = this.#samples.at(-1);
+    const grown = (member) => Math.max(0, last[member] - first[member]);
+    const share = (lost, all) => (all >= LEAST_PACKETS ? Math.min(1, lost / all) : 0);
+    this.rtt_ms = last.rtt_ms;
+    this.loss_up = share(grown("sent_lost"), grown("sent_packets"));
+    this.loss_down = share(grown("received_lost"), grown("received_packets") + grown("received_lost"));
+    const loss = Math.max(this.loss_up, this.loss_down);
+    const isOver = (limit) => loss >= limit.loss || this.rtt_ms >= limit.rtt_ms;
+    this.#poorLooks = isOver(POOR) ? this.#poorLooks + 1 : 0;
+    this.#fairLooks = isOver(FAIR) ? 0 : this.#fairLooks + 1;
+    const NEXT = {
+      good: this.#poorLooks >= POOR_LOOKS ? "poor" : "good",
+      poor: this.#fairLooks >= FAIR_LOOKS ? "good" : "poor",
+      silent: "good", // it is heard again; how well is seen next
+    };
+    return NEXT[before];
+  }
+}
+
+/** Whether anything comes of one publication of somebody else's. */
+class FlowGauge {
+  #packets = 0;
+  #at_ms = 0;
+
+  /** True if it has stood still for too long; what has never begun has not. */
+  isStalled(now_ms, packets, isAwake) {
+    if (packets !== this.#packets || !isAwake) {
+      this.#packets = packets;
+      this.#at_ms = now_ms;
+    }
+    return packets > 0 && now_ms - this.#at_ms >= STALLED_MS;
+  }
+}
+
 // ---------------------------------------------------------------------------------------------------- the call
 
 /**
@@ -442,6 +584,8 @@ export class Call extends EventTarget {
   participants = new Map();
   publications = [];
   codecs = { audio: [], video: [] };
+  /** "good", "poor" or "silent". */
+  network = "good";
 
   #options;
   #signaling = null;
@@ -478,8 +622,16 @@ export class Call extends EventTarget {
     this.#options = options;
     this.room = options.room;
     this.#resume = options.resume;
-    globalThis.addEventListener?.("online", this.#onOnline);
-    navigator.connection?.addEventListener?.("change", this.#onNetwork);
+    this.#listen(true);
+  }
+
+  #listen(isOn) {
+    listen(isOn, globalThis, { online: this.#onOnline });
+    listen(isOn, navigator.connection, { change: this.#onNetwork });
+    const look = this.#onSources;
+    listen(isOn, globalThis.document, { visibilitychange: look, freeze: this.#onFrozen, resume: this.#onThawed });
+    for (const context of this.#contexts) listen(isOn, context, { statechange: look });
+    if (!isOn) for (const { status } of this.#permissions.values()) if (status) status.onchange = null;
   }
 
   /** @internal The first join; rejects when it cannot be. */
@@ -510,8 +662,8 @@ export class Call extends EventTarget {
     if (this.state === "ended") throw new TelerelayError("ended");
     const source = options.source ?? (what.kind === "audio" ? "microphone" : "camera");
     const publication = new LocalPublication(what, source, options);
-    this.#watchTrack(publication);
     this.publications.push(publication);
+    this.#watchTrack(publication);
     this.#negotiate();
     return publication.ready;
   }
@@ -540,16 +692,17 @@ export class Call extends EventTarget {
     const old = publication.track;
     track.enabled = !publication.muted;
     publication.track = track;
-    this.#watchTrack(publication);
     await publication.transceiver?.sender.replaceTrack(track);
+    this.#watchTrack(publication); // now it gives something again, if it lacked a source
     return old;
   }
 
   /**
-   * Use another device. `kind` is that of MediaDeviceInfo: "audioinput", "videoinput" change what is published (the new
-   * track is returned, the old one stopped), "audiooutput" where attached elements play. Rejects with a device's code.
+   * Use another device, or without `deviceId` any. `kind` is that of MediaDeviceInfo: "audioinput", "videoinput" change
+   * what is published (the new track is returned, the old one stopped), "audiooutput" where attached elements play.
+   * Rejects with a device's code.
    */
-  async setDevice(kind, deviceId) {
+  async setDevice(kind, deviceId = "") {
     if (kind === "audiooutput") {
       this.#sink = deviceId;
       await Promise.all([...this.#elements].map((element) => element.setSinkId?.(deviceId)));
@@ -558,7 +711,8 @@ export class Call extends EventTarget {
     const media = kind === "audioinput" ? "audio" : "video";
     const source = media === "audio" ? "microphone" : "camera";
     const own = this.publications.find((publication) => publication.source === source);
-    const open = () => getUserMedia({ [media]: constraints(media, { deviceId: { exact: deviceId } }) });
+    const wish = deviceId ? { deviceId: { exact: deviceId } } : true;
+    const open = () => getUserMedia({ [media]: constraints(media, wish) });
     const stream = await open().catch((error) => {
       if (error.code !== "device_busy" || !own) throw error;
       own.track.stop(); // many phones open one camera at a time
@@ -576,7 +730,21 @@ export class Call extends EventTarget {
 
   /** Stop or resume receiving one publication of somebody else. */
   async pause(publication, paused = true) {
-    await this.#request("pause", { publication: publication.id ?? publication, paused });
+    const id = publication.id ?? publication;
+    if (paused) this.#paused.add(id); // what we asked not to have does not stall
+    else this.#paused.delete(id);
+    await this.#request("pause", { publication: id, paused });
+  }
+
+  /**
+   * Give it an AudioContext of the page: on iOS its state "interrupted" is how a phone call is told from a microphone that
+   * is muted for another reason.
+   */
+  watch(context) {
+    if (this.#contexts.has(context) || this.state === "ended") return;
+    this.#contexts.add(context);
+    listen(true, context, { statechange: this.#onSources });
+    this.#onSources();
   }
 
   /**
@@ -642,7 +810,7 @@ export class Call extends EventTarget {
 
   #trackStats(report, entry) {
     const isSent = entry.type === "outbound-rtp";
-    const received = isSent ? null : this.#received.get(entry.mid);
+    const received = isSent ? null : this.#receivedOf(entry);
     const own = isSent ? this.publications.find(({ transceiver }) => transceiver?.mid === entry.mid) : null;
     return {
       direction: isSent ? "publish" : "subscribe",
@@ -717,6 +885,7 @@ export class Call extends EventTarget {
     this.#meet(reply.participants ?? [], isFirst);
     clearInterval(this.#heartbeat);
     this.#heartbeat = setInterval(() => this.#request("stats").catch(() => {}), HEARTBEAT_MS);
+    this.#looking ??= setInterval(() => this.#look(), LOOK_MS);
     if (isFirst) this.#emit("joined", { resumed: Boolean(reply.resumed) });
     else this.#emit("reconnected", { resumed: Boolean(reply.resumed) });
     // What the lost socket may have swallowed is said again; the relay takes it as it comes.
@@ -759,8 +928,8 @@ export class Call extends EventTarget {
     this.state = "ended";
     this.#wake();
     clearInterval(this.#heartbeat);
-    globalThis.removeEventListener?.("online", this.#onOnline);
-    navigator.connection?.removeEventListener?.("change", this.#onNetwork);
+    clearInterval(this.#looking);
+    this.#listen(false);
     this.#signaling?.close();
     this.#signaling = null;
     // Another window of this person has the seat now; its secret is not ours to delete.
@@ -799,7 +968,7 @@ export class Call extends EventTarget {
         if (publication) this.#removePublication(participant, publication);
         break;
       case "muted":
-        if (publication) this.#setMuted(participant, publication, message.muted);
+        if (publication) this.#setMuted(participant, publication, message.muted, message.reason);
         break;
       case "connection":
         this.#emit("connection", { connection: message.connection, state: message.state, side: "relay" });
@@ -837,7 +1006,7 @@ export class Call extends EventTarget {
     if (!participant) {
       participant = { id, sub, role, interrupted, publications: new Map(), stream: new MediaStream() };
       this.participants.set(id, participant);
-      for (const info of publications) participant.publications.set(info.id, { ...info, track: null, stream: null });
+      for (const info of publications) participant.publications.set(info.id, this.#publicationOf(info));
       if (!isSilent) this.#emit("participantjoined", { participant });
       return;
     }
@@ -864,10 +1033,10 @@ export class Call extends EventTarget {
   #addPublication(participant, info) {
     const known = participant.publications.get(info.id);
     if (known) {
-      this.#setMuted(participant, known, info.muted);
+      this.#setMuted(participant, known, info.muted, info.reason);
       return known;
     }
-    const publication = { ...info, track: null, stream: null };
+    const publication = this.#publicationOf(info);
     participant.publications.set(info.id, publication);
     this.#emit("published", { participant, publication });
     return publication;
@@ -879,10 +1048,17 @@ export class Call extends EventTarget {
     this.#emit("unpublished", { participant, publication });
   }
 
-  #setMuted(participant, publication, muted = false) {
-    if (publication.muted === muted) return;
-    publication.muted = muted;
-    this.#emit(muted ? "muted" : "unmuted", { participant, publication });
+  /** As the relay tells it, with room for what comes of it. A client that gives no reason was asked to mute. */
+  #publicationOf({ reason = "user", ...info }) {
+    return { ...info, reason: info.muted ? reason : null, stalled: false, track: null, stream: null };
+  }
+
+  /** An offer says whether, not why; then the reason we know stays. */
+  #setMuted(participant, publication, muted = false, given = undefined) {
+    const reason = muted ? (given ?? publication.reason ?? "user") : null;
+    if (publication.muted === muted && publication.reason === reason) return;
+    Object.assign(publication, { muted, reason });
+    this.#emit(muted ? "muted" : "unmuted", { participant, publication, reason });
   }
 
   // ------------------------------------------------------------------ receiving
@@ -954,7 +1130,7 @@ export class Call extends EventTarget {
     const { participant, publication, track, stream } = this.#received.get(mid);
     this.#received.delete(mid);
     stream.removeTrack(track);
-    Object.assign(publication, { track: null, stream: null });
+    Object.assign(publication, { track: null, stream: null, stalled: false });
     const { kind, source } = publication;
     this.#emit("trackended", { participant, publication, kind, source, track, stream });
   }
@@ -991,7 +1167,9 @@ export class Call extends EventTarget {
     const offer = await pc.createOffer();
     await pc.setLocalDescription(offer);
     const offered = this.publications.filter((own) => own.transceiver?.mid);
-    const tracks = offered.map(({ transceiver, source, muted }) => ({ mid: transceiver.mid, source, muted }));
+    const tracks = offered.map((own) => {
+      return { mid: own.transceiver.mid, source: own.source, muted: own.reason !== null };
+    });
     // createOffer's text, not localDescription's: no address of this machine in it.
     const reply = await this.#request("publish", { sdp: offer.sdp, tracks });
     if (pc !== this.#connections.publish) return;
@@ -999,7 +1177,7 @@ export class Call extends EventTarget {
     const ids = new Map(reply.publications.map(({ mid, id }) => [mid, id]));
     for (const [index, own] of offered.entries()) {
       own.id = ids.get(own.transceiver?.mid) ?? null;
-      own.toldMuted = tracks[index].muted;
+      own.told = tracks[index].muted ? (own.told ?? undefined) : null;
       if (own.id) own.resolve(own);
       else this.#refuse(own, new TelerelayError("no_common_codec"));
     }
@@ -1049,23 +1227,138 @@ export class Call extends EventTarget {
 
   async #tellMutes() {
     for (const own of this.publications) {
-      if (!own.id || own.muted === own.toldMuted) continue;
-      const { muted } = own;
+      const { reason } = own;
+      if (!own.id || reason === own.told) continue;
+      own.told = reason; // before the reply: what changes meanwhile is said after it
       try {
-        await this.#request("mute", { publication: own.id, muted });
-        own.toldMuted = muted;
+        const why = reason ? { reason } : {};
+        await this.#request("mute", { publication: own.id, muted: reason !== null, ...why });
       } catch (error) {
+        own.told = undefined; // said again after the next join
         if (error.code !== "no_network") this.#fail(error);
       }
     }
   }
 
+  // ------------------------------------------------------------------ one's own sources
+
+  #permissions = new Map(); // kind -> {status, wasGranted}
+  #contexts = new Set(); // AudioContexts of the page
+  #isFrozen = false;
+  #onSources = () => {
+    for (const own of this.publications) this.#lookAtSource(own);
+  };
+  #onFrozen = () => {
+    this.#isFrozen = true;
+    this.#onSources();
+  };
+  #onThawed = () => {
+    this.#isFrozen = false;
+    this.#onSources();
+  };
+
   #watchTrack(own) {
     const { track } = own;
-    track.addEventListener("ended", () => {
-      // Not when we stopped it: a device was pulled out, or taken by another program.
-      if (own.track === track && this.publications.includes(own)) this.#emit("deviceended", { publication: own });
-    });
+    const look = () => {
+      if (own.track === track && this.publications.includes(own)) this.#lookAtSource(own);
+    };
+    listen(true, track, { mute: look, unmute: look, ended: look });
+    this.#watchPermission(own);
+    look();
+  }
+
+  async #watchPermission({ kind, source }) {
+    if (this.#permissions.has(kind) || !/^(camera|microphone)$/.test(source)) return;
+    const known = { status: null, wasGranted: false };
+    this.#permissions.set(kind, known);
+    const status = await permissionOf(source);
+    if (!status || this.state === "ended") return;
+    Object.assign(known, { status, wasGranted: status.state === "granted" });
+    status.onchange = () => {
+      this.#emit("permission", { kind, state: status.state });
+      for (const own of this.publications) {
+        if (own.source !== source) continue;
+        // Who says no means now, whether or not the browser has ended the track.
+        if (status.state === "denied" && own.track.readyState === "live") own.track.stop();
+        this.#lookAtSource(own);
+      }
+    };
+  }
+
+  /** Firefox says "prompt" for what was allowed once: only a change counts, or a plain no. */
+  #isWithdrawn(own) {
+    const known = this.#permissions.get(own.kind);
+    const state = known?.status?.state;
+    return state === "denied" || (known?.wasGranted === true && state !== "granted");
+  }
+
+  /** What keeps a source from giving anything, the gravest first. */
+  #troubleOf(own) {
+    const { track, kind } = own;
+    const isCalled = kind === "audio" && [...this.#contexts].some(({ state }) => state === "interrupted");
+    const isHidden = globalThis.document?.visibilityState === "hidden";
+    const ROWS = [
+      ["permission_denied", track.readyState === "ended" && this.#isWithdrawn(own)],
+      ["device_lost", track.readyState === "ended"],
+      ["interrupted", this.#isFrozen || isCalled || (track.muted && isHidden)],
+      ["source", track.muted],
+    ];
+    return ROWS.find(([, isSo]) => isSo)?.[0] ?? null;
+  }
+
+  #lookAtSource(own) {
+    const before = own.trouble;
+    const reason = this.#troubleOf(own);
+    if (reason === before) return;
+    own.trouble = reason;
+    const isGone = (trouble) => trouble === "device_lost" || trouble === "permission_denied";
+    if (isGone(reason) && !isGone(before)) this.#emit("deviceended", { publication: own, reason });
+    this.#emit("sourcechange", { publication: own, reason, before });
+    this.#tellMutes();
+  }
+
+  // ------------------------------------------------------------------ what comes, and how well
+
+  #looking = null;
+  #isLooking = false;
+  #looked_ms = 0;
+  #paused = new Set(); // ids of publications we asked not to have
+  #flows = new WeakMap(); // publication -> FlowGauge
+  #gauge = new NetworkGauge();
+
+  async #look() {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const { publish: up, subscribe: down } = this.#connections;
+    const [publish, subscribe] = await Promise.all([up, down].map((pc) => pc?.getStats().catch(() => null) ?? null));
+    this.#isLooking = false;
+    if (this.state === "ended") return;
+    const now_ms = performance.now();
+    const isAwake = now_ms - this.#looked_ms < ASLEEP_MS;
+    this.#looked_ms = now_ms;
+    for (const entry of subscribe?.values() ?? []) {
+      const received = entry.type === "inbound-rtp" ? this.#receivedOf(entry) : null;
+      if (received) this.#lookAtFlow(received, now_ms, entry.packetsReceived ?? 0, isAwake);
+    }
+    if (!this.#gauge.take(sampleOf(now_ms, publish, subscribe))) return;
+    const before = this.network;
+    const { state, rtt_ms, loss_up, loss_down } = this.#gauge;
+    this.network = state;
+    this.#emit("network", { state, before, rtt_ms, loss_up, loss_down });
+  }
+
+  #lookAtFlow({ participant, publication }, now_ms, packets, isAwake) {
+    if (!this.#flows.has(publication)) this.#flows.set(publication, new FlowGauge());
+    const isStill = this.#flows.get(publication).isStalled(now_ms, packets, isAwake);
+    const stalled = isStill && !this.#paused.has(publication.id);
+    if (publication.stalled === stalled) return;
+    publication.stalled = stalled;
+    this.#emit(stalled ? "stalled" : "flowing", { participant, publication });
+  }
+
+  #receivedOf({ mid, trackIdentifier }) {
+    const isIt = ({ track }) => track.id === trackIdentifier;
+    return this.#received.get(mid) ?? [...this.#received.values()].find(isIt) ?? null;
   }
 
   // ------------------------------------------------------------------ messages
@@ -1207,7 +1500,7 @@ export class Call extends EventTarget {
     if (pc) for (const channel of this.#channels.values()) channel.drop(pc);
     if (name === "publish") {
       this.#spare = [];
-      for (const own of this.publications) Object.assign(own, { id: null, transceiver: null });
+      for (const own of this.publications) Object.assign(own, { id: null, transceiver: null, told: null });
     } else {
       this.#session = null;
       this.#unanswered = null;
