@@ -230,7 +230,7 @@ function callStatus() {
   const troubles = others.flatMap(sentencesOn);
   if (call.network === "poor") troubles.push(say("network_poor"));
   if (page.isSoundBlocked) troubles.push(say("sound_blocked"));
-  if (publicationOf("audio")?.muted) troubles.push(say("you_muted"));
+  if (publicationOf("audio")?.muted && !own.troubleOf("audio")) troubles.push(say("you_muted"));
   if (news && news.until > Date.now()) {
     const { who } = news.values;
     return [say(news.key, { ...news.values, who: who ? who() : "" }), ...troubles];
@@ -238,7 +238,8 @@ function callStatus() {
   if (!others.length) return [say(page.hasMet ? "alone_again" : "alone"), ...troubles];
   if (!states.includes("connected")) return [say("connecting"), ...troubles];
   const withWhom = others.length > 1 ? say("with_many", { count: others.length }) : say("with_one", { who: name(others[0]) });
-  return others.some(isLost) ? troubles : [withWhom, ...troubles];
+  // Whose camera is off is there: that need not be said, too, on a small screen.
+  return others.length === 1 && sentencesOn(others[0]).length ? troubles : [withWhom, ...troubles];
 }
 
 /** The alert: what is wrong on our side, and what one may press. It is read at once, and once. */

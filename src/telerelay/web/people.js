@@ -143,10 +143,10 @@ export function sentencesOn(participant) {
   const found = [];
   const held = all.filter(({ reason }) => reason === "interrupted");
   if (held.length) found.push(say("other_held", { who }));
-  for (const { kind, source, muted, reason } of all) {
-    if (!muted || reason === "interrupted") continue;
-    if (source === "camera" || source === "microphone") found.push(say(`other_${kind}_${reason}`, { who }));
-  }
+  const silent = all.filter(({ source, muted, reason }) => {
+    return muted && reason !== "interrupted" && /^(camera|microphone)$/.test(source);
+  });
+  for (const { kind, reason } of silent) found.push(say(`other_${kind}_${reason}`, { who }));
   const still = all.filter(({ muted, stalled, track }) => !muted && stalled && track);
   if (still.length && isSilent(participant)) found.push(say("other_stalled", { who }));
   else if (still.length) found.push(say(`other_${still[0].kind}_stalled`, { who }));
