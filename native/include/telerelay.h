@@ -61,7 +61,7 @@ typedef enum tr_drop {
     TR_DROP_RTP_DUPLICATE,    /* already forwarded (a resend that came twice) */
     TR_DROP_RTP_OLD,          /* older than any history */
     TR_DROP_RTX_MALFORMED,
-    TR_DROP_RTX_UNWANTED, /* a resend of what was not asked for; most are padding */
+    TR_DROP_RTX_UNWANTED,  /* a resend of what was not asked for; most are padding */
     TR_DROP_RED_MALFORMED, /* RFC 2198: cut short, too many blocks, or RED in RED */
     TR_DROP_RTCP_MALFORMED,
     TR_DROP_RTCP_FOREIGN, /* feedback about a stream that is not the peer's to speak of */
