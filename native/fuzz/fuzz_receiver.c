@@ -33,7 +33,7 @@ static struct {
 static const tr_add_receiver PARAMS = {
     .receiver = 1,
     .kind = TR_VIDEO,
-    .codec_count = 4,
+    .codec_count = 5,
     .encoding_count = 2,
     .mid = "0",
     .codecs =
@@ -42,6 +42,7 @@ static const tr_add_receiver PARAMS = {
             {.pt = 102, .rtx_pt = 103, .codec = TR_CODEC_H264, .has_nack = 1, .has_fir = 1, .clock_rate = 90000},
             {.pt = 45, .rtx_pt = TR_NO_PT, .codec = TR_CODEC_OTHER, .clock_rate = 8000},
             {.pt = 98, .rtx_pt = 99, .codec = TR_CODEC_VP9, .has_nack = 1, .has_pli = 1, .clock_rate = 90000},
+            {.pt = 63, .rtx_pt = TR_NO_PT, .codec = TR_CODEC_RED, .clock_rate = 90000},
         },
     .encodings = {{.rid = "l", .ssrc = 1000, .rtx_ssrc = 1001}, {.rid = "h", .ssrc = 1010, .rtx_ssrc = 1011}},
     .extensions = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
@@ -73,6 +74,7 @@ static void begin(void)
         memset(binds[i].pts, TR_NO_PT, sizeof binds[i].pts);
         memset(binds[i].rtx_pts, TR_NO_PT, sizeof binds[i].rtx_pts);
         for (uint8_t c = 0; c < (i ? 4 : 3); c++) binds[i].pts[c] = (uint8_t)(100 + c);
+        binds[i].pts[4] = i ? 104 : 101; /* the first one gets what is in RED */
         if (!i) binds[i].rtx_pts[0] = 110, binds[i].rtx_pts[1] = 111;
         tr__receiver_add_sender(receiver, senders[i], &binds[i], now);
     }
@@ -148,11 +150,31 @@ static void feed_made(tr_cursor *c, uint8_t op)
     tr__store16(data + 2, is_rtx ? (uint16_t)(now >> 3) : seq);
     tr__store32(data + 4, (uint32_t)(now / 100 * 9 / 3000 * 3000));
     tr__store32(data + 8, 1000u + 10u * (uint32_t)encoding + is_rtx);
+    if (step & 0x40) { /* a dependency descriptor, at times with a structure */
+        static const uint8_t block[8] = {0xbe, 0xde, 0, 1, 0, 0x80, 0, 0};
+        data[0] |= 0x10;
+        memcpy(data + size, block, sizeof block);
+        data[size + 4] = 10 << 4 | 2;
+        data[size + 7] = (uint8_t)seq;
+        if (step & 0x20) {
+            data[size + 3] = 2;
+            data[size + 4]++;
+            memcpy(data + size + 8, "\x80\0\0", 4);
+            size += 4;
+        }
+        size += sizeof block;
+    }
+    bool is_red = !is_rtx && what >> 5 == 7;
+    if (is_red) data[1] = 63;
     if (is_rtx) {
         tr__store16(data + size, seq);
         size += 2;
     }
-    if (!(op & 0x40)) {
+    if (is_red) {
+        memcpy(data + size, "\xe6\0\0\1\x66old", 8);
+        data[size + 6] = (uint8_t)seq;
+        size += 8;
+    } else if (!(op & 0x40)) {
         memcpy(data + size, payloads[what >> 2 & 7], 3);
         data[size + 3] = (uint8_t)seq;
         size += 4 + (what >> 5);
@@ -190,7 +212,7 @@ static void control(uint8_t op, uint8_t what)
         tr__receiver_add_sender(receiver, senders[i], &binds[i], now);
         break;
     case 4: /* other payload types */
-        for (int k = 0; k < 4; k++)
+        for (int k = 0; k < 5; k++)
             if (binds[i].pts[k] != TR_NO_PT) binds[i].pts[k] ^= 0x10;
         tr__receiver_add_sender(receiver, senders[i], &binds[i], now);
         break;
@@ -208,6 +230,9 @@ static void control(uint8_t op, uint8_t what)
         break;
     case 9:
         egresses[i].rtt_us = (uint64_t)what * 1000;
+        break;
+    case 11:
+        tr__receiver_learn_ssrc(receiver, what >> 4 & 1, 1u + (what >> 5), false, now);
         break;
     case 10:
         now += 1000u * MS;

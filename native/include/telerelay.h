@@ -61,7 +61,8 @@ typedef enum tr_drop {
     TR_DROP_RTP_DUPLICATE,    /* already forwarded (a resend that came twice) */
     TR_DROP_RTP_OLD,          /* older than any history */
     TR_DROP_RTX_MALFORMED,
-    TR_DROP_RTX_UNWANTED, /* a resend of what was not asked for; most are padding */
+    TR_DROP_RTX_UNWANTED,  /* a resend of what was not asked for; most are padding */
+    TR_DROP_RED_MALFORMED, /* RFC 2198: cut short, too many blocks, or RED in RED */
     TR_DROP_RTCP_MALFORMED,
     TR_DROP_RTCP_FOREIGN, /* feedback about a stream that is not the peer's to speak of */
     /* forwarding: per receiver of media */
@@ -205,7 +206,8 @@ typedef struct tr_add_sender {
 } tr_add_sender;
 
 /* What a sender forwards from now on. receiver TR_NONE: nothing. The two tables run parallel to the receiver's
- * codecs: which payload type the peer knows each of them by, TR_NO_PT: cannot take it. */
+ * codecs: which payload type the peer knows each of them by, TR_NO_PT: cannot take it. RED under the payload type of
+ * another codec: the peer gets the primary block alone, as that codec. */
 typedef struct tr_bind_sender {
     uint32_t sender, receiver;
     uint8_t pts[TR_MAX_CODECS], rtx_pts[TR_MAX_CODECS];

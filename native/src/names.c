@@ -28,6 +28,7 @@ static const char *const drop_names[TR_DROP_COUNT] = {
     [TR_DROP_RTP_OLD] = "rtp_old",
     [TR_DROP_RTX_MALFORMED] = "rtx_malformed",
     [TR_DROP_RTX_UNWANTED] = "rtx_unwanted",
+    [TR_DROP_RED_MALFORMED] = "red_malformed",
     [TR_DROP_RTCP_MALFORMED] = "rtcp_malformed",
     [TR_DROP_RTCP_FOREIGN] = "rtcp_foreign",
     [TR_DROP_NOT_ADMITTED] = "not_admitted",

@@ -87,11 +87,14 @@ int tr__receiver_find_rid(const tr_receiver *receiver, const uint8_t *rid, size_
     return -1;
 }
 
-bool tr__receiver_learn_ssrc(tr_receiver *receiver, int encoding, uint32_t ssrc, bool is_rtx)
+bool tr__receiver_learn_ssrc(tr_receiver *receiver, int encoding, uint32_t ssrc, bool is_rtx, uint64_t now_us)
 {
     tr_stream *stream = &receiver->streams[encoding];
     uint32_t *known = is_rtx ? &stream->rtx_ssrc : &stream->ssrc;
-    if (*known && *known != ssrc) return false;
+    if (*known && *known != ssrc) {
+        if (is_rtx || !stream->is_started || tr__stream_is_active(stream, now_us)) return false;
+        tr__stream_restart(stream, ssrc);
+    }
     *known = ssrc;
     return true;
 }
@@ -141,7 +144,7 @@ static tr_drop admit(tr_stream *stream, bool is_rtx, tr_media *media)
 {
     if (!stream->is_started) {
         stream->is_started = true;
-        stream->first = stream->highest = TR_STREAM_FIRST_CYCLE + media->rtp.seq;
+        stream->first = stream->highest = stream->first_cycle + media->rtp.seq;
         stream->first_rollover = media->rtp.rollover;
     }
     media->index = tr__seq_unwrap(stream->highest, media->rtp.seq);
@@ -150,7 +153,7 @@ static tr_drop admit(tr_stream *stream, bool is_rtx, tr_media *media)
     int64_t cycles =
         (int32_t)(media->rtp.rollover - stream->first_rollover); /* -1: from just before the first packet */
     if (media->rtp.has_rollover && !is_rtx && cycles >= -1)
-        media->index = TR_STREAM_FIRST_CYCLE + (uint64_t)(cycles * 65536) + media->rtp.seq;
+        media->index = stream->first_cycle + (uint64_t)(cycles * 65536) + media->rtp.seq;
     /* A resend may bring what was newest when it was lost, but it does not lead a stream away. */
     if (is_rtx && media->index > stream->highest + TR_NACK_MAX_GAP) return TR_DROP_RTX_UNWANTED;
     uint64_t repaired = stream->nack.repaired;
@@ -170,13 +173,32 @@ static tr_drop admit(tr_stream *stream, bool is_rtx, tr_media *media)
     return TR_DROP_NONE;
 }
 
+/* What the packet is, as far as that can be told without decoding it. */
+static tr_drop inspect(const tr_receiver *receiver, const tr_codec_params *params, tr_stream *stream, tr_media *media)
+{
+    const uint8_t *payload = media->rtp.data + media->rtp.header_size;
+    if (params->codec == TR_CODEC_RED && !tr__source_read_red(&receiver->source, media)) return TR_DROP_RED_MALFORMED;
+    if (receiver->params.kind != TR_VIDEO) return TR_DROP_NONE;
+    media->info = tr__codec_inspect((tr_codec)params->codec, payload, media->rtp.payload_size);
+    /* A publisher whose descriptors bring structures is believed: they are there for payloads that nobody but the ends
+     * can read, and what a cipher wrote may look like a keyframe. */
+    tr_descriptor descriptor;
+    if (tr__media_descriptor(media, &descriptor) && (stream->has_structure |= descriptor.is_keyframe)) {
+        media->info.is_readable = true;
+        media->info.is_keyframe = descriptor.is_keyframe;
+        media->info.is_frame_start = descriptor.is_frame_start;
+    }
+    if (media->info.is_readable && media->info.is_keyframe)
+        tr__stream_on_keyframe(stream, media->index, media->rtp.ts, media->now_us);
+    return TR_DROP_NONE;
+}
+
 tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, uint8_t *data, const tr_rtp *rtp,
                             const tr_rtp_extensions *extensions, uint64_t arrival_us, uint64_t now_us)
 {
     tr_stream *stream = &receiver->streams[encoding];
-    tr_media media = {.rtp = *rtp, .now_us = now_us, .encoding = (uint8_t)encoding};
+    tr_media media = {.rtp = *rtp, .extensions = *extensions, .now_us = now_us, .encoding = (uint8_t)encoding};
     tr_drop drop;
-    (void)extensions; /* by the ids of all receivers together; see below */
     if (is_rtx && (drop = unwrap_rtx(receiver, stream, data, &media.rtp)) != TR_DROP_NONE) return drop;
     int codec = find_codec(receiver, media.rtp.pt, false);
     if (codec < 0) return TR_DROP_RTP_PAYLOAD_TYPE;
@@ -187,16 +209,7 @@ tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, ui
     take_codec(stream, params);
     tr__stream_on_bytes(stream, rtp->size, now_us);
     if (!media.is_repair) tr__stream_on_jitter(stream, media.rtp.ts, arrival_us);
-    if (receiver->params.kind == TR_VIDEO && media.rtp.payload_size) {
-        media.info =
-            tr__codec_inspect((tr_codec)params->codec, media.rtp.data + media.rtp.header_size, media.rtp.payload_size);
-        if (media.info.is_readable && media.info.is_keyframe)
-            tr__stream_on_keyframe(stream, media.index, media.rtp.ts, now_us);
-    }
-    /* By this receiver's own ids, exactly as a resend will find them in the history: were the two to differ, one SRTP
-     * index would protect two contents. The block was found sound before, so this cannot fail. */
-    if (tr__rtp_find_extensions(&media.rtp, receiver->params.extensions, &media.extensions) != TR_DROP_NONE)
-        return TR_DROP_RTP_EXTENSION;
+    if (media.rtp.payload_size && (drop = inspect(receiver, params, stream, &media)) != TR_DROP_NONE) return drop;
     tr__history_put(&stream->history, media.index, media.rtp.data, media.rtp.size);
 
     if (!receiver->sender_count) return TR_DROP_NO_SUBSCRIBER;
@@ -344,8 +357,8 @@ void tr__receiver_stats(const tr_receiver *receiver, int encoding, uint64_t now_
     const tr_stream *stream = &receiver->streams[encoding];
     bool is_active = tr__stream_is_active(stream, now_us);
     /* What is still being asked for is not lost yet. */
-    int64_t lost =
-        tr__stream_expected(stream) - (int64_t)stream->rx_packets - (stream->has_nack ? stream->nack.count : 0);
+    int64_t lost = stream->expected_before + tr__stream_expected(stream) - (int64_t)stream->rx_packets -
+                   (stream->has_nack ? stream->nack.count : 0);
     *stats = (tr_receiver_stats){
         .receiver = receiver->params.receiver,
         .encoding = (uint8_t)encoding,

@@ -18,15 +18,16 @@ const tr_source *tr__receiver_source(const tr_receiver *receiver);
 /* Which encoding has this RID; -1: none. rid_size 0 asks for the only one. */
 int tr__receiver_find_rid(const tr_receiver *receiver, const uint8_t *rid, size_t rid_size);
 /* An SSRC was learned for an encoding (from MID and RID on an authenticated packet, never from anything less).
- * False when that encoding has another one already. */
-bool tr__receiver_learn_ssrc(tr_receiver *receiver, int encoding, uint32_t ssrc, bool is_rtx);
+ * An encoding that has another one keeps it while that is heard; after TR_STREAM_IDLE_US of silence, or its BYE, the
+ * new one takes its place and its RTX is forgotten. False: it has another one. */
+bool tr__receiver_learn_ssrc(tr_receiver *receiver, int encoding, uint32_t ssrc, bool is_rtx, uint64_t now_us);
 /* Does this payload type belong to the receiver's table? As media or as RTX. */
 bool tr__receiver_has_pt(const tr_receiver *receiver, uint8_t pt, bool *is_rtx);
 
 /* One opened packet of an encoding. data is writable: RTX is unwrapped in place. The drop is about the packet itself;
- * what single senders refused is counted in the tally on the way. extensions: as the transport found them; what is
- * forwarded is found again by the receiver's own ids, as a resend from the history will. arrival_us: kernel's stamp,
- * for jitter. */
+ * what single senders refused is counted in the tally on the way. extensions: found by the receiver's own ids, exactly
+ * as a resend will find them in the history: were the two to differ, one SRTP index would protect two contents.
+ * arrival_us: kernel's stamp, for jitter. */
 tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, uint8_t *data, const tr_rtp *rtp,
                             const tr_rtp_extensions *extensions, uint64_t arrival_us, uint64_t now_us);
 void tr__receiver_on_sr(tr_receiver *receiver, int encoding, const tr_rtcp_sr *sr, uint64_t now_us, uint64_t now_ntp);

@@ -1,8 +1,9 @@
 /* sender: see sender.h. Touches its own numbering and its egress; borrows the source's streams. Worker thread.
  *
- * An epoch is one unbroken run of one encoding: a range of numbers with one timestamp offset. Whatever could change a
- * packet's bytes (payload types, header ids, offset) is fixed for an epoch, so that the same packet written again under
- * the same number is the same plaintext: SRTP allows no other under one index (RFC 3711, 9.1; RFC 7714, 8.2). */
+ * An epoch is one unbroken run of one encoding: a range of numbers with one timestamp offset and one offset of frame
+ * numbers. Whatever could change a packet's bytes (payload types, header ids, offsets) is fixed for an epoch, so that
+ * the same packet written again under the same number is the same plaintext: SRTP allows no other under one index (RFC
+ * 3711, 9.1; RFC 7714, 8.2). */
 #include "sender.h"
 
 #include <stdlib.h>
@@ -53,17 +54,21 @@ struct tr_sender {
     tr_bind_sender bind;
     bool is_paused, is_two_byte;
     uint16_t block_size;                /* every packet's extension elements take at least this */
+    uint16_t bare_red;                  /* bit per codec of the source: RED that leaves without its wrapping */
     int8_t current, target, latest;     /* encodings: forwarded now; wanted; last forwarded in this binding */
+    uint8_t generation;                 /* of the latest one's SSRC */
     uint64_t last_in[TR_MAX_ENCODINGS]; /* highest index forwarded in this binding, 0: none */
     uint64_t opaque_since_us;           /* 0: no opaque packet is waiting */
     /* numbering */
     tr_seqmap map;
     uint32_t epoch, first_epoch; /* the present one; the first of this binding */
     uint8_t epoch_encoding[TR_SEQMAP_RANGES];
-    uint32_t ts_offset; /* of the present epoch */
+    uint16_t epoch_frame_offset[TR_SEQMAP_RANGES]; /* of the numbers in dependency descriptors */
+    uint32_t ts_offset;                            /* of the present epoch */
     uint64_t rtx_next;
     /* what was sent last, for the next epoch and for reports */
-    bool has_sent;
+    bool has_sent, has_frame;
+    uint16_t last_frame;
     uint32_t last_ts, clock_rate;
     uint64_t last_us;
     /* sender reports */
@@ -116,19 +121,23 @@ uint32_t tr__sender_receiver_id(const tr_sender *sender) { return sender->source
 
 /* ------------------------------------------------------------------ writing one packet */
 
-/* What is copied when both sides negotiated it, by size. RID, repaired RID, transport-wide number and send time speak
- * of the publisher's own connection and never leave it. A transport-wide number of ours belongs at the head of this
- * block, written when a pacer releases the packet; it will need RTX for every resend. */
+/* What is copied when both sides negotiated it, by size. RID, repaired RID, transport-wide number, send time and layers
+ * allocation speak of the publisher's own connection and never leave it. A transport-wide number of ours belongs at the
+ * head of this block, written when a pacer releases the packet; it will need RTX for every resend.
+ *
+ * Of a capture time the first 8 bytes go on. What may follow is how far the capturer's clock is from that of whoever
+ * sends; our reports bear our own clock, so the publisher's word would be wrong, and ours would change between a packet
+ * and its resend. Left out it says "unknown". */
 static const struct copied {
     uint8_t ext, min, max;
-    bool is_reserved; /* has its place in every packet */
+    uint8_t kept;     /* at most so many bytes are copied */
+    uint8_t reserved; /* bytes that have their place in every packet */
 } COPIED[] = {
-    {TR_EXT_AUDIO_LEVEL, 1, 1, true},       /* RFC 6464 */
-    {TR_EXT_VIDEO_ORIENTATION, 1, 1, true}, /* 3GPP TS 26.114 */
-    {TR_EXT_PLAYOUT_DELAY, 3, 3, true},
-    {TR_EXT_ABS_CAPTURE_TIME, 8, 16, false}, /* once a second */
-    {TR_EXT_DEPENDENCY_DESCRIPTOR, 1, 255, false},
-    {TR_EXT_VIDEO_LAYERS_ALLOCATION, 1, 255, false},
+    {TR_EXT_AUDIO_LEVEL, 1, 1, 1, 1},       /* RFC 6464 */
+    {TR_EXT_VIDEO_ORIENTATION, 1, 1, 1, 1}, /* 3GPP TS 26.114 */
+    {TR_EXT_PLAYOUT_DELAY, 3, 3, 3, 0},     /* until it is acknowledged, and few senders set it */
+    {TR_EXT_ABS_CAPTURE_TIME, 8, 16, 8, 0}, /* once a second */
+    {TR_EXT_DEPENDENCY_DESCRIPTOR, TR_DESCRIPTOR_MIN, 255, 255, TR_DESCRIPTOR_MIN},
 };
 #define COPIED_COUNT (sizeof COPIED / sizeof *COPIED)
 
@@ -147,11 +156,42 @@ static void plan_block(tr_sender *sender)
     for (size_t i = 0; i < COPIED_COUNT; i++) {
         if (!is_shared(sender, COPIED[i].ext)) continue;
         sender->is_two_byte |= sender->extensions[COPIED[i].ext] > 14;
-        if (!COPIED[i].is_reserved) continue;
+        if (!COPIED[i].reserved) continue;
         elements++;
-        bytes += COPIED[i].max;
+        bytes += COPIED[i].reserved;
     }
     sender->block_size = (uint16_t)(elements * (sender->is_two_byte ? 2 : 1) + bytes);
+}
+
+/* Which RED is to leave as the codec within: where the peer knows both by one payload type. */
+static void plan_red(tr_sender *sender)
+{
+    const tr_source *source = sender->source;
+    sender->bare_red = 0;
+    for (uint32_t red = 0; red < source->codec_count; red++) {
+        if (source->codecs[red].codec != TR_CODEC_RED || sender->bind.pts[red] == TR_NO_PT) continue;
+        for (uint32_t i = 0; i < source->codec_count; i++)
+            if (source->codecs[i].codec != TR_CODEC_RED && sender->bind.pts[i] == sender->bind.pts[red])
+                sender->bare_red = (uint16_t)(sender->bare_red | 1u << red);
+    }
+}
+
+static uint32_t codec_of(const tr_source *source, uint8_t pt)
+{
+    uint32_t i = 0;
+    while (i < source->codec_count && source->codecs[i].pt != pt) i++;
+    return i;
+}
+
+bool tr__source_read_red(const tr_source *source, tr_media *media)
+{
+    const uint8_t *payload = media->rtp.data + media->rtp.header_size;
+    if (!tr__red_parse(&media->red, payload, media->rtp.payload_size)) return false;
+    for (uint32_t i = 0; i < media->red.count; i++) {
+        uint32_t codec = codec_of(source, payload[TR_RED_HEADER * i] & 0x7f);
+        if (codec == source->codec_count || source->codecs[codec].codec == TR_CODEC_RED) return false;
+    }
+    return true;
 }
 
 typedef struct heading {
@@ -159,7 +199,35 @@ typedef struct heading {
     uint16_t seq;
     uint32_t ts, ssrc;
     int32_t osn; /* RTX: the number the packet had (RFC 4588, 4), else -1 */
+    uint16_t frame_offset;
 } heading;
+
+/* One element that is copied. Frames are counted anew by each encoding: to the peer they are one stream. */
+static void put_copied(tr_pen *pen, const tr_rtp_block *block, const struct copied *copied, uint8_t id,
+                       const uint8_t *data, uint8_t size, uint16_t frame_offset)
+{
+    if (size > copied->kept) size = copied->kept;
+    tr__rtp_put_element(pen, block, id, data, size);
+    if (copied->ext != TR_EXT_DEPENDENCY_DESCRIPTOR || !tr__pen_ok(pen)) return;
+    uint8_t *frame = pen->at - size + TR_DESCRIPTOR_FRAME_AT;
+    tr__store16(frame, (uint16_t)(tr__load16(frame) + frame_offset));
+}
+
+static void put_red(const tr_sender *sender, tr_pen *pen, const tr_media *media)
+{
+    const uint8_t *payload = media->rtp.data + media->rtp.header_size;
+    if (sender->bare_red >> media->codec_index & 1) {
+        tr__put_bytes(pen, payload + media->red.primary_at, media->red.primary_size);
+        return;
+    }
+    uint8_t *blocks = pen->at;
+    tr__put_bytes(pen, payload, media->rtp.payload_size);
+    if (!tr__pen_ok(pen)) return;
+    for (size_t at = 0; at < (size_t)TR_RED_HEADER * media->red.count; at += TR_RED_HEADER) {
+        uint8_t pt = sender->bind.pts[codec_of(sender->source, payload[at] & 0x7f)];
+        blocks[at] = (uint8_t)((payload[at] & 0x80) | (pt & 0x7f));
+    }
+}
 
 /* The packet, rewritten, into the slot: the one copy. CSRCs and padding stay behind. Its size; 0: too large. */
 static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_media *media, const heading *h)
@@ -171,7 +239,7 @@ static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_medi
         is_copied[i] = media->extensions.of[COPIED[i].ext].at && is_shared(sender, COPIED[i].ext) &&
                        size >= COPIED[i].min && size <= COPIED[i].max;
         has_block |= is_copied[i];
-        is_two_byte |= is_copied[i] && size > 16;
+        is_two_byte |= is_copied[i] && size > 16 && COPIED[i].kept > 16;
     }
     tr_pen pen = tr__pen(slot, MAX_PACKET);
     tr__rtp_put_header(&pen, has_block, rtp->marker, h->pt, h->seq, h->ts, h->ssrc);
@@ -181,13 +249,16 @@ static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_medi
             tr__rtp_put_element(&pen, &block, sender->extensions[TR_EXT_MID], sender->mid, sender->mid_size);
         for (size_t i = 0; i < COPIED_COUNT; i++)
             if (is_copied[i])
-                tr__rtp_put_element(&pen, &block, sender->extensions[COPIED[i].ext],
-                                    rtp->data + media->extensions.of[COPIED[i].ext].at,
-                                    media->extensions.of[COPIED[i].ext].size);
+                put_copied(&pen, &block, &COPIED[i], sender->extensions[COPIED[i].ext],
+                           rtp->data + media->extensions.of[COPIED[i].ext].at, media->extensions.of[COPIED[i].ext].size,
+                           h->frame_offset);
         tr__rtp_end_block(&pen, &block, sender->block_size);
     }
     if (h->osn >= 0) tr__put16(&pen, (uint16_t)h->osn);
-    tr__put_bytes(&pen, rtp->data + rtp->header_size, rtp->payload_size);
+    if (media->red.count)
+        put_red(sender, &pen, media);
+    else
+        tr__put_bytes(&pen, rtp->data + rtp->header_size, rtp->payload_size);
     return tr__pen_ok(&pen) ? tr__pen_size(&pen) : 0;
 }
 
@@ -201,14 +272,20 @@ static bool load(const tr_sender *sender, uint8_t encoding, uint64_t index, tr_m
     if (!data || tr__rtp_parse(&media->rtp, data, size) != TR_DROP_NONE ||
         tr__rtp_find_extensions(&media->rtp, source->extensions, &media->extensions) != TR_DROP_NONE)
         return false;
-    while (media->codec_index < source->codec_count && source->codecs[media->codec_index].pt != media->rtp.pt)
-        media->codec_index++;
-    return media->codec_index < source->codec_count;
+    media->codec_index = (uint8_t)codec_of(source, media->rtp.pt);
+    if (media->codec_index == source->codec_count) return false;
+    return source->codecs[media->codec_index].codec != TR_CODEC_RED || !media->rtp.payload_size ||
+           tr__source_read_red(source, media);
 }
 
 /* ------------------------------------------------------------------ sending */
 
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static uint16_t frame_offset(const tr_sender *sender, uint32_t epoch)
+{
+    return sender->epoch_frame_offset[epoch % TR_SEQMAP_RANGES];
+}
 
 static void note_sent(tr_sender *sender, const tr_media *media, uint32_t ts, uint64_t bytes, uint64_t now_us)
 {
@@ -217,6 +294,12 @@ static void note_sent(tr_sender *sender, const tr_media *media, uint32_t ts, uin
         sender->last_us = now_us;
     }
     sender->has_sent = true;
+    tr_descriptor descriptor;
+    if (tr__media_descriptor(media, &descriptor)) {
+        uint16_t frame = (uint16_t)(descriptor.frame + frame_offset(sender, sender->epoch));
+        if (!sender->has_frame || tr__seq_newer(frame, sender->last_frame)) sender->last_frame = frame;
+        sender->has_frame = true;
+    }
     sender->clock_rate = sender->source->codecs[media->codec_index].clock_rate;
     sender->tx_packets++;
     sender->tx_bytes += bytes;
@@ -247,7 +330,8 @@ static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
                  .seq = (uint16_t)out,
                  .ts = media->rtp.ts + ts_offset,
                  .ssrc = sender->ssrc,
-                 .osn = -1};
+                 .osn = -1,
+                 .frame_offset = frame_offset(sender, sender->epoch)};
     size_t size = write_packet(sender, slot, media, &h);
     if (!size) return TR_DROP_TOO_LARGE;
     uint64_t bytes_before = sender->egress->tx_bytes;
@@ -309,11 +393,13 @@ static int64_t ticks(int64_t us, uint32_t clock_rate)
 static uint32_t align(const tr_sender *sender, const tr_media *first, uint64_t first_us)
 {
     /* The same timeline as before, or the first: the offset chosen at random (RFC 3550, 5.1) holds. */
-    if (!sender->has_sent || sender->latest == (int8_t)first->encoding) return sender->ts_offset;
     const tr_stream *next = &sender->source->streams[first->encoding];
+    bool is_latest = sender->latest == (int8_t)first->encoding;
+    if (!sender->has_sent || (is_latest && sender->generation == next->generation)) return sender->ts_offset;
     uint32_t rate = sender->source->codecs[first->codec_index].clock_rate;
     uint32_t ts = sender->last_ts + (uint32_t)ticks((int64_t)(first_us - sender->last_us), rate);
-    const tr_stream *last = sender->latest == NO_ENCODING ? NULL : &sender->source->streams[sender->latest];
+    const tr_stream *last =
+        sender->latest == NO_ENCODING || is_latest ? NULL : &sender->source->streams[sender->latest];
     if (last && last->has_sr && next->has_sr && last->clock_rate == rate && next->clock_rate == rate && rate) {
         /* When it was taken, by its own report; what the last encoding's clock showed then, by that one's. */
         int64_t taken_us = (int64_t)tr__ntp_to_us(next->sr_ntp) +
@@ -354,6 +440,15 @@ static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first
     return is_newest && media->now_us - sender->opaque_since_us >= OPAQUE_WAIT_US;
 }
 
+/* What to add to the frame numbers of a new epoch, so that they go on where the last one left: a decoder takes a
+ * keyframe whose number is behind for an old one. */
+static uint16_t next_frame(const tr_sender *sender, const tr_media *first)
+{
+    tr_descriptor descriptor;
+    if (!sender->has_frame || !tr__media_descriptor(first, &descriptor)) return 0;
+    return (uint16_t)(sender->last_frame + 1 - descriptor.frame);
+}
+
 /* A new epoch from `first` on. Behind it may lie packets that came before this one and were refused. */
 static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
 {
@@ -370,8 +465,10 @@ static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
     sender->ts_offset = ts_offset;
     sender->epoch++;
     sender->epoch_encoding[sender->epoch % TR_SEQMAP_RANGES] = media->encoding;
+    sender->epoch_frame_offset[sender->epoch % TR_SEQMAP_RANGES] = next_frame(sender, is_stored ? &stored : media);
     tr__seqmap_switch(&sender->map, sender->epoch, first, ts_offset);
     sender->current = sender->target = sender->latest = (int8_t)media->encoding;
+    sender->generation = stream->generation;
     sender->opaque_since_us = 0;
     for (uint64_t index = first; index <= stream->highest; index++) {
         if (index == media->index) {
@@ -442,6 +539,7 @@ void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_s
     sender->first_epoch = sender->epoch + 1;
     if (!source) return;
     plan_block(sender);
+    plan_red(sender);
     want(sender, best_active(source, now_us), now_us);
 }
 
@@ -490,13 +588,17 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
                  .seq = (uint16_t)out,
                  .ts = media.rtp.ts + ts_offset,
                  .ssrc = sender->ssrc,
-                 .osn = -1};
+                 .osn = -1,
+                 .frame_offset = frame_offset(sender, epoch)};
     uint64_t index = out;
     uint8_t rtx_pt = sender->bind.rtx_pts[media.codec_index];
     bool is_rtx = sender->rtx_ssrc && rtx_pt != TR_NO_PT;
     if (is_rtx) {
         index = sender->rtx_next;
-        h = (heading){.pt = rtx_pt, .seq = (uint16_t)index, .ts = h.ts, .ssrc = sender->rtx_ssrc, .osn = (uint16_t)out};
+        h.pt = rtx_pt;
+        h.seq = (uint16_t)index;
+        h.ssrc = sender->rtx_ssrc;
+        h.osn = (uint16_t)out;
     }
     size_t size = write_packet(sender, slot, &media, &h);
     if (!size) return TR_DROP_TOO_LARGE;
@@ -557,7 +659,7 @@ static const tr_stream *timed_stream(const tr_sender *sender)
 {
     if (!sender->source || sender->latest == NO_ENCODING || !sender->source->clock->has_offset) return NULL;
     const tr_stream *stream = &sender->source->streams[sender->latest];
-    return stream->has_sr && stream->clock_rate ? stream : NULL;
+    return stream->has_sr && stream->clock_rate && stream->generation == sender->generation ? stream : NULL;
 }
 
 uint64_t tr__sender_report_at(const tr_sender *sender)

@@ -4,7 +4,9 @@
  * Pure: one allocation makes it, none follows. Worker thread.
  *
  * Every packet carries the same extension block size, so that runs of equal size can leave as one GSO message; only
- * extensions of changing size (dependency descriptor, layers allocation, capture time) make it larger.
+ * what comes now and then (capture time, playout delay, the structure in a dependency descriptor) makes it larger.
+ * The payload leaves as it came but for RED, whose blocks bear the payload types of the peer, or which the peer gets
+ * without its wrapping.
  * A packet is refused only when it would not fit TR_MAX_DATAGRAM sealed: publishers fill datagrams beyond
  * TR_MAX_FORWARD, and a rewritten header may be longer than theirs was. */
 #ifndef TR_SENDER_H
@@ -26,6 +28,9 @@ typedef struct tr_source {
     const uint8_t *extensions; /* TR_EXT_COUNT ids: to read what lies in the history */
     const tr_clock *clock;
 } tr_source;
+
+/* Fills media->red of a RED packet. False: malformed, or a block of a codec that is not in the table, or of RED. */
+bool tr__source_read_red(const tr_source *source, tr_media *media);
 
 /* first_index below 2^15 (RFC 3711, 3.3.1: a lost first packet must not desynchronise the rollover counter); ts_offset
  * random (RFC 3550, 5.1). Randomness is the caller's. NULL: no memory. */

@@ -14,6 +14,22 @@ void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t *ri
     stream->rid[sizeof stream->rid - 1] = 0;
     tr__history_init(&stream->history, ring, ring_size);
     tr__nack_init(&stream->nack);
+    stream->first_cycle = TR_STREAM_FIRST_CYCLE;
+}
+
+void tr__stream_restart(tr_stream *stream, uint32_t ssrc)
+{
+    stream->ssrc = ssrc;
+    stream->rtx_ssrc = 0;
+    stream->generation++;
+    stream->expected_before += tr__stream_expected(stream);
+    /* A cycle in between, so that no sender takes it for a small step ahead. */
+    stream->first_cycle = (stream->highest | 0xffff) + 1 + TR_STREAM_FIRST_CYCLE;
+    stream->is_started = false;
+    tr__nack_init(&stream->nack);
+    stream->has_transit = stream->has_keyframe = stream->has_structure = stream->has_sr = false;
+    stream->received = stream->expected_prior = stream->received_prior = 0;
+    stream->jitter_q4 = 0;
 }
 
 void tr__stream_request_keyframe(tr_stream *stream, uint64_t now_us)
@@ -81,6 +97,13 @@ void tr__stream_on_bytes(tr_stream *stream, size_t bytes, uint64_t now_us)
     stream->last_packet_us = now_us;
 }
 
+bool tr__media_descriptor(const tr_media *media, tr_descriptor *descriptor)
+{
+    uint16_t at = media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].at;
+    return at && tr__descriptor_read(descriptor, media->rtp.data + at,
+                                     media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].size);
+}
+
 int64_t tr__stream_expected(const tr_stream *stream)
 {
     return stream->is_started ? (int64_t)(stream->highest - stream->first + 1) : 0;
@@ -103,7 +126,7 @@ bool tr__stream_report(tr_stream *stream, tr_rtcp_report *report, uint64_t now_u
         .ssrc = stream->ssrc,
         .fraction_lost = (uint8_t)(fraction > 255 ? 255 : fraction),
         .lost = (int32_t)lost,
-        .highest_seq = (uint32_t)(stream->highest - TR_STREAM_FIRST_CYCLE),
+        .highest_seq = (uint32_t)(stream->highest - stream->first_cycle),
         .jitter = stream->jitter_q4 >> 4,
     };
     if (stream->has_sr) {

@@ -6,8 +6,10 @@
 
 #include "clock.h"
 #include "codec.h"
+#include "descriptor.h"
 #include "history.h"
 #include "nack.h"
+#include "red.h"
 #include "rtcp.h"
 #include "rtp.h"
 
@@ -25,6 +27,7 @@ typedef struct tr_media {
     tr_rtp rtp; /* as received, RTX already unwrapped */
     tr_rtp_extensions extensions;
     tr_codec_info info;
+    tr_red red;     /* count 0: not RED */
     uint64_t index; /* unwrapped sequence number of the stream */
     uint64_t now_us;
     uint8_t encoding;    /* which stream of the receiver */
@@ -43,18 +46,20 @@ typedef struct tr_stream {
     tr_nack nack;
     /* numbering (RFC 3550, A.1, A.3, A.8) */
     bool is_started;
-    uint64_t highest, first;
+    uint8_t generation; /* counts the SSRCs it has had */
+    uint64_t first_cycle, highest, first;
     uint32_t first_rollover; /* SRTP's, of the first packet */
     bool has_transit;
     uint32_t transit, jitter_q4; /* RTP clock; jitter in 1/16 */
     uint64_t received;           /* on the stream's own SSRC, each index once */
     uint64_t expected_prior, received_prior;
+    int64_t expected_before; /* of earlier generations */
     /* keyframes wanted upstream */
     bool keyframe_wanted;
     uint64_t keyframe_asked_us; /* 0: never */
     uint8_t fir_number;
     /* the latest keyframe: its first packet, and when that came */
-    bool has_keyframe;
+    bool has_keyframe, has_structure; /* the latter: told by a dependency descriptor */
     uint64_t keyframe_index, keyframe_us;
     uint32_t keyframe_ts;
     /* the sender report last seen */
@@ -68,6 +73,9 @@ typedef struct tr_stream {
 } tr_stream;
 
 void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t *ring, uint32_t ring_size);
+/* It goes on under another SSRC, whose numbers and timestamps have nothing to do with those before: they become indices
+ * above all that were, and its resends are to be learned anew. */
+void tr__stream_restart(tr_stream *stream, uint32_t ssrc);
 /* A sender, or control, needs a keyframe: asked upstream now or when the interval allows, once for all who wait. */
 void tr__stream_request_keyframe(tr_stream *stream, uint64_t now_us);
 bool tr__stream_is_active(const tr_stream *stream, uint64_t now_us);
@@ -79,6 +87,9 @@ uint64_t tr__stream_keyframe_at(const tr_stream *stream);
 void tr__stream_on_keyframe(tr_stream *stream, uint64_t index, uint32_t ts, uint64_t now_us);
 void tr__stream_on_jitter(tr_stream *stream, uint32_t ts, uint64_t arrival_us);
 void tr__stream_on_bytes(tr_stream *stream, size_t bytes, uint64_t now_us);
+
+/* The packet's dependency descriptor; false: none. */
+bool tr__media_descriptor(const tr_media *media, tr_descriptor *descriptor);
 
 int64_t tr__stream_expected(const tr_stream *stream);
 /* A report block, and the next interval begins. False: nothing has come yet. */

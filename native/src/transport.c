@@ -378,9 +378,50 @@ tr_drop tr__transport_on_stun(tr_transport *t, const tr_stun *stun, const tr_pat
 
 /* ------------------------------------------------------------------ RTP in */
 
+static bool is_stranger(const tr_strangers *strangers, uint32_t ssrc)
+{
+    for (uint32_t i = 0; i < strangers->count && i < TR_TRANSPORT_STRANGERS; i++)
+        if (strangers->ssrcs[i] == ssrc) return true;
+    return false;
+}
+
+/* May a packet of an SSRC that belongs to nothing be opened, to see what it is? */
+static bool may_be_new(const tr_strangers *strangers, uint32_t ssrc, uint64_t now_us)
+{
+    const uint64_t full_us = (TR_TRANSPORT_STRANGERS - 1) * (uint64_t)TR_TRANSPORT_STRANGER_INTERVAL_US;
+    return is_stranger(strangers, ssrc) || strangers->at_us <= now_us + full_us;
+}
+
+/* It authenticated, so it is the peer's to answer for, and led nowhere. */
+static void note_stranger(tr_strangers *strangers, uint32_t ssrc, uint64_t now_us)
+{
+    if (is_stranger(strangers, ssrc)) return;
+    strangers->ssrcs[strangers->count % TR_TRANSPORT_STRANGERS] = ssrc;
+    strangers->count++;
+    strangers->at_us = (strangers->at_us > now_us ? strangers->at_us : now_us) + TR_TRANSPORT_STRANGER_INTERVAL_US;
+}
+
+/* SSRCs an encoding had before the one it has now. */
+static void forget_old_ssrcs(tr_transport *t, uint32_t receiver, uint8_t encoding)
+{
+    const tr_stream *stream = &tr__receiver_source(t->receivers[receiver])->streams[encoding];
+    for (uint32_t s = 0; s < t->ssrc_count;) {
+        tr_ssrc_entry *entry = &t->ssrcs[s];
+        bool is_old = entry->receiver == receiver && entry->encoding == encoding &&
+                      entry->ssrc != (entry->is_rtx ? stream->rtx_ssrc : stream->ssrc);
+        if (!is_old) {
+            s++;
+            continue;
+        }
+        tr__srtp_retire_ssrc(t->srtp, entry->ssrc);
+        *entry = t->ssrcs[--t->ssrc_count];
+    }
+}
+
 /* An SSRC nobody declared: the authenticated packet's own MID and RID say whose it is, or a payload type that only one
  * receiver has (RFC 8843, 9.2). */
-static const tr_ssrc_entry *learn_ssrc(tr_transport *t, const tr_rtp *rtp, const tr_rtp_extensions *found)
+static const tr_ssrc_entry *learn_ssrc(tr_transport *t, const tr_rtp *rtp, const tr_rtp_extensions *found,
+                                       uint64_t now_us)
 {
     const uint8_t *mid = NULL, *rid = NULL;
     size_t mid_size = 0, rid_size = 0;
@@ -411,7 +452,8 @@ static const tr_ssrc_entry *learn_ssrc(tr_transport *t, const tr_rtp *rtp, const
     if (only < 0) return NULL;
     int encoding = tr__receiver_find_rid(t->receivers[only], rid, rid_size);
     if (encoding < 0 || t->ssrc_count == TR_TRANSPORT_MAX_SSRCS) return NULL;
-    if (!tr__receiver_learn_ssrc(t->receivers[only], encoding, rtp->ssrc, is_rtx)) return NULL;
+    if (!tr__receiver_learn_ssrc(t->receivers[only], encoding, rtp->ssrc, is_rtx, now_us)) return NULL;
+    forget_old_ssrcs(t, (uint32_t)only, (uint8_t)encoding);
     add_ssrc(t, rtp->ssrc, (uint32_t)only, (uint8_t)encoding, is_rtx);
     return &t->ssrcs[t->ssrc_count - 1];
 }
@@ -431,6 +473,10 @@ tr_drop tr__transport_on_rtp(tr_transport *t, uint8_t *data, size_t size, uint64
 {
     if (!t->egress.is_admitted) return TR_DROP_NOT_ADMITTED;
     if (!t->egress.srtp) return TR_DROP_SRTP_NO_KEYS;
+    if (size < 12) return TR_DROP_SRTP_SHORT;
+    uint32_t ssrc = tr__load32(data + 8);
+    const tr_ssrc_entry *entry = find_ssrc(t, ssrc);
+    if (!entry && !may_be_new(&t->strangers, ssrc, now_us)) return TR_DROP_SRTP_SSRC_LIMIT;
     uint64_t srtp_index;
     tr_drop drop = tr__srtp_open_rtp(t->srtp, data, &size, &srtp_index);
     if (drop != TR_DROP_NONE) return drop;
@@ -442,15 +488,20 @@ tr_drop tr__transport_on_rtp(tr_transport *t, uint8_t *data, size_t size, uint64
     if ((drop = tr__rtp_parse(&rtp, data, size)) != TR_DROP_NONE) return drop;
     rtp.rollover = (uint32_t)(srtp_index >> 16);
     rtp.has_rollover = true;
-    if ((drop = tr__rtp_find_extensions(&rtp, t->extensions, &found)) != TR_DROP_NONE) return drop;
+    const uint8_t *ids = entry ? tr__receiver_params(t->receivers[entry->receiver])->extensions : t->extensions;
+    if ((drop = tr__rtp_find_extensions(&rtp, ids, &found)) != TR_DROP_NONE) return drop;
     if (found.of[TR_EXT_TWCC].at && found.of[TR_EXT_TWCC].size >= 2) {
         tr__twcc_on_packet(&t->twcc, tr__load16(data + found.of[TR_EXT_TWCC].at), arrival_us, now_us);
         wake_at(t, tr__twcc_at(&t->twcc));
     }
-    const tr_ssrc_entry *entry = find_ssrc(t, rtp.ssrc);
-    if (!entry && !(entry = learn_ssrc(t, &rtp, &found))) {
-        tr__srtp_retire_ssrc(t->srtp, rtp.ssrc);
-        return TR_DROP_RTP_UNKNOWN_SSRC;
+    if (!entry) {
+        if (!(entry = learn_ssrc(t, &rtp, &found, now_us))) {
+            tr__srtp_retire_ssrc(t->srtp, ssrc);
+            note_stranger(&t->strangers, ssrc, now_us);
+            return TR_DROP_RTP_UNKNOWN_SSRC;
+        }
+        /* By the ids of this receiver, as every packet after it. The block was found sound. */
+        tr__rtp_find_extensions(&rtp, tr__receiver_params(t->receivers[entry->receiver])->extensions, &found);
     }
     tr_receiver *receiver = t->receivers[entry->receiver];
     drop = tr__receiver_on_rtp(receiver, entry->encoding, entry->is_rtx, data, &rtp, &found, arrival_us, now_us);

@@ -37,6 +37,18 @@ typedef struct tr_ssrc_entry {
     bool is_rtx;
 } tr_ssrc_entry;
 
+/* SSRCs that no receiver wants, under valid keys. So many are known at a time, and two new ones a second after that;
+ * packets of others are dropped before anything is spent on them (A27). A client that tries its line, or whose first
+ * packets lack MID and RID, has a handful. */
+#define TR_TRANSPORT_STRANGERS 32
+#define TR_TRANSPORT_STRANGER_INTERVAL_US 500000
+
+typedef struct tr_strangers {
+    uint32_t ssrcs[TR_TRANSPORT_STRANGERS];
+    uint32_t count; /* ever; they lie in a ring */
+    uint64_t at_us; /* the budget: a new one may come when this is at most so many intervals ahead of now */
+} tr_strangers;
+
 typedef struct tr_transport {
     /* given */
     const tr_shared *shared;
@@ -55,6 +67,7 @@ typedef struct tr_transport {
     uint32_t receiver_count, sender_count;
     tr_ssrc_entry ssrcs[TR_TRANSPORT_MAX_SSRCS];
     uint32_t ssrc_count;
+    tr_strangers strangers;
     uint8_t extensions[TR_EXT_COUNT]; /* of all receivers together: ids are one space under BUNDLE (RFC 8843, 9) */
     /* state */
     tr_transport_state state;

@@ -94,12 +94,12 @@ static void whose_packet_it_is(void)
     CHECK_EQ(-1, tr__receiver_find_rid(receiver, (const uint8_t *)"d", 1));
     CHECK_EQ(-1, tr__receiver_find_rid(receiver, (const uint8_t *)"ab", 2));
     CHECK_EQ(-1, tr__receiver_find_rid(receiver, NULL, 0)); /* three to choose from */
-    CHECK(tr__receiver_learn_ssrc(receiver, 1, 55, false));
-    CHECK(tr__receiver_learn_ssrc(receiver, 1, 55, false));
-    CHECK(!tr__receiver_learn_ssrc(receiver, 1, 56, false));
-    CHECK(!tr__receiver_learn_ssrc(receiver, 0, 56, false));
-    CHECK(tr__receiver_learn_ssrc(receiver, 1, 57, true));
-    CHECK(!tr__receiver_learn_ssrc(receiver, 1, 58, true));
+    CHECK(tr__receiver_learn_ssrc(receiver, 1, 55, false, 0));
+    CHECK(tr__receiver_learn_ssrc(receiver, 1, 55, false, 0));
+    CHECK(!tr__receiver_learn_ssrc(receiver, 1, 56, false, 0));
+    CHECK(!tr__receiver_learn_ssrc(receiver, 0, 56, false, 0));
+    CHECK(tr__receiver_learn_ssrc(receiver, 1, 57, true, 0));
+    CHECK(!tr__receiver_learn_ssrc(receiver, 1, 58, true, 0));
     bool is_rtx;
     CHECK(tr__receiver_has_pt(receiver, 96, &is_rtx) && !is_rtx);
     CHECK(tr__receiver_has_pt(receiver, 97, &is_rtx) && is_rtx);

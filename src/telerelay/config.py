@@ -165,7 +165,11 @@ class TokensConfig:
 class MediaConfig:
     """What is carried, and what is kept of it."""
 
-    audio_codecs: tuple[str, ...] = _option(("opus",), "Audio codecs taken.", _one_of("opus"))
+    audio_codecs: tuple[str, ...] = _option(
+        ("opus",),
+        "Audio codecs taken; red before opus asks publishers for redundancy (RFC 2198).",
+        _one_of("opus", "red"),
+    )
     video_codecs: tuple[str, ...] = _option(
         ("VP8", "H264", "VP9", "AV1", "H265"), "Video codecs taken.", _one_of("VP8", "VP9", "H264", "AV1", "H265")
     )

@@ -61,7 +61,7 @@ PUBLISH_S = 0.03
 """The worker publishes its counters every 20 ms at the latest."""
 VIDEO = frozenset({"nack", "nack pli", "ccm fir", "transport-cc"})
 OPUS = NegotiatedCodec(Codec("opus", 48000, 2), 111)
-RED = NegotiatedCodec(Codec("red", 48000, 2), 63)
+RED = NegotiatedCodec(Codec("red", 48000, 2, (("111/111", ""),)), 63)
 VP8 = NegotiatedCodec(Codec("VP8", 90000, feedback=VIDEO), 96, 97)
 
 

@@ -8,17 +8,27 @@ from __future__ import annotations
 import os
 import random
 import struct
+import time
 from collections import Counter
 
 import pytest
 import sealing
 from harness import OPUS, RED, VIDEO, VP8, LiveCall, Peer, World, amount, pair, until
 
-from telerelay.protocol.parameters import DEPENDENCY_DESCRIPTOR, MID, RID, Codec, Encoding, NegotiatedCodec
+from telerelay.protocol.parameters import (
+    DEPENDENCY_DESCRIPTOR,
+    MID,
+    RID,
+    Codec,
+    Encoding,
+    NegotiatedCodec,
+    ReceiveParameters,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SSRC, HEARD_AS = 0x40, 0x80
+MAX_STRANGERS = 32
 MAX_ELEMENTS = 32
 
 
@@ -143,7 +153,8 @@ async def test_a26_a_source_is_its_owners_on_every_connection(world: World, call
 
 async def test_a27_a_flood_of_sources_leaves_room_for_the_declared(world: World, call: LiveCall) -> None:
     """
-    20,000 authentic sources that nobody declared, media and reports: each counted, none kept. One that is declared
+    20,000 authentic sources that nobody declared: the first 32 are looked at and two a second after that, the others
+    are refused before they are opened; of as many reports each is counted, none kept. One source that is declared
     afterwards, and one that is declared and silent meanwhile, are heard and still guarded against replay.
     """
     count = amount(20_000, 2000)
@@ -151,10 +162,14 @@ async def test_a27_a_flood_of_sources_leaves_room_for_the_declared(world: World,
         publisher.send_rtp(sealing.rtp(111, 0, SSRC, b"before"))
         first = publisher.seal(sealing.rtp(111, 0, SSRC, b"before"))
         # Each under a number of its own, and in cycle 0 as a first packet is.
-        async with world.drops(rtp_unknown_ssrc=count):
-            await publisher.flood(
-                publisher.seal(sealing.rtp(111, n % 60000, 0x10000 + n, b"flood")) for n in range(count)
-            )
+        flood = [publisher.seal(sealing.rtp(111, n % 60000, 0x10000 + n, b"flood")) for n in range(count)]
+        async with world.counting() as counted:
+            began = time.monotonic()
+            await publisher.flood(flood)
+            await world.drained()
+        opened, limited = counted.drops.pop("rtp_unknown_ssrc"), counted.drops.pop("srtp_ssrc_limit")
+        assert ({}, count) == (counted.drops, opened + limited)
+        assert MAX_STRANGERS <= opened <= MAX_STRANGERS + 2 * (time.monotonic() - began) + 1
         async with world.drops(rtcp_foreign=count):
             await publisher.flood(publisher.seal_rtcp(sealing.sender_report(0x20000 + n)) for n in range(count))
         late = await publisher.publishes(0x99, OPUS, mid="1")
@@ -170,24 +185,27 @@ async def test_a27_a_flood_of_sources_leaves_room_for_the_declared(world: World,
 
 async def test_a28_layers_nobody_declared_are_dropped(world: World, call: LiveCall) -> None:
     """
-    RIDs and MIDs by the thousand on fresh sources: `rtp_unknown_ssrc`; the two that were declared are taken.
+    RIDs and MIDs by the thousand: `rtp_unknown_ssrc`; the two that were declared are taken.
     """
     count = amount(65_536, 1500)
     peer = await world.peer()
+    last = count + 300
     encodings = (Encoding("lo"), Encoding("hi"))
     await peer.publishes(0, VP8, encodings=encodings, extensions={MID: 1, RID: 2})
 
     def packet(n: int, mid: bytes, rid: bytes) -> bytes:
         block = sealing.extension_block([(1, mid), (2, rid)], two_byte=len(rid) > 16)
-        return peer.seal(sealing.rtp(96, n & 0x7FFF, 0x30000 + n, b"\x10\0\0\0" + bytes(40), block=block))
+        # Few sources, for new ones are limited (A27); each number once, so that none is a replay.
+        ssrc, seq = (0x30000 + n, n) if n >= last else (0x30000 + n % 8, n // 8)
+        return peer.seal(sealing.rtp(96, seq & 0x7FFF, ssrc, b"\x10\0\0\0" + bytes(40), block=block))
 
     async with world.drops(rtp_unknown_ssrc=count + 100 + 200):
         await peer.flood(packet(n, b"0", f"r{n:x}".encode()) for n in range(count))
         await peer.flood(packet(count + n, f"m{n}".encode(), b"hi") for n in range(100))
         await peer.flood(packet(count + 100 + n, b"0", b"hi" + bytes([65] * (1 + n))) for n in range(200))
     async with world.drops(no_subscriber=2):
-        peer.send(packet(count + 300, b"0", b"hi"))
-        peer.send(packet(count + 301, b"0", b"lo"))
+        peer.send(packet(last, b"0", b"hi"))
+        peer.send(packet(last + 1, b"0", b"lo"))
     await peer.leave()
 
 
@@ -266,22 +284,64 @@ async def test_a30_to_a32_payload_headers_are_read_and_never_believed(world: Wor
     await subscriber.leave()
 
 
-async def test_a33_redundancy_is_never_unfolded(world: World, call: LiveCall) -> None:
+def unfold(payload: bytes) -> list[tuple[int, bytes]] | None:
     """
-    RED with blocks without end, blocks longer than the packet, RED in RED: carried as it came, not read.
+    A RED payload's blocks, read from RFC 2198, 3, once more: at most five, all of opus (111), the last not empty.
+    """
+    heads, at = [], 0
+    while at < len(payload) and payload[at] & 0x80:
+        if at + 4 > len(payload):
+            return None
+        heads.append((payload[at] & 0x7F, int.from_bytes(payload[at + 2 : at + 4], "big") & 0x3FF))
+        at += 4
+    if at >= len(payload) or len(heads) > 4:
+        return None
+    blocks, last, at = [], payload[at] & 0x7F, at + 1
+    for pt, size in heads:
+        blocks.append((pt, payload[at : at + size]))
+        at += size
+    blocks.append((last, payload[at:]))
+    return blocks if at < len(payload) and all(pt == 111 for pt, _ in blocks) else None
+
+
+async def test_a33_redundancy_is_never_unfolded_twice(world: World, call: LiveCall) -> None:
+    """
+    RED with blocks without end, blocks longer than the packet, RED in RED: `red_malformed`. What adds up arrives with
+    the subscriber's payload types, or as its last block where the subscriber has no RED; nothing else is touched.
     """
     rng = random.Random(33)
-    async with pair(world, RED) as (publisher, subscriber):
-        payloads = [bytes([0x80 | 63]) * n for n in range(1, 200)]
-        payloads += [bytes([0xEF, 0xFF, 0xFF, 0xFF]) + rng.randbytes(n) for n in range(200)]
-        payloads += [rng.randbytes(rng.randrange(1, 100)) for _ in range(600)]
-        async with world.drops():
-            await publisher.flood(
-                publisher.seal(sealing.rtp(63, seq, SSRC, payload)) for seq, payload in enumerate(payloads)
-            )
-        assert await until(lambda: len(subscriber.packets) == len(payloads))
+    payloads = [bytes([0x80 | 63]) * n for n in range(1, 200)]
+    payloads += [bytes([0xEF, 0xFF, 0xFF, 0xFF]) + rng.randbytes(n) for n in range(200)]
+    payloads += [bytes([63]) + bytes([111]) + b"nested", bytes([0x80 | 63, 0, 0, 2, 111]) + b"\x6fanested"]
+    payloads += [rng.randbytes(rng.randrange(1, 100)) for _ in range(amount(20_000, 600))]
+    for blocks in range(8):
+        payloads += [
+            bytes([0xEF, 0x0F, 0, 3]) * blocks + bytes([111]) + rng.randbytes(3 * blocks + n) for n in range(9)
+        ]
+    rng.shuffle(payloads)
+    good = [(payload, unfolded) for payload in payloads if (unfolded := unfold(payload))]
+    publisher, red, plain = await world.peer(room=33), await world.peer(room=33), await world.peer(room=33)
+    receiver = world.worker.receivers.take()
+    params = ReceiveParameters("0", "audio", (RED, OPUS), (Encoding("", SSRC),), {MID: 1})
+    await world.worker.add_receiver(receiver, publisher.transport, params)
+    for subscriber, pts in ((red, [98, 96]), (plain, [96, 96])):
+        sender = await subscriber.watches(receiver, HEARD_AS)
+        await world.worker.bind_sender(sender, receiver, pts)
+    async with world.drops(red_malformed=len(payloads) - len(good)):
+        await publisher.flood(
+            publisher.seal(sealing.rtp(63, seq, SSRC, payload), seq >> 16) for seq, payload in enumerate(payloads)
+        )
+    assert await until(lambda: len(red.packets) == len(plain.packets) == len(good))
 
-        assert payloads == [payload_of(packet) for packet in subscriber.packets]
+    assert len(good) > 40
+    for (payload, blocks), with_red, without in zip(good, red.packets, plain.packets, strict=True):
+        renamed = bytearray(payload)
+        for index in range(len(blocks)):
+            renamed[4 * index] = renamed[4 * index] & 0x80 | 96
+        assert (98, bytes(renamed)) == (with_red[1] & 0x7F, payload_of(with_red))
+        assert (96, blocks[-1][1]) == (without[1] & 0x7F, payload_of(without))
+    for peer in (publisher, red, plain):
+        await peer.leave()
 
 
 async def test_a34_datagrams_of_impossible_size(world: World, call: LiveCall) -> None:

@@ -16,6 +16,8 @@ RECEIVING = [name for name in NAMES if "recvonly" in name]
 
 VIDEO_FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", "transport-cc"})
 OPUS = Codec("opus", 48000, 2, (("minptime", "10"), ("useinbandfec", "1")), frozenset({"transport-cc"}))
+STEREO = Codec("opus", 48000, 2, (("minptime", "10"), ("sprop-stereo", "1")), frozenset({"transport-cc"}))
+RED = Codec("red", 48000, 2, (("111/111", ""),))
 VP8 = Codec("VP8", 90000, 1, (), VIDEO_FEEDBACK)
 VP9 = Codec("VP9", 90000, 1, (("profile-id", "0"),), VIDEO_FEEDBACK)
 

@@ -161,14 +161,14 @@ def test_stereo_is_answered_to_who_offers_it() -> None:
 
 def test_extensions_are_those_the_relay_reads() -> None:
     """
-    MID, RIDs, transport-wide numbers and dependency descriptor; nothing that nobody consumes.
+    MID, RIDs, transport-wide numbers, playout delay and dependency descriptor; nothing that nobody consumes.
     """
     video = receiver(publish(offer("chromium_simulcast")), "video")
 
-    assert {MID: 4, TWCC: 3, RID: 10, REPAIRED_RID: 11, DEPENDENCY_DESCRIPTOR: 12} == {
+    assert {MID: 4, TWCC: 3, RID: 10, REPAIRED_RID: 11, PLAYOUT_DELAY: 5, DEPENDENCY_DESCRIPTOR: 12} == {
         extension: number for extension, number in video.extensions.items() if extension not in (7, 10)
     }
-    assert not {ABS_SEND_TIME, PLAYOUT_DELAY} & video.extensions.keys()
+    assert ABS_SEND_TIME not in video.extensions
 
 
 def test_an_extensions_direction_is_turned_round() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from negotiating import H264, OPUS, VP8, VP9, answer_to, counter, h264, local, track
+from negotiating import H264, OPUS, RED, STEREO, VP8, VP9, answer_to, counter, h264, local, track
 
 from telerelay.errors import LocalProtocolError, RemoteProtocolError
 from telerelay.protocol import sdp
@@ -86,13 +86,16 @@ def test_an_offer_says_who_sends_what(peer: Peer) -> None:
 
 def test_extensions_offered_are_those_passed_on(peer: Peer) -> None:
     """
-    MID always; audio level, capture time and orientation where the publisher sends them, each with one id everywhere.
+    MID always; audio level, capture time, orientation, playout delay and dependency descriptor where the publisher
+    sends them, each with one id everywhere. Both forms of the block may be mixed.
     """
-    audio, video = parsed(peer.offer(track("a", "audio"), track("v", "video"))).media
+    session = parsed(peer.offer(track("a", "audio"), track("v", "video")))
+    audio, video = session.media
     plain = parsed(Peer().offer(SubscribedTrack("x", "video", ("p", "x"), (VP8,), "c"))).media[0]
 
     assert [1, 2, 3] == [each.id for each in audio.extmaps]
-    assert [1, 3, 4] == [each.id for each in video.extmaps]
+    assert [1, 3, 4, 6] == [each.id for each in video.extmaps]
+    assert session.is_extmap_mixed
     assert ["urn:ietf:params:rtp-hdrext:sdes:mid"] == [each.uri for each in plain.extmaps]
 
 
@@ -105,7 +108,7 @@ def test_the_answer_tells_what_may_be_sent(peer: Peer) -> None:
 
     assert ("a", "0", 1000, 0, "cname") == (audio.key, audio.mid, audio.ssrc, audio.rtx_ssrc, audio.cname)
     assert [("VP8", 98, 99)] == [(each.codec.name, each.pt, each.rtx_pt) for each in video.codecs]
-    assert {0: 1, 6: 3, 7: 4} == video.extensions
+    assert {0: 1, 6: 3, 7: 4, 9: 6} == video.extensions
     assert ("peer", False) == (result.remote.ice.ufrag if result.remote else "", peer.negotiation.in_flight)
     assert not peer.negotiation.needs_offer()
 
@@ -152,14 +155,47 @@ def test_a_section_outlives_its_track_and_takes_the_next_of_its_kind(peer: Peer)
 
 def test_a_track_that_stays_keeps_its_ssrcs(peer: Peer) -> None:
     """
-    Others come and go beside it; a change of its codecs is offered, under the same SSRCs.
+    Others come and go beside it, and restarts of ICE.
     """
     before = peer.step(track("v", "video"), track("a", "audio")).senders[0]
     after = peer.step(track("v", "video"), track("w", "video")).senders[0]
-    changed = peer.step(track("v", "video", VP8, H264), track("w", "video")).senders[0]
+    peer.negotiation.restart()
+    restarted = peer.step(track("v", "video"), track("w", "video")).senders[0]
 
-    assert before == after
-    assert (before.ssrc, before.rtx_ssrc, 2) == (changed.ssrc, changed.rtx_ssrc, len(changed.codecs))
+    assert before == after == restarted
+
+
+def test_a_track_whose_codecs_change_is_sent_under_other_ssrcs(peer: Peer) -> None:
+    """
+    A sender counts from where it begins: the same SSRC under the same keys would use numbers twice (RFC 3711, 9.1).
+    """
+    before = peer.step(track("v", "video")).senders[0]
+    changed = peer.step(track("v", "video", VP8, H264)).senders[0]
+
+    assert not {before.ssrc, before.rtx_ssrc} & {changed.ssrc, changed.rtx_ssrc}
+    assert 2 == len(changed.codecs)
+
+
+def test_an_answer_that_changes_a_sender_leads_to_an_offer_with_other_ssrcs(peer: Peer) -> None:
+    """
+    The peer had taken VP8 and H.264, now it takes VP8 alone: nothing is sent until it has answered for new SSRCs; the
+    sound beside it goes on.
+    """
+    tracks = (track("v", "video", VP8, H264), track("a", "audio"))
+    before = peer.step(*tracks).senders
+    peer.negotiation.restart()
+
+    def without_h264(text: str) -> str:
+        return text.replace("SAVPF 96 97 98 99", "SAVPF 96 97")
+
+    between = peer.step(*tracks, edit=without_h264).senders
+    after = peer.step(*tracks, edit=without_h264).senders
+
+    assert [before[1]] == list(between)
+    assert before[1] == after[1]
+    assert ["VP8"] == [each.codec.name for each in after[0].codecs]
+    assert not {before[0].ssrc, before[0].rtx_ssrc} & {after[0].ssrc, after[0].rtx_ssrc}
+    assert not peer.negotiation.needs_offer()
 
 
 def test_a_refused_track_is_named_once_and_not_offered_again(peer: Peer) -> None:
@@ -244,11 +280,15 @@ def test_the_payload_types_suffice_for_every_variant_there_is(peer: Peer) -> Non
     codecs = [h264(level, mode) for level in levels for mode in "01"]
     codecs += [VP8, *(type(VP9)("VP9", 90000, 1, (("profile-id", n),)) for n in "0123")]
     codecs += [type(VP9)("AV1", 90000, 1, (("profile", n),)) for n in "012"]
-    codecs += [type(VP9)("H265", 90000, 1, (("profile-id", n),)) for n in "12"]
-    offer = peer.offer(track("a", "audio"), *(track(f"v{i}", "video", codec) for i, codec in enumerate(codecs)))
+    codecs += [type(VP9)("H265", 90000, 1, (("profile-id", n), ("tier-flag", t))) for n in "12" for t in "01"]
+    sounds = [(RED, OPUS), (RED, STEREO)]
+    offer = peer.offer(
+        *(track(f"a{i}", "audio", *codecs) for i, codecs in enumerate(sounds)),
+        *(track(f"v{i}", "video", codec) for i, codec in enumerate(codecs)),
+    )
     pts = {pt for media in parsed(offer).media for pt in media.formats}
 
-    assert 1 + 2 * len(codecs) == len(pts)
+    assert 4 + 2 * len(codecs) == len(pts)
 
 
 def test_more_tracks_than_sections_wait(peer: Peer) -> None:

@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("WRTC_ALLOW_LOOPBACK", "1")
@@ -40,10 +41,15 @@ async def gathered(pc: Any) -> None:
 
 
 class Peer:
-    """One participant with its two connections. `offers` and `events` are what the relay sent."""
+    """
+    One participant with its two connections. `events` are what the relay sent; `edit_offer` and `edit_answer` may
+    change its own descriptions before they are set, as pages do for stereo.
+    """
 
     def __init__(self, relay: RelayProcess, room: str, sub: str, port: int | None = None) -> None:
         self.relay, self.room, self.sub, self.port = relay, room, sub, port
+        self.edit_offer: Callable[[str], str] = lambda sdp: sdp
+        self.edit_answer: Callable[[str], str] = lambda sdp: sdp
         self.publish_pc: Any = None
         self.subscribe_pc: Any = None
         self.participant = ""
@@ -101,7 +107,7 @@ class Peer:
 
     async def _offer(self, sources: dict[str, Any]) -> None:
         pc = self.publish_pc
-        await pc.set_local_description(await pc.create_offer())
+        await pc.set_local_description(description("offer", self.edit_offer((await pc.create_offer()).sdp)))
         await gathered(pc)
         tracks = [
             {"mid": transceiver.mid, "source": "camera" if kind == "video" else "microphone", "muted": False}
@@ -118,7 +124,7 @@ class Peer:
                 self.subscribe_pc = webrtc.RTCPeerConnection()
             pc = self.subscribe_pc
             await pc.set_remote_description(description("offer", through(offer["sdp"], self.port)))
-            await pc.set_local_description(await pc.create_answer())
+            await pc.set_local_description(description("answer", self.edit_answer((await pc.create_answer()).sdp)))
             await gathered(pc)
             await self.request("answer", offer_id=offer["offer_id"], sdp=pc.local_description.sdp)
             self.remote.update({track["publication"]: track for track in offer["tracks"]})

@@ -15,6 +15,7 @@ from telerelay.protocol.parameters import (
     EXTENSIONS,
     H264_PROFILES,
     MID,
+    PLAYOUT_DELAY,
     REPAIRED_RID,
     RID,
     TWCC,
@@ -48,16 +49,19 @@ RECEIVED_EXTENSIONS = frozenset(
         TWCC,
         ABS_CAPTURE_TIME,
         VIDEO_ORIENTATION,
+        PLAYOUT_DELAY,
         DEPENDENCY_DESCRIPTOR,
         VIDEO_LAYERS_ALLOCATION,
     }
 )
 """Header extensions the relay takes from a publisher."""
 
-SENT_EXTENSIONS = frozenset({MID, AUDIO_LEVEL, ABS_CAPTURE_TIME, VIDEO_ORIENTATION})
-"""Header extensions the relay sends: its own MID, and what is passed on unchanged."""
+SENT_EXTENSIONS = frozenset(
+    {MID, AUDIO_LEVEL, ABS_CAPTURE_TIME, VIDEO_ORIENTATION, PLAYOUT_DELAY, DEPENDENCY_DESCRIPTOR}
+)
+"""Header extensions the relay sends: its own MID, and what is passed on."""
 
-_CLOCK_RATES = {"opus": (48000, 2)}
+_CLOCK_RATES = {"opus": (48000, 2), "red": (48000, 2)}
 _VIDEO_CLOCK = (90000, 1)
 
 
@@ -97,20 +101,35 @@ def select_codecs(
     """
     What the relay takes of a section, in the peer's order, with the feedback both understand.
 
-    H.264 in packetization-mode 0 is taken only from whoever has nothing better.
+    RED (RFC 2198) comes first where `names` has it before opus: whoever sends takes the first. It is taken only around
+    codecs that are taken. H.264 in packetization-mode 0 is taken only from whoever has nothing better.
     """
-    wanted = {name.lower() for name in names}
+    wanted = [name.lower() for name in names]
     chosen = [each for each in offered_codecs(media) if each.codec.name.lower() in wanted and _is_sound(each.codec)]
+    chosen = [each for each in chosen if not each.codec.is_red or carried_by(each.codec, chosen)]
+    if [name for name in wanted if name in ("red", "opus")][:1] == ["red"]:
+        chosen.sort(key=lambda each: not each.codec.is_red)
     if any(_is_fragmented_h264(each.codec) for each in chosen):
         chosen = [each for each in chosen if each.codec.name.lower() != "h264" or _is_fragmented_h264(each.codec)]
     return tuple(_narrowed(each, feedback[media.kind]) for each in chosen[:MAX_CODECS])
 
 
-_VARIANTS: dict[str, tuple[str, str, frozenset[str]]] = {
-    "h264": ("packetization-mode", "0", frozenset("01")),
-    "vp9": ("profile-id", "0", frozenset("0123")),
-    "av1": ("profile", "0", frozenset("012")),
-    "h265": ("profile-id", "1", frozenset("12")),
+def carried_by(red: Codec, among: Iterable[NegotiatedCodec]) -> tuple[NegotiatedCodec, ...]:
+    """The codecs that a RED codec's blocks are of; () where one is RED itself, or not among these."""
+    by_pt = {each.pt: each for each in among if not each.codec.is_red}
+    pts = red.red_pts
+    return tuple(by_pt[pt] for pt in pts) if pts and all(pt in by_pt for pt in pts) else ()
+
+
+_VARIANTS: dict[str, tuple[tuple[str, str, frozenset[str]], ...]] = {
+    "h264": (("packetization-mode", "0", frozenset("01")),),
+    "vp9": (("profile-id", "0", frozenset("0123")),),
+    "av1": (("profile", "0", frozenset("012")),),
+    "h265": (
+        ("profile-space", "0", frozenset("0")),
+        ("profile-id", "1", frozenset("12")),
+        ("tier-flag", "0", frozenset("01")),
+    ),
 }
 
 
@@ -120,14 +139,13 @@ def _is_sound(codec: Codec) -> bool:
     variant is a codec of its own, must suffice for all of them.
     """
     name = codec.name.lower()
-    key, default, values = _VARIANTS.get(name, ("", "", frozenset(("",))))
     if (codec.clock_rate, codec.channels) != _CLOCK_RATES.get(name, _VIDEO_CLOCK):
         return False
     if name == "h264" and h264_profile(codec.parameter("profile-level-id")) not in H264_PROFILES:
         return False
     if name == "h265" and codec.parameter("tx-mode", "SRST").upper() != "SRST":
         return False
-    return codec.parameter(key, default) in values
+    return all(codec.parameter(key, default) in values for key, default, values in _VARIANTS.get(name, ()))
 
 
 def _is_fragmented_h264(codec: Codec) -> bool:
@@ -144,15 +162,29 @@ def _narrowed(negotiated: NegotiatedCodec, feedback: Collection[str]) -> Negotia
     )
 
 
+_OPUS: Parameters = (("minptime", "10"), ("useinbandfec", "1"))
+
+
 def answer_parameters(codec: Codec) -> Parameters:
     """
-    The fmtp the relay answers. For opus it states what is best received (RFC 7587, 7): in-band repair, and stereo from
-    whoever offers it, such as a stethoscope. For video it is the offer's, H.264's level-asymmetry-allowed included.
+    The fmtp the relay answers a publisher. For opus it states what is best received (RFC 7587, 7): in-band repair, and,
+    from whoever offers it, stereo (a stethoscope), silence left out, a constant rate. For all else it is the offer's,
+    H.264's level-asymmetry-allowed and the payload types of RED's blocks included.
     """
     if codec.name.lower() != "opus":
         return codec.parameters
-    stereo = (("stereo", "1"),) if codec.parameter("stereo") == "1" else ()
-    return (("minptime", "10"), ("useinbandfec", "1"), *stereo)
+    stereo = (("stereo", "1"),) if codec.is_stereo else ()
+    return (*_OPUS, *stereo, *((key, "1") for key in ("usedtx", "cbr") if codec.parameter(key) == "1"))
+
+
+def sent_parameters(codec: Codec) -> Parameters:
+    """
+    The fmtp the relay writes of what it sends to a subscriber. In stereo it says so twice: sprop-stereo is the word of
+    the RFC, stereo is what many players look for.
+    """
+    if codec.name.lower() != "opus":
+        return codec.parameters
+    return (*_OPUS, ("stereo", "1"), ("sprop-stereo", "1")) if codec.is_stereo else _OPUS
 
 
 class CodecLines(TypedDict):
@@ -189,6 +221,15 @@ def codec_lines(codecs: Iterable[NegotiatedCodec], kind: str) -> CodecLines:
 _MIRRORED = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly"}
 # Id 15 means "stop" in one-byte headers (RFC 8285, 4.2); past 255 an id is only a wish.
 _USABLE_IDS = frozenset({*range(1, 15), *range(16, 256)})
+
+
+def sent_extensions(media: Media, *, is_mixed: bool) -> dict[int, int]:
+    """
+    What is written to a peer that receives. A dependency descriptor may be over 16 bytes, for which one packet among
+    others takes the two-byte form: only where the peer allows both forms in one stream (RFC 8285, 4.1.2).
+    """
+    wanted = SENT_EXTENSIONS if is_mixed else SENT_EXTENSIONS - {DEPENDENCY_DESCRIPTOR}
+    return select_extensions(media, wanted, ("sendrecv", "recvonly"))
 
 
 def select_extensions(media: Media, wanted: Collection[int], peer_directions: Sequence[str]) -> dict[int, int]:

@@ -61,12 +61,32 @@ class Codec:
                 return value
         return default
 
+    @property
+    def is_red(self) -> bool:
+        return self.name.lower() == "red"
+
+    @property
+    def red_pts(self) -> tuple[int, ...]:
+        """The payload types of a RED codec's blocks, from its fmtp "111/111" (RFC 2198, 5); () where it has none."""
+        for key, value in self.parameters:
+            pts = key.split("/")
+            if not value and all(pt.isascii() and pt.isdigit() and len(pt) <= 3 for pt in pts):
+                return tuple(int(pt) for pt in pts)
+        return ()
+
+    @property
+    def is_stereo(self) -> bool:
+        """Whether an Opus publisher sends, or would rather have, two channels (RFC 7587, 6.1)."""
+        return "1" in (self.parameter("stereo"), self.parameter("sprop-stereo"))
+
     def matches(self, other: "Codec") -> bool:
         """
         Whether a packet of one can be decoded by whoever negotiated the other.
 
         Names are case-insensitive (RFC 4855). H.264 must agree in packetization-mode and profile (RFC 6184, 8.2.2), VP9
-        in profile-id (RFC 9628, 6), AV1 in profile; opus always matches (RFC 7587, 7.1).
+        in profile-id (RFC 9628, 6), AV1 in profile, H.265 in profile-space, profile-id, tier-flag and tx-mode (RFC
+        7798, 7.2.2), in levels neither: what a publisher declares is what it could do. Opus always matches (RFC 7587,
+        7.1), and so does RED, whose payload types are rewritten.
         """
         if self.name.lower() != other.name.lower() or self.clock_rate != other.clock_rate:
             return False
@@ -80,10 +100,7 @@ class Codec:
             case "av1":
                 return self.parameter("profile", "0") == other.parameter("profile", "0")
             case "h265":
-                return (
-                    self.parameter("profile-id", "1") == other.parameter("profile-id", "1")
-                    and self.parameter("tx-mode", "srst").lower() == other.parameter("tx-mode", "srst").lower()
-                )
+                return _h265_variant(self) == _h265_variant(other)
             case _:
                 return self.channels == other.channels
 
@@ -122,6 +139,11 @@ def h264_profile(profile_level_id: str) -> str:
 
 def _h264_variant(codec: Codec) -> tuple[str, str]:
     return codec.parameter("packetization-mode", "0"), h264_profile(codec.parameter("profile-level-id"))
+
+
+def _h265_variant(codec: Codec) -> tuple[str, ...]:
+    defaults = (("profile-space", "0"), ("profile-id", "1"), ("tier-flag", "0"), ("tx-mode", "SRST"))
+    return tuple(codec.parameter(key, default).upper() for key, default in defaults)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,21 @@ from dataclasses import dataclass, field, replace
 from telerelay.errors import LocalProtocolError, RemoteProtocolError
 from telerelay.protocol import sdp as sdp_text
 from telerelay.protocol.codecs import (
-    SENT_EXTENSIONS,
     SENT_FEEDBACK,
-    answer_parameters,
+    carried_by,
     codec_lines,
     offered_codecs,
     offered_extmaps,
-    select_extensions,
+    sent_extensions,
+    sent_parameters,
 )
 from telerelay.protocol.data import DataParameters, data_parameters, data_section, offer_data
 from telerelay.protocol.parameters import (
     ABS_CAPTURE_TIME,
     AUDIO_LEVEL,
+    DEPENDENCY_DESCRIPTOR,
     MID,
+    PLAYOUT_DELAY,
     VIDEO_ORIENTATION,
     Codec,
     Kind,
@@ -34,7 +36,7 @@ from telerelay.protocol.parameters import (
 )
 from telerelay.protocol.publish import with_transport
 from telerelay.protocol.sections import bad_sdp, check_sections, remote_transport, session_id
-from telerelay.protocol.session import Media, Session
+from telerelay.protocol.session import Media, Parameters, Session
 from telerelay.protocol.whep import with_stream
 
 MAX_SECTIONS = 64
@@ -44,7 +46,7 @@ MAX_SECTIONS = 64
 _PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
 _EXTENSION_IDS: dict[Kind, dict[int, int]] = {
     "audio": {MID: 1, AUDIO_LEVEL: 2, ABS_CAPTURE_TIME: 3},
-    "video": {MID: 1, ABS_CAPTURE_TIME: 3, VIDEO_ORIENTATION: 4},
+    "video": {MID: 1, ABS_CAPTURE_TIME: 3, VIDEO_ORIENTATION: 4, PLAYOUT_DELAY: 5, DEPENDENCY_DESCRIPTOR: 6},
 }
 
 
@@ -190,12 +192,17 @@ class SubscribeNegotiation:
             if any(media.setup not in ("active", "passive") for media in alive if media.setup):
                 raise bad_sdp("is an answer that leaves the DTLS roles open")
             remote = remote_transport(session, alive, before=self._remote)
-        answered = tuple(map(self._answered, self._pending, session.media))
+        answered = tuple(
+            self._answered(offered, media, is_mixed=session.is_extmap_mixed)
+            for offered, media in zip(self._pending, session.media, strict=True)
+        )
         refused = [
             offered.track
             for offered, section in zip(self._pending, answered, strict=True)
             if offered.track is not None and section.track is None
         ]
+        # A sender that is to be another cannot be it under the SSRC of the one before: see _answered.
+        self._must_offer |= any(section.track is not None and section.sender is None for section in answered)
         self._sections, self._pending, self._remote = answered, None, remote
         data = data_section(alive)
         has_data_section = any(section.is_data for section in answered)
@@ -225,7 +232,7 @@ class SubscribeNegotiation:
                 planned[index] = replace(section, track=None, ssrc=0, rtx_ssrc=0, sender=None)
                 continue
             if track != section.track:
-                planned[index] = replace(section, track=track, sender=None)
+                planned[index] = replace(section, track=track, ssrc=0, rtx_ssrc=0, sender=None)
             del waiting[track.key]
         for track in waiting.values():
             free = next(
@@ -256,7 +263,7 @@ class SubscribeNegotiation:
             self._next_mid += 1
         if track is None:
             return section
-        codecs = tuple(self._offered_codec(codec, track) for codec in track.codecs)
+        codecs = self._offered_codecs(track)
         has_rtx = any(each.rtx_pt is not None for each in codecs)
         ids = _EXTENSION_IDS[track.kind]
         return replace(
@@ -267,16 +274,25 @@ class SubscribeNegotiation:
             extensions=tuple((each, ids[each]) for each in ids if each == MID or each in track.extensions),
         )
 
+    def _offered_codecs(self, track: SubscribedTrack) -> tuple[NegotiatedCodec, ...]:
+        """A track's codecs, RED around the codec it carries."""
+        plain = {codec: self._offered_codec(codec, track) for codec in track.codecs if not codec.is_red}
+        within = next(iter(plain.values()), None)
+        return tuple(
+            plain[codec] if not codec.is_red else self._offered_codec(_red_around(codec, within), track)
+            for codec in track.codecs
+            if not codec.is_red or within is not None
+        )
+
     def _offered_codec(self, codec: Codec, track: SubscribedTrack) -> NegotiatedCodec:
         """A codec under its payload types: one payload type means one codec on the whole connection (RFC 9143, 9.1)."""
-        known = next((entry for entry in self._pts if entry[0].matches(codec)), None)
+        parameters = sent_parameters(codec)
+        known = next((entry for entry in self._pts if _is_one(entry[0], codec, parameters)), None)
         if known is None:
             index = 2 * len(self._pts)
             if index + 2 > len(_PAYLOAD_TYPES):
                 raise LocalProtocolError("no_payload_type", "there are more codecs than payload types")
-            offered = Codec(
-                codec.name, codec.clock_rate, codec.channels, answer_parameters(codec), SENT_FEEDBACK[track.kind]
-            )
+            offered = Codec(codec.name, codec.clock_rate, codec.channels, parameters, SENT_FEEDBACK[track.kind])
             known = (offered, _PAYLOAD_TYPES[index], _PAYLOAD_TYPES[index + 1])
             self._pts.append(known)
         offered, pt, rtx_pt = known
@@ -285,7 +301,14 @@ class SubscribeNegotiation:
     def _session(self, sections: tuple[_Section, ...], local: LocalTransport) -> Session:
         bundle = tuple(section.mid for section in sections if not section.is_dead)
         media = tuple(self._media(section, local, is_first=bundle[:1] == (section.mid,)) for section in sections)
-        return Session(session_id(local), self._offer_id, media, bundles=(bundle,) if bundle else (), is_ice_lite=True)
+        return Session(
+            session_id(local),
+            self._offer_id,
+            media,
+            bundles=(bundle,) if bundle else (),
+            is_ice_lite=True,
+            is_extmap_mixed=True,
+        )
 
     def _media(self, section: _Section, local: LocalTransport, *, is_first: bool) -> Media:
         if section.is_data:
@@ -312,8 +335,14 @@ class SubscribeNegotiation:
 
     # ---------------------------------------------------------------- what was answered
 
-    def _answered(self, offered: _Section, media: Media) -> _Section:
-        """A section as the peer answered it. A track it does not receive, or takes no codec of, is in it no longer."""
+    def _answered(self, offered: _Section, media: Media, *, is_mixed: bool) -> _Section:
+        """
+        A section as the peer answered it. A track it does not receive, or takes no codec of, is in it no longer.
+
+        Where an answer makes another sender of one that has sent, the SSRC is spent: the new sender counts from a
+        number of its own, and one SRTP index would come to protect two packets (RFC 3711, 9.1). The track is offered
+        again under new SSRCs.
+        """
         if media.is_rejected:
             return replace(offered, track=None, ssrc=0, rtx_ssrc=0, sender=None, is_dead=True)
         if offered.is_dead:
@@ -324,7 +353,7 @@ class SubscribeNegotiation:
         if media.direction not in ("recvonly", "sendrecv") or not codecs:
             return replace(offered, track=None, ssrc=0, rtx_ssrc=0, sender=None)
         offered_ids = dict(offered.extensions)
-        extensions = select_extensions(media, SENT_EXTENSIONS, ("sendrecv", "recvonly"))
+        extensions = sent_extensions(media, is_mixed=is_mixed)
         sender = SendParameters(
             key=offered.track.key,
             mid=offered.mid,
@@ -335,6 +364,8 @@ class SubscribeNegotiation:
             codecs=codecs,
             extensions={each: number for each, number in extensions.items() if offered_ids.get(each) == number},
         )
+        if offered.sender not in (None, sender):
+            return replace(offered, ssrc=0, rtx_ssrc=0, sender=None)
         return replace(offered, sender=sender)
 
     def _cname_of(self, track: SubscribedTrack) -> str:
@@ -358,4 +389,15 @@ def _accepted_codecs(offered: _Section, media: Media) -> tuple[NegotiatedCodec, 
             feedback=known.codec.feedback & each.codec.feedback,
         )
         accepted.append(NegotiatedCodec(codec, each.pt, each.rtx_pt if known.rtx_pt is not None else None))
-    return tuple(accepted)
+    return tuple(each for each in accepted if not each.codec.is_red or carried_by(each.codec, accepted))
+
+
+def _red_around(red: Codec, within: NegotiatedCodec | None) -> Codec:
+    """RED as it is offered: its fmtp names the payload type of its blocks (RFC 2198, 5), twice, as browsers do."""
+    assert within is not None
+    return replace(red, parameters=((f"{within.pt}/{within.pt}", ""),))
+
+
+def _is_one(offered: Codec, codec: Codec, parameters: Parameters) -> bool:
+    """Whether a payload type that has been offered stands for this codec: sound in mono is not sound in stereo."""
+    return offered.matches(codec) and (codec.name.lower() not in ("opus", "red") or offered.parameters == parameters)

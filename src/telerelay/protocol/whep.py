@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from telerelay.errors import RemoteProtocolError
 from telerelay.protocol import sdp as sdp_text
 from telerelay.protocol.codecs import (
-    SENT_EXTENSIONS,
     SENT_FEEDBACK,
-    answer_parameters,
     answered_extmaps,
     codec_lines,
     select_codecs,
-    select_extensions,
+    sent_extensions,
+    sent_parameters,
 )
 from telerelay.protocol.data import DataParameters, answer_data, data_parameters, data_section
 from telerelay.protocol.parameters import LocalTransport, NegotiatedCodec, RemoteTransport, SendParameters, as_kind
@@ -75,13 +74,14 @@ class WhepNegotiation:
             if media.direction in ("sendrecv", "recvonly"):
                 if media.mid not in ssrcs:
                     ssrcs[media.mid] = (new_ssrc(), new_ssrc())
-                sections[media.mid] = _send_parameters(media, codecs[media.mid], ssrcs[media.mid], cname)
+                extensions = sent_extensions(media, is_mixed=session.is_extmap_mixed)
+                sections[media.mid] = _send_parameters(media, codecs[media.mid], ssrcs[media.mid], cname, extensions)
         answer = answer_session(
             session,
             {
                 media.mid: answer_data(media)
                 if media is data
-                else _answer(media, codecs[media.mid], sections.get(media.mid))
+                else _answer(media, codecs[media.mid], sections.get(media.mid), is_mixed=session.is_extmap_mixed)
                 for media in taken
             },
             local,
@@ -99,7 +99,11 @@ class WhepNegotiation:
 
 
 def _send_parameters(
-    media: Media, codecs: tuple[NegotiatedCodec, ...], ssrcs: tuple[int, int], cname: str
+    media: Media,
+    codecs: tuple[NegotiatedCodec, ...],
+    ssrcs: tuple[int, int],
+    cname: str,
+    extensions: dict[int, int],
 ) -> SendParameters:
     ssrc, rtx_ssrc = ssrcs
     return SendParameters(
@@ -110,12 +114,12 @@ def _send_parameters(
         rtx_ssrc=rtx_ssrc if any(each.rtx_pt is not None for each in codecs) else 0,
         cname=cname,
         codecs=codecs,
-        extensions=select_extensions(media, SENT_EXTENSIONS, ("sendrecv", "recvonly")),
+        extensions=extensions,
     )
 
 
-def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...], send: SendParameters | None) -> Media:
-    answered = [replace(each, codec=replace(each.codec, parameters=answer_parameters(each.codec))) for each in codecs]
+def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...], send: SendParameters | None, *, is_mixed: bool) -> Media:
+    answered = [replace(each, codec=replace(each.codec, parameters=sent_parameters(each.codec))) for each in codecs]
     described = Media(
         kind=media.kind,
         port=9,
@@ -124,7 +128,7 @@ def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...], send: SendParamet
         direction="inactive",
         is_rtcp_mux=True,
         is_rtcp_rsize=media.is_rtcp_rsize,
-        extmaps=answered_extmaps(media, select_extensions(media, SENT_EXTENSIONS, ("sendrecv", "recvonly"))),
+        extmaps=answered_extmaps(media, sent_extensions(media, is_mixed=is_mixed)),
         **codec_lines(answered, media.kind),
     )
     if send is None:
