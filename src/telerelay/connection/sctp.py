@@ -24,7 +24,12 @@ from telerelay.protocol.data import MAX_MESSAGE_BYTES
 __all__ = ["MAX_STREAMS", "MESSAGE_OVERHEAD_BYTES", "WINDOW_BYTES", "Association", "chunk_count", "run_now"]
 
 WINDOW_BYTES = 262144
-"""Taken from a peer and not yet passed on, at most; what the peer is told it may send."""
+"""Taken from a peer and not yet passed on, at most."""
+# So much less is what the peer is told. Some do not look at it (aiortc) and slow down for loss alone: past what it was
+# told a peer loses one chunk and no more until that has come again, so that it notices before all of a flight is lost.
+SLACK_BYTES = 98304
+# Of that, kept for chunks that fill a gap.
+RESERVE_BYTES = 16384
 MAX_STREAMS = 1024
 MAX_HELD_CHUNKS = 4096
 MAX_AHEAD = 1024
@@ -175,8 +180,8 @@ class Association(Sending):
         self._sack_needed = True
         self._is_urgent |= bool(chunk.flags & _IMMEDIATE)
         ahead = (chunk.tsn - self._last_received_tsn) % TSN_MODULO
-        is_full = self._advertised_rwnd < len(chunk.user_data)
-        if ahead < TSN_MODULO // 2 and (ahead > MAX_AHEAD or (is_full and (ahead > 1 or self._is_waiting()))):
+        room = self._advertised_rwnd - len(chunk.user_data)
+        if ahead < TSN_MODULO // 2 and (ahead > MAX_AHEAD or self._is_too_much(ahead, room)):
             self._is_urgent = True
             return  # not acknowledged: the peer sends it again
         if self._mark_received(chunk.tsn) or chunk.stream_id >= MAX_STREAMS:
@@ -199,6 +204,13 @@ class Association(Sending):
             self._owner.on_too_large(chunk.stream_id)
         self._held_chunks += len(stream.reassembly) - before
         await self._reset_deferred_streams()
+
+    def _is_too_much(self, ahead: int, room: int) -> bool:
+        if room >= SLACK_BYTES or (ahead == 1 and not self._is_waiting()):
+            return False  # what is missing in the sequence may be what all else waits for
+        if ahead > 1:
+            return room < RESERVE_BYTES
+        return room < 0 or not self._sack_misordered
 
     async def _deliver(self, stream: _Inbound) -> None:
         for message in stream.pop_messages():
@@ -281,7 +293,7 @@ class Association(Sending):
                 gaps.append([offset, offset])
         sack = sctp.SackChunk()
         sack.cumulative_tsn = self._received()
-        sack.advertised_rwnd = max(0, self._advertised_rwnd)
+        sack.advertised_rwnd = max(0, self._advertised_rwnd - SLACK_BYTES)
         sack.duplicates = self._sack_duplicates[:MAX_GAPS]
         sack.gaps = [(first, last) for first, last in gaps]
         self._sack_duplicates.clear()
