@@ -247,7 +247,9 @@ def test_agreed_channels_go_by_their_stream() -> None:
     assert (other,) == room.channels.recipients("ada", seven.name)
 
 
-STEPS = st.tuples(st.sampled_from(["open", "close", "wait", "cut", "speak"]), st.sampled_from(PEOPLE), st.integers(0, 3))
+STEPS = st.tuples(
+    st.sampled_from(["open", "close", "wait", "cut", "speak"]), st.sampled_from(PEOPLE), st.integers(0, 3)
+)
 
 
 @given(st.lists(STEPS))

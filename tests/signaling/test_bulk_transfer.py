@@ -1,4 +1,4 @@
-"""Files over data channels through a room in memory: whole, in order, in bounds, over lines that lose, double and stop."""
+"""Files over data channels through a room in memory: whole, in order, in bounds, over lines that lose and stop."""
 
 import asyncio
 import random
@@ -61,7 +61,8 @@ def test_a_file_goes_on_while_its_sender_opens_the_label_itself(play: Play) -> N
     play(story)
 
 
-def test_a_file_stays_in_order_while_its_receiver_opens_the_label_itself(play: Play) -> None:
+@pytest.mark.parametrize("seed", range(2))
+def test_a_file_stays_in_order_while_its_receiver_opens_the_label_itself(play: Play, seed: int) -> None:
     """
     What is under way on the relay's channel arrives before anything on the own one; there is no piece twice.
     """
@@ -69,7 +70,7 @@ def test_a_file_stays_in_order_while_its_receiver_opens_the_label_itself(play: P
 
     async def story() -> None:
         room = Room()
-        ada, bob = await room.join("ada", FINE, 1), await room.join("bob", LOSSY, 11)
+        ada, bob = await room.join("ada", FINE, 1), await room.join("bob", Bad(loss=0.1), 20 + seed)
         channel = await ada.open("file")
         await bob.given("file")
         sending = asyncio.create_task(send_all(channel, pieces))
@@ -114,7 +115,7 @@ def test_a_file_goes_on_when_the_opener_of_its_label_leaves(play: Play) -> None:
 @pytest.mark.parametrize("bad", [LOSSY, ROUGH], ids=["lossy", "rough"])
 def test_a_file_arrives_whole_over_bad_lines(play: Play, bad: Bad, seed: int) -> None:
     """
-    2 % lost each way, 10 ms of round trip: at 400 kB/s and more.
+    2 % lost each way, 10 ms of round trip: at 250 kB/s and more, with a second's timeout of aiortc's in it.
     """
     pieces = file(1, seed)
 
@@ -128,7 +129,7 @@ def test_a_file_arrives_whole_over_bad_lines(play: Play, bad: Bad, seed: int) ->
         await until(lambda: len(bob.heard["file"]) == len(pieces))
 
         assert pieces == bob.heard["file"]
-        assert now() - began <= 2.5
+        assert now() - began <= 4.0
 
     play(story)
 

@@ -216,6 +216,6 @@ async def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
 async def send_all(channel: RTCDataChannel, pieces: list[bytes], ahead_bytes: int = 65536) -> None:
     """As a page sends a file: no more than so much ahead of the line."""
     for piece in pieces:
-        while channel.bufferedAmount > ahead_bytes:
+        while channel.bufferedAmount > ahead_bytes:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         channel.send(piece)
