@@ -79,10 +79,13 @@ class UdpImpairment:
         down: Impairment | None = None,
         seed: int = 1,
         watch: Callable[[str, bytes], None] | None = None,
+        leave: Callable[[bytes], None] | None = None,
     ) -> None:
+        """`watch` is told of all that arrives, and which way it goes; `leave` of what leaves for the relay."""
         self.up, self.down = Fate(up or Impairment(), seed), Fate(down or Impairment(), seed + 1)
         self._relay = relay
         self._watch = watch
+        self._leave = leave
         self._front = _socket()
         self._front.bind(("127.0.0.1", 0))
         self.port = int(self._front.getsockname()[1])
@@ -162,8 +165,9 @@ class UdpImpairment:
                 self._n += 1
                 heapq.heappush(self._due, (time.monotonic() + delay_ms / 1e3, self._n, sock, datagram, to))
 
-    @staticmethod
-    def _send(sock: socket.socket, datagram: bytes, to: tuple[str, int]) -> None:
+    def _send(self, sock: socket.socket, datagram: bytes, to: tuple[str, int]) -> None:
+        if self._leave is not None and to == self._relay:
+            self._leave(datagram)
         # As lost as on any full line; or the other end is gone already.
         with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
             sock.sendto(datagram, to)
