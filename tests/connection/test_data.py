@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiortc import rtcsctptransport as sctp
@@ -11,7 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from telerelay.connection import sctp as own
+from telerelay.connection import transport
 from telerelay.connection.data import Channel, DataListener, DataTransport, Message
+from telerelay.connection.transport import Connection
+from telerelay.dataplane import DataReceived
 from telerelay.protocol.data import MAX_MESSAGE_BYTES, ChannelParameters, DataParameters
 
 
@@ -457,3 +460,48 @@ async def test_whatever_chunks_a_peer_sends_nothing_is_raised(
     await pair.peer.stop()
 
     assert pair.ours.is_gone
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(256, True), (257, False)])
+async def test_a_label_past_the_limit_is_refused_by_name(pair: Pair, size: int, is_taken: bool) -> None:
+    """
+    256 bytes, not characters.
+    """
+    label = "é" * (size // 2) + "x" * (size % 2)
+    body = b"\x03" + bytes(7) + size.to_bytes(2, "big") + bytes(2) + label.encode()
+    chunk = sctp.DataChunk(flags=sctp.SCTP_DATA_FIRST_FRAG | sctp.SCTP_DATA_LAST_FRAG)
+    chunk.tsn, chunk.stream_id = (pair.ours._association._last_received_tsn + 1) % 2**32, 2
+    chunk.protocol, chunk.user_data = sctp.WEBRTC_DCEP, body
+    pair.ours.feed(packet(pair.peer, chunk))
+
+    assert ([label] if is_taken else []) == [each.parameters.label for each in pair.heard.channels]
+    assert ([] if is_taken else [("", "bad_message")]) == pair.heard.refused
+
+
+async def test_what_comes_too_fast_waits_its_turn_and_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    1,000 chunks are taken at once and 4,000 a second after that, in order; 1,024 packets wait at most.
+    """
+    now = 1000.0
+    monkeypatch.setattr(transport, "time", type("Clock", (), {"monotonic": staticmethod(lambda: now)}))
+    monkeypatch.setattr(transport, "TURN_S", 0.0)
+    worker = type("W", (), {"index": 0})
+    connection = Connection(transport.Site(worker, None, (), 1), participant=1, is_admitted=True)  # type: ignore[arg-type]
+    taken: list[int] = []
+    connection.data = cast(
+        DataTransport,
+        type("D", (), {"is_gone": False, "feed": lambda self, data: taken.append(int.from_bytes(data[-4:], "big"))})(),
+    )
+    count = transport.CHUNK_BURST + transport.MAX_WAITING_PACKETS
+    for n in range(count + 1):
+        connection._on_event(DataReceived(1, bytes(12) + (8).to_bytes(4, "big") + n.to_bytes(4, "big")))
+    at_once = len(taken)
+    now += 0.1
+    await until(lambda: len(taken) > at_once)
+    after = len(taken)
+    now += 10
+    await until(lambda: len(taken) == count)
+    connection._on_event(DataReceived(1, bytes(12) + (8).to_bytes(4, "big") + (count + 7).to_bytes(4, "big")))
+
+    assert (1000, 1400) == (at_once, after)
+    assert [*range(count), count + 7] == taken

@@ -68,18 +68,66 @@ def test_a_message_goes_to_all_others_once() -> None:
     assert ("ada", "cem") == tuple(each.split("-")[0] for each in room.channels.recipients("bob", CHAT.name))
 
 
-def test_an_own_channel_replaces_the_relays() -> None:
+def test_who_opens_the_label_hears_it_there_and_keeps_what_the_relay_opened() -> None:
     """
-    Who opens the label itself hears it there.
+    What is on its way on the relay's channel is not lost: closing it under a file that is being sent lost pieces of it.
     """
     room = Room()
     room.open("ada")
     room.settle()
+    relays = next(handle for handle, (who, _) in room.passed.items() if who == "bob")
     own = room.open("bob")
-    assert own in room.channels.recipients("ada", CHAT.name)
+    heard_on = room.channels.recipients("ada", CHAT.name)
     room.settle()
 
-    assert ["cem"] == [who for who, _ in room.passed.values()]
+    assert own in heard_on
+    assert relays not in heard_on
+    assert relays in room.passed
+    assert ((relays,), ()) == (room.channels.others(own), room.channels.others(relays))
+
+
+def test_a_label_outlives_its_opener_where_others_talk_on_it() -> None:
+    """
+    Ada opened it and goes while Bob sends to Cem: both keep their ends. It is over with the last who spoke.
+    """
+    room = Room()
+    own = room.open("ada")
+    room.settle()
+    (to_bob, *_) = (handle for handle, (who, _) in room.passed.items() if who == "bob")
+    room.channels.spoke(to_bob)
+    room.channels.closed(own)
+    room.settle()
+    after = sorted(who for who, _ in room.passed.values())
+    room.channels.closed(to_bob)
+    del room.passed[to_bob]
+    room.settle()
+
+    assert ["ada", "bob", "cem"] == after
+    assert {} == room.passed
+
+
+@pytest.mark.parametrize("kind", ["outlived", "beside an own one"])
+def test_what_is_spare_gives_way_to_what_somebody_opened(kind: str) -> None:
+    """
+    Sixteen channels of the relay's are enough for sixteen labels, whatever was there before.
+    """
+    room = Room()
+    olds = [room.open("ada", ChannelParameters(f"old{n}")) for n in range(MAX_CHANNELS)]
+    room.settle()
+    for handle, (who, parameters) in list(room.passed.items()):
+        if who == "bob" and kind == "outlived":
+            room.channels.spoke(handle)
+        elif who == "bob":
+            room.open("bob", parameters)
+    for handle in olds if kind == "outlived" else ():
+        room.channels.closed(handle)
+    for n in range(MAX_CHANNELS):
+        room.open("cem", ChannelParameters(f"new{n}"))
+    room.settle()
+
+    labels = {parameters.label for who, parameters in room.passed.values() if who == "bob"}
+    assert {f"new{n}" for n in range(MAX_CHANNELS)} == labels
+    assert () == room.channels.plan(PEOPLE)
 
 
 def test_the_relays_channels_close_with_the_last_own_one() -> None:
@@ -199,16 +247,20 @@ def test_agreed_channels_go_by_their_stream() -> None:
     assert (other,) == room.channels.recipients("ada", seven.name)
 
 
-STEPS = st.tuples(st.sampled_from(["open", "close", "wait", "cut"]), st.sampled_from(PEOPLE), st.integers(0, 3))
+STEPS = st.tuples(
+    st.sampled_from(["open", "close", "wait", "cut", "speak"]), st.sampled_from(PEOPLE), st.integers(0, 3)
+)
 
 
 @given(st.lists(STEPS))
 def test_whatever_happens_a_plan_is_carried_out_once(steps: list[tuple[str, str, int]]) -> None:
     """
-    After it everyone admitted has at most one channel of the relay's for each label, and none beside an own one.
+    After it everyone admitted has at most one channel of the relay's for each label, and one of any kind if it lives;
+    none was closed whose label is in use.
     """
     room = Room()
     own: dict[str, tuple[str, int]] = {}
+    spoken: set[str] = set()
     for what, who, n in steps:
         if what == "open" and sum(each[0] == who for each in own.values()) < MAX_CHANNELS:
             own[room.open(who, ChannelParameters(str(n)))] = (who, n)
@@ -220,12 +272,21 @@ def test_whatever_happens_a_plan_is_carried_out_once(steps: list[tuple[str, str,
             room.waiting ^= {who}
         elif room.passed:
             handle = sorted(room.passed)[n % len(room.passed)]
-            room.channels.cut(handle)
-            del room.passed[handle]
+            if what == "speak":
+                room.channels.spoke(handle)
+                spoken.add(handle)
+            else:
+                room.channels.cut(handle)
+                del room.passed[handle]
+        before = dict(room.passed)
+        in_use = {str(n) for who, n in own.values() if who not in room.waiting}
+        in_use |= {p.label for handle, (who, p) in before.items() if handle in spoken and who not in room.waiting}
         room.settle()
         ends = [(who, each.label) for who, each in room.passed.values()]
         assert len(set(ends)) == len(ends)
-        assert not {(who, str(n)) for who, n in own.values()} & set(ends)
+        assert {label for _, label in ends} <= in_use
+        kept = {handle for handle, (who, p) in before.items() if p.label in in_use and who not in room.waiting}
+        assert kept <= set(room.passed)
         assert not room.waiting & {who for who, _ in ends}
         assert () == room.channels.plan(PEOPLE)
 

@@ -36,6 +36,7 @@ class Line:
         self.sent: list[bytes] = []
         self.channels: list[Channel] = []
         self.held: list[tuple[Channel, Message]] = []
+        self.on_send: Callable[[Channel], None] = lambda channel: None
 
     def open(self, parameters: ChannelParameters, *, is_own: bool = False) -> Channel:
         channel = Channel(cast(DataTransport, self), parameters, is_own=is_own)
@@ -51,6 +52,10 @@ class Line:
     def send(self, channel: Channel, message: Message) -> None:
         self.queued_bytes += len(message.payload) + MESSAGE_OVERHEAD_BYTES
         self.sent.append(message.payload)
+        self.on_send(channel)
+
+    def is_busy(self, channel: Channel) -> bool:
+        return self.queued_bytes > 0
 
     def close_channel(self, channel: Channel, *, is_dropping: bool) -> None:
         self.channels.remove(channel)
@@ -154,6 +159,25 @@ async def test_a_full_recipient_does_not_keep_other_senders_waiting_for_others(b
     assert taken
     assert ada.sent == [b"72"]
     assert bob.sent[before:] in ([], [b"72"])
+
+
+async def test_who_opens_his_own_channel_has_the_rest_after_what_is_under_way(bench: Bench) -> None:
+    """
+    The next message waits with its sender until the relay's channel is empty, then it takes the own one.
+    """
+    channel = await bench.open("ada", FILE)
+    ada, bob, cem = bench.lines.values()
+    ada.receive(channel, b"1")
+    cem.drain()
+    own = await bench.open("bob", FILE)
+    taken = ada.receive(channel, b"2")
+    before = list(bob.sent)
+    used: list[Channel] = []
+    bob.on_send = used.append
+    bob.drain()
+
+    assert (False, [b"1"]) == (taken, before)
+    assert ([b"1", b"2"], [b"1", b"2"], [own]) == (bob.sent, cem.sent, used)
 
 
 async def test_an_unreliable_message_is_dropped_for_whom_it_finds_no_room(bench: Bench) -> None:

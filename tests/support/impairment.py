@@ -13,11 +13,15 @@ import heapq
 import random
 import select
 import socket
+import struct
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+
+# Of Linux; Python's socket module does not name it.
+SO_TIMESTAMPNS = 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,13 @@ class UdpImpairment:
         down: Impairment | None = None,
         seed: int = 1,
         watch: Callable[[str, bytes], None] | None = None,
+        leave: Callable[[bytes], None] | None = None,
     ) -> None:
+        """`watch` is told of all that arrives, and which way it goes; `leave` of what leaves for the relay."""
         self.up, self.down = Fate(up or Impairment(), seed), Fate(down or Impairment(), seed + 1)
         self._relay = relay
         self._watch = watch
+        self._leave = leave
         self._front = _socket()
         self._front.bind(("127.0.0.1", 0))
         self.port = int(self._front.getsockname()[1])
@@ -86,6 +93,8 @@ class UdpImpairment:
         self._client_of: dict[int, tuple[str, int]] = {}
         self._due: list[tuple[float, int, socket.socket, bytes, tuple[str, int]]] = []
         self._n = 0
+        self.arrived_s = 0.0
+        """When the datagram that `watch` is told of arrived, by the kernel's clock: however late this thread was."""
         self._ssrcs_up: set[int] = set()
         self._poll = select.epoll()
         self._poll.register(self._front, select.EPOLLIN)
@@ -125,9 +134,13 @@ class UdpImpairment:
     def _receive(self, by_fd: dict[int, socket.socket], fd: int) -> None:
         for _ in range(64):
             try:
-                datagram, source = by_fd[fd].recvfrom(65536)
+                datagram, extra, _, source = by_fd[fd].recvmsg(65536, 64)
             except (BlockingIOError, ConnectionRefusedError):
                 return
+            for level, kind, data in extra:
+                if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                    seconds, nanoseconds = struct.unpack("qq", data[:16])
+                    self.arrived_s = seconds + nanoseconds / 1e9
             if fd == self._front.fileno():
                 sock = self._to_relay.get(source)
                 if sock is None:
@@ -152,8 +165,9 @@ class UdpImpairment:
                 self._n += 1
                 heapq.heappush(self._due, (time.monotonic() + delay_ms / 1e3, self._n, sock, datagram, to))
 
-    @staticmethod
-    def _send(sock: socket.socket, datagram: bytes, to: tuple[str, int]) -> None:
+    def _send(self, sock: socket.socket, datagram: bytes, to: tuple[str, int]) -> None:
+        if self._leave is not None and to == self._relay:
+            self._leave(datagram)
         # As lost as on any full line; or the other end is gone already.
         with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
             sock.sendto(datagram, to)
@@ -163,4 +177,5 @@ def _socket() -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     return sock

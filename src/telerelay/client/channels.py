@@ -44,6 +44,7 @@ class RoomChannel:
         self.options: ChannelOptions | None = None
         """What it was asked for with; None as long as only others use the label."""
         self._lines: list[RTCDataChannel] = []
+        self._chosen: RTCDataChannel | None = None
         self._received: asyncio.Queue[str | bytes] = asyncio.Queue()
         self._changed = asyncio.Event()
 
@@ -118,7 +119,10 @@ class RoomChannel:
             line.close()
 
     def _line(self) -> RTCDataChannel | None:
-        return next((line for line in self._lines if line.readyState == "open"), None)
+        # One and the same as long as it is open: what goes over two lines may arrive in another order.
+        if self._chosen is None or self._chosen.readyState != "open":
+            self._chosen = next((line for line in self._lines if line.readyState == "open"), None)
+        return self._chosen
 
     def _on_message(self, data: str | bytes) -> None:
         if self.on_message is not None:

@@ -48,6 +48,11 @@ class Channel:
         """Queue a message; `data.has_room` tells beforehand whether it may be. Nothing once closed."""
         self.data.send(self, message)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything sent on it is not yet acknowledged by the peer."""
+        return self.data.is_busy(self)
+
     def close(self, *, is_dropping: bool = False) -> None:
         """Close it after what is queued, or without what has not begun to be sent."""
         self.data.close_channel(self, is_dropping=is_dropping)
@@ -177,6 +182,10 @@ class DataTransport:
         stream = self._streams.get(channel)
         if stream is not None and not channel.is_closed and not self.is_gone:
             self._association.post(stream, message.protocol, message.payload)
+
+    def is_busy(self, channel: Channel) -> bool:
+        stream = self._streams.get(channel)
+        return stream is not None and self._association.is_busy(stream)
 
     def close_channel(self, channel: Channel, *, is_dropping: bool) -> None:
         stream = self._streams.get(channel)

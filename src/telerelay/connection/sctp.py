@@ -1,5 +1,6 @@
 """
-SCTP over a transport's DTLS (RFC 9260, RFC 8261): aiortc's association, with bounds that it does not have.
+SCTP over a transport's DTLS (RFC 9260, RFC 8261): aiortc's association, with bounds that it does not have. What it
+sends, and when, is sending.py's.
 
 Event loop's thread. An association never waits: sending is handing a record to the worker, so each of its coroutines
 runs to its end at once (`run_now`), and packets are taken strictly in order.
@@ -8,8 +9,7 @@ What a hostile peer may cost is bounded here (A45, A46): bytes and chunks held f
 the sequence a chunk may lie, gap blocks of an acknowledgement, and the size of a message, which is swallowed past it.
 """
 
-from collections import deque
-from collections.abc import Coroutine
+import asyncio
 from struct import error as StructError
 from struct import pack
 from typing import Any, Protocol, cast
@@ -18,25 +18,30 @@ from aiortc import rtcsctptransport as sctp
 from aiortc.rtcdatachannel import RTCDataChannel
 from aiortc.utils import uint16_add, uint32_gte
 
+from telerelay.connection.sending import MESSAGE_OVERHEAD_BYTES, TSN_MODULO, Sending, run_now
 from telerelay.protocol.data import MAX_MESSAGE_BYTES
 
-# With SCTP's headers (28), the DTLS record (at most 37) and UDP over IPv6 (48) a datagram stays below 1,200 bytes.
-MAX_CHUNK_BYTES = 1084
+__all__ = ["MAX_STREAMS", "MESSAGE_OVERHEAD_BYTES", "WINDOW_BYTES", "Association", "chunk_count", "run_now"]
 
 WINDOW_BYTES = 262144
-"""Taken from a peer and not yet passed on, at most; what the peer is told it may send."""
+"""Taken from a peer and not yet passed on, at most."""
+# So much less is what the peer is told. Some do not look at it (aiortc) and slow down for loss alone: past what it was
+# told a peer loses one chunk and no more until that has come again, so that it notices before all of a flight is lost.
+SLACK_BYTES = 98304
+# Of that, kept for chunks that fill a gap.
+RESERVE_BYTES = 16384
 MAX_STREAMS = 1024
 MAX_HELD_CHUNKS = 4096
 MAX_AHEAD = 1024
 MAX_GAPS = 128
 
-# So much a queued message costs beside its bytes: many small ones are not free.
-MESSAGE_OVERHEAD_BYTES = 64
+# Every second packet is acknowledged, or the first after that long (RFC 9260, 6.2 allows 200 ms); at once if one is
+# missing. Half the acknowledgements are half their cost, here and at the peer.
+SACK_DELAY_S = 0.02
+_IMMEDIATE = 0x08  # RFC 7053: the sender asks for it
 
 # The relay's own channels take their streams from here on, so that they do not meet those that two clients agreed upon.
 FIRST_STREAM = 100
-
-_TSN_MODULO = 2**32
 
 
 class Line(Protocol):
@@ -57,16 +62,6 @@ class Owner(Protocol):
     def on_too_large(self, stream: int) -> None: ...
     def on_acknowledged(self) -> None: ...
     def on_association(self, state: str) -> None: ...
-
-
-def run_now(step: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine that never waits."""
-    try:
-        step.send(None)
-    except StopIteration:
-        return
-    step.close()
-    raise RuntimeError("an association waited for something")
 
 
 def chunk_count(packet: bytes) -> int:
@@ -98,7 +93,7 @@ class _Inbound(sctp.InboundStream):  # type: ignore[misc,unused-ignore]
         while position < len(self.reassembly) and self.reassembly[position].tsn == self.skip:
             chunk = self.reassembly.pop(position)
             freed += len(chunk.user_data)
-            self.skip = (chunk.tsn + 1) % _TSN_MODULO
+            self.skip = (chunk.tsn + 1) % TSN_MODULO
             if chunk.flags & sctp.SCTP_DATA_LAST_FRAG:
                 if not chunk.flags & sctp.SCTP_DATA_UNORDERED:
                     self.sequence_number = uint16_add(self.sequence_number, 1)
@@ -116,29 +111,26 @@ class _Inbound(sctp.InboundStream):  # type: ignore[misc,unused-ignore]
                 expected = None
                 continue
             size += len(chunk.user_data)
-            expected = (chunk.tsn + 1) % _TSN_MODULO
+            expected = (chunk.tsn + 1) % TSN_MODULO
             if size > MAX_MESSAGE_BYTES:
                 return int(first)
         return None
 
 
-class Association(sctp.RTCSctpTransport):  # type: ignore[misc,unused-ignore]
-    """
-    One association. `queued_bytes` is what waits to be acknowledged by the peer, with its overhead. What its owner
-    holds back (`held`) shrinks the window that the peer is told.
-    """
+class Association(Sending):
+    """One association. What its owner holds back (`held`) shrinks the window that the peer is told."""
 
     def __init__(self, line: Line, owner: Owner) -> None:
-        super().__init__(line)  # type: ignore[arg-type,unused-ignore]
+        super().__init__(line)
         self._owner = owner
         self._advertised_rwnd = WINDOW_BYTES
         self._inbound_streams_max = MAX_STREAMS
         self._outbound_streams_count = MAX_STREAMS
         self._held_chunks = 0
-        self._unacknowledged: deque[tuple[int, int]] = deque()
         self._is_ordered = True
-        self._peer_window = WINDOW_BYTES
-        self.queued_bytes = 0
+        self._unsacked = 0  # packets of data since the last acknowledgement
+        self._is_urgent = False
+        self._sack_handle: asyncio.TimerHandle | None = None
 
     # ---------------------------------------------------------------- in
 
@@ -165,7 +157,7 @@ class Association(sctp.RTCSctpTransport):  # type: ignore[misc,unused-ignore]
         self._advertised_rwnd -= size
         # A peer that was told of a closed window waits for this.
         if size < 0 and self._association_state == self.State.ESTABLISHED:
-            run_now(self._send_sack())
+            run_now(self._acknowledge())
 
     @property
     def _inbound(self) -> dict[int, _Inbound]:
@@ -186,9 +178,11 @@ class Association(sctp.RTCSctpTransport):  # type: ignore[misc,unused-ignore]
         if self._last_received_tsn is None or not chunk.user_data:
             return
         self._sack_needed = True
-        ahead = (chunk.tsn - self._last_received_tsn) % _TSN_MODULO
-        is_full = self._advertised_rwnd < len(chunk.user_data)
-        if ahead < _TSN_MODULO // 2 and (ahead > MAX_AHEAD or (is_full and (ahead > 1 or self._is_waiting()))):
+        self._is_urgent |= bool(chunk.flags & _IMMEDIATE)
+        ahead = (chunk.tsn - self._last_received_tsn) % TSN_MODULO
+        room = self._advertised_rwnd - len(chunk.user_data)
+        if ahead < TSN_MODULO // 2 and (ahead > MAX_AHEAD or self._is_too_much(ahead, room)):
+            self._is_urgent = True
             return  # not acknowledged: the peer sends it again
         if self._mark_received(chunk.tsn) or chunk.stream_id >= MAX_STREAMS:
             return
@@ -211,6 +205,13 @@ class Association(sctp.RTCSctpTransport):  # type: ignore[misc,unused-ignore]
         self._held_chunks += len(stream.reassembly) - before
         await self._reset_deferred_streams()
 
+    def _is_too_much(self, ahead: int, room: int) -> bool:
+        if room >= SLACK_BYTES or (ahead == 1 and not self._is_waiting()):
+            return False  # what is missing in the sequence may be what all else waits for
+        if ahead > 1:
+            return room < RESERVE_BYTES
+        return room < 0 or not self._sack_misordered
+
     async def _deliver(self, stream: _Inbound) -> None:
         for message in stream.pop_messages():
             self._advertised_rwnd += len(message[2])
@@ -221,8 +222,10 @@ class Association(sctp.RTCSctpTransport):  # type: ignore[misc,unused-ignore]
         return bool(getattr(self._owner, "is_paused", False))
 
     async def _receive_forward_tsn_chunk(self, chunk: Any) -> None:
-        self._is_ordered = True
+        self._is_ordered = self._is_urgent = True
         await super()._receive_forward_tsn_chunk(chunk)
+        self._advance()
+        await self._reset_deferred_streams()
         self._held_chunks = sum(len(each.reassembly) for each in self._inbound.values())
         for stream in self._inbound.values():
             if stream.skip is not None and uint32_gte(self._received(), stream.skip):
@@ -232,56 +235,71 @@ class Association(sctp.RTCSctpTransport):  # type: ignore[misc,unused-ignore]
         self._owner.on_user_message(stream_id, pp_id, data, is_ordered=self._is_ordered)
 
     async def _receive_sack_chunk(self, chunk: Any) -> None:
-        outstanding = (self._local_tsn - 1 - chunk.cumulative_tsn) % _TSN_MODULO
-        if outstanding >= _TSN_MODULO // 2:
-            return  # acknowledges what was never sent
-        # Blocks come in order and lie within what is outstanding; aiortc would walk whatever they claim.
-        end, gaps = 0, []
-        for first, last in chunk.gaps:
-            if not end < first <= last <= outstanding:
-                break
-            gaps.append((first, last))
-            end = last
-        chunk.gaps = gaps
-        self._peer_window = chunk.advertised_rwnd
-        await super()._receive_sack_chunk(chunk)
         before = self.queued_bytes
-        while self._unacknowledged and uint32_gte(self._last_sacked_tsn, self._unacknowledged[0][0]):
-            self.queued_bytes -= self._unacknowledged.popleft()[1]
+        await super()._receive_sack_chunk(chunk)
         if self.queued_bytes != before:
             self._owner.on_acknowledged()
 
-    async def _send_sack(self) -> None:
-        if len(self._sack_misordered) > MAX_GAPS:
-            # What is left out here is acknowledged once what is missing has come.
-            kept, self._sack_misordered = self._sack_misordered, set(self._nearest(MAX_GAPS))
-            await super()._send_sack()
-            self._sack_misordered = kept
+    async def _receive_chunk(self, chunk: Any) -> None:
+        # An INIT that comes again, late or doubled, says nothing new (RFC 9260, 5.2.2). aiortc would count from its
+        # first TSN once more, and never again agree with the peer on what has arrived.
+        is_known = self._last_received_tsn is not None and isinstance(chunk, sctp.InitChunk)
+        if not is_known or chunk.initiate_tag != self._remote_verification_tag:
+            await super()._receive_chunk(chunk)
             return
-        del self._sack_duplicates[MAX_GAPS:]
-        await super()._send_sack()
+        kept = self._last_received_tsn, self._reconfig_response_seq, self._ssthresh
+        await super()._receive_chunk(chunk)
+        self._last_received_tsn, self._reconfig_response_seq, self._ssthresh = kept
 
-    def _nearest(self, count: int) -> list[int]:
-        return sorted(self._sack_misordered, key=lambda tsn: (tsn - self._received()) % _TSN_MODULO)[:count]
+    def _mark_received(self, tsn: int) -> bool:
+        """Whether it came before. Unlike aiortc's it counts past 2^32, and costs the same however much is missing."""
+        if uint32_gte(self._received(), tsn) or tsn in self._sack_misordered:
+            self._sack_duplicates.append(tsn)
+            return True
+        self._sack_misordered.add(tsn)
+        self._advance()
+        return False
+
+    def _advance(self) -> None:
+        while (following := (self._received() + 1) % TSN_MODULO) in self._sack_misordered:
+            self._sack_misordered.discard(following)
+            self._last_received_tsn = following
+
+    async def _send_sack(self) -> None:
+        """A packet with data was taken: acknowledge it, now or with the next one."""
+        self._unsacked += 1
+        can_wait = not (self._is_urgent or self._sack_misordered or self._sack_duplicates)
+        if can_wait and self._unsacked < 2 and self._advertised_rwnd > WINDOW_BYTES // 2:
+            self._sack_needed = False
+            if self._sack_handle is None:
+                self._sack_handle = asyncio.get_running_loop().call_later(SACK_DELAY_S, self._sack_is_due)
+            return
+        await self._acknowledge()
+
+    def _sack_is_due(self) -> None:
+        self._sack_handle = None
+        if self._unsacked:
+            run_now(self._acknowledge())
+
+    async def _acknowledge(self) -> None:
+        self._unsacked, self._is_urgent, self._sack_needed = 0, False, False
+        gaps: list[list[int]] = []
+        for offset in sorted((tsn - self._received()) % TSN_MODULO for tsn in self._sack_misordered):
+            if gaps and offset == gaps[-1][1] + 1:
+                gaps[-1][1] = offset
+            elif len(gaps) == MAX_GAPS:
+                break  # what is left out is acknowledged once what is missing has come
+            else:
+                gaps.append([offset, offset])
+        sack = sctp.SackChunk()
+        sack.cumulative_tsn = self._received()
+        sack.advertised_rwnd = max(0, self._advertised_rwnd - SLACK_BYTES)
+        sack.duplicates = self._sack_duplicates[:MAX_GAPS]
+        sack.gaps = [(first, last) for first, last in gaps]
+        self._sack_duplicates.clear()
+        await self._send_chunk(sack)
 
     # ---------------------------------------------------------------- out
-
-    def cost(self, payload: bytes) -> int:
-        """What a message adds to `queued_bytes`."""
-        return len(payload) + MESSAGE_OVERHEAD_BYTES
-
-    def post(self, channel: RTCDataChannel, protocol: int, payload: bytes) -> None:
-        """Queue a message on a channel and send what may be sent."""
-        self.queued_bytes += self.cost(payload)
-        channel._addBufferedAmount(len(payload))
-        self._data_channel_queue.append((channel, protocol, payload))
-        run_now(self._data_channel_flush())
-
-    def drop_queued(self, channel: RTCDataChannel) -> None:
-        """Forget what waits on a channel and has not begun to be sent."""
-        kept = [entry for entry in self._data_channel_queue if entry[0] is not channel]
-        self.queued_bytes -= sum(self.cost(entry[2]) for entry in self._data_channel_queue if entry[0] is channel)
-        self._data_channel_queue = deque(kept)
 
     def announce(self, channel: RTCDataChannel) -> None:
         """Open a channel in-band (RFC 8832, 5.1)."""
@@ -319,48 +337,6 @@ class Association(sctp.RTCSctpTransport):  # type: ignore[misc,unused-ignore]
             self.drop_queued(channel)
         super()._data_channel_close(channel)
 
-    async def _send(
-        self,
-        stream_id: int,
-        pp_id: int,
-        user_data: bytes,
-        expiry: float | None = None,
-        max_retransmits: int | None = None,
-        ordered: bool = True,
-    ) -> None:
-        """Cut a message into chunks of our size, not aiortc's, and note when it will be off our hands."""
-        sequence = self._outbound_stream_seq.get(stream_id, 0) if ordered else 0
-        for start in range(0, len(user_data), MAX_CHUNK_BYTES):
-            chunk = sctp.DataChunk()
-            chunk.user_data = user_data[start : start + MAX_CHUNK_BYTES]
-            chunk.flags = 0 if ordered else sctp.SCTP_DATA_UNORDERED
-            chunk.flags |= sctp.SCTP_DATA_FIRST_FRAG if start == 0 else 0
-            chunk.flags |= sctp.SCTP_DATA_LAST_FRAG if start + MAX_CHUNK_BYTES >= len(user_data) else 0
-            chunk.tsn, chunk.stream_id, chunk.stream_seq, chunk.protocol = (
-                self._local_tsn,
-                stream_id,
-                sequence,
-                pp_id,
-            )
-            chunk._abandoned = chunk._acked = chunk._in_flight = chunk._retransmit = False
-            chunk._book_size = len(chunk.user_data)
-            chunk._expiry, chunk._max_retransmits = expiry, max_retransmits
-            chunk._misses = chunk._sent_count = 0
-            chunk._sent_time = None
-            self._local_tsn = (self._local_tsn + 1) % _TSN_MODULO
-            self._outbound_queue.append(chunk)
-        if ordered:
-            self._outbound_stream_seq[stream_id] = uint16_add(sequence, 1)
-        self._unacknowledged.append(((self._local_tsn - 1) % _TSN_MODULO, self.cost(user_data)))
-        await self._transmit()
-
-    async def _transmit(self) -> None:
-        # aiortc looks at its own window alone. One chunk may always go: it asks whether the peer's has opened.
-        window = self._cwnd
-        self._cwnd = min(window, max(self._peer_window, MAX_CHUNK_BYTES))
-        await super()._transmit()
-        self._cwnd = window
-
     # ---------------------------------------------------------------- life
 
     def _set_state(self, state: Any) -> None:
@@ -368,10 +344,8 @@ class Association(sctp.RTCSctpTransport):  # type: ignore[misc,unused-ignore]
         super()._set_state(state)
         if self.state != before and self.state in ("connected", "closed"):
             if self.state == "closed":
-                self.queued_bytes = 0
-                self._unacknowledged.clear()
-                self._outbound_queue.clear()
-                self._sent_queue.clear()
-                self._data_channel_queue.clear()
+                self.forget()
                 self._inbound_streams.clear()
+                if self._sack_handle is not None:
+                    self._sack_handle.cancel()
             self._owner.on_association(self.state)

@@ -4,8 +4,10 @@ One transport on a worker, and what hangs on it.
 Event loop's thread. Owns the ids it took: whatever happens, `close` gives every one of them back.
 """
 
+import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -28,9 +30,15 @@ from telerelay.protocol.parameters import (
 )
 
 # SCTP chunks that one transport may send: some 4 MB/s of a file, at about a tenth of a millisecond each. What is beyond
-# is lost to the peer like a packet on a bad line, so a quick start of two seconds' worth is let through first.
+# waits its turn, so nobody's messages keep signalling waiting, and the peer, whose acknowledgements come later, slows
+# down without losing anything.
 CHUNKS_PER_S = 4000
-CHUNK_BURST = 8000
+CHUNK_BURST = 1000
+# Several times what the window of a peer lets it send in full packets. Who sends more than that is not slowed down by
+# waiting, and loses it.
+MAX_WAITING_PACKETS = 1024
+# Twenty chunks more each time.
+TURN_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Connection:
         """Data channels, once they are wanted on this connection or were negotiated."""
         self._data_listener = data_listener or DataListener()
         self._chunks = Bucket(CHUNK_BURST, CHUNKS_PER_S, time.monotonic())
+        self._waiting: deque[bytes] = deque()
 
     @property
     def is_open(self) -> bool:
@@ -241,9 +250,7 @@ class Connection:
 
     def _on_event(self, event: WorkerEvent) -> None:
         if isinstance(event, DataReceived):
-            # What is over the rate is lost, and SCTP slows down: nobody's messages may keep signalling waiting.
-            if self.data is not None and self._chunks.take(time.monotonic(), chunk_count(event.data)):
-                self.data.feed(event.data)
+            self._on_data(event.data)
         elif isinstance(event, TransportStateChanged):
             self.state = event.state
             self.srtp_profile = event.srtp_profile
@@ -252,3 +259,23 @@ class Connection:
                 self.data.close()
             self._start_data()
             self._on_state(event.state)
+
+    def _on_data(self, packet: bytes) -> None:
+        if self.data is None:
+            return
+        if not self._waiting and self._chunks.take(time.monotonic(), chunk_count(packet)):
+            self.data.feed(packet)
+        elif len(self._waiting) < MAX_WAITING_PACKETS:
+            self._waiting.append(packet)
+            if len(self._waiting) == 1:
+                asyncio.get_running_loop().call_later(TURN_S, self._take_turn)
+
+    def _take_turn(self) -> None:
+        while self._waiting:
+            if self.data is None or self.data.is_gone:
+                self._waiting.clear()
+            elif self._chunks.take(time.monotonic(), chunk_count(self._waiting[0])):
+                self.data.feed(self._waiting.popleft())
+            else:
+                asyncio.get_running_loop().call_later(TURN_S, self._take_turn)
+                return

@@ -2,10 +2,14 @@
 Which data channels of a room belong together, and what has to be opened or closed so that everyone has his end.
 
 Sans-I/O. A channel that a participant opened is his own; wherever an own channel of a name is open, everybody else in
-the room who has none of that name gets one from the relay, until the last own one is closed. Handles are the caller's.
+the room who has none of that name gets one from the relay. Handles are the caller's.
+
+A channel of the relay's is not closed because its participant opens one of his own as well: what he has sent on it, and
+what his browser has queued for it, would be lost. It stays as long as its name is in use: as long as somebody has an
+own channel of it, or said something on one of the relay's.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -38,6 +42,8 @@ class _End:
     participant: str
     parameters: ChannelParameters
     is_own: bool
+    has_spoken: bool = False
+    """A message came in on it."""
 
 
 class Channels(Generic[H]):
@@ -64,6 +70,12 @@ class Channels(Generic[H]):
     def closed(self, handle: H) -> None:
         self._ends.pop(handle, None)
 
+    def spoke(self, handle: H) -> None:
+        """A message came in on a channel: if the relay opened it, it is in use now, whoever it was opened for."""
+        end = self._ends.get(handle)
+        if end is not None:
+            end.has_spoken = True
+
     def cut(self, handle: H) -> None:
         """A participant did not keep up: this channel is gone, and none of its name is opened to it by the relay."""
         end = self._ends.pop(handle, None)
@@ -87,32 +99,81 @@ class Channels(Generic[H]):
                     found.setdefault(end.participant, handle)
         return tuple(found.values())
 
+    def others(self, handle: H) -> tuple[H, ...]:
+        """Beside an own channel: the same participant's others of its name. What went out on them comes first."""
+        end = self._ends.get(handle)
+        if end is None or not end.is_own:
+            return ()
+        return tuple(
+            other
+            for other, each in self._ends.items()
+            if other != handle and each.participant == end.participant and each.parameters.name == end.parameters.name
+        )
+
     def plan(self, participants: Iterable[str]) -> tuple[OpenChannel | CloseChannel[H], ...]:
         """What to open and to close, given who is in the room. Asked again after that, it is nothing."""
-        live: dict[Name, ChannelParameters] = {}
-        owners: dict[Name, set[str]] = {}
-        passed: dict[str, dict[Name, H]] = {}
-        for handle, end in self._ends.items():
-            if not end.is_own:
-                passed.setdefault(end.participant, {})[end.parameters.name] = handle
-            elif self._may_send(end.participant):
-                live.setdefault(end.parameters.name, end.parameters)
-                owners.setdefault(end.parameters.name, set()).add(end.participant)
+        people = list(participants)
+        given_up: set[H] = set()
+        while (spare := self._spare(people, given_up)) - given_up:
+            given_up |= spare  # a label may have lived by what is given up
+        live, owners = self._live(given_up)
         self._cut = {each for each in self._cut if each[1] in live}
         steps: list[OpenChannel | CloseChannel[H]] = []
-        for participant in participants:
-            has = passed.get(participant, {})
-            may = self._may_receive(participant)
-            wanted = {name: parameters for name, parameters in live.items() if may and participant not in owners[name]}
-            steps += [CloseChannel(handle) for name, handle in has.items() if name not in wanted]
-            missing = [
-                parameters
-                for name, parameters in wanted.items()
-                if name not in has and (participant, name) not in self._cut
-            ]
-            room = MAX_CHANNELS - len(has.keys() & wanted.keys())
-            steps += [OpenChannel(participant, parameters) for parameters in missing[:room]]
+        for participant in people:
+            has = self._passed(participant)
+            wanted = live if self._may_receive(participant) else {}
+            kept = {name for name, handle in has.items() if name in wanted and handle not in given_up}
+            steps += [CloseChannel(handle) for name, handle in has.items() if name not in kept]
+            missing = self._missing(participant, has, wanted, owners)
+            missing.sort(key=lambda name: name not in owners)
+            steps += [OpenChannel(participant, live[name]) for name in missing[: MAX_CHANNELS - len(kept)]]
         return tuple(steps)
+
+    def _passed(self, participant: str) -> dict[Name, H]:
+        return {
+            end.parameters.name: handle
+            for handle, end in self._ends.items()
+            if not end.is_own and end.participant == participant
+        }
+
+    def _missing(
+        self, participant: str, has: Container[Name], wanted: Iterable[Name], owners: Mapping[Name, set[str]]
+    ) -> list[Name]:
+        return [
+            name
+            for name in wanted
+            if name not in has and participant not in owners.get(name, ()) and (participant, name) not in self._cut
+        ]
+
+    def _spare(self, participants: Iterable[str], given_up: set[H]) -> set[H]:
+        """Nobody's own channel goes without its other end for one that only outlived its opener, or is a second one."""
+        live, owners = self._live(given_up)
+        found: set[H] = set()
+        for participant in filter(self._may_receive, participants):
+            has = self._passed(participant)
+            kept = {name: handle for name, handle in has.items() if name in live and handle not in given_up}
+            needed = sum(name in owners for name in self._missing(participant, has, live, owners))
+            spare = [handle for name, handle in kept.items() if self._is_spare(participant, handle, owners.get(name))]
+            found.update(spare[: max(0, len(kept) + needed - MAX_CHANNELS)])
+        return found
+
+    def _live(self, given_up: set[H]) -> tuple[dict[Name, ChannelParameters], dict[Name, set[str]]]:
+        """The names that are in use, each as it was opened first; and who has own channels of them."""
+        live: dict[Name, ChannelParameters] = {}
+        owners: dict[Name, set[str]] = {}
+        for handle, end in self._ends.items():
+            in_use = end.is_own or (end.has_spoken and handle not in given_up)
+            if in_use and self._may_send(end.participant):
+                live.setdefault(end.parameters.name, end.parameters)
+                if end.is_own:
+                    owners.setdefault(end.parameters.name, set()).add(end.participant)
+        return live, owners
+
+    def _is_spare(self, participant: str, handle: H, owners: set[str] | None) -> bool:
+        """Whether a channel of the relay's can be given up where there is no room: it is not anybody's other end."""
+        if owners is None:
+            return True
+        return participant in owners and not self._ends[handle].has_spoken
 
     def _has_own(self, handle: H | None) -> bool:
         return handle is not None and self._ends[handle].is_own

@@ -74,9 +74,13 @@ class ChannelRelay:
 
     def take(self, sender: str, channel: Channel, message: Message) -> bool:
         """Pass a message on; False if it has to wait."""
+        self._channels.spoke(channel)
         recipients = self._channels.recipients(sender, channel.parameters.name)
         able = [each for each in recipients if each.data.fits(message)]
         full = [each for each in able if not each.data.has_room(message, QUEUE_BYTES)]
+        if channel.parameters.is_reliable:
+            # Who opened one of his own has it all in order: first what is under way to him on another.
+            full += [other for each in able for other in self._channels.others(each) if other.is_busy]
         if full and channel.parameters.is_reliable:
             self._paused[channel.data] = {each.data for each in full}
             for each in full:

@@ -359,6 +359,7 @@ export class Channel extends EventTarget {
   onmessage = null;
   /** @internal What the page asked for; null as long as only others use the label. */ options = null;
   #lines = new Map(); // what carries the label, ours or the relay's, with its connection
+  #chosen = null; // what we send on: one and the same as long as it is open, or messages could overtake each other
 
   constructor(label) {
     super();
@@ -437,7 +438,10 @@ export class Channel extends EventTarget {
   }
 
   #open() {
-    return [...this.#lines.keys()].find(({ readyState }) => readyState === "open");
+    if (!this.#lines.has(this.#chosen) || this.#chosen.readyState !== "open") {
+      this.#chosen = [...this.#lines.keys()].find(({ readyState }) => readyState === "open");
+    }
+    return this.#chosen;
   }
 
   #until(condition) {
