@@ -2,7 +2,8 @@
 Clients that are programs of their own: a process is given a task in JSON, and says in lines of JSON what it counts.
 
 The task's members: `whip` and `whep` (endpoints), `token`, `video` (a codec), `address` (where candidates may be
-gathered). A line on its stdin is a command: "restart" (ICE) or "reconnect" (all anew). The program ends its sessions
+gathered). A line on its stdin is a command: "restart" (ICE), "reconnect" (all anew) or
+"answer" (the task's `offer`, for the corpus). The program ends its sessions
 when its stdin ends. Event loop of the test.
 """
 
@@ -24,7 +25,7 @@ from support.wrtc_peer import Peer
 from telerelay.client import Client
 
 END_TIMEOUT_S = 5.0
-COMMANDS = ("restart", "reconnect")
+COMMANDS = ("restart", "reconnect", "answer")
 
 
 class Program:

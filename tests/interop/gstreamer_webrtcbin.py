@@ -173,6 +173,25 @@ def on_sound(_sink: Any, buffer: Any, _pad: Any) -> None:
     counts["energy"] += sum((value / 32768) ** 2 for value in samples[::16])
 
 
+def answer(offer: str) -> str:
+    """What webrtcbin answers to an offer; nothing is connected."""
+    pipeline = Gst.Pipeline.new(None)
+    webrtc = Gst.ElementFactory.make("webrtcbin")
+    webrtc.set_property("bundle-policy", "max-bundle")
+    pipeline.add(webrtc)
+    pipeline.set_state(Gst.State.PLAYING)
+    _, message = GstSdp.SDPMessage.new_from_text(offer)
+    description = GstWebRTC.WebRTCSessionDescription.new(GstWebRTC.WebRTCSDPType.OFFER, message)
+    for step in (("set-remote-description", description), ("create-answer", None)):
+        promise = Gst.Promise.new()
+        webrtc.emit(*step, promise)
+        promise.wait()
+    reply = promise.get_reply()
+    text = reply.get_value("answer").sdp.as_text()
+    pipeline.set_state(Gst.State.NULL)
+    return str(text)
+
+
 def begin(task: dict[str, str]) -> list[Session]:
     return [subscriber(task), publisher(task)]
 
@@ -207,6 +226,8 @@ def main() -> None:
                     session.stop()
                 kept[:] = begin(task)
                 say(reconnect=True)
+            elif line.strip() == "answer":
+                say(answer=answer(task["offer"]))
         end(task)
         loop.quit()
 

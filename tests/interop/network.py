@@ -8,10 +8,13 @@ and it vanishes with the process. Called once, before any thread is started: a t
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import random
+import re
 import subprocess
+from collections.abc import Iterator
 
 ADDRESS = "10.203.0.1"
 """Of the interface that media goes to (RFC 1918)."""
@@ -83,6 +86,46 @@ class Elsewhere:
     def command(self, *arguments: str) -> list[str]:
         """The command line that runs `arguments` there."""
         return ["ip", "netns", "exec", self._name, *arguments]
+
+
+@contextlib.contextmanager
+def also_at(*addresses: str) -> Iterator[None]:
+    """The interface that media goes to has these addresses too."""
+    kinds = [(each, "64 nodad" if ":" in each else "24") for each in addresses]
+    try:
+        for address, rest in kinds:
+            _ip(f"address add {address}/{rest} dev media0")
+        yield
+    finally:
+        for address, rest in kinds:
+            command = ["ip", "address", "del", f"{address}/{rest.split()[0]}", "dev", "media0"]
+            subprocess.run(command, check=False, capture_output=True)
+
+
+@contextlib.contextmanager
+def blocked(address: str) -> Iterator[None]:
+    """No UDP comes to this address, and nobody is told so: a firewall drops it."""
+    family = "ip6" if ":" in address else "ip"
+    rules = f"""
+        table inet tr_blocked {{
+            chain input {{
+                type filter hook input priority 0
+                {family} daddr {address} meta l4proto udp counter drop
+            }}
+        }}"""
+    subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["nft", "delete", "table", "inet", "tr_blocked"], check=True)
+
+
+def dropped() -> int:
+    """Datagrams that `blocked` has dropped."""
+    listed = subprocess.run(["nft", "list", "table", "inet", "tr_blocked"], capture_output=True, text=True, check=True)
+    found = re.search(r"counter packets (\d+)", listed.stdout)
+    assert found is not None
+    return int(found[1])
 
 
 def _ip(arguments: str) -> None:

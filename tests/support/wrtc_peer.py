@@ -14,7 +14,7 @@ import itertools
 import json
 import os
 import re
-from typing import Any
+from typing import Any, Protocol
 
 os.environ.setdefault("WRTC_ALLOW_LOOPBACK", "1")
 
@@ -39,10 +39,19 @@ async def gathered(pc: Any) -> None:
     await until(lambda: pc.ice_gathering_state == "complete", every_s=0.01)
 
 
+class Reachable(Protocol):
+    """What a peer needs of a relay."""
+
+    @property
+    def url(self) -> str: ...
+
+    def token(self, room: str, sub: str) -> str: ...
+
+
 class Peer:
     """One participant with its two connections. `offers` and `events` are what the relay sent."""
 
-    def __init__(self, relay: RelayProcess, room: str, sub: str, port: int | None = None) -> None:
+    def __init__(self, relay: Reachable, room: str, sub: str, port: int | None = None) -> None:
         self.relay, self.room, self.sub, self.port = relay, room, sub, port
         self.publish_pc: Any = None
         self.subscribe_pc: Any = None

@@ -109,4 +109,12 @@ await run(counts, {
     current = await begin();
     return offers;
   },
+  answer: async () => {
+    const pc = new library.PeerConnection("answering", config);
+    const complete = gathered(pc);
+    pc.setRemoteDescription(task.offer, "offer");
+    pc.setLocalDescription("answer");
+    await complete;
+    return pc.localDescription().sdp;
+  },
 });

@@ -95,4 +95,11 @@ const sessions = [await connect(receiving, task.whep), await connect(sending, ta
 say({ offers: { recvonly: receiving.localDescription.sdp, sendonly: sending.localDescription.sdp } });
 await run(counts, {
   restart: async () => [await restart(receiving, sessions[0]), await restart(sending, sessions[1])],
+  answer: async () => {
+    const pc = new RTCPeerConnection({ iceServers: [] });
+    await pc.setRemoteDescription({ type: "offer", sdp: task.offer });
+    await pc.setLocalDescription(await pc.createAnswer());
+    await gathered(pc);
+    return pc.localDescription.sdp;
+  },
 });
