@@ -105,9 +105,7 @@ async def firefox(url: str) -> None:
 
     async with Firefox() as window:
         await window.open(url)
-        await browser(
-            "firefox", lambda step, sdp: window.evaluate(f"({PAGE})({json.dumps(step)}, {json.dumps(sdp)})")
-        )
+        await browser("firefox", lambda step, sdp: window.evaluate(f"({PAGE})({json.dumps(step)}, {json.dumps(sdp)})"))
 
 
 async def wrtc() -> None:
@@ -219,7 +217,7 @@ async def main(chosen: set[str]) -> None:
             await firefox(f"{relay.url}/?room=r")
 
 
-ALL = "chromium firefox wrtc aiortc gstreamer werift node_datachannel roamhq_wrtc".split()
+ALL = ["chromium", "firefox", "wrtc", "aiortc", "gstreamer", "werift", "node_datachannel", "roamhq_wrtc"]
 
 if __name__ == "__main__":
     enter_new_network()

@@ -13,8 +13,8 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,16 @@ from browser.conftest import ARGUMENTS
 ONE_WAY = Shape(delay_ms=25)
 HTTP, UDP = "10.201.0.2:18080", "10.201.0.2:40000"
 MOVES, MOVES_UNTOLD = 5, 3
+
+
+NOTE = """(() => {
+  window.noted = [];
+  for (const type of ["connection", "reconnecting", "reconnected", "error"]) {
+    consult.call.addEventListener(type, ({ connection, state, error }) =>
+      window.noted.push([Math.round(performance.now()), type, connection, state, error?.code].join(" ")));
+  }
+})()"""
+"""What the page went through, for a test that fails."""
 
 
 class Chromium:
@@ -64,6 +74,16 @@ async def page_of(name: str, url: str, room: str, token: str) -> AsyncIterator[A
         await browser.close()
 
 
+@contextmanager
+def way_out() -> Iterator[None]:
+    """The line is where the default route leads: Firefox takes that for the only way."""
+    subprocess.run(["ip", "route", "replace", "default", "dev", "line0"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["ip", "route", "replace", "default", "dev", "media0"], check=True)
+
+
 def move(old: str, new: str) -> None:
     """The old address is gone, and with it the way out; then there are others."""
     change = f"address del {old}/24 dev line0\naddress add {new}/24 dev line0\nroute replace default dev line0\n"
@@ -76,24 +96,24 @@ def move(old: str, new: str) -> None:
     ("name", "is_told", "max_gap_ms"),
     [
         # The page's second for the old socket, and some round trips: that of the join, of ICE, of the first packet.
-        pytest.param("Firefox ESR", False, 2500, id="Firefox, which notices by itself"),
-        pytest.param("Chromium", True, 2500, id="Chromium, told by its system"),
+        # 1.6 to 2.4 s were seen; three times 5 s of a page that waits for its heartbeat is what this is to find.
+        pytest.param("Firefox ESR", False, 4000, id="Firefox, which notices by itself"),
+        pytest.param("Chromium", True, 4000, id="Chromium, told by its system"),
         # Five seconds of libwebrtc's until it believes that the path is gone, on top of that.
-        pytest.param("Chromium", False, 8500, id="Chromium, told nothing"),
+        pytest.param("Chromium", False, 10_000, id="Chromium, told nothing"),
     ],
 )
 async def test_a_browser_whose_address_changes_is_heard_again(
     room: str, name: str, is_told: bool, max_gap_ms: int
 ) -> None:
     """
-    Five moves, or three: the page comes back to its seat and restarts ICE, and its sound goes on; so does what it hears.
+    Five moves, or three: the page comes back to its seat and restarts ICE; its sound goes on, and so does what it hears.
     """
     with (
         NamespacePair(ONE_WAY, ONE_WAY, is_here=True) as net,
         RelayProcess(program=net.command("b", sys.executable, "-c", MAIN), http=HTTP, udp=UDP) as relay,
+        way_out(),
     ):
-        # Firefox takes the way out for the only one.
-        subprocess.run(["ip", "route", "replace", "default", "dev", "line0"], check=True)
         wire = Wire(f"http://{HTTP}")
         await wire.mend()
         at = {"url": f"http://{HTTP}", "room": room, "token": relay.token(room, "bob")}
@@ -102,6 +122,7 @@ async def test_a_browser_whose_address_changes_is_heard_again(
                 await ada.join()
                 await asyncio.to_thread(bob.ask, "heard")
                 await ada.eventually(lambda tracks: any(track["audio_energy"] > 0.001 for track in tracks), "audio")
+                await ada.evaluate(NOTE)
                 gaps, old = [], net.address_a
                 for n in range(MOVES if is_told or name != "Chromium" else MOVES_UNTOLD):
                     new = f"10.201.0.{10 + n}"
@@ -109,14 +130,16 @@ async def test_a_browser_whose_address_changes_is_heard_again(
                     if is_told:
                         await ada.evaluate("(() => { window.dispatchEvent(new Event('online')); })()")
                     old = new
-                    gaps.append(await asyncio.to_thread(bob.ask, "gap"))
+                    try:
+                        gaps.append(await asyncio.to_thread(bob.ask, "gap"))
+                    except AssertionError:
+                        raise AssertionError(f"not heard again: {gaps} {await ada.evaluate('noted')}") from None
                     before = await _energy(ada)
                     await ada.eventually(
                         lambda tracks, before=before: sum(track["audio_energy"] for track in tracks) > before, "audio"
                     )
                 version = ada.version
         await wire.cut()
-    subprocess.run(["ip", "route", "replace", "default", "dev", "media0"], check=True)
     median_ms = statistics.median(gap["gap_ms"] for gap in gaps)
     if median_ms > max_gap_ms and net.was_late:
         pytest.skip(f"void: the line itself ran late on this busy machine: {net.report}")

@@ -9,7 +9,6 @@ where it stands.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import sys

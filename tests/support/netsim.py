@@ -127,8 +127,8 @@ class Line:
 
 class NamespacePair:
     """
-    `with NamespacePair(a_to_b, b_to_a, seed) as net:`, then run what `net.command("a", …)` says. With `is_here`, side "a"
-    is the namespace that this process is in already.
+    `with NamespacePair(a_to_b, b_to_a, seed) as net:`, then run what `net.command("a", …)` says. With `is_here`, side
+    "a" is the namespace that this process is in already.
     """
 
     def __init__(self, a_to_b: Shape, b_to_a: Shape, seed: int = 1, *, is_here: bool = False) -> None:

@@ -94,7 +94,7 @@ async def call_by_libwebrtc(commands: asyncio.StreamReader, settings: dict[str, 
 
         url = settings["url"]
 
-        def token(self, room: str, sub: str) -> str:  # noqa: ARG002 - the one that was given
+        def token(self, room: str, sub: str) -> str:
             return settings["token"]
 
     peer = Peer(Relay(), settings["room"], "ada")
