@@ -107,7 +107,7 @@ async def test_a_browser_whose_address_changes_is_heard_again(
     room: str, name: str, is_told: bool, max_gap_ms: int
 ) -> None:
     """
-    Five moves, or three: the page comes back to its seat and restarts ICE; its sound goes on, and so does what it hears.
+    Five moves, or three: the page comes back to its seat and restarts ICE; its sound and what it hears go on.
     """
     with (
         NamespacePair(ONE_WAY, ONE_WAY, is_here=True) as net,
