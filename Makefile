@@ -49,7 +49,7 @@ slow: build
 
 interop: build
 	@tools/interop.sh
-	@TELERELAY_INTEROP=1 $(BIN)/python -m pytest tests/interop $(ARGS)
+	@TELERELAY_INTEROP=1 $(BIN)/python -m pytest tests/interop -v $(ARGS)
 
 bench: build
 	@$(BIN)/python benchmarks/forwarding.py $(ARGS)

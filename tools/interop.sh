@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 NODE=build/interop/node
 PACKAGES="firefox-esr nodejs npm gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-nice python3-gst-1.0 gir1.2-gst-plugins-bad-1.0 chromium iproute2"
+gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-nice python3-gst-1.0 gir1.2-gst-plugins-bad-1.0 chromium iproute2 nftables"
 
 say() { echo "interop: $*" >&2; }
 

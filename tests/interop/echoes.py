@@ -2,7 +2,9 @@
 Clients that are programs of their own: a process is given a task in JSON, and says in lines of JSON what it counts.
 
 The task's members: `whip` and `whep` (endpoints), `token`, `video` (a codec), `address` (where candidates may be
-gathered). The program ends its sessions when its stdin ends. Event loop of the test.
+gathered). A line on its stdin is a command: "restart" (ICE), "reconnect" (all anew) or
+"answer" (the task's `offer`, for the corpus). The program ends its sessions
+when its stdin ends. Event loop of the test.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from interop.network import ADDRESS
+from interop.network import ADDRESS, Elsewhere
 from interop.programs import NODE_FOLDER, ROOT, MissingError
 from support.relay_process import RelayProcess
 from support.waiting import until
@@ -23,6 +25,7 @@ from support.wrtc_peer import Peer
 from telerelay.client import Client
 
 END_TIMEOUT_S = 5.0
+COMMANDS = ("restart", "reconnect", "answer")
 
 
 class Program:
@@ -31,8 +34,9 @@ class Program:
     in PEM where it tells.
     """
 
-    def __init__(self, *command: str) -> None:
-        self._command = command
+    def __init__(self, *command: str, there: Elsewhere | None = None) -> None:
+        self._command = there.command(*command) if there is not None else command
+        self._is_elsewhere = there is not None
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.version = ""
@@ -40,6 +44,7 @@ class Program:
         self.offers: dict[str, str] = {}
         self.certificate = ""
         self.errors: list[str] = []
+        self._answers: dict[str, Any] = {}
 
     async def start(self, relay: RelayProcess, room: str, sub: str, video: str, **more: Any) -> None:
         """Begin in a room as `sub`; it receives the other participant's tracks."""
@@ -48,7 +53,7 @@ class Program:
             "whep": f"{relay.url}/whep/{room}",
             "token": relay.token(room, sub),
             "video": video,
-            "address": ADDRESS,
+            "address": "" if self._is_elsewhere else ADDRESS,
             **more,
         }
         pipe = asyncio.subprocess.PIPE
@@ -71,10 +76,28 @@ class Program:
                 self.counts = message.get("counts", self.counts)
                 self.offers = message.get("offers", self.offers)
                 self.certificate = message.get("certificate", self.certificate)
+                self._answers.update({each: message[each] for each in COMMANDS if each in message})
 
     async def _complain(self, stream: asyncio.StreamReader) -> None:
         async for line in stream:
             self.errors.append(line.decode(errors="replace"))
+
+    async def ask(self, command: str) -> Any:
+        """Say a command; what the program says when it is done."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._answers.pop(command, None)
+        self._process.stdin.write(f"{command}\n".encode())
+
+        def answer() -> bool:
+            self.check()
+            return command in self._answers
+
+        try:
+            await until(answer)
+        except TimeoutError:
+            raise AssertionError(f"{command}: no answer: {self.errors[-5:]}") from None
+        return self._answers[command]
 
     def check(self) -> None:
         """AssertionError with what it wrote to stderr if it has ended."""
@@ -101,23 +124,23 @@ class Program:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def node_program(name: str, package: str) -> Program:
-    """A program of tests/interop/node. Raises MissingError."""
+def node_program(name: str, package: str, there: Elsewhere | None = None) -> Program:
+    """A program of tests/interop/node, run here or elsewhere. Raises MissingError."""
     node = shutil.which("node")
     if node is None:
         raise MissingError("Node.js")
     if not (NODE_FOLDER / "node_modules" / package / "package.json").exists():
         raise MissingError(package)
-    return Program(node, str(ROOT / "tests" / "interop" / "node" / f"{name}.mjs"))
+    return Program(node, str(ROOT / "tests" / "interop" / "node" / f"{name}.mjs"), there=there)
 
 
-def gstreamer_program() -> Program:
+def gstreamer_program(there: Elsewhere | None = None) -> Program:
     """tests/interop/gstreamer_webrtcbin.py under Debian's own Python, which has the bindings. Raises MissingError."""
     python = Path("/usr/bin/python3")
     probe = Path("/usr/lib/python3/dist-packages/gi/overrides/Gst.py")
     if not python.exists() or not probe.exists():
         raise MissingError("python3-gst-1.0")
-    return Program(str(python), str(ROOT / "tests" / "interop" / "gstreamer_webrtcbin.py"))
+    return Program(str(python), str(ROOT / "tests" / "interop" / "gstreamer_webrtcbin.py"), there=there)
 
 
 async def talk(client: Client, program: Program) -> None:

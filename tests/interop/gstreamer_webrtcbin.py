@@ -2,8 +2,8 @@
 GStreamer's webrtcbin as a client: publishes a test picture and a tone over WHIP, decodes what WHEP brings.
 
 A program of its own, run by Debian's Python (the one with the bindings), driven like those in node/: the task as JSON
-on the command line, lines of JSON on stdout, the end of stdin is the end. webrtcbin's certificate is RSA. GLib's main
-loop runs the pipelines; stdin has a thread of its own.
+on the command line, lines of JSON on stdout, commands on stdin, the end of stdin is the end. webrtcbin's certificate is
+RSA. GLib's main loop runs the pipelines; stdin has a thread of its own.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ def say(**message: Any) -> None:
     print(json.dumps(message), flush=True)
 
 
+def ufrag(sdp: str) -> str:
+    return sdp.partition("a=ice-ufrag:")[2].split()[0]
+
+
 def rtp_caps(kind: str, video: str, h264: str = "") -> str:
     """What is offered; the profile of the H.264 that is sent is the encoder's."""
     if kind == "audio":
@@ -63,6 +67,19 @@ class Session:
     def offer(self) -> None:
         promise = Gst.Promise.new_with_change_func(self._on_offer)
         self._bin.emit("create-offer", None, promise)
+
+    def ask_for_restart(self) -> dict[str, str]:
+        """Its ICE session before and after an offer that is to restart ICE (W3C's name for the option)."""
+        before = ufrag(self._bin.get_property("local-description").sdp.as_text())
+        options, _ = Gst.Structure.from_string("options, iceRestart=(boolean)true;")
+        promise = Gst.Promise.new()
+        self._bin.emit("create-offer", options, promise)
+        promise.wait()
+        reply = promise.get_reply()
+        return {"before": before, "after": ufrag(reply.get_value("offer").sdp.as_text())}
+
+    def stop(self) -> None:
+        self._pipeline.set_state(Gst.State.NULL)
 
     def _on_offer(self, promise: Any) -> None:
         reply = promise.get_reply()  # owns what it holds: a name keeps it alive
@@ -156,11 +173,41 @@ def on_sound(_sink: Any, buffer: Any, _pad: Any) -> None:
     counts["energy"] += sum((value / 32768) ** 2 for value in samples[::16])
 
 
+def answer(offer: str) -> str:
+    """What webrtcbin answers to an offer; nothing is connected."""
+    pipeline = Gst.Pipeline.new(None)
+    webrtc = Gst.ElementFactory.make("webrtcbin")
+    webrtc.set_property("bundle-policy", "max-bundle")
+    pipeline.add(webrtc)
+    pipeline.set_state(Gst.State.PLAYING)
+    _, message = GstSdp.SDPMessage.new_from_text(offer)
+    description = GstWebRTC.WebRTCSessionDescription.new(GstWebRTC.WebRTCSDPType.OFFER, message)
+    for step in (("set-remote-description", description), ("create-answer", None)):
+        promise = Gst.Promise.new()
+        webrtc.emit(*step, promise)
+        promise.wait()
+    reply = promise.get_reply()
+    text = reply.get_value("answer").sdp.as_text()
+    pipeline.set_state(Gst.State.NULL)
+    return str(text)
+
+
+def begin(task: dict[str, str]) -> list[Session]:
+    return [subscriber(task), publisher(task)]
+
+
+def end(task: dict[str, str]) -> None:
+    headers = {"Authorization": f"Bearer {task['token']}"}
+    while sessions:
+        request = urllib.request.Request(sessions.pop(), headers=headers, method="DELETE")
+        urllib.request.urlopen(request, timeout=5).close()
+
+
 def main() -> None:
     task = json.loads(sys.argv[1])
     Gst.init(None)
     say(version=Gst.version_string().removeprefix("GStreamer "))
-    kept = [subscriber(task), publisher(task)]
+    kept = begin(task)
     loop = GLib.MainLoop()
 
     def report() -> bool:
@@ -169,14 +216,22 @@ def main() -> None:
 
     GLib.timeout_add(500, report)
 
-    def wait_for_end() -> None:
-        sys.stdin.read()
-        for session in sessions:
-            headers = {"Authorization": f"Bearer {task['token']}"}
-            urllib.request.urlopen(urllib.request.Request(session, headers=headers, method="DELETE"), timeout=5).close()
+    def obey() -> None:
+        for line in sys.stdin:
+            if line.strip() == "restart":
+                say(restart=[session.ask_for_restart() for session in kept])
+            elif line.strip() == "reconnect":
+                end(task)
+                for session in kept:
+                    session.stop()
+                kept[:] = begin(task)
+                say(reconnect=True)
+            elif line.strip() == "answer":
+                say(answer=answer(task["offer"]))
+        end(task)
         loop.quit()
 
-    threading.Thread(target=wait_for_end, daemon=True).start()
+    threading.Thread(target=obey, daemon=True).start()
     loop.run()
 
 

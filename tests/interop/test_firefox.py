@@ -79,7 +79,7 @@ async def test_a_call_of_three_mixes_engines(
     relay: RelayProcess, chromium: Browser, room: str, wrtc_peers: Peers
 ) -> None:
     """
-    Firefox, Chromium and libwebrtc without a browser in one room: everyone decodes both others.
+    Firefox, Chromium and libwebrtc without a browser in one room: everyone decodes both others and hears both.
     """
     async with Firefox() as firefox:
         await firefox.open(f"{relay.url}/?room={room}#token={relay.token(room, 'fox')}")
@@ -94,12 +94,16 @@ async def test_a_call_of_three_mixes_engines(
                 lambda tracks: sum(track["audio_energy"] > 0.001 for track in tracks) == 2, "audio", 15
             )
 
-        async def pictures() -> int:
-            entries = (await third.subscribe_pc.get_stats()).values()
-            videos = [each for each in entries if getattr(each, "kind", None) == "video"]
-            return sum((getattr(each, "frames_decoded", None) or 0) >= 30 for each in videos)
+        async def seen_and_heard() -> tuple[int, int]:
+            entries = list((await third.subscribe_pc.get_stats()).values())
+            inbound = [each for each in entries if each.type.value == "inbound-rtp"]
+            pictures = sum((each.frames_decoded or 0) >= 30 for each in inbound if each.kind == "video")
+            return pictures, sum((each.total_audio_energy or 0) > 0.001 for each in inbound if each.kind == "audio")
 
-        assert await until(lambda: _are(pictures, 2), timeout_s=20)
+        assert await until(lambda: _are(seen_and_heard, (2, 2)), timeout_s=20)
+        for client, version in (("Firefox ESR", firefox.version), ("Chromium", chromium.version)):
+            seen(client, version, "publish", "a call of three")
+            seen(client, version, "subscribe", "a call of three")
 
 
 FRAGMENTS = """consult.call.stats().then((stats) => [stats.publish, stats.subscribe].map((report) => {
@@ -154,5 +158,5 @@ async def test_firefox_sends_messages_and_restarts_ice(relay: RelayProcess, chro
         seen("Firefox ESR", firefox.version, "subscribe", "data", "ICE restart")
 
 
-async def _are(count: Callable[[], Awaitable[int]], wanted: int) -> bool:
+async def _are(count: Callable[[], Awaitable[tuple[int, int]]], wanted: tuple[int, int]) -> bool:
     return wanted == await count()

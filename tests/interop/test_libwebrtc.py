@@ -16,6 +16,7 @@ import pytest
 import webrtc
 
 from interop.seen import seen
+from support.moved_path import Credentials, MovedPath
 from support.relay_process import RelayProcess
 from support.waiting import until
 from support.wrtc_peer import Peer, Peers, description, gathered
@@ -97,6 +98,63 @@ async def test_layers_of_libwebrtc_are_received_at_full_size(
     assert f"video/{codec}" == await codec_of(bob, picture)
     await watch(bob, width, height, frames=picture.frames_decoded + 15)
     seen("wrtc", WRTC, "publish", feature)
+
+
+async def test_a_switch_of_layers_keeps_the_picture(wrtc_peers: Peers, room: str) -> None:
+    """
+    A publisher stops its upper layers and starts them again: the picture shrinks to each size and grows back, in one
+    stream that never stops.
+    """
+    ada, bob = await wrtc_peers.join(room, "ada"), await wrtc_peers.join(room, "bob")
+    rids = {"q": 4, "h": 2, "f": 1}
+    encodings = [webrtc.RTCRtpEncodingParameters(rid=rid, scale_resolution_down_by=by) for rid, by in rids.items()]
+    await ada.publish(video=(1280, 720, 30), encodings=encodings)
+    first = await watch(bob, 1280, 720)
+    (sender,) = [each.sender for each in ada.publish_pc.get_transceivers() if each.sender.track.kind == "video"]
+    for active, width, height in (("qh", 640, 360), ("q", 320, 180), ("qhf", 1280, 720)):
+        before = (await bob.inbound("video")).frames_decoded
+        parameters = sender.get_parameters()
+        for each in parameters.encodings:
+            each.active = each.rid in active
+        await sender.set_parameters(parameters)
+        last = await watch(bob, width, height, frames=before + 30)
+        assert first.ssrc == last.ssrc
+    seen("wrtc", WRTC, "publish", "simulcast: layers stopped and started")
+
+
+async def test_aiortc_has_no_ice_restart_and_reconnects(relay: RelayProcess, wrtc_peers: Peers, room: str) -> None:
+    """
+    aiortc's second offer bears the credentials of the first, and no option of its asks for others: from another address
+    it begins both connections anew, and is seen and sees again.
+    """
+    from telerelay.client.media import MovingPicture, Tone
+
+    ada = await wrtc_peers.join(room, "ada")
+    await ada.publish(video=(640, 480, 30))
+    async with await Client.join(relay.url, relay.token(room, "bob"), room, addresses=["127.0.0.5"]) as bob:
+        await bob.publish([Tone(), MovingPicture(320, 240, 20)])
+        first = await watch(ada, 320, 240)
+        pc: Any = bob._publish
+        before, after = pc.localDescription.sdp, (await pc.createOffer()).sdp
+        with pytest.raises(TypeError):
+            await pc.createOffer({"iceRestart": True})
+
+        bob._addresses = ("127.0.0.6",)
+        await bob.reconnect("publish")
+        await bob.reconnect("subscribe")
+        await bob.wait_for(lambda each: each._subscribe is not None and each.is_publishing)
+        received, bob.tap.streams = bob.tap.received, {}
+        await bob.wait_for(lambda each: len(each.tap.streams) >= 2 and each.tap.received > 60, 20)
+        await until(lambda: set(bob.publications) <= set(ada.remote))
+        again = await watch(ada, 320, 240)
+
+        assert first.ssrc != again.ssrc
+        assert Credentials.of(before) == Credentials.of(after)
+        assert received > 0
+        for each in (bob._publish, bob._subscribe):
+            assert "127.0.0.6" == MovedPath(each)._pair.local_addr[0]
+    for did in ("publish", "subscribe"):
+        seen("aiortc", version("aiortc"), did, "reconnect (has no ICE restart)")
 
 
 async def test_aiortc_and_libwebrtc_see_each_other(relay: RelayProcess, wrtc_peers: Peers, room: str) -> None:

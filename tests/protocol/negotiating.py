@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
-from telerelay.protocol.negotiation import SubscribedTrack
+from telerelay.protocol.negotiation import SubscribedTrack, SubscribeNegotiation
 from telerelay.protocol.parameters import Candidate, Codec, Fingerprint, IceParameters, LocalTransport
 
 OFFERS = Path(__file__).resolve().parent.parent / "data" / "offers"
@@ -71,3 +71,15 @@ def answer_to(offer_sdp: str, edit: Callable[[str], str] = lambda text: text) ->
     lines = [line for line in text.split("\r\n") if not line.startswith(("a=ssrc", "a=msid:", "a=candidate"))]
     text = "\r\n".join(lines).replace("a=ice-ufrag:00abcdefghijklmn", "a=ice-ufrag:peer")
     return edit(text)
+
+
+def subscription() -> SubscribeNegotiation:
+    """A negotiation that is about to make `relay_offer`: sound and a picture."""
+    negotiation = SubscribeNegotiation("relay")
+    negotiation.set_tracks([track("a", "audio"), track("v", "video")])
+    return negotiation
+
+
+def relay_offer() -> str:
+    """The offer that the answers in tests/data/offers/clients are to."""
+    return subscription().make_offer(local(), counter()).sdp

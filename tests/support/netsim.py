@@ -126,14 +126,18 @@ class Line:
 
 
 class NamespacePair:
-    """`with NamespacePair(a_to_b, b_to_a, seed) as net:`, then run what `net.command("a", …)` says."""
+    """
+    `with NamespacePair(a_to_b, b_to_a, seed) as net:`, then run what `net.command("a", …)` says. With `is_here`, side
+    "a" is the namespace that this process is in already.
+    """
 
-    def __init__(self, a_to_b: Shape, b_to_a: Shape, seed: int = 1) -> None:
+    def __init__(self, a_to_b: Shape, b_to_a: Shape, seed: int = 1, *, is_here: bool = False) -> None:
         tag = f"{os.getpid() % 100_000}-{random.randrange(16**4):04x}"
         self.a, self.b = f"tr-a-{tag}", f"tr-b-{tag}"
         self.address_a, self.address_b = "10.201.0.1", "10.201.0.2"
         self._shapes = (a_to_b, b_to_a)
         self._seed = seed
+        self._is_here = is_here
         self._made: list[str] = []
         self._link: subprocess.Popen[str] | None = None
         self.report: dict[str, object] = {}
@@ -141,7 +145,8 @@ class NamespacePair:
     def __enter__(self) -> NamespacePair:
         try:
             for name in (self.a, self.b):
-                subprocess.run(["ip", "netns", "add", name], check=True, capture_output=True)
+                how = ["attach", name, str(os.getpid())] if self._is_here and name == self.a else ["add", name]
+                subprocess.run(["ip", "netns", *how], check=True, capture_output=True)
                 self._made.append(name)
             shapes = [shape.spec() for shape in self._shapes]
             command = [sys.executable, str(Path(__file__).resolve()), self.a, self.address_a, self.b, self.address_b]

@@ -3,8 +3,9 @@ Two people in two network namespaces, one of whom moves to another address in mi
 
 roaming.py caller: publishes a tone, and on "move" loses its address for another, comes back on another socket and
 restarts ICE, as a phone that leaves the Wi-Fi does. roaming.py listener: says how long nothing was heard. Both are
-aiortc, the caller with checks of its own (support.moved_path). Both read a JSON line of settings first, then commands,
-and answer each with a JSON line. Signalling is docs/signaling.md's.
+aiortc, the caller with checks of its own (support.moved_path). roaming.py libwebrtc: a caller that is libwebrtc as it
+is, and restarts ICE on "restart". All read a JSON line of settings first, then commands, and answer each with a JSON
+line. Signalling is docs/signaling.md's.
 """
 
 from __future__ import annotations
@@ -83,17 +84,54 @@ async def call(commands: asyncio.StreamReader, settings: dict[str, str]) -> None
         await each._session.close()
 
 
+async def call_by_libwebrtc(commands: asyncio.StreamReader, settings: dict[str, str]) -> None:
+    """The one who restarts ICE where it stands."""
+    from support.moved_path import Credentials
+    from support.wrtc_peer import Peer, description
+
+    class Relay:
+        """As much of RelayProcess as a Peer needs."""
+
+        url = settings["url"]
+
+        def token(self, room: str, sub: str) -> str:
+            return settings["token"]
+
+    peer = Peer(Relay(), settings["room"], "ada")
+    await peer.join()
+    await peer.publish(video=None)
+    say(state="published")
+    while (await commands.readline()).strip() == b"restart":
+        pc = peer.publish_pc
+        before = Credentials.of(pc.current_remote_description.sdp)
+        pc.restart_ice()
+        offer = await pc.create_offer()
+        await pc.set_local_description(offer)
+        tracks = [{"mid": each["mid"], "source": each["source"]} for each in peer.publications]
+        reply = await peer.request("publish", sdp=offer.sdp, tracks=tracks)
+        await pc.set_remote_description(description("answer", reply["sdp"]))
+        after = Credentials.of(pc.current_remote_description.sdp)
+        say(is_same=peer.publications == reply["publications"], is_restarted=before.ufrag != after.ufrag)
+    await peer.leave()
+
+
 def has_heard(heard: list[float], since: float, _client: Any) -> bool:
     return bool(heard) and heard[-1] > since
 
 
 async def listen(commands: asyncio.StreamReader, settings: dict[str, str]) -> None:
-    """The one who hears. "gap" asks for the longest silence since the last time."""
-    from telerelay.client import Client
+    """The one who hears, and is heard. "gap" asks for the longest silence since the last time: packets of sound."""
+    from telerelay.client import Client, Tone
 
     heard: list[float] = []
     async with await Client.join(settings["url"], settings["token"], settings["room"]) as client:
-        client.tap.on_packet = lambda packet, _: heard.append(time.monotonic())
+
+        def on_packet(packet: Any, _: int) -> None:
+            if any(track.ssrc == packet.ssrc for track in client.remote_tracks.values() if track.kind == "audio"):
+                heard.append(time.monotonic())
+
+        client.tap.on_packet = on_packet
+        await client.publish([Tone()])
         say(state="joined")
         while line := await commands.readline():
             if line.strip() == b"heard":
@@ -101,7 +139,7 @@ async def listen(commands: asyncio.StreamReader, settings: dict[str, str]) -> No
                 await client.wait_for(lambda _: len(heard) > 50, 20)
                 say(packets=len(heard), ssrcs=len(client.tap.streams))
             elif line.strip() == b"gap":
-                await client.wait_for(partial(has_heard, heard, time.monotonic() + 1.0), 20)
+                await client.wait_for(partial(has_heard, heard, time.monotonic() + 1.0), 45)
                 gaps = [after - before for before, after in itertools.pairwise(heard)]
                 say(gap_ms=max(gaps) * 1e3, ssrcs=len(client.tap.streams), packets=len(heard))
                 heard.clear()
@@ -110,7 +148,8 @@ async def listen(commands: asyncio.StreamReader, settings: dict[str, str]) -> No
 async def main(role: str) -> None:
     commands = await lines()
     settings = json.loads(await commands.readline())
-    await {"caller": call, "listener": listen}[role](commands, settings)
+    roles = {"caller": call, "libwebrtc": call_by_libwebrtc, "listener": listen}
+    await roles[role](commands, settings)
 
 
 if __name__ == "__main__":

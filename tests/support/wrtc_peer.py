@@ -15,7 +15,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 os.environ.setdefault("WRTC_ALLOW_LOOPBACK", "1")
 
@@ -40,13 +40,22 @@ async def gathered(pc: Any) -> None:
     await until(lambda: pc.ice_gathering_state == "complete", every_s=0.01)
 
 
+class Reachable(Protocol):
+    """What a peer needs of a relay."""
+
+    @property
+    def url(self) -> str: ...
+
+    def token(self, room: str, sub: str) -> str: ...
+
+
 class Peer:
     """
     One participant with its two connections. `events` are what the relay sent; `edit_offer` and `edit_answer` may
     change its own descriptions before they are set, as pages do for stereo.
     """
 
-    def __init__(self, relay: RelayProcess, room: str, sub: str, port: int | None = None) -> None:
+    def __init__(self, relay: Reachable, room: str, sub: str, port: int | None = None) -> None:
         self.relay, self.room, self.sub, self.port = relay, room, sub, port
         self.edit_offer: Callable[[str], str] = lambda sdp: sdp
         self.edit_answer: Callable[[str], str] = lambda sdp: sdp

@@ -28,8 +28,8 @@ const REPLY_TIMEOUT_MS = 10000;
 const DISCONNECTED_MS = 2000;
 // A restart that has brought no path by then will not: the connection is begun anew.
 const RESTART_MS = 6000;
-// After a change of network a socket that does not answer by then is of the old one.
-const MOVED_REPLY_MS = 2500;
+// After a change of network a socket that does not answer by then is of the old one; to be wrong costs a join, no media.
+const MOVED_REPLY_MS = 1000;
 // The relay takes five offers at once, then one in two seconds.
 const REFUSED_PAUSE_MS = 2000;
 
@@ -1417,6 +1417,8 @@ export class Call extends EventTarget {
         else this.#reconnect(name);
       }
       if (state === "disconnected") {
+        // The address may be gone, and no browser says so: then the socket is dead as well, and is not worth ten seconds.
+        this.#signaling?.request("stats", {}, MOVED_REPLY_MS).catch(() => {});
         timer = setTimeout(() => {
           if (pc === this.#connections[name] && pc.connectionState === "disconnected") this.#restart(name);
         }, DISCONNECTED_MS);

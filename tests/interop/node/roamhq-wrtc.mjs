@@ -2,7 +2,7 @@
  * @roamhq/wrtc (libwebrtc for Node): publishes a moving picture and a tone over WHIP, decodes what WHEP brings.
  */
 
-import { load, open, run, say, task, version } from "./session.mjs";
+import { credentials, load, open, run, say, task, version } from "./session.mjs";
 
 const { RTCPeerConnection, MediaStream, nonstandard } = load("@roamhq/wrtc");
 
@@ -26,11 +26,25 @@ async function gathered(pc) {
   });
 }
 
-async function connect(pc, endpoint) {
-  const { type, sdp } = await pc.createOffer();
+async function offer(pc, options = {}) {
+  const { type, sdp } = await pc.createOffer(options);
   await pc.setLocalDescription({ type, sdp: prefer(sdp) });
   await gathered(pc);
-  await pc.setRemoteDescription({ type: "answer", sdp: await open(endpoint, pc.localDescription.sdp) });
+  return pc.localDescription.sdp;
+}
+
+async function connect(pc, endpoint) {
+  const session = await open(endpoint, await offer(pc));
+  await pc.setRemoteDescription({ type: "answer", sdp: session.answer });
+  return session;
+}
+
+/** Its ICE session before and after. */
+async function restart(pc, session) {
+  const before = credentials(pc.localDescription.sdp).ufrag;
+  const sdp = await offer(pc, { iceRestart: true });
+  await pc.setRemoteDescription({ type: "answer", sdp: await session.restart(sdp) });
+  return { before, after: credentials(sdp).ufrag, offer: sdp };
 }
 
 const counts = { audio: 0, video: 0, width: 0, height: 0, energy: 0 };
@@ -77,7 +91,15 @@ new nonstandard.RTCAudioSink(audio).ondata = ({ samples }) => {
 };
 
 say({ version: version("@roamhq/wrtc") });
-await connect(receiving, task.whep);
-await connect(sending, task.whip);
+const sessions = [await connect(receiving, task.whep), await connect(sending, task.whip)];
 say({ offers: { recvonly: receiving.localDescription.sdp, sendonly: sending.localDescription.sdp } });
-await run(counts);
+await run(counts, {
+  restart: async () => [await restart(receiving, sessions[0]), await restart(sending, sessions[1])],
+  answer: async () => {
+    const pc = new RTCPeerConnection({ iceServers: [] });
+    await pc.setRemoteDescription({ type: "offer", sdp: task.offer });
+    await pc.setLocalDescription(await pc.createAnswer());
+    await gathered(pc);
+    return pc.localDescription.sdp;
+  },
+});

@@ -4,7 +4,7 @@
  * It has no codecs: whoever watches the echo tells whether both ways work. A request for a keyframe is passed on.
  */
 
-import { load, open, run, say, task, version } from "./session.mjs";
+import { credentials, load, open, run, say, task, version } from "./session.mjs";
 
 const { RTCPeerConnection, RTCRtpCodecParameters, MediaStreamTrack, useOPUS } = load("werift");
 
@@ -21,13 +21,27 @@ const config = () => ({
   codecs: { audio: [useOPUS()], video: [video] },
   iceServers: [],
   iceUseIpv6: false,
-  iceAdditionalHostAddresses: [task.address],
+  iceAdditionalHostAddresses: task.address ? [task.address] : [],
 });
 
 async function connect(pc, endpoint) {
   await pc.setLocalDescription(await pc.createOffer());
-  const sdp = await open(endpoint, pc.localDescription.sdp);
+  const session = await open(endpoint, pc.localDescription.sdp);
+  await pc.setRemoteDescription({ type: "answer", sdp: session.answer });
+  return session;
+}
+
+/**
+ * Its ICE session before and after. werift begins checks only on the way to DTLS: of a later ICE session it leaves the
+ * first check to its peer, which an ICE-lite one never makes.
+ */
+async function restart(pc, session) {
+  const before = credentials(pc.localDescription.sdp).ufrag;
+  await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
+  const sdp = await session.restart(pc.localDescription.sdp);
   await pc.setRemoteDescription({ type: "answer", sdp });
+  await Promise.all(pc.iceTransports.map((transport) => transport.start()));
+  return { before, after: credentials(pc.localDescription.sdp).ufrag, offer: pc.localDescription.sdp };
 }
 
 const counts = { audio: 0, video: 0, asked: 0 };
@@ -59,7 +73,14 @@ const pulse = sending.createDataChannel("pulse");
 pulse.onMessage.subscribe((text) => pulse.send(`heard ${text}`));
 
 say({ version: version("werift") });
-await connect(receiving, task.whep);
-await connect(sending, task.whip);
+const sessions = [await connect(receiving, task.whep), await connect(sending, task.whip)];
 say({ offers: { recvonly: receiving.localDescription.sdp, sendonly: sending.localDescription.sdp } });
-await run(counts);
+await run(counts, {
+  restart: async () => [await restart(receiving, sessions[0]), await restart(sending, sessions[1])],
+  answer: async () => {
+    const pc = new RTCPeerConnection(config());
+    await pc.setRemoteDescription({ type: "offer", sdp: task.offer });
+    await pc.setLocalDescription(await pc.createAnswer());
+    return pc.localDescription.sdp;
+  },
+});
