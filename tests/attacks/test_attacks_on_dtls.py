@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-import sealing
 from harness import LiveCall, Peer, World, amount, fingerprint, until
 
+from support import sealing
 from telerelay.errors import RemoteProtocolError
 from telerelay.protocol.negotiation import CodecPolicy, PublishNegotiation
 from telerelay.protocol.parameters import Fingerprint, IceParameters, LocalTransport
