@@ -4,7 +4,8 @@ Which codecs and header extensions a section has, which of them the relay takes,
 Pure. RFC 3264 for the choice, RFC 4588 for RTX, RFC 8285 for header extensions.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypedDict
 
 from telerelay.protocol.parameters import (
@@ -185,6 +186,18 @@ def sent_parameters(codec: Codec) -> Parameters:
     if codec.name.lower() != "opus":
         return codec.parameters
     return (*_OPUS, ("stereo", "1"), ("sprop-stereo", "1")) if codec.is_stereo else _OPUS
+
+
+def with_parameters(
+    codecs: Iterable[NegotiatedCodec], write: Callable[[Codec], Parameters]
+) -> tuple[NegotiatedCodec, ...]:
+    """The same with the fmtp that `write` makes of each: answer_parameters, or sent_parameters."""
+    written = []
+    for each in codecs:
+        parameters = write(each.codec)
+        is_same = parameters == each.codec.parameters  # of all but opus
+        written.append(each if is_same else replace(each, codec=replace(each.codec, parameters=parameters)))
+    return tuple(written)
 
 
 class CodecLines(TypedDict):
