@@ -3,7 +3,8 @@
 #   make build                      .venv/bin/telerelay, from a clean clone, on Debian with python3, gcc and make
 #   make demo  ARGS="--duration 20" the relay on 127.0.0.1:8080 with two synthetic participants
 #   make test  ARGS="-k sdp"        all tests; ARGS goes to pytest
-#   make slow  ARGS="-k file"       the tests that take longer than 20 s each
+#   make slow  ARGS="-k attacks"    the tests that take minutes, which make test leaves out
+#   make fuzz-sdp SECONDS=3600      what reads SDP, in Python; make fuzz: what reads packets, in C
 #   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
 #   make bench | fuzz SECONDS=60 | lint | format | clean
 #
@@ -19,7 +20,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
 
-.PHONY: build demo test slow interop bench fuzz lint format clean
+.PHONY: build demo test slow interop bench fuzz fuzz-sdp lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -56,6 +57,9 @@ bench: build
 
 fuzz: build/packages
 	@$(MAKE) --no-print-directory -C native -s fuzz SECONDS=$(SECONDS) $(ARGS)
+
+fuzz-sdp: build
+	@$(BIN)/python tests/fuzz_sdp.py --seconds $(SECONDS) $(ARGS)
 
 lint: build
 	@echo "lint: ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -292,10 +292,22 @@ void tr__dtls_free(tr_dtls *dtls)
     free(dtls);
 }
 
+/* OpenSSL keeps 18 KiB of record buffers with every association, which it needs only while it reads or writes. Without
+ * them a half-open peer stays below 64 KiB even under the largest claims (A12), and a connected one that is silent
+ * holds a third less. Before anything that may read or write they have to be there: OpenSSL 3.0 writes through a null
+ * pointer where they are not. False: no memory. */
+static bool take_buffers(tr_dtls *dtls) { return SSL_alloc_buffers(dtls->ssl) == 1; }
+
+static void give_back_buffers(tr_dtls *dtls)
+{
+    if (dtls->ssl && !SSL_has_pending(dtls->ssl)) SSL_free_buffers(dtls->ssl);
+}
+
 /* Says good-bye to a peer with which keys are shared, and lets go of OpenSSL's memory. */
 static void end(tr_dtls *dtls, tr_dtls_state state, const char *reason)
 {
-    if (dtls->state == TR_DTLS_UNVERIFIED || dtls->state == TR_DTLS_CONNECTED) SSL_shutdown(dtls->ssl);
+    bool is_open = dtls->state == TR_DTLS_UNVERIFIED || dtls->state == TR_DTLS_CONNECTED;
+    if (is_open && take_buffers(dtls)) SSL_shutdown(dtls->ssl);
     if (dtls->state != TR_DTLS_CONNECTED) dtls->in.used = 0; /* never verified: nobody is to read it */
     ERR_clear_error();
     SSL_free(dtls->ssl);
@@ -380,6 +392,10 @@ static size_t pull(tr_dtls *dtls)
     size_t count = 0;
     int size;
     ERR_clear_error();
+    if (!take_buffers(dtls)) {
+        end(dtls, TR_DTLS_FAILED, "dtls_memory");
+        return 0;
+    }
     while ((size = SSL_read(dtls->ssl, data, sizeof data)) > 0) {
         queue_push(&dtls->in, data, (size_t)size); /* what does not fit is lost; SCTP sends it again */
         count++;
@@ -405,17 +421,21 @@ static void finish(tr_dtls *dtls)
     dtls->profile = (tr_srtp_profile)profile->id;
     verify(dtls);
     if (dtls->ssl) pull(dtls); /* data that came before the handshake's end */
+    give_back_buffers(dtls);
 }
 
 static bool advance(tr_dtls *dtls)
 {
     ERR_clear_error();
-    int result = SSL_do_handshake(dtls->ssl);
+    int result = take_buffers(dtls) ? SSL_do_handshake(dtls->ssl) : -1;
     if (result == 1) {
         finish(dtls);
         return true;
     }
-    if (SSL_get_error(dtls->ssl, result) == SSL_ERROR_WANT_READ) return true;
+    if (SSL_get_error(dtls->ssl, result) == SSL_ERROR_WANT_READ) {
+        give_back_buffers(dtls);
+        return true;
+    }
     handshake_failed(dtls);
     return false;
 }
@@ -470,6 +490,7 @@ static tr_drop connected_record(tr_dtls *dtls, const tr_dtls_record *record)
     dtls->record = *record;
     size_t count = pull(dtls);
     dtls->record.data = NULL;
+    give_back_buffers(dtls);
     bool had_no_effect = count == 0 && dtls->state == before && dtls->out.used == waiting;
     return had_no_effect ? TR_DROP_DTLS_MALFORMED : TR_DROP_NONE; /* it did not authenticate, or came before */
 }
@@ -518,7 +539,8 @@ tr_dtls_state tr__dtls_on_timer(tr_dtls *dtls)
     /* While a flight waits to be sent there is no use in another. */
     if (dtls->state != TR_DTLS_HANDSHAKE || dtls->out.used) return dtls->state;
     ERR_clear_error();
-    if (DTLSv1_handle_timeout(dtls->ssl) < 0) handshake_failed(dtls);
+    if (!take_buffers(dtls) || DTLSv1_handle_timeout(dtls->ssl) < 0) handshake_failed(dtls);
+    give_back_buffers(dtls);
     return dtls->state;
 }
 
@@ -542,9 +564,11 @@ int tr__dtls_write(tr_dtls *dtls, const uint8_t *data, size_t size)
     if (size < 1 || size > TR_MAX_DATAGRAM - RECORD_OVERHEAD) return TR_ERR_ARGUMENT;
     if (dtls->out.used + 2 + size + RECORD_OVERHEAD > sizeof dtls->out.bytes) return TR_ERR_FULL;
     ERR_clear_error();
-    if (SSL_write(dtls->ssl, data, (int)size) == (int)size) return TR_OK;
+    if (!take_buffers(dtls)) return TR_ERR_NO_MEMORY;
+    bool ok = SSL_write(dtls->ssl, data, (int)size) == (int)size;
     ERR_clear_error();
-    return TR_ERR_CRYPTO;
+    give_back_buffers(dtls);
+    return ok ? TR_OK : TR_ERR_CRYPTO;
 }
 
 void tr__dtls_close(tr_dtls *dtls)

@@ -24,8 +24,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-import checks
-import sealing
 from cryptography import x509
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -33,6 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
+from support import checks, sealing
 from telerelay.connection.credentials import new_credentials
 from telerelay.dataplane.certificate import make_certificate
 from telerelay.dataplane.events import PathChanged, TransportStateChanged, WorkerEvent

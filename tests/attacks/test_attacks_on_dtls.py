@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-import sealing
 from harness import LiveCall, Peer, World, amount, fingerprint, until
 
+from support import sealing
 from telerelay.errors import RemoteProtocolError
 from telerelay.protocol.negotiation import CodecPolicy, PublishNegotiation
 from telerelay.protocol.parameters import Fingerprint, IceParameters, LocalTransport
@@ -246,6 +246,32 @@ async def test_a12_claims_of_sixteen_megabytes_are_refused(world: World, call: L
             made.append(peer)
             for bomb in bombs:
                 peer.send(bomb)
+                await world.drained()
+    grown_kib = resident_kib() - before
+
+    assert grown_kib <= 64 * peers + 2048
+    for peer in made:
+        await peer.leave()
+
+
+async def test_a12_the_largest_claims_that_are_allowed_stay_within_the_bound(world: World, call: LiveCall) -> None:
+    """
+    A true hello, then a certificate of 16 KiB of which a piece comes: taken and waited for, 64 KiB a peer at most. What
+    would make it more is `dtls_limit`.
+    """
+    peers = amount(500, 60)
+    piece = os.urandom(1000)
+    claim = record(HANDSHAKE, fragment(11, 16384, 1, 0, piece), number=100)
+    another = record(HANDSHAKE, fragment(11, 16384, 2, 0, piece), number=101)
+    async with world.drops():
+        made = [await checked(world) for _ in range(peers)]
+    hellos = [peer.first_flight() for peer in made]  # the peers' own memory is of this process too
+    before = resident_kib()
+    async with world.drops(dtls_limit=peers):
+        for peer, hello in zip(made, hellos, strict=True):
+            peer.is_deaf = True
+            for each in (*hello, claim, another):
+                peer.send(each)
                 await world.drained()
     grown_kib = resident_kib() - before
 

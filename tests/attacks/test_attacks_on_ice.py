@@ -13,10 +13,10 @@ import struct
 import time
 from pathlib import Path
 
-import checks
 import pytest
 from harness import LiveCall, Peer, World, amount, until
 
+from support import checks
 from telerelay.connection.credentials import new_credentials
 from telerelay.protocol.negotiation import CodecPolicy, PublishNegotiation
 from telerelay.protocol.parameters import Fingerprint, IceParameters, LocalTransport

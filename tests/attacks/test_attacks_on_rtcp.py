@@ -10,8 +10,9 @@ import struct
 import time
 
 import pytest
-import sealing
 from harness import VP8, LiveCall, Peer, World, amount, pair, until
+
+from support import sealing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -12,9 +12,9 @@ import time
 from collections import Counter
 
 import pytest
-import sealing
 from harness import OPUS, RED, VIDEO, VP8, LiveCall, Peer, World, amount, pair, until
 
+from support import sealing
 from telerelay.protocol.parameters import (
     DEPENDENCY_DESCRIPTOR,
     MID,

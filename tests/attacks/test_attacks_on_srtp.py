@@ -9,8 +9,9 @@ import random
 import struct
 
 import pytest
-import sealing
 from harness import VP8, LiveCall, World, amount, until
+
+from support import sealing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

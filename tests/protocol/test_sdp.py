@@ -2,9 +2,6 @@
 SDP is read whole or refused by name, within its bounds, whatever it is.
 """
 
-import time
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -239,7 +236,7 @@ def sections(count: int) -> str:
                 [f"a=extmap:{index} urn:x\r\n" for index in range(1, 66)],
                 [f"a=ssrc:{index} cname:x\r\n" for index in range(1, 66)],
                 [f"a=rid:{index} send\r\n" for index in range(17)],
-                [f"a=fingerprint:sha-1 {':'.join([f'{index:02X}'] * 20)}\r\n" for index in range(17)],
+                [f"a=fingerprint:sha-1 {':'.join([f'{index:02X}'] * 20)}\r\n" for index in range(9)],
             )
         ),
     ],
@@ -252,6 +249,37 @@ def test_a_limit_holds_to_the_unit(inside: str, outside: str, code: str) -> None
     assert code == refused(outside)
 
 
+def of_session(line: str, count: int, each: int) -> str:
+    """So many lines, `each` of them in a section; {i} counts within the section, {n} through all."""
+    text, n = HEAD, 0
+    while n < count:
+        text += "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"
+        for i in range(min(each, count - n)):
+            text += line.format(i=i, n=n + 1) + "\r\n"
+            n += 1
+    return text
+
+
+@pytest.mark.parametrize(
+    ("line", "most", "each"),
+    [
+        ("a=rtpmap:{i} x/90000", 400, 32),
+        ("a=extmap:1{i} urn:x", 512, 17),
+        ("a=ssrc:{n} cname:x", 640, 32),
+        ("a=ssrc-group:FID {n} 1", 160, 16),
+        ("a=rid:{i} send", 128, 8),
+        ("a=rtcp-fb:{i} x{n}", 640, 32),
+        ("a=fmtp:{i} a={n};b=2;c=3;d=4;e=5;f=6;g=7;h=8", 512, 32),
+    ],
+)
+def test_a_limit_of_a_session_holds_to_the_unit(line: str, most: int, each: int) -> None:
+    """
+    Spread over sections that are each within their own limit.
+    """
+    assert "" == refused(of_session(line, most, each))
+    assert "bad_sdp" == refused(of_session(line, most + 1, each))
+
+
 def test_only_so_many_candidates_are_kept() -> None:
     """
     Of a thousand candidates 32 are kept; they are not an error, for the relay sends to none of them (A22).
@@ -259,56 +287,6 @@ def test_only_so_many_candidates_are_kept() -> None:
     lines = "".join(f"a=candidate:1 1 udp 1 10.0.0.1 {index} typ host\r\n" for index in range(1000))
 
     assert 32 == len(sdp.parse(HEAD + AUDIO + lines).media[0].candidates)
-
-
-def long(line: str, *, sections: int = 1) -> str:
-    """As many lines as there may be, each another one, over so many sections."""
-    each = (1990 - sections) // sections
-    return HEAD + "".join(
-        "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
-        + "".join(line.format(i=1 + i % 64, n=1 + i + s * 100) for i in range(each))
-        for s in range(sections)
-    )
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        offer("chromium_recvonly_data"),
-        long("a=x:{n}\r\n"),
-        long("a=rtcp-fb:{i} nack x{n}\r\n"),
-        long("a=rtcp-fb:{i} nack\r\n", sections=32),
-        long("a=extmap:{i} urn:{n}\r\n", sections=32),
-        long("a=ssrc:{n} cname:x\r\n", sections=32),
-        long("a=rtpmap:{i} x{n}/90000\r\n", sections=32),
-        long("a=fmtp:{i} apt={n}\r\n", sections=32),
-        long("a=candidate:1 1 udp 1 10.0.0.1 {n} typ host\r\n"),
-        HEAD + AUDIO + "a=fmtp:1 " + ";".join(f"a{i}=1" for i in range(8000)),
-        HEAD + AUDIO + "a=simulcast:send " + ";".join("a" * 30000),
-        HEAD + AUDIO + "a=ssrc-group:SIM " + " ".join("1" * 30000),
-        HEAD + "a=group:BUNDLE " + " ".join("x" * 30000),
-        HEAD + "m=audio 9 UDP/TLS/RTP/SAVPF " + "1 " * 30000,
-        HEAD + " " * 60000,
-    ],
-)
-def test_no_offer_takes_long_to_read(text: str) -> None:
-    """
-    5 ms of CPU at most (A41), measured beside a loop of known cost, so that a slow or shared core blames nobody: that
-    loop takes 1.2 ms on the machine the limit was set on.
-    """
-
-    def cost(do: Callable[[], object]) -> float:
-        start = time.thread_time()
-        do()
-        return time.thread_time() - start
-
-    def yardstick() -> None:
-        for index in range(10_000):
-            str(index).partition("1")
-
-    ratio = min(cost(lambda: refused(text)) / cost(yardstick) for _ in range(15))
-
-    assert ratio < 5.0 / 1.2
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ The client offers what it publishes, the relay answers: our own signalling and W
 Sans-I/O.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from telerelay.errors import RemoteProtocolError
@@ -15,6 +16,7 @@ from telerelay.protocol.codecs import (
     codec_lines,
     select_codecs,
     select_extensions,
+    with_parameters,
 )
 from telerelay.protocol.data import DataParameters, answer_data, data_parameters, data_section
 from telerelay.protocol.parameters import (
@@ -28,15 +30,18 @@ from telerelay.protocol.parameters import (
 from telerelay.protocol.sections import (
     KINDS,
     Line,
+    bad_sdp,
     check_lines,
     check_sections,
     default_address,
     rejected,
     remote_transport,
     session_id,
+    unsupported_sdp,
 )
 from telerelay.protocol.session import Media, Rid, Session, Simulcast
 
+MAX_SOURCES = 64  # of one transport, resends included: what the data plane holds
 MAX_ENCODINGS = 4  # of one section: what the data plane holds, and more layers than a consult has use for
 
 
@@ -85,7 +90,7 @@ class PublishNegotiation:
         played = tuple(media for media in alive if codecs.get(media.mid))
         data = data_section(alive)
         is_silent = not any(media.mid in codecs and _is_sending(media) for media in alive)
-        taken = tuple(media for media in alive if media in played or media is data)
+        taken = tuple(media for media in alive if codecs.get(media.mid) or media is data)
         if played or (data is not None and is_silent):
             remote = remote_transport(session, taken, before=self._remote)
         elif self._remote is not None and is_silent:
@@ -94,6 +99,7 @@ class PublishNegotiation:
             raise RemoteProtocolError("no_common_codec", "the relay takes no codec that the SDP offers")
         ice_changed = self._remote is not None and remote.ice != self._remote.ice
         receivers = tuple(receive_parameters(media, codecs[media.mid]) for media in played if _is_sending(media))
+        _check_sources(receivers)
         answer = answer_session(
             session,
             {media.mid: answer_data(media) if media is data else _answer(media, codecs[media.mid]) for media in taken},
@@ -114,6 +120,16 @@ class PublishNegotiation:
 
 def _is_sending(media: Media) -> bool:
     return media.direction in ("sendrecv", "sendonly")
+
+
+def _check_sources(receivers: Iterable[ReceiveParameters]) -> None:
+    """What the data plane would refuse when the offer was answered already: an SSRC twice, or more than it holds."""
+    encodings = [encoding for each in receivers for encoding in each.encodings]
+    ssrcs = [ssrc for each in encodings for ssrc in (each.ssrc, each.rtx_ssrc) if ssrc]
+    if len(set(ssrcs)) != len(ssrcs):
+        raise bad_sdp("gives an SSRC to two streams")
+    if len(ssrcs) > MAX_SOURCES:
+        raise unsupported_sdp(f"has more than {MAX_SOURCES} SSRCs of streams and their resends")
 
 
 def receive_parameters(media: Media, codecs: tuple[NegotiatedCodec, ...]) -> ReceiveParameters:
@@ -157,7 +173,6 @@ def _is_pair(semantics: str, ssrcs: tuple[int, ...]) -> bool:
 
 
 def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...]) -> Media:
-    answered = [replace(each, codec=replace(each.codec, parameters=answer_parameters(each.codec))) for each in codecs]
     rids = _sent_rids(media)
     pts = {each.pt for each in codecs}
     offered = {rid.id: rid for rid in media.rids}
@@ -176,7 +191,7 @@ def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...]) -> Media:
             for rid in rids
         ),
         simulcast=Simulcast(recv=tuple((rid,) for rid in rids)) if media.simulcast and rids else None,
-        **codec_lines(answered, media.kind),
+        **codec_lines(with_parameters(codecs, answer_parameters), media.kind),
     )
 
 

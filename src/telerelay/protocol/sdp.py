@@ -34,8 +34,14 @@ MAX_CANDIDATES = 32  # kept, of the whole session
 MAX_SSRCS = 64  # of one section
 MAX_SSRC_LINES = 640  # of the whole session
 MAX_RIDS = 16  # of one section
-MAX_FINGERPRINTS = 16  # of one section
-MAX_DISTINCT = 640  # rtpmap, rtcp-fb, fmtp or extmap lines; 128 payload types have at most five rtcp-fb lines each
+MAX_RID_LINES = 128  # of the whole session: four encodings in each of 32 sections
+MAX_GROUP_SSRCS = 8  # of one ssrc-group: four layers, and a source of repair for each
+MAX_SSRC_GROUPS = 160  # of the whole session: four FID and one SIM in each of 32 sections
+MAX_RTPMAPS = 400  # of the whole session: more than Chromium writes into 64 KiB, which hold ten video sections of 34
+MAX_SESSION_PARAMETERS = 4096  # of all fmtp and rid lines that differ: eight for each of so many codecs
+MAX_SESSION_EXTMAPS = 512  # likewise; browsers have 7 to 15 in a section
+MAX_FINGERPRINTS = 8  # of one section: an old and a new certificate under each hash there is
+MAX_DISTINCT = 640  # lines of one kind that are read once each; 128 payload types have at most five rtcp-fb lines each
 
 _T = TypeVar("_T")
 
@@ -49,6 +55,7 @@ _HEX_PAIRS = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){0,63}", re.ASCII)
 _RID = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
 _MAX_FORMATS = 128  # there are no more payload types
+_MAX_RID_PTS = 32  # twice as many as are taken of a section
 _MID_MAX_CHARS = 32  # what the data plane holds
 _HASH_BYTES = {"md5": 16, "sha-1": 20, "sha-224": 28, "sha-256": 32, "sha-384": 48, "sha-512": 64}
 
@@ -116,20 +123,27 @@ class _Reader:
         self.sections: list[_Draft] = []
         self.bundles: list[tuple[str, ...]] = []
         self.candidate_count = 0
-        self.ssrc_lines = 0
-        self._read: dict[str, dict[str, Any]] = {}
+        self._counts: dict[str, int] = {}
+        self.known: dict[str, dict[str, Any]] = {
+            name: {} for name in ("rtpmap", "fmtp", "rtcp-fb", "extmap", "simulcast")
+        }
+        """What lines said, by their text."""
+
+    def count(self, what: str, most: int, more: int = 1) -> None:
+        """`more` of what a session may have `most` of; raises ValueError past that."""
+        count = self._counts[what] = self._counts.get(what, 0) + more
+        if count > most:
+            raise ValueError(f"more than {most} {what}")
 
     def once(self, name: str, argument: str, read: Callable[[str], _T]) -> _T:
         """
-        What an attribute line says; the same line in another section is not read again. A bundle says of each payload
-        type and extension the same in all its sections, so there are few different ones.
+        What an attribute line says that is not `known`: the same line in another section is not read again. A bundle
+        says of each payload type and extension the same in all its sections, so there are few different ones.
         """
-        known = self._read.setdefault(name, {})
-        value: _T | None = known.get(argument)
-        if value is None:
-            if len(known) == MAX_DISTINCT:
-                raise ValueError(f"more than {MAX_DISTINCT} different {name} lines")
-            value = known[argument] = read(argument)
+        known = self.known[name]
+        if len(known) == MAX_DISTINCT:
+            raise ValueError(f"more than {MAX_DISTINCT} different {name} lines")
+        value = known[argument] = read(argument)
         return value
 
     def take(self, line: str) -> None:
@@ -158,15 +172,15 @@ class _Reader:
 
     def _media(self, value: str) -> None:
         parts = value.split(None, _MAX_FORMATS + 3)
-        if not 3 <= len(parts) <= _MAX_FORMATS + 3 or not all(_VISIBLE.fullmatch(part) for part in parts):
+        if not 3 <= len(parts) <= _MAX_FORMATS + 3 or not all(map(_VISIBLE.fullmatch, parts)):
             raise ValueError("the media line is malformed")
         if len(self.sections) == self.max_media:
             raise ValueError(f"more than {self.max_media} media sections")
         kind, port, protocol, *formats = parts
         if not _TOKEN.fullmatch(kind):
             raise ValueError("the media line is malformed")
-        if "RTP/" in protocol:
-            formats = [str(_payload_type(each)) for each in formats]
+        if "RTP/" in protocol and not _PAYLOAD_TYPES.keys() >= set(formats):
+            raise ValueError("a payload type is not 0 to 127")
         if len(set(formats)) != len(formats):
             raise ValueError("a format is listed twice")
         self.current = _Draft()
@@ -181,6 +195,10 @@ class _Reader:
     def finish(self) -> Session:
         if "v" not in self.session.once or "origin" not in self.session.once:
             _bad("has no version, or no origin")
+        if sum(len(section.rtpmaps) for section in self.sections) > MAX_RTPMAPS:
+            _bad(f"has more than {MAX_RTPMAPS} rtpmaps")
+        if sum(len(section.extmaps) for section in self.sections) > MAX_SESSION_EXTMAPS:
+            _bad(f"has more than {MAX_SESSION_EXTMAPS} extmaps")
         media = tuple(self._freeze(section) for section in self.sections)
         mids = [each.mid for each in media if each.mid]
         if len(set(mids)) != len(mids):
@@ -350,11 +368,12 @@ def _read_rtpmap(argument: str) -> RtpMap:
 
 
 def _rtpmap(reader: _Reader, argument: str) -> None:
-    rtpmap = reader.once("rtpmap", argument, _read_rtpmap)
+    rtpmap = reader.known["rtpmap"].get(argument) or reader.once("rtpmap", argument, _read_rtpmap)
     if reader.current.rtpmaps.setdefault(rtpmap.pt, rtpmap) != rtpmap:
         raise ValueError("a payload type is mapped to two codecs")
 
 
+_BLANK = re.compile(r"\s")
 _MAX_PARAMETER_CHARS = 1024
 _MAX_PARAMETERS = 32
 
@@ -364,11 +383,14 @@ def _pairs(text: str) -> Parameters:
     if len(text) > _MAX_PARAMETER_CHARS or not text.isascii():
         raise ValueError("the parameters are malformed, or too long")
     found: dict[str, str] = {}
+    is_spaced = _BLANK.search(text) is not None
     for part in text.split(";", _MAX_PARAMETERS):
         key, _, value = part.partition("=")
-        key = key.strip().lower()
+        if is_spaced:
+            key, value = key.strip(), value.strip()
+        key = key.lower()
         if key and key not in found:
-            found[key] = value.strip()
+            found[key] = value
     if len(found) > _MAX_PARAMETERS:
         raise ValueError("there are too many parameters")
     return tuple(found.items())
@@ -380,7 +402,11 @@ def _read_fmtp(argument: str) -> tuple[int, Parameters]:
 
 
 def _fmtp(reader: _Reader, argument: str) -> None:
-    pt, parameters = reader.once("fmtp", argument, _read_fmtp)
+    found = reader.known["fmtp"].get(argument)
+    if found is None:
+        found = reader.once("fmtp", argument, _read_fmtp)
+        reader.count("parameters", MAX_SESSION_PARAMETERS, len(found[1]))
+    pt, parameters = found
     if reader.current.fmtps.setdefault(pt, parameters) != parameters:
         raise ValueError("a payload type has two fmtp lines")
 
@@ -394,7 +420,8 @@ def _read_rtcp_fb(argument: str) -> tuple[int | None, str]:
 
 
 def _rtcp_fb(reader: _Reader, argument: str) -> None:
-    reader.current.feedback[reader.once("rtcp-fb", argument, _read_rtcp_fb)] = None
+    found = reader.known["rtcp-fb"].get(argument) or reader.once("rtcp-fb", argument, _read_rtcp_fb)
+    reader.current.feedback[found] = None
 
 
 def _read_extmap(argument: str) -> ExtMap:
@@ -410,7 +437,7 @@ def _read_extmap(argument: str) -> ExtMap:
 
 
 def _extmap(reader: _Reader, argument: str) -> None:
-    extmap = reader.once("extmap", argument, _read_extmap)
+    extmap = reader.known["extmap"].get(argument) or reader.once("extmap", argument, _read_extmap)
     if extmap.id in reader.current.extmaps:
         raise ValueError("an extmap id is given twice")
     if len(reader.current.extmaps) == MAX_EXTMAPS:
@@ -429,9 +456,7 @@ def _msid(reader: _Reader, argument: str) -> None:
 
 
 def _ssrc(reader: _Reader, argument: str) -> None:
-    reader.ssrc_lines += 1
-    if reader.ssrc_lines > MAX_SSRC_LINES:
-        raise ValueError(f"more than {MAX_SSRC_LINES} ssrc lines")
+    reader.count("ssrc lines", MAX_SSRC_LINES)
     ssrc_text, _, attribute = argument.partition(" ")
     ssrc = _integer(ssrc_text, 1, 2**32 - 1)
     name, _, value = attribute.strip().partition(":")
@@ -451,21 +476,27 @@ def _ssrc(reader: _Reader, argument: str) -> None:
 
 
 def _ssrc_group(reader: _Reader, argument: str) -> None:
+    reader.count("ssrc-groups", MAX_SSRC_GROUPS)
     semantics, *ssrcs = argument.split() or [""]
-    if not 1 <= len(ssrcs) <= MAX_SSRCS or len(reader.current.ssrc_groups) == MAX_SSRCS:
+    if not 1 <= len(ssrcs) <= MAX_GROUP_SSRCS or len(reader.current.ssrc_groups) == MAX_SSRCS:
         raise ValueError("the ssrc-group is malformed")
     group = SsrcGroup(_match(_TOKEN, semantics, "ssrc-group"), tuple(_integer(ssrc, 1, 2**32 - 1) for ssrc in ssrcs))
     reader.current.ssrc_groups[group] = None
 
 
 def _rid(reader: _Reader, argument: str) -> None:
+    reader.count("rid lines", MAX_RID_LINES)
     if len(reader.current.rids) == MAX_RIDS:
         raise ValueError(f"more than {MAX_RIDS} rids")
     parts = argument.strip().split(" ", 2)
     if len(parts) < 2 or parts[1] not in ("send", "recv"):
         raise ValueError("the rid is malformed")
     pairs = _pairs(parts[2]) if len(parts) == 3 else ()
-    pts = tuple(_payload_type(pt) for key, value in pairs if key == "pt" for pt in value.split(","))
+    reader.count("parameters", MAX_SESSION_PARAMETERS, len(pairs))
+    listed = next((value.split(",") for key, value in pairs if key == "pt"), [])
+    if len(listed) > _MAX_RID_PTS:
+        raise ValueError(f"a rid names more than {_MAX_RID_PTS} payload types")
+    pts = tuple(map(_payload_type, listed))
     rid = Rid(_match(_RID, parts[0], "rid"), parts[1], pts, tuple(pair for pair in pairs if pair[0] != "pt"))
     if rid.id in reader.current.rids:
         raise ValueError("a rid is given twice")
@@ -475,7 +506,7 @@ def _rid(reader: _Reader, argument: str) -> None:
 _MAX_SIMULCAST_CHARS = 1024
 
 
-def _simulcast(reader: _Reader, argument: str) -> None:
+def _read_simulcast(argument: str) -> Simulcast:
     words = argument.split() if len(argument) <= _MAX_SIMULCAST_CHARS else []
     sides = dict(zip(words[::2], words[1::2], strict=False))
     if len(words) not in (2, 4) or len(sides) * 2 != len(words) or not sides.keys() <= {"send", "recv"}:
@@ -488,7 +519,12 @@ def _simulcast(reader: _Reader, argument: str) -> None:
     }
     if any(len(each) > MAX_RIDS for each in streams.values()):
         raise ValueError(f"more than {MAX_RIDS} simulcast streams")
-    reader.current.set_once("simulcast", Simulcast(streams.get("send", ()), streams.get("recv", ())))
+    return Simulcast(streams.get("send", ()), streams.get("recv", ()))
+
+
+def _simulcast(reader: _Reader, argument: str) -> None:
+    simulcast = reader.known["simulcast"].get(argument) or reader.once("simulcast", argument, _read_simulcast)
+    reader.current.set_once("simulcast", simulcast)
 
 
 def _number(name: str, low: int, high: int) -> Callable[[_Reader, str], None]:

@@ -16,6 +16,7 @@ from telerelay.protocol.session import Media, Session
 
 KINDS = ("audio", "video")
 _STRONG_HASHES = ("sha-256", "sha-384", "sha-512")
+MAX_CERTIFICATES = 4  # what the data plane holds of strong fingerprints
 # RFC 9429, 5.1.2: ways of writing "RTP over DTLS". Plain RTP/AVP and RTP/AVPF are not among them.
 _SECURE_PROFILES = frozenset(
     {
@@ -118,7 +119,8 @@ def remote_transport(session: Session, alive: Sequence[Media], *, before: Remote
     if setup == "holdconn":
         raise unsupported_sdp("holds its connection")
     fingerprints = _strong_fingerprints(tagged)
-    if any(media.fingerprints and _strong_fingerprints(media) != fingerprints for media in alive):
+    others = (media for media in alive if media.fingerprints and media.fingerprints != tagged.fingerprints)
+    if any(_strong_fingerprints(media) != fingerprints for media in others):
         raise bad_sdp("has sections that differ in their fingerprints")
     role = {"active": False, "passive": True}.get(setup, before.is_dtls_client if before else False)
     if before is not None:
@@ -146,6 +148,8 @@ def _strong_fingerprints(media: Media) -> tuple[Fingerprint, ...]:
     strong = tuple(each for each in media.fingerprints if each.algorithm in _STRONG_HASHES)
     if not strong:
         raise unsupported_sdp("has no fingerprint of SHA-256 or stronger")
+    if len(strong) > MAX_CERTIFICATES:
+        raise unsupported_sdp(f"has more than {MAX_CERTIFICATES} fingerprints")
     return strong
 
 

@@ -6,6 +6,7 @@ The small ones are named tuples: an offer has hundreds, and reading it may not t
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from telerelay.protocol.parameters import Candidate, Fingerprint
@@ -132,7 +133,7 @@ def _media_lines(media: Media) -> list[str]:
         f"m={media.kind} {media.port} {media.protocol} {' '.join(media.formats)}".rstrip(),
         f"c=IN IP{6 if ':' in media.address else 4} {media.address}",
     ]
-    lines += [f"a=candidate:{candidate.to_sdp()}" for candidate in media.candidates]
+    lines += _candidate_lines(media.candidates)
     flags = (
         ("end-of-candidates", media.is_end_of_candidates),
         ("bundle-only", media.is_bundle_only),
@@ -143,7 +144,7 @@ def _media_lines(media: Media) -> list[str]:
     values = (
         ("ice-ufrag", media.ice_ufrag),
         ("ice-pwd", media.ice_pwd),
-        *(("fingerprint", fingerprint.to_sdp()) for fingerprint in media.fingerprints),
+        *(("fingerprint", value) for value in _fingerprint_values(media.fingerprints)),
         ("setup", media.setup),
         ("mid", media.mid),
         *(("extmap", _extmap(extmap)) for extmap in media.extmaps),
@@ -168,6 +169,17 @@ def _media_lines(media: Media) -> list[str]:
     lines += [f"a=ssrc-group:{group.semantics} {' '.join(map(str, group.ssrcs))}" for group in media.ssrc_groups]
     lines += [f"a=ssrc:{ssrc} cname:{cname}" if cname else f"a=ssrc:{ssrc}" for ssrc, cname in media.ssrcs]
     return lines
+
+
+# Every section repeats what the transport is.
+@lru_cache(maxsize=64)
+def _candidate_lines(candidates: tuple[Candidate, ...]) -> tuple[str, ...]:
+    return tuple(f"a=candidate:{candidate.to_sdp()}" for candidate in candidates)
+
+
+@lru_cache(maxsize=64)
+def _fingerprint_values(fingerprints: tuple[Fingerprint, ...]) -> tuple[str, ...]:
+    return tuple(fingerprint.to_sdp() for fingerprint in fingerprints)
 
 
 def _codec_lines(media: Media) -> list[str]:

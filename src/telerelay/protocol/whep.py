@@ -16,6 +16,7 @@ from telerelay.protocol.codecs import (
     select_codecs,
     sent_extensions,
     sent_parameters,
+    with_parameters,
 )
 from telerelay.protocol.data import DataParameters, answer_data, data_parameters, data_section
 from telerelay.protocol.parameters import LocalTransport, NegotiatedCodec, RemoteTransport, SendParameters, as_kind
@@ -63,7 +64,7 @@ class WhepNegotiation:
         }
         played = tuple(media for media in alive if codecs.get(media.mid))
         data = data_section(alive)
-        taken = tuple(media for media in alive if media in played or media is data)
+        taken = tuple(media for media in alive if codecs.get(media.mid) or media is data)
         if not played and (data is None or codecs):
             raise RemoteProtocolError("no_common_codec", "the relay sends no codec that the SDP offers")
         remote = remote_transport(session, taken, before=self._remote)
@@ -119,7 +120,6 @@ def _send_parameters(
 
 
 def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...], send: SendParameters | None, *, is_mixed: bool) -> Media:
-    answered = [replace(each, codec=replace(each.codec, parameters=sent_parameters(each.codec))) for each in codecs]
     described = Media(
         kind=media.kind,
         port=9,
@@ -129,7 +129,7 @@ def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...], send: SendParamet
         is_rtcp_mux=True,
         is_rtcp_rsize=media.is_rtcp_rsize,
         extmaps=answered_extmaps(media, sent_extensions(media, is_mixed=is_mixed)),
-        **codec_lines(answered, media.kind),
+        **codec_lines(with_parameters(codecs, sent_parameters), media.kind),
     )
     if send is None:
         return described
