@@ -10,7 +10,7 @@ import ipaddress
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +18,17 @@ from aiohttp import web
 
 from telerelay.config import Config, parse_bind
 from telerelay.connection.candidates import host_candidates
-from telerelay.dataplane import Certificate, Worker, WorkerSettings, WorkerStats, make_certificate
+from telerelay.dataplane import (
+    Certificate,
+    ProcessHost,
+    ThreadHost,
+    Worker,
+    WorkerSettings,
+    WorkerStats,
+    make_certificate,
+)
+from telerelay.dataplane.hosts import WorkerHost
+from telerelay.dataplane.rundir import RunDir
 from telerelay.dataplane.stats import drop_names
 from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError
 from telerelay.hooks import HookRunner, Hooks, NoHooks
@@ -28,7 +38,7 @@ from telerelay.protocol.grants import TokenKeys, load_key
 from telerelay.protocol.names import is_room_name
 from telerelay.protocol.parameters import Candidate, Fingerprint
 from telerelay.signaling.http import errors
-from telerelay.signaling.live import LiveRooms
+from telerelay.signaling.live import LiveRooms, WorkerSite
 from telerelay.signaling.pages import add_pages
 from telerelay.signaling.websocket import websocket_handler
 from telerelay.signaling.whip import WhipHandlers
@@ -49,10 +59,6 @@ class Relay:
         self, config: Config | None = None, *, hooks: Hooks | None = None, keys: TokenKeys | None = None
     ) -> None:
         self.config = Config() if config is None else config
-        if self.config.workers.host == "process":
-            raise ConfigError(
-                "unsupported", "workers.host: workers in processes of their own do not exist yet; use thread"
-            )
         self._keys = keys or self._load_keys()
         self._hooks = HookRunner(hooks or NoHooks(), decision_deadline_s=self.config.hooks.decision_timeout_s)
         self._rooms = LiveRooms(self.config, self._keys, self._hooks)
@@ -60,27 +66,32 @@ class Relay:
         self._lag = LoopLag()
         self._workers: tuple[Worker, ...] = ()
         self._certificate: Certificate | None = None
-        self._has_failed = False
+        self._run_dir: RunDir | None = None
 
     # ---------------------------------------------------------------- life
 
     async def __aenter__(self) -> "Relay":
         if self._workers:
             raise LocalProtocolError("state", "the relay runs already")
-        loop = asyncio.get_running_loop()
-        self._certificate = await loop.run_in_executor(None, make_certificate)
-        workers = tuple(Worker(self._settings(index), self._certificate) for index in range(self.config.workers.count))
         async with contextlib.AsyncExitStack() as stack:
-            for worker in workers:
-                stack.push_async_callback(worker.stop)
+            host = await self._hosts(stack)
+            workers = []
+            for index in range(self.config.workers.count):
+                worker = Worker(self._settings(index), host())
+                stack.push_async_callback(_give_up, worker)
                 try:
                     await worker.start()
                 except NativeError as error:
-                    raise ConfigError("bind_failed", str(error)) from error
-            sites = [(worker, self._candidates(worker)) for worker in workers]
+                    code = "version" if error.code == "version" else "bind_failed"
+                    raise ConfigError(code, str(error)) from error
+                workers.append(worker)
+            sites = [self._site(worker) for worker in workers]
+            for site in sites:
+                if site.worker.is_found:
+                    await self._rooms.restore(site)
             stack.pop_all()
-        self._workers = workers
-        self._rooms.start(sites, Fingerprint("sha-256", self._certificate.fingerprint))
+        self._workers = tuple(workers)
+        self._rooms.start(sites)
         self._tasks.spawn(self._lag.run(), "loop_lag")
         say(logging.INFO, "relay_started", count=len(workers), udp=",".join(self.udp_addresses))
         return self
@@ -93,10 +104,12 @@ class Relay:
         await self._hooks.close()
         await self._tasks.close()
         workers, self._workers = self._workers, ()
-        for worker in workers:
-            await worker.stop()
+        await asyncio.gather(*(worker.stop() for worker in workers))
         if self._certificate is not None:
             self._certificate.forget()
+        if self._run_dir is not None:
+            self._run_dir.close()
+            self._run_dir = None
 
     async def lifetime(self, _app: web.Application) -> AsyncIterator[None]:
         """For `app.cleanup_ctx`: the relay runs as long as the application does."""
@@ -141,6 +154,11 @@ class Relay:
         return tuple(worker.stats() for worker in self._workers)
 
     @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """Of the processes the workers live in, worker by worker: this process's own where they are threads."""
+        return tuple(worker.pid for worker in self._workers)
+
+    @property
     def udp_addresses(self) -> tuple[str, ...]:
         """Where media is taken, "address:port", worker by worker."""
         return tuple(
@@ -155,6 +173,21 @@ class Relay:
         if not self.config.tokens.key_file:
             raise ConfigError("no_key", "no key for tokens: set tokens.key_file (telerelay token --new-key makes one)")
         return load_key(Path(self.config.tokens.key_file), self.config.tokens.leeway_s)
+
+    async def _hosts(self, stack: contextlib.AsyncExitStack) -> Callable[[], WorkerHost]:
+        """What makes the place of one worker after another. Raises ConfigError."""
+        if self.config.workers.host != "process":
+            certificate = await asyncio.get_running_loop().run_in_executor(None, make_certificate)
+            self._certificate = certificate
+            return lambda: ThreadHost(certificate)
+        binds = [parse_bind(bind) for bind in self.config.udp.binds]
+        run_dir = RunDir.open(self.config.serve.run_dir, binds)
+        self._run_dir = run_dir
+        stack.callback(run_dir.close)
+        return lambda: ProcessHost(run_dir.path, self.config.workers.orphan_s)
+
+    def _site(self, worker: Worker) -> WorkerSite:
+        return WorkerSite(worker, Fingerprint("sha-256", worker.fingerprint), self._candidates(worker))
 
     def _settings(self, index: int) -> WorkerSettings:
         config = self.config
@@ -217,6 +250,14 @@ class Relay:
         """The listener ends: so do its sockets, or it would wait for them."""
         for socket in tuple(self._rooms.sockets):
             socket.close(1001, "shutdown")
+
+
+async def _give_up(worker: Worker) -> None:
+    """The relay does not start: what it started ends, what it found goes on."""
+    if worker.is_running and worker.is_found:
+        worker.leave()
+    else:
+        await worker.stop()
 
 
 def is_loopback(host: str) -> bool:

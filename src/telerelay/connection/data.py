@@ -114,6 +114,11 @@ class DataTransport:
         return str(self._association.state) == "connected"
 
     @property
+    def remote(self) -> DataParameters | None:
+        """The peer's end, once it was described."""
+        return self._remote
+
+    @property
     def is_gone(self) -> bool:
         return self.state == "closed"
 
