@@ -6,7 +6,9 @@ Event loop's thread. `async with Relay(config) as relay:` runs it; nothing is st
 
 import asyncio
 import contextlib
+import dataclasses
 import ipaddress
+import itertools
 import logging
 import secrets
 import time
@@ -30,7 +32,7 @@ from telerelay.dataplane import (
 from telerelay.dataplane.hosts import WorkerHost
 from telerelay.dataplane.rundir import RunDir
 from telerelay.dataplane.stats import drop_names
-from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError
+from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
 from telerelay.hooks import HookRunner, Hooks, NoHooks
 from telerelay.logs import say
 from telerelay.observe import LoopLag, RelayCollector, RelayFacts, add_health, add_metrics
@@ -46,6 +48,9 @@ from telerelay.tasks import Tasks
 
 DEMO_TOKEN_TTL_S = 3600
 DEMO_ROLE = "practitioner"
+
+# From one try to start a worker in a lost one's place to the next: its port may be in another's hands for a while.
+RETRY_DELAYS_S = (0.1, 0.5, 2.0, 5.0)
 
 
 class Relay:
@@ -67,6 +72,7 @@ class Relay:
         self._workers: tuple[Worker, ...] = ()
         self._certificate: Certificate | None = None
         self._run_dir: RunDir | None = None
+        self._new_host: Callable[[], WorkerHost] | None = None
 
     # ---------------------------------------------------------------- life
 
@@ -74,10 +80,10 @@ class Relay:
         if self._workers:
             raise LocalProtocolError("state", "the relay runs already")
         async with contextlib.AsyncExitStack() as stack:
-            host = await self._hosts(stack)
+            self._new_host = await self._hosts(stack)
             workers = []
             for index in range(self.config.workers.count):
-                worker = Worker(self._settings(index), host())
+                worker = Worker(self._settings(index), self._new_host())
                 stack.push_async_callback(_give_up, worker)
                 try:
                     await worker.start()
@@ -91,6 +97,8 @@ class Relay:
                     await self._rooms.restore(site)
             stack.pop_all()
         self._workers = tuple(workers)
+        for worker in workers:
+            worker.on_end = self._on_worker_end
         self._rooms.start(sites)
         self._tasks.spawn(self._lag.run(), "loop_lag")
         say(logging.INFO, "relay_started", count=len(workers), udp=",".join(self.udp_addresses))
@@ -150,8 +158,8 @@ class Relay:
         return self._keys.sign(room=room, sub=sub, role=role, ttl_s=ttl_s, now=time.time())
 
     def stats(self) -> tuple[WorkerStats, ...]:
-        """Counters of each worker."""
-        return tuple(worker.stats() for worker in self._workers)
+        """Counters of each worker; one that was lost and is not replaced yet is left out."""
+        return tuple(worker.stats() for worker in self._workers if worker.is_running)
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
@@ -185,6 +193,38 @@ class Relay:
         self._run_dir = run_dir
         stack.callback(run_dir.close)
         return lambda: ProcessHost(run_dir.path, self.config.workers.orphan_s)
+
+    def _on_worker_end(self, worker: Worker) -> None:
+        """It died. Its rooms wait for the next one; nobody else's call notices."""
+        say(logging.ERROR, "worker_lost", worker=worker.index, pid=worker.pid)
+        self._rooms.worker_lost(worker)
+        self._tasks.spawn(self._replace(worker), "replace_worker")
+
+    async def _replace(self, worker: Worker) -> None:
+        """Start another in its place, on its ports, and move its rooms there."""
+        binds = [(address, port) for (address, _), port in zip(worker.settings.binds, worker.ports, strict=True)]
+        settings = dataclasses.replace(worker.settings, binds=tuple(binds))
+        began = time.monotonic()
+        for attempt in itertools.count():
+            assert self._new_host is not None
+            fresh = Worker(settings, self._new_host())
+            starting = asyncio.ensure_future(fresh.start())
+            try:
+                await asyncio.shield(starting)
+                break
+            except asyncio.CancelledError:  # the relay ends: what is being started must not be left behind
+                await asyncio.wait({starting})
+                await fresh.stop()
+                raise
+            except TelerelayError as error:
+                say(logging.ERROR, "worker_not_replaced", worker=worker.index, code=error.code)
+                await fresh.stop()
+                await asyncio.sleep(RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)])
+        fresh.on_end = self._on_worker_end
+        self._workers = tuple(fresh if each is worker else each for each in self._workers)
+        self._rooms.replace(worker, self._site(fresh))
+        took_ms = round((time.monotonic() - began) * 1000, 1)
+        say(logging.WARNING, "worker_replaced", worker=fresh.index, pid=fresh.pid, duration_ms=took_ms)
 
     def _site(self, worker: Worker) -> WorkerSite:
         return WorkerSite(worker, Fingerprint("sha-256", worker.fingerprint), self._candidates(worker))
@@ -222,6 +262,8 @@ class Relay:
     def _health(self) -> str:
         if not self._workers:
             return "stopped"
+        if not all(worker.is_running for worker in self._workers):
+            return "failed"
         return "draining" if self._rooms.is_draining else "ok"
 
     def _is_on_loopback(self, request: web.Request) -> bool:
