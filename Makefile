@@ -3,6 +3,7 @@
 #   make build                      .venv/bin/telerelay, from a clean clone, on Debian with python3, gcc and make
 #   make demo  ARGS="--duration 20" the relay on 127.0.0.1:8080 with two synthetic participants
 #   make test  ARGS="-k sdp"        all tests; ARGS goes to pytest
+#   make slow  ARGS="-k killed"     the tests that take minutes: a control process stopped for one, killed fifty times
 #   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
 #   make bench | fuzz SECONDS=60 | lint | format | clean
 #
@@ -18,7 +19,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
 
-.PHONY: build demo test interop bench fuzz lint format clean
+.PHONY: build demo test slow interop bench fuzz lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -42,6 +43,9 @@ demo: build
 
 test: build
 	@$(BIN)/python -m pytest $(ARGS)
+
+slow: build
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 interop: build
 	@tools/interop.sh

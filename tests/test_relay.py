@@ -84,6 +84,14 @@ async def test_without_a_key_there_is_no_relay() -> None:
     assert "no_key" == error.value.code
 
 
+def name_of(pid: int) -> str:
+    """Of a process; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 async def test_workers_may_live_in_processes_of_their_own(tmp_path: Path) -> None:
     """
     An application that embeds the relay may ask for it; they end with the relay.
@@ -92,8 +100,8 @@ async def test_workers_may_live_in_processes_of_their_own(tmp_path: Path) -> Non
     async with Relay(config(**values), keys=KEYS) as relay:
         pids = relay.worker_pids
         assert 2 == len(set(pids) - {os.getpid()})
-        assert ["telerelay-w0", "telerelay-w1"] == [Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids]
-    assert [False, False] == [Path(f"/proc/{pid}").exists() for pid in pids]
+        assert ["telerelay-w0", "telerelay-w1"] == [name_of(pid) for pid in pids]
+    assert ["", ""] == [name_of(pid) for pid in pids]
 
 
 async def test_a_port_in_use_fails_before_anything_runs() -> None:

@@ -25,7 +25,8 @@ from typing import IO, Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-READY_TIMEOUT_S = 20.0
+# A machine with ten things going on takes its time over the imports.
+READY_TIMEOUT_S = 60.0
 MAIN = "import sys; from telerelay.cli import main; sys.exit(main())"
 
 
@@ -52,6 +53,7 @@ class RelayProcess:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self.log: deque[str] = deque(maxlen=200)
         self.ready: dict[str, Any] = {}
+        self.worker_pids_before: list[int] = []
 
     # ------------------------------------------------------------------ life
 
@@ -81,9 +83,14 @@ class RelayProcess:
         except BaseException:
             self.__exit__()
             raise
+        self.worker_pids_before = self.worker_pids
         for pid in self.worker_pids:
-            if pid not in self._workers:
-                self._workers[pid] = os.pidfd_open(pid)
+            self.watch(pid)
+
+    def watch(self, pid: int) -> None:
+        """See to it that this worker process has ended when the test has."""
+        if pid not in self._workers:
+            self._workers[pid] = os.pidfd_open(pid)
 
     def kill(self) -> None:
         """SIGKILL to the control process alone: its workers go on."""

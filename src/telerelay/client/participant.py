@@ -395,6 +395,9 @@ class Client:
                 self.participants[message["participant"]["id"]] = message["participant"]
             case "participant_left":
                 self.participants.pop(message["participant"], None)
+            case "participant_interrupted" | "participant_back":
+                if (other := self.participants.get(message["participant"])) is not None:
+                    other["interrupted"] = message["type"] == "participant_interrupted"
             case "unpublished":
                 self.remote_tracks.pop(message["publication"], None)
             case "connection":

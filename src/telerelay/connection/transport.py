@@ -34,6 +34,9 @@ from telerelay.protocol.parameters import (
 CHUNKS_PER_S = 4000
 CHUNK_BURST = 8000
 
+LOST = "worker_lost"
+"""Why a transport failed whose worker is gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -167,6 +170,11 @@ class Connection:
         if self._transport:
             self._worker.send_data(self._transport, packet)
 
+    @property
+    def is_lost(self) -> bool:
+        """`lost` was called, and nothing else will come of it."""
+        return self.reason == LOST
+
     def lost(self) -> None:
         """The transport is gone, without our doing: its worker ended, or never had it."""
         transport, self._transport = self._transport, 0
@@ -175,7 +183,7 @@ class Connection:
             self.data.close()
         self._receivers.clear()
         self._senders.clear()
-        self.reason = "worker_lost"
+        self.reason = LOST
         self._changed("failed")
 
     def _changed(self, state: str) -> None:

@@ -352,6 +352,7 @@ class ProcessHost:
             if self._process is not None:
                 self._process.kill()
                 self._process.wait()
+                path.unlink(missing_ok=True)
             raise
         return connection, about, fds, is_found
 

@@ -143,6 +143,11 @@ class Seat:
         if self.socket is not None:
             self.socket.send(text)
 
+    def has_lost(self, connection: str) -> bool:
+        """Whether this connection ("publish" or "subscribe") went with its worker."""
+        lost = self.publishing if connection == "publish" else self.subscribing
+        return lost is not None and lost.transport.is_lost
+
     def save(self) -> None:
         """Leave what a successor of this process has to know of this seat, as far as it has changed."""
         if not self._notes.is_kept or self.is_closed:

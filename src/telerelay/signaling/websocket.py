@@ -191,7 +191,8 @@ class Session:
             case Pause(_, publication, is_paused):
                 host.pause(seat, publication, is_paused)
             case Reconnect(_, connection):
-                self._limit_offers()
+                if not seat.has_lost(connection):  # what the relay broke, it does not hold against anyone
+                    self._limit_offers()
                 await host.reconnect(seat, connection)
             case Restart():
                 self._limit_offers()
