@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -195,6 +196,32 @@ async def test_signals(hosts: Hosts, number: signal.Signals, ends: bool) -> None
     await add(worker)
     assert [] == gone
     await worker.stop()
+
+
+async def test_a_worker_is_pinned_to_its_cpu(hosts: Hosts) -> None:
+    """
+    The thread that carries media, in whatever process it is; the one beside it may run where there is room.
+    """
+    cpu = max(os.sched_getaffinity(0))
+    worker = await hosts.start(settings=dataclasses.replace(SETTINGS, cpu=cpu))
+    await add(worker)
+    thread = Worker(dataclasses.replace(SETTINGS, index=4, cpu=cpu), make_certificate())
+    await thread.start()
+    await add(thread)
+
+    assert {cpu} == os.sched_getaffinity(thread_of(worker.pid))
+    assert {cpu} == os.sched_getaffinity(thread_of(os.getpid()))
+    assert os.sched_getaffinity(0) == os.sched_getaffinity(worker.pid)
+    await thread.stop()
+    await worker.stop()
+
+
+def thread_of(pid: int) -> int:
+    """The thread of C in a process."""
+    (found,) = [
+        int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text() == "telerelay\n"
+    ]
+    return found
 
 
 async def test_twenty_controls_leave_no_descriptor_and_no_process(hosts: Hosts) -> None:

@@ -62,7 +62,7 @@ def test_what_goes_in_comes_out(value: Outer) -> None:
         st.none() | st.booleans() | st.integers() | st.text(),
         lambda each: st.lists(each) | st.dictionaries(st.text(), each),
     )
-)  # noqa: E501
+)
 def test_other_json_is_refused_and_nothing_worse(value: object) -> None:
     """
     Whatever it is: a ValueError, never another exception, never half a value.

@@ -18,6 +18,7 @@ from support.calls import aside, consult, going_on, lost, whip_to_whep
 from support.relay_process import RelayProcess
 from support.waiting import until
 from telerelay.client import Client
+from telerelay.client.channels import RoomChannel
 from telerelay.client.whip import HttpSession
 
 
@@ -159,3 +160,45 @@ async def test_who_does_not_come_back_loses_the_seat(tmp_path: object) -> None:
                 await until(lambda: relay.metrics()["telerelay_participants"] == 1)
     finally:
         del os.environ["TELERELAY_ROOMS_SEAT_S"]
+
+
+async def test_data_channels_go_on_after_a_restart(relay: RelayProcess) -> None:
+    """
+    The same channels, both ways, in order; those that the relay opened and those that its clients did. A message that
+    was under way may be lost: whoever must not lose one numbers them.
+    """
+    async with consult(relay) as (patient, doctor):
+        chat = await patient.channel("chat")
+        await chat.opened()
+        await until(lambda: "chat" in doctor.channels and doctor.channels["chat"].is_open)
+        answer = doctor.channels["chat"]
+        chat.send("before")
+        answer.send("yes")
+        assert ["before", "yes"] == [await answer.receive(), await chat.receive()]
+        lines = [list(chat._lines), list(answer._lines)]
+        for _ in range(2):
+            await restart_control(relay)
+            await until(lambda: patient.comebacks == doctor.comebacks > 0, timeout_s=60)
+            async with asyncio.timeout(30):
+                await _until_heard(chat, answer)
+                await _until_heard(answer, chat)
+            for number in range(20):
+                chat.send(f"{number}")
+                answer.send(f"{number}")
+            assert [f"{number}" for number in range(20)] == [await answer.receive() for _ in range(20)]
+            assert [f"{number}" for number in range(20)] == [await chat.receive() for _ in range(20)]
+
+        assert lines == [chat._lines, answer._lines]
+        assert [0, 0] == lost((patient, doctor))
+
+
+async def _until_heard(speaker: RoomChannel, listener: RoomChannel) -> None:
+    """Say something until it arrives; then everything that was said has."""
+    number = 0
+    while listener._received.empty():
+        number += 1
+        speaker.send(f"try {number}")
+        await asyncio.sleep(0.2)
+    speaker.send("enough")
+    while await listener.receive() != "enough":
+        pass

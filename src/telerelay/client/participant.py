@@ -23,7 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from telerelay.client.channels import ChannelOptions, RoomChannel
+from telerelay.client.channels import ChannelOptions, RoomChannel, follow_restarts
 from telerelay.client.ice import host_addresses, local_addresses
 from telerelay.client.tap import StreamCount, Tap
 from telerelay.client.ws import Message, Socket
@@ -310,6 +310,7 @@ class Client:
             await pc.setLocalDescription(await pc.createOffer())
         self._sources.update({transceiver.mid: source for transceiver, source in added.items()})
         described = [{"mid": mid, "source": source, "muted": False} for mid, source in self._sources.items()]
+        follow_restarts(pc.sctp)
         reply = await self._socket.request("publish", sdp=pc.localDescription.sdp, tracks=described)
         await pc.setRemoteDescription(RTCSessionDescription(self._through(reply["sdp"]), "answer"))
         self.publications = {
@@ -422,6 +423,7 @@ class Client:
             self.tap.attach(transceiver.receiver.transport)
         with host_addresses(*self._addresses):
             await pc.setLocalDescription(await pc.createAnswer())
+        follow_restarts(pc.sctp)
         self._unanswered = (message["offer_id"], pc.localDescription.sdp)
         await self._answer_again()
         self._name_tracks(pc, message["tracks"], ssrcs_of(sdp))

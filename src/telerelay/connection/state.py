@@ -6,11 +6,20 @@ Ids are the worker's. Pure.
 
 from dataclasses import dataclass, field
 
-from telerelay.protocol.data import DataParameters
+from telerelay.protocol.data import ChannelParameters, DataParameters
 from telerelay.protocol.parameters import IceParameters, ReceiveParameters, RemoteTransport, SendParameters
 from telerelay.protocol.publish import PublishState
 from telerelay.protocol.subscribe import SubscribeState
 from telerelay.protocol.whep import WhepState
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """One open data channel by its SCTP stream. `is_own`: the peer opened it."""
+
+    stream: int
+    parameters: ChannelParameters
+    is_own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,7 @@ class TransportState:
     state: str
     ssrcs: tuple[int, ...]
     data: DataParameters | None = None
+    channels: tuple[ChannelState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from telerelay.connection.credentials import new_credentials
 from telerelay.connection.data import DataListener, DataTransport
 from telerelay.connection.sctp import chunk_count
 from telerelay.connection.source import Source
-from telerelay.connection.state import TransportState
+from telerelay.connection.state import ChannelState, TransportState
 from telerelay.dataplane import DataReceived, Inventory, StatsReport, TransportStateChanged, Worker, WorkerEvent
 from telerelay.dataplane.inventory import TransportFound
 from telerelay.errors import LocalProtocolError, NativeError
@@ -81,6 +81,7 @@ class Connection:
         """Data channels, once they are wanted on this connection or were negotiated."""
         self._data_listener = data_listener or DataListener()
         self._found: TransportFound | None = None
+        self._found_data: tuple[DataParameters | None, tuple[ChannelState, ...]] = (None, ())
         self._chunks = Bucket(CHUNK_BURST, CHUNKS_PER_S, time.monotonic())
 
     @property
@@ -197,7 +198,7 @@ class Connection:
 
     def snapshot(self) -> TransportState:
         """What a successor of this process has to know to go on with it."""
-        data = self.data.remote if self.data is not None and not self.data.is_gone else None
+        data = self.data if self.data is not None and not self.data.is_gone else None
         return TransportState(
             transport=self._transport,
             ice=self.local.ice,
@@ -205,7 +206,8 @@ class Connection:
             remote=self._remote,
             state=self.state,
             ssrcs=tuple(sorted(self._ssrcs)),
-            data=data,
+            data=None if data is None else data.remote,
+            channels=() if data is None else data.snapshot(),
         )
 
     def resume(self, state: TransportState, inventory: Inventory) -> bool:
@@ -225,6 +227,7 @@ class Connection:
             return False
         self._transport = state.transport
         self._found = found
+        self._found_data = (state.data, state.channels)
         self.srtp_profile = found.srtp_profile
         self._receivers = {each.receiver for each in inventory.receivers.values() if each.transport == state.transport}
         self._senders = {each.sender for each in inventory.senders.values() if each.transport == state.transport}
@@ -246,6 +249,12 @@ class Connection:
             await self.set_admitted(self._is_admitted)
         if found.state != self.state:
             self._changed(found.state)
+        remote, channels = self._found_data
+        if remote is not None and self._remote is not None and found.state not in ("failed", "closed"):
+            data = self.open_data()
+            data.describe(remote, is_dtls_client=self._remote.is_dtls_client)
+            data.go_on(channels)
+            self._start_data()
 
     async def set_admitted(self, is_admitted: bool) -> None:
         self._is_admitted = is_admitted

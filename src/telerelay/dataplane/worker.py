@@ -157,6 +157,12 @@ class Worker:
         lib.tr_worker_stats(self._live(), raw)
         return worker_stats(raw, int(lib.tr_worker_thread_cpu_ns(self._live())))
 
+    def packets(self) -> int:
+        """Datagrams taken and sent so far: what it has had to do."""
+        raw = ffi.new("tr_stats *")
+        lib.tr_worker_stats(self._live(), raw)
+        return int(raw.rx_packets + raw.tx_packets)
+
     def listen(self, transport: int, listener: Callable[[events.WorkerEvent], None]) -> None:
         """Tell `listener` of this transport's events from now on; `unlisten` ends it."""
         self._listeners[transport] = listener

@@ -68,6 +68,14 @@ class ChannelRelay:
         self._carry_out()  # now: the first message may be in the same packet
         return True
 
+    def resumed(self, participant: str, channel: Channel) -> None:
+        """A channel from before this process."""
+        self._owner[channel.data] = participant
+        if channel.is_own:
+            self._channels.opened(participant, channel, channel.parameters)
+        else:
+            self._channels.passed_on(participant, channel, channel.parameters)
+
     def closed(self, channel: Channel) -> None:
         self._channels.closed(channel)
         self.changed()
@@ -141,6 +149,9 @@ class ChannelRelay:
                 self._owner[data] = step.participant
                 self._channels.passed_on(step.participant, data.open(step.parameters), step.parameters)
         self._owner = {data: owner for data, owner in self._owner.items() if not data.is_gone}
+        for seat in self._seats.values():
+            if _lines(seat):
+                seat.save()
 
     def _owner_of(self, data: DataTransport) -> str:
         return next((id for id, seat in self._seats.items() if data in _lines(seat)), self._owner.get(data, ""))
@@ -182,6 +193,9 @@ class SeatChannels(DataListener):
 
     def on_channel(self, channel: Channel) -> bool:
         return self._relay.opened(self._seat_id(), channel)
+
+    def on_resumed(self, channel: Channel) -> None:
+        self._relay.resumed(self._seat_id(), channel)
 
     def on_message(self, channel: Channel, message: Message) -> bool:
         return self._relay.take(self._seat_id(), channel, message)

@@ -24,11 +24,12 @@ from telerelay.rooms import Room, RoomLimits, Rooms
 from telerelay.signaling.host import RoomHost
 from telerelay.signaling.limits import FailureLimit
 from telerelay.signaling.notes import RoomNote
+from telerelay.signaling.placement import Placement
 from telerelay.signaling.restore import restore
 from telerelay.signaling.socket import Socket
 from telerelay.tasks import Tasks
 
-# How often lost seats are looked at: a seat may be kept that much too long.
+# How often lost seats and the workers' loads are looked at: a seat may be kept that much too long.
 SWEEP_S = 0.5
 
 
@@ -45,7 +46,10 @@ class WorkerSite:
 
 
 class LiveRooms:
-    """The rooms of one relay, by name. A room lives on the worker that had the fewest transports when it was made."""
+    """
+    The rooms of one relay, by name. A room lives on the worker that had the least to do when it was made, with everyone
+    in it: who waits at its door is there too, so that being let in moves nobody.
+    """
 
     def __init__(self, config: Config, keys: TokenKeys, hooks: HookRunner) -> None:
         self.config = config
@@ -65,6 +69,7 @@ class LiveRooms:
         self._hooks = hooks
         self._tasks = Tasks()
         self._sites: list[WorkerSite] = []
+        self._placement = Placement()
         self._room_number = 0
         self._participant_number = 0
         self._failures = FailureLimit(config.limits.auth_failure_burst, config.limits.auth_failures_per_s)
@@ -201,7 +206,7 @@ class LiveRooms:
         if self.is_draining or not self._sites:
             raise RemoteProtocolError("draining", "the relay takes no new rooms: try another")
         room = self._rooms.open(name)
-        chosen = min(self._sites, key=lambda site: (len(site.worker.transports), self._rooms_on(site.worker)))
+        chosen = self._place()
         self._room_number += 1
         host = self._host(room, chosen.room(self._room_number))
         site = host.site
@@ -230,8 +235,20 @@ class LiveRooms:
         participant = host.room.by_sub(grant.sub) if host else None
         return participant is not None and resume is not None and participant.may_resume(resume)
 
-    def _rooms_on(self, worker: Worker) -> int:
-        return sum(host.site.worker is worker for host in self._hosts.values())
+    def _place(self) -> WorkerSite:
+        """A worker for a new room; one that is being replaced only where there is no other."""
+        now = time.monotonic()
+        sites = {site.worker.index: site for site in self._sites}
+        running = {index: site for index, site in sites.items() if site.worker.is_running} or sites
+        chosen = self._placement.choose(now, [(index, len(site.worker.transports)) for index, site in running.items()])
+        self._placement.opened(now, chosen)
+        return sites[chosen]
+
+    def _look_at_loads(self) -> None:
+        now = time.monotonic()
+        for site in self._sites:
+            if site.worker.is_running:
+                self._placement.seen(now, site.worker.index, site.worker.packets())
 
     def _on_empty(self, host: RoomHost) -> None:
         say(logging.INFO, "room_closed", room=host.site.room)
@@ -248,6 +265,7 @@ class LiveRooms:
         while True:
             await asyncio.sleep(SWEEP_S)
             self.expire()
+            self._look_at_loads()
 
 
 def forbidden() -> RemoteProtocolError:

@@ -139,8 +139,9 @@ class _Restored:
                 await resource.connection.catch_up()
                 if isinstance(resource.connection, WhepConnection):
                     host.start_whep(seat, resource, resource.connection)
-        except NativeError as error:
-            say(logging.ERROR, "resume_failed", room=host.site.room, participant=seat.id, code=error.code)
+        except Exception as error:  # one seat that cannot go on must not keep all others from it
+            kind = type(error).__name__
+            say(logging.ERROR, "resume_failed", room=host.site.room, participant=seat.id, error=kind, exc_info=error)
 
     def _end_lost_attachments(self, seat: Seat) -> None:
         """A session whose note could not be kept is over for its participant too."""
