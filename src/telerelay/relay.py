@@ -29,7 +29,7 @@ from telerelay.dataplane import (
     WorkerStats,
     make_certificate,
 )
-from telerelay.dataplane.hosts import WorkerHost
+from telerelay.dataplane.hosts import WorkerHost, end_surplus
 from telerelay.dataplane.rundir import RunDir
 from telerelay.dataplane.stats import drop_names
 from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
@@ -192,7 +192,10 @@ class Relay:
         run_dir = RunDir.open(self.config.serve.run_dir, binds)
         self._run_dir = run_dir
         stack.callback(run_dir.close)
-        return lambda: ProcessHost(run_dir.path, self.config.workers.orphan_s)
+        for index in run_dir.worker_indexes():
+            if index >= self.config.workers.count and await asyncio.to_thread(end_surplus, run_dir.path, index):
+                say(logging.WARNING, "worker_surplus", worker=index)
+        return lambda: ProcessHost(run_dir.path, self.config.workers.orphan_s, _on_note_refused)
 
     def _on_worker_end(self, worker: Worker) -> None:
         """It died. Its rooms wait for the next one; nobody else's call notices."""
@@ -292,6 +295,10 @@ class Relay:
         """The listener ends: so do its sockets, or it would wait for them."""
         for socket in tuple(self._rooms.sockets):
             socket.close(1001, "shutdown")
+
+
+def _on_note_refused() -> None:
+    say(logging.WARNING, "note_refused", reason="a worker's memory for notes is full: a restart would forget something")
 
 
 async def _give_up(worker: Worker) -> None:

@@ -379,6 +379,28 @@ class ProcessHost:
             pipe.write(json.dumps(given).encode())
 
 
+def end_surplus(run_dir: Path, index: int) -> bool:
+    """
+    End a worker that ran before this process and is one more than is wanted; False where there is none. Blocks: for an
+    executor.
+    """
+    path = run_dir / f"worker-{index}.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(START_TIMEOUT_S)
+        try:
+            connection.connect(str(path))
+            _, fds = _greet(connection, WorkerSettings(index, ()))
+            for fd in fds:
+                os.close(fd)
+            connection.sendall(encode(Kind.STOP))
+            while connection.recv(65536):
+                pass
+        except (OSError, NativeError):
+            path.unlink(missing_ok=True)
+            return False
+    return True
+
+
 def _greet(connection: socket.socket, settings: WorkerSettings) -> tuple[dict[str, Any], list[int]]:
     """The first words with a worker process. Raises NativeError."""
     silent = NativeError(lib.TR_ERR_STATE, f"worker {settings.index} does not answer", code="state")
