@@ -28,10 +28,11 @@ PACE_S = 0.05
 
 
 class ChannelRelay:
-    """One room's channels. `seats` are the room's, as they come and go."""
+    """One room's channels. `seats` are the room's, as they come and go; `on_changed` is told of what was opened."""
 
-    def __init__(self, seats: Mapping[str, Seat]) -> None:
+    def __init__(self, seats: Mapping[str, Seat], on_changed: Callable[[], None] = lambda: None) -> None:
         self._seats = seats
+        self._on_changed = on_changed
         self._channels: Channels[Channel] = Channels(self._may_send, self._may_receive)
         self._paused: dict[DataTransport, set[DataTransport]] = {}
         self._stalled: dict[DataTransport, asyncio.TimerHandle] = {}
@@ -149,9 +150,7 @@ class ChannelRelay:
                 self._owner[data] = step.participant
                 self._channels.passed_on(step.participant, data.open(step.parameters), step.parameters)
         self._owner = {data: owner for data, owner in self._owner.items() if not data.is_gone}
-        for seat in self._seats.values():
-            if _lines(seat):
-                seat.save()
+        self._on_changed()
 
     def _owner_of(self, data: DataTransport) -> str:
         return next((id for id, seat in self._seats.items() if data in _lines(seat)), self._owner.get(data, ""))
@@ -176,6 +175,11 @@ class ChannelRelay:
     def _may_receive(self, participant: str) -> bool:
         seat = self._seats.get(participant)
         return seat is not None and seat.participant.is_admitted and check_role(seat.participant.role).may_subscribe
+
+
+def has_lines(seat: Seat) -> bool:
+    """Whether it has data channels anywhere."""
+    return bool(_lines(seat))
 
 
 def _lines(seat: Seat) -> list[DataTransport]:

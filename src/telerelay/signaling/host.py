@@ -36,7 +36,7 @@ from telerelay.rooms import (
 from telerelay.rooms.participant import SOCKET
 from telerelay.rooms.policy import check_role
 from telerelay.routing import Router
-from telerelay.signaling.channels import ChannelRelay
+from telerelay.signaling.channels import ChannelRelay, has_lines
 from telerelay.signaling.notes import ROOM_KEY, RoomNote, RoomNotes, SessionNote
 from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat, new_etag
 from telerelay.signaling.socket import Socket
@@ -80,7 +80,7 @@ class RoomHost:
         self._max_replayed_events = config.rooms.max_replayed_events
         self._seat_s = config.rooms.seat_s
         self._router = Router()
-        self._data = ChannelRelay(self.seats)
+        self._data = ChannelRelay(self.seats, self._save_channels)
         self._hooks = hooks
         self._tasks = tasks
         self._next_number = next_number
@@ -571,6 +571,11 @@ class RoomHost:
     def save(self) -> None:
         """Leave what a successor of this process has to know of the room itself."""
         self.notes.put(ROOM_KEY, RoomNote(self.room.name, self.site.room, self._key, self._sequence))
+
+    def _save_channels(self) -> None:
+        for seat in self.seats.values():
+            if has_lines(seat):
+                seat.save()
 
     def _person(self, participant: Participant, what: What, reason: str = "") -> None:
         self._sequence += 1
