@@ -172,7 +172,7 @@ class RoomHost:
             while True:
                 await self._has_worker.wait()
                 self._check_open(seat)
-                site, is_first = self.site, seat.publishing is None
+                is_first = seat.publishing is None
                 connection = seat.publishing = seat.publishing or self.publish_connection(seat)
                 try:
                     return await self._take_offer(seat, connection, sdp, tracks)
@@ -180,7 +180,7 @@ class RoomHost:
                     if is_first or connection.is_broken:
                         await self._unpublish(seat)
                     # Its worker died under an offer that has no answer yet: the next worker can give one.
-                    is_lost = not site.worker.is_running and isinstance(error, RemoteProtocolError)
+                    is_lost = isinstance(error, RemoteProtocolError) and not self._has_worker.is_set()
                     if not (is_lost and is_first):
                         raise
 

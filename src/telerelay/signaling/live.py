@@ -217,6 +217,8 @@ class LiveRooms:
         host = self._hosts[room.name] = RoomHost(
             room, site, self.config, self._hooks, self._tasks, self._next_number, self._on_empty, found
         )
+        if not site.worker.is_running:
+            host.worker_lost()  # until another takes its place
         return host
 
     def _next_number(self) -> int:
@@ -225,10 +227,14 @@ class LiveRooms:
 
     def _open_found(self, site: WorkerSite, found: RoomNote) -> RoomHost | None:
         """A room that another process had on this worker."""
+        self._room_number = max(self._room_number, found.number)
         if found.name in self._hosts:
             return None
-        self._room_number = max(self._room_number, found.number)
-        return self._host(self._rooms.open(found.name), site.room(found.number), found)
+        try:
+            room = self._rooms.open(found.name)
+        except RemoteProtocolError:  # there may be fewer rooms than before
+            return None
+        return self._host(room, site.room(found.number), found)
 
     def _has_seat(self, grant: Grant, room: str, resume: str | None) -> bool:
         host = self._hosts.get(room)
