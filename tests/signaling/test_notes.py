@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_passed_over() -> None:
 
 def test_a_successor_takes_back_what_it_found() -> None:
     """
-    Notes that it adopted are its own: the same again is not put, and what is gone is deleted.
+    Notes that it adopted are its own: the same again is put once at most, and what is gone is deleted.
     """
     store = Store()
     first = RoomNotes(7, lambda: store)
@@ -149,7 +149,8 @@ def test_a_successor_takes_back_what_it_found() -> None:
     second = RoomNotes(7, lambda: store)
     second.adopt({key.removeprefix("7/"): body for key, body in store.notes.items()})
     calls = store.calls
-    second.put("room", ROOM)
-    assert calls == store.calls
+    for _ in range(3):
+        second.put("room", ROOM)
+    assert calls + 1 == store.calls
     second.forget("p")
     assert ["7/room"] == list(store.notes)

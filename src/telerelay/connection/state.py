@@ -62,10 +62,10 @@ class SendingState:
 
 @dataclass(frozen=True, slots=True)
 class SubscribeConnectionState:
-    """`sending` by publication."""
+    """`sending` has the sender of each publication; what was negotiated for it is in `negotiation`."""
 
     transport: TransportState
-    sending: dict[str, SendingState]
+    sending: dict[str, int]
     negotiation: SubscribeState
     answered: int = 0
     paused: frozenset[str] = field(default_factory=frozenset)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from telerelay.connection.credentials import random_ice_chars
 from telerelay.connection.data import DataListener, DataTransport
 from telerelay.connection.source import Source
-from telerelay.connection.state import SendingState, SubscribeConnectionState
+from telerelay.connection.state import SubscribeConnectionState
 from telerelay.connection.transport import Connection, Site
 from telerelay.dataplane import Inventory
 from telerelay.errors import NativeError, TelerelayError
@@ -152,7 +152,7 @@ class SubscribeConnection:
         """What a successor of this process has to know to go on with it."""
         return SubscribeConnectionState(
             transport=self.transport.snapshot(),
-            sending={name: SendingState(each.sender, each.params) for name, each in self._sending.items()},
+            sending={name: each.sender for name, each in self._sending.items()},
             negotiation=self._negotiation.state,
             answered=self._answered,
             paused=frozenset(self._paused),
@@ -172,9 +172,9 @@ class SubscribeConnection:
         self._must_restart = state.must_restart
         self._sending = {
             # Whether it is paused is not known, so it is said again.
-            name: Sending(each.sender, each.params, is_paused=name not in self._paused, found=found.receiver)
-            for name, each in state.sending.items()
-            if (found := inventory.senders.get(each.sender)) is not None
+            each.key: Sending(sender, each, is_paused=each.key not in self._paused, found=found.receiver)
+            for each in self._negotiation.senders
+            if (sender := state.sending.get(each.key, 0)) and (found := inventory.senders.get(sender)) is not None
         }
         return self.transport.resume(state.transport, inventory)
 

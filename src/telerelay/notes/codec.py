@@ -38,32 +38,36 @@ def decode(kind: type[T], body: bytes) -> T:
 
 
 def _plain(value: Any) -> Any:
-    match value:
-        case None | bool() | int() | float() | str():
-            return value
-        case bytes():
-            return base64.b64encode(value).decode("ascii")
-        case tuple() | list():
-            return [_plain(each) for each in value]
-        case set() | frozenset():
-            return [_plain(each) for each in sorted(value)]
-        case dict():
-            return [[_plain(key), _plain(each)] for key, each in value.items()]
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {
-                name: _plain(each)
-                for name, default in _defaults(type(value)).items()
-                if (each := getattr(value, name)) != default or type(each) is not type(default)
-            }
-    raise TypeError(f"{type(value).__name__} has no place in a note")
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is tuple or kind is list:
+        return [each if type(each) in _AS_THEY_ARE else _plain(each) for each in value]
+    if kind is dict:
+        return [[_plain(key), _plain(each)] for key, each in value.items()]
+    if kind is set or kind is frozenset:
+        return [_plain(each) for each in sorted(value)]
+    if kind is bytes:
+        return base64.b64encode(value).decode("ascii")
+    if not dataclasses.is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} has no place in a note")
+    plain = {}
+    for name, default in _defaults(kind):
+        each = getattr(value, name)
+        if each is not default and (type(each) is not type(default) or each != default):
+            plain[name] = _plain(each)
+    return plain
+
+
+_AS_THEY_ARE = frozenset({type(None), bool, int, float, str})
 
 
 @cache
-def _defaults(kind: type) -> dict[str, Any]:
-    return {
-        each.name: each.default_factory() if each.default_factory is not dataclasses.MISSING else each.default
+def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (each.name, each.default if each.default_factory is dataclasses.MISSING else each.default_factory())
         for each in dataclasses.fields(kind)
-    }
+    )
 
 
 @cache
