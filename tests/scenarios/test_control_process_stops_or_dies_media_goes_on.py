@@ -99,7 +99,10 @@ async def test_control_killed_and_restarted_costs_no_packet(relay: RelayProcess,
             back = patient.comebacks + doctor.comebacks
             await restart_control(relay)
             await until(lambda: patient.comebacks + doctor.comebacks == back + 2, timeout_s=60)  # noqa: B023
-            await going_on(receivers, packets=20)
+            try:
+                await going_on(receivers, packets=20)
+            except TimeoutError:
+                pytest.fail(f"media stopped: {[each.tap.received for each in receivers]}\n{''.join(relay.log)}")
 
         assert workers == relay.worker_pids
         assert [0, 0, 0] == lost(receivers)

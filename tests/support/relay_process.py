@@ -51,7 +51,7 @@ class RelayProcess:
         self._process: subprocess.Popen[str] | None = None
         self._workers: dict[int, int] = {}  # pid to pidfd, of worker processes
         self._lines: queue.Queue[str | None] = queue.Queue()
-        self.log: deque[str] = deque(maxlen=200)
+        self.log: deque[str] = deque(maxlen=2000)
         self.ready: dict[str, Any] = {}
         self.worker_pids_before: list[int] = []
 

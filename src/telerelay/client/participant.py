@@ -37,8 +37,10 @@ COMEBACK_DELAYS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
 COMEBACK_TIMEOUT_S = 120.0
 # The relay takes five offers at once, then one in two seconds.
 REFUSED_PAUSE_S = 2.0
-FINAL_CLOSES = frozenset({1000, 1003, 1009, 4001, 4003, 4008, 4009, 4010, 4011})
+FINAL_CLOSES = frozenset({1000, 1003, 1009, 4001, 4003, 4009, 4010, 4011})
 """Close codes after which the seat is gone or somebody else's (docs/signaling.md)."""
+FINAL_ERRORS = frozenset({"unauthorized", "token_expired", "forbidden", "duplicate_join", "room_full", "conflict"})
+"""Refusals of a join that will not be another the next time; a relay that is overloaded says others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ class Client:
                 )
             except TelerelayError as error:
                 await socket.close()
-                if isinstance(error, RemoteProtocolError):
+                if error.code in FINAL_ERRORS:
                     return False
                 continue
             self._socket = socket
@@ -209,7 +211,8 @@ class Client:
             if reply["resumed"]:
                 await self._answer_again()
             else:
-                await self._begin_anew()
+                with contextlib.suppress(TelerelayError):  # lost once more: the next time
+                    await self._begin_anew()
             self._wake()
             return True
         return False
