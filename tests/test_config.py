@@ -78,7 +78,7 @@ def test_the_file_goes_over_the_defaults_and_the_environment_over_both(tmp_path:
         ("[udp]\nbinds = ['127.0.0.1:65535']\n[workers]\ncount = 2", "leaves no ports for 2 workers"),
         ("[udp]\nadvertise = ['x']", "udp.advertise must hold IP addresses, not 'x'"),
         ("[udp]\nadvertise = ['0.0.0.0']", "udp.advertise must hold addresses that can be reached"),
-        ("[workers]\nhost = 'fork'", "workers.host must be one of thread, process, not 'fork'"),
+        ("[workers]\nhost = 'fork'", "workers.host must be one of auto, thread, process, not 'fork'"),
         ("[workers]\ncount = 0", "workers.count must be 1 to 64, not 0"),
         ("[workers]\ncpus = ['0']", "workers.cpus must be an integer"),
         ("[media]\nvideo_codecs = ['VP7']", "media.video_codecs must be one of VP8"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -83,12 +84,24 @@ async def test_without_a_key_there_is_no_relay() -> None:
     assert "no_key" == error.value.code
 
 
-async def test_workers_in_processes_are_refused_by_name() -> None:
+def name_of(pid: int) -> str:
+    """Of a process; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+async def test_workers_may_live_in_processes_of_their_own(tmp_path: Path) -> None:
     """
-    What does not exist yet is not quietly something else.
+    An application that embeds the relay may ask for it; they end with the relay.
     """
-    with pytest.raises(ConfigError, match=r"workers\.host"):
-        Relay(config(workers={"host": "process"}), keys=KEYS)
+    values = {"workers": {"host": "process", "count": 2}, "serve": {"run_dir": str(tmp_path / "run")}}
+    async with Relay(config(**values), keys=KEYS) as relay:
+        pids = relay.worker_pids
+        assert 2 == len(set(pids) - {os.getpid()})
+        assert ["telerelay-w0", "telerelay-w1"] == [name_of(pid) for pid in pids]
+    assert ["", ""] == [name_of(pid) for pid in pids]
 
 
 async def test_a_port_in_use_fails_before_anything_runs() -> None:

@@ -83,7 +83,7 @@ typedef enum tr_drop {
     TR_DROP_COUNT
 } tr_drop;
 
-#define TR_BORDER_VERSION 1
+#define TR_BORDER_VERSION 2  /* of these records: one more with every change to them */
 #define TR_MAX_DATAGRAM 1500 /* bytes taken from the network */
 #define TR_MAX_FORWARD 1232  /* bytes of UDP payload that leave: 1280 (IPv6 minimum) less 48 */
 #define TR_MAX_BINDS 8
@@ -139,7 +139,8 @@ typedef enum tr_command_type {
     TR_CMD_REQUEST_KEYFRAME,
     TR_CMD_SEND_DATA,
     TR_CMD_GET_STATS,
-    TR_CMD_RESTART_ICE
+    TR_CMD_RESTART_ICE,
+    TR_CMD_GET_INVENTORY
 } tr_command_type;
 
 typedef struct tr_add_transport {
@@ -226,6 +227,18 @@ typedef struct tr_data {
     uint8_t bytes[1500];
 } tr_data; /* one DTLS record's worth */
 
+typedef enum tr_inventory_kind {
+    TR_INVENTORY_TRANSPORT = 1,
+    TR_INVENTORY_RECEIVER,
+    TR_INVENTORY_SENDER
+} tr_inventory_kind;
+
+/* What is there, for a control that was not there before: one page of one kind, from an index on. */
+typedef struct tr_get_inventory {
+    uint8_t kind;  /* tr_inventory_kind */
+    uint32_t from; /* index: 0, then what the page before said */
+} tr_get_inventory;
+
 /* ------------------------------------------------------------------ events, worker to control */
 
 typedef enum tr_event_type {
@@ -238,7 +251,9 @@ typedef enum tr_event_type {
     TR_EVENT_TRANSPORT_STATS,
     TR_EVENT_RECEIVER_STATS,
     TR_EVENT_SENDER_STATS,
-    TR_EVENT_STOPPED
+    TR_EVENT_STOPPED,
+    TR_EVENT_INVENTORY,    /* of a page, in order of their indexes */
+    TR_EVENT_INVENTORY_END /* of a page; its result follows */
 } tr_event_type;
 
 typedef enum tr_transport_state {
@@ -302,6 +317,19 @@ typedef struct tr_sender_stats {
     uint32_t peer_jitter;                                       /* RTP clock */
     uint8_t encoding;                                           /* forwarded now */
 } tr_sender_stats;
+
+typedef struct tr_inventory {
+    uint32_t id, transport;     /* of a transport they are the same */
+    uint32_t receiver;          /* of a sender: what it forwards, TR_NONE: nothing */
+    uint32_t room, participant; /* of a transport, as are those below */
+    uint8_t kind;               /* tr_inventory_kind */
+    uint8_t state, is_admitted, srtp_profile;
+    char local_ufrag[33];
+} tr_inventory;
+
+typedef struct tr_inventory_end {
+    uint32_t next; /* where the next page begins, 0: there is none */
+} tr_inventory_end;
 
 typedef struct tr_event {
     uint16_t type;      /* tr_event_type */
@@ -371,6 +399,18 @@ int tr_worker_post(tr_worker *worker, uint16_t type, uint64_t tag, const void *b
 int tr_worker_take(tr_worker *worker, tr_event *event); /* 1, or 0 when there is none */
 void tr_worker_stats(const tr_worker *worker, tr_stats *stats);
 int64_t tr_worker_thread_cpu_ns(const tr_worker *worker); /* CPU the thread has used */
+
+/* A worker in a process of its own. There it is started; the process that controls it attaches to the memory and the
+ * two eventfds that tr_worker_fds names, which a Unix socket has passed on. An attached worker is posted to, taken from
+ * and read like any other; it cannot be started or stopped, and freeing it leaves the worker running. */
+int tr_worker_fds(const tr_worker *worker,
+                  int *out); /* three: memory, commands wait, events wait; still the worker's */
+/* New rings and eventfds, for another control than before: what was posted and not taken, and what was told and not
+ * read, is gone with the old ones, and whoever holds those reaches nobody. Not while control threads use the worker. */
+int tr_worker_renew(tr_worker *worker);
+/* The descriptors are the worker's from then on, unless it fails: TR_ERR_VERSION where the memory is not what this
+ * build would have made. */
+int tr_worker_attach(int memory_fd, int command_fd, int event_fd, tr_worker **out);
 
 /* cffi: end */
 

@@ -443,6 +443,52 @@ static int get_stats(tr_engine *e, uint32_t id, uint64_t now_us)
     return status;
 }
 
+/* Records of one page: with the widest of them it fits into half of the smallest event ring, the half that commands
+ * leave free. And slots it looks at: a quarter of the stream tables, some tens of microseconds. */
+#define INVENTORY_PAGE 128
+#define INVENTORY_SCAN 16384
+
+static bool describe(const tr_engine *e, uint8_t kind, uint32_t index, tr_inventory *out)
+{
+    *out = (tr_inventory){.kind = kind};
+    if (kind == TR_INVENTORY_TRANSPORT) {
+        const tr_transport *t = e->transports[index];
+        if (!t) return false;
+        out->id = out->transport = t->id;
+        out->room = t->room;
+        out->participant = t->participant;
+        out->state = (uint8_t)t->state;
+        out->is_admitted = t->egress.is_admitted;
+        out->srtp_profile = t->srtp ? (uint8_t)tr__srtp_profile_of(t->srtp) : 0;
+        memcpy(out->local_ufrag, t->ice.now.local_ufrag, sizeof out->local_ufrag);
+        return true;
+    }
+    const stream_slot *slot = kind == TR_INVENTORY_RECEIVER ? &e->receivers[index] : &e->senders[index];
+    if (!slot->object) return false;
+    out->id = slot->id;
+    out->transport = e->transports[slot->transport]->id;
+    if (kind == TR_INVENTORY_SENDER) out->receiver = tr__sender_receiver_id(slot->object);
+    return true;
+}
+
+static int get_inventory(tr_engine *e, const tr_get_inventory *wanted)
+{
+    uint32_t slots = wanted->kind == TR_INVENTORY_TRANSPORT ? e->max_transports : e->stream_slots;
+    if (wanted->kind < TR_INVENTORY_TRANSPORT || wanted->kind > TR_INVENTORY_SENDER || wanted->from >= slots)
+        return TR_ERR_ARGUMENT;
+    uint32_t index = wanted->from, last = index + INVENTORY_SCAN < slots ? index + INVENTORY_SCAN : slots;
+    int status = TR_OK;
+    for (int count = 0; index < last && count < INVENTORY_PAGE && status == TR_OK; index++) {
+        tr_inventory found;
+        if (!describe(e, wanted->kind, index, &found)) continue;
+        status = tr__ring_push(e->shared.events, TR_EVENT_INVENTORY, 0, &found, sizeof found);
+        count++;
+    }
+    if (status != TR_OK) return status;
+    tr_inventory_end end = {.next = index < slots ? index : 0};
+    return tr__ring_push(e->shared.events, TR_EVENT_INVENTORY_END, 0, &end, sizeof end);
+}
+
 /* Smallest body each command may come with. */
 static const uint16_t command_sizes[] = {
     [TR_CMD_ADD_TRANSPORT] = sizeof(tr_add_transport),
@@ -459,6 +505,7 @@ static const uint16_t command_sizes[] = {
     [TR_CMD_SEND_DATA] = offsetof(tr_data, bytes),
     [TR_CMD_GET_STATS] = sizeof(tr_one_id),
     [TR_CMD_RESTART_ICE] = sizeof(tr_restart_ice),
+    [TR_CMD_GET_INVENTORY] = sizeof(tr_get_inventory),
 };
 
 int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t size, uint64_t now_us)
@@ -529,6 +576,8 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         return restart_ice(e, body);
     case TR_CMD_GET_STATS:
         return get_stats(e, one->id, now_us);
+    case TR_CMD_GET_INVENTORY:
+        return get_inventory(e, body);
     }
     return TR_ERR_ARGUMENT;
 }

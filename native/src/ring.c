@@ -105,5 +105,5 @@ unsigned tr__ring_used_percent(const tr_ring *ring)
 {
     uint64_t used = atomic_load_explicit(&ring->head->written, memory_order_relaxed) -
                     atomic_load_explicit(&ring->head->taken, memory_order_relaxed);
-    return (unsigned)(used * 100 / ring->size);
+    return used > ring->size ? 100 : (unsigned)(used * 100 / ring->size); /* more than all: the other side is broken */
 }

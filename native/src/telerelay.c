@@ -56,6 +56,7 @@ int tr_worker_new(const tr_worker_config *config, tr_worker **out)
     if (!worker) return TR_ERR_NO_MEMORY;
     memset(worker, 0, sizeof *worker);
     int status = tr__worker_init(worker, config);
+    if (status == TR_OK && sem_init(&worker->renewed, 0, 0) != 0) status = TR_ERR_SYSTEM;
     if (status != TR_OK) {
         int error = errno;
         tr__worker_dispose(worker);
@@ -75,7 +76,7 @@ static void *thread_main(void *worker)
 
 int tr_worker_start(tr_worker *worker)
 {
-    if (worker->is_running) return TR_ERR_STATE;
+    if (worker->is_running || worker->is_attached) return TR_ERR_STATE;
     atomic_store(&worker->should_stop, false);
     if (pthread_create(&worker->thread, NULL, thread_main, worker) != 0) return TR_ERR_SYSTEM;
     pthread_setname_np(worker->thread, "telerelay");
@@ -96,14 +97,21 @@ int tr_worker_stop(tr_worker *worker)
 void tr_worker_free(tr_worker *worker)
 {
     if (!worker) return;
+    if (worker->is_attached) {
+        tr__border_close(&worker->border);
+        free(worker);
+        return;
+    }
     tr_worker_stop(worker);
     tr__worker_dispose(worker);
+    sem_destroy(&worker->renewed);
     OPENSSL_cleanse(&worker->config.certificate, sizeof worker->config.certificate);
     free(worker);
 }
 
 int tr_worker_port(const tr_worker *worker, uint32_t bind)
 {
+    if (worker->is_attached) return TR_ERR_STATE;
     return bind < tr__udp_socket_count(worker->udp) ? tr__udp_socket(worker->udp, bind)->port : TR_ERR_ARGUMENT;
 }
 
@@ -135,4 +143,43 @@ void tr_worker_stats(const tr_worker *worker, tr_stats *stats) { tr__border_read
 int64_t tr_worker_thread_cpu_ns(const tr_worker *worker)
 {
     return atomic_load_explicit(&worker->border.head->thread_cpu_ns, memory_order_relaxed);
+}
+
+int tr_worker_fds(const tr_worker *worker, int *out)
+{
+    if (worker->is_attached) return TR_ERR_STATE;
+    out[0] = worker->border.memory_fd;
+    out[1] = worker->border.command_fd;
+    out[2] = worker->border.event_fd;
+    return TR_OK;
+}
+
+int tr_worker_renew(tr_worker *worker)
+{
+    if (!worker->is_running) return TR_ERR_STATE;
+    tr_border border;
+    int status = tr__border_create(&border, worker->config.command_ring_bytes, worker->config.event_ring_bytes);
+    if (status != TR_OK) return status;
+    atomic_store_explicit(&worker->next, &border, memory_order_release);
+    tr__border_wake(worker->border.command_fd);
+    while (sem_wait(&worker->renewed) != 0 && errno == EINTR) {}
+    status = worker->renew_status;
+    tr__border_close(&border); /* the old one, by now */
+    return status;
+}
+
+int tr_worker_attach(int memory_fd, int command_fd, int event_fd, tr_worker **out)
+{
+    if (!out || memory_fd < 0 || command_fd < 0 || event_fd < 0) return TR_ERR_ARGUMENT;
+    tr_worker *worker = aligned_alloc(64, (sizeof *worker + 63) & ~(size_t)63);
+    if (!worker) return TR_ERR_NO_MEMORY;
+    memset(worker, 0, sizeof *worker);
+    worker->is_attached = true;
+    int status = tr__border_attach(&worker->border, memory_fd, command_fd, event_fd);
+    if (status != TR_OK) {
+        free(worker);
+        return status;
+    }
+    *out = worker;
+    return TR_OK;
 }

@@ -15,6 +15,9 @@
 #define BATCHES_PER_TURN 4
 /* Counters are copied out this often while the worker is busy; before it sleeps they always are. */
 #define PUBLISH_INTERVAL_US 20000
+/* Commands that wait for a slow control are looked at again so soon: it may be stopped for a minute, and a worker that
+ * went round all the while would have its core to itself. */
+#define HELD_INTERVAL_US 2000
 /* Seconds from 1900 (NTP) to 1970 (Unix): RFC 5905. */
 #define NTP_UNIX_SECONDS 2208988800u
 
@@ -91,7 +94,7 @@ void tr__worker_dispose(tr_worker *w)
 /* ------------------------------------------------------------------ the loop */
 
 /* Control goes in at the top of a turn, between batches. Each command has one result, in order. */
-static bool take_commands(tr_worker *w, uint64_t now_us)
+static bool take_commands(tr_worker *w, uint64_t now_us, bool *is_held)
 {
     uint8_t body[TR_RING_MAX_BODY];
     uint16_t type;
@@ -100,7 +103,10 @@ static bool take_commands(tr_worker *w, uint64_t now_us)
     for (int i = 0; i < COMMANDS_PER_TURN; i++) {
         /* A result must find room, and so must the statistics a command asks for: control is slow, commands can wait.
          */
-        if (tr__ring_used_percent(&w->border.events) > 50) return !tr__ring_is_empty(&w->border.commands);
+        if (tr__ring_used_percent(&w->border.events) > 50) {
+            *is_held = !tr__ring_is_empty(&w->border.commands);
+            return false;
+        }
         if (tr__ring_pop(&w->border.commands, &type, &tag, body, sizeof body, &size) != 1) return false;
         tr_result result = {.status = tr__engine_command(w->engine, type, body, size, now_us), .command = type};
         if (tr__ring_push(&w->border.events, TR_EVENT_RESULT, tag, &result, sizeof result) != TR_OK)
@@ -139,11 +145,26 @@ static void pin(const tr_worker *w)
     pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
-static void wait_for_work(tr_worker *w, bool has_more, uint64_t now_us)
+/* Another control from now on: its border takes the place of ours, which goes back to whoever brought it. */
+static void take_over(tr_worker *w, tr_border *next)
+{
+    w->renew_status = watch(w->epoll_fd, next->command_fd, WATCH_COMMANDS);
+    if (w->renew_status == TR_OK) {
+        epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->border.command_fd, NULL);
+        tr_border old = w->border;
+        w->border = *next;
+        *next = old;
+        tr__border_publish(&w->border, &w->tally, thread_cpu_ns());
+    }
+    sem_post(&w->renewed);
+}
+
+static void wait_for_work(tr_worker *w, bool has_more, bool is_held, uint64_t now_us)
 {
     struct epoll_event events[TR_MAX_BINDS + 1];
     struct timespec timeout = {0, 0}, *forever = NULL, *until = &timeout;
     uint64_t at_us = tr__engine_at(w->engine);
+    if (is_held && at_us > now_us + HELD_INTERVAL_US) at_us = now_us + HELD_INTERVAL_US;
     if (!has_more && at_us == UINT64_MAX)
         until = forever;
     else if (!has_more && at_us > now_us) {
@@ -161,8 +182,13 @@ void tr__worker_run(tr_worker *w)
     pin(w);
     uint64_t published_us = 0, told = 0; /* told: events in the ring when control was last woken */
     while (!atomic_load_explicit(&w->should_stop, memory_order_acquire)) {
+        tr_border *next = atomic_exchange_explicit(&w->next, NULL, memory_order_acq_rel);
+        if (next) {
+            take_over(w, next);
+            told = 0;
+        }
         uint64_t now_us = clock_us(CLOCK_MONOTONIC);
-        bool has_more = take_commands(w, now_us);
+        bool is_held = false, has_more = take_commands(w, now_us, &is_held);
         receive(w);
         has_more |= tr__engine_handshakes(w->engine, TR_ENGINE_HANDSHAKES_PER_TURN, now_us);
         now_us = clock_us(CLOCK_MONOTONIC);
@@ -178,7 +204,7 @@ void tr__worker_run(tr_worker *w)
             tr__border_publish(&w->border, &w->tally, thread_cpu_ns());
             published_us = now_us;
         }
-        wait_for_work(w, has_more, now_us);
+        wait_for_work(w, has_more, is_held, now_us);
     }
     tr__engine_close(w->engine);
     tr__udp_send(w->udp, tr__engine_outbox(w->engine), &w->tally);

@@ -4,6 +4,7 @@
 #define TR_WORKER_H
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "border.h"
 #include "engine.h"
@@ -23,7 +24,11 @@ struct tr_worker {
     int epoll_fd;
     pthread_t thread;
     bool is_running;
+    bool is_attached; /* the worker itself is elsewhere: only `border` is used */
     _Atomic bool should_stop;
+    _Atomic(tr_border *) next; /* takes the place of `border`, which is left there instead */
+    sem_t renewed;             /* that was done, or could not be */
+    int renew_status;
 };
 
 int tr__worker_init(tr_worker *worker, const tr_worker_config *config);

@@ -145,12 +145,19 @@ class UdpConfig:
 
 @dataclass(frozen=True, slots=True)
 class WorkersConfig:
-    """The threads that carry media."""
+    """What carries media."""
 
     count: int = _option(1, "How many workers.", _range(1, 64))
-    host: str = _option("thread", "Where a worker lives: thread or process.", _one_of("thread", "process"))
+    host: str = _option(
+        "auto",
+        "Where a worker lives: thread, process, or auto: a process under `telerelay serve`, a thread where embedded.",
+        _one_of("auto", "thread", "process"),
+    )
     cpus: tuple[int, ...] = _option((), "CPU numbers to pin workers to, in order; empty: not pinned.", _range(0, 1023))
     max_transports: int = _option(4096, "Connections one worker may hold.", _range(1, 65535))
+    orphan_s: float = _option(
+        600.0, "How long a worker in a process of its own goes on without a control process, seconds.", _range(1, 86400)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +233,11 @@ class ServeConfig:
     """The process of `telerelay serve`."""
 
     pid_file: str = _option("", "File to write the process id to; empty: none.")
+    run_dir: str = _option(
+        "",
+        "Directory of the worker processes' sockets, 0700; empty: one named after the first UDP bind, in"
+        " $XDG_RUNTIME_DIR/telerelay, /run/telerelay (root) or among the temporary files.",
+    )
     is_demo: bool = _option(False, "On loopback, give tokens to whoever opens the page.")
     drain_s: float = _option(3600.0, "How long a draining relay waits for its calls to end, seconds.", _range(0, 86400))
 

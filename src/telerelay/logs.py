@@ -30,6 +30,7 @@ class Fields(TypedDict, total=False):
     libraries: str
     kind: str
     path_kind: str
+    pid: int
     reason: str
     room: int
     participant: str

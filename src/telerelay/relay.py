@@ -6,11 +6,13 @@ Event loop's thread. `async with Relay(config) as relay:` runs it; nothing is st
 
 import asyncio
 import contextlib
+import dataclasses
 import ipaddress
+import itertools
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -18,9 +20,19 @@ from aiohttp import web
 
 from telerelay.config import Config, parse_bind
 from telerelay.connection.candidates import host_candidates
-from telerelay.dataplane import Certificate, Worker, WorkerSettings, WorkerStats, make_certificate
+from telerelay.dataplane import (
+    Certificate,
+    ProcessHost,
+    ThreadHost,
+    Worker,
+    WorkerSettings,
+    WorkerStats,
+    make_certificate,
+)
+from telerelay.dataplane.hosts import WorkerHost, end_surplus
+from telerelay.dataplane.rundir import RunDir
 from telerelay.dataplane.stats import drop_names
-from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError
+from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
 from telerelay.hooks import HookRunner, Hooks, NoHooks
 from telerelay.logs import say
 from telerelay.observe import LoopLag, RelayCollector, RelayFacts, add_health, add_metrics
@@ -28,7 +40,7 @@ from telerelay.protocol.grants import TokenKeys, load_key
 from telerelay.protocol.names import is_room_name
 from telerelay.protocol.parameters import Candidate, Fingerprint
 from telerelay.signaling.http import errors
-from telerelay.signaling.live import LiveRooms
+from telerelay.signaling.live import LiveRooms, WorkerSite
 from telerelay.signaling.pages import add_pages
 from telerelay.signaling.websocket import websocket_handler
 from telerelay.signaling.whip import WhipHandlers
@@ -36,6 +48,9 @@ from telerelay.tasks import Tasks
 
 DEMO_TOKEN_TTL_S = 3600
 DEMO_ROLE = "practitioner"
+
+# From one try to start a worker in a lost one's place to the next: its port may be in another's hands for a while.
+RETRY_DELAYS_S = (0.1, 0.5, 2.0, 5.0)
 
 
 class Relay:
@@ -49,10 +64,6 @@ class Relay:
         self, config: Config | None = None, *, hooks: Hooks | None = None, keys: TokenKeys | None = None
     ) -> None:
         self.config = Config() if config is None else config
-        if self.config.workers.host == "process":
-            raise ConfigError(
-                "unsupported", "workers.host: workers in processes of their own do not exist yet; use thread"
-            )
         self._keys = keys or self._load_keys()
         self._hooks = HookRunner(hooks or NoHooks(), decision_deadline_s=self.config.hooks.decision_timeout_s)
         self._rooms = LiveRooms(self.config, self._keys, self._hooks)
@@ -60,27 +71,35 @@ class Relay:
         self._lag = LoopLag()
         self._workers: tuple[Worker, ...] = ()
         self._certificate: Certificate | None = None
-        self._has_failed = False
+        self._run_dir: RunDir | None = None
+        self._new_host: Callable[[], WorkerHost] | None = None
 
     # ---------------------------------------------------------------- life
 
     async def __aenter__(self) -> "Relay":
         if self._workers:
             raise LocalProtocolError("state", "the relay runs already")
-        loop = asyncio.get_running_loop()
-        self._certificate = await loop.run_in_executor(None, make_certificate)
-        workers = tuple(Worker(self._settings(index), self._certificate) for index in range(self.config.workers.count))
         async with contextlib.AsyncExitStack() as stack:
-            for worker in workers:
-                stack.push_async_callback(worker.stop)
+            self._new_host = await self._hosts(stack)
+            workers = []
+            for index in range(self.config.workers.count):
+                worker = Worker(self._settings(index), self._new_host())
+                stack.push_async_callback(_give_up, worker)
                 try:
                     await worker.start()
                 except NativeError as error:
-                    raise ConfigError("bind_failed", str(error)) from error
-            sites = [(worker, self._candidates(worker)) for worker in workers]
+                    code = "version" if error.code == "version" else "bind_failed"
+                    raise ConfigError(code, str(error)) from error
+                workers.append(worker)
+            sites = [self._site(worker) for worker in workers]
+            for site in sites:
+                if site.worker.is_found:
+                    await self._rooms.restore(site)
             stack.pop_all()
-        self._workers = workers
-        self._rooms.start(sites, Fingerprint("sha-256", self._certificate.fingerprint))
+        self._workers = tuple(workers)
+        for worker in workers:
+            worker.on_end = self._on_worker_end
+        self._rooms.start(sites)
         self._tasks.spawn(self._lag.run(), "loop_lag")
         say(logging.INFO, "relay_started", count=len(workers), udp=",".join(self.udp_addresses))
         return self
@@ -93,10 +112,12 @@ class Relay:
         await self._hooks.close()
         await self._tasks.close()
         workers, self._workers = self._workers, ()
-        for worker in workers:
-            await worker.stop()
+        await asyncio.gather(*(worker.stop() for worker in workers))
         if self._certificate is not None:
             self._certificate.forget()
+        if self._run_dir is not None:
+            self._run_dir.close()
+            self._run_dir = None
 
     async def lifetime(self, _app: web.Application) -> AsyncIterator[None]:
         """For `app.cleanup_ctx`: the relay runs as long as the application does."""
@@ -137,8 +158,13 @@ class Relay:
         return self._keys.sign(room=room, sub=sub, role=role, ttl_s=ttl_s, now=time.time())
 
     def stats(self) -> tuple[WorkerStats, ...]:
-        """Counters of each worker."""
-        return tuple(worker.stats() for worker in self._workers)
+        """Counters of each worker; one that was lost and is not replaced yet is left out."""
+        return tuple(worker.stats() for worker in self._workers if worker.is_running)
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """Of the processes the workers live in, worker by worker: this process's own where they are threads."""
+        return tuple(worker.pid for worker in self._workers)
 
     @property
     def udp_addresses(self) -> tuple[str, ...]:
@@ -155,6 +181,56 @@ class Relay:
         if not self.config.tokens.key_file:
             raise ConfigError("no_key", "no key for tokens: set tokens.key_file (telerelay token --new-key makes one)")
         return load_key(Path(self.config.tokens.key_file), self.config.tokens.leeway_s)
+
+    async def _hosts(self, stack: contextlib.AsyncExitStack) -> Callable[[], WorkerHost]:
+        """What makes the place of one worker after another. Raises ConfigError."""
+        if self.config.workers.host != "process":
+            certificate = await asyncio.get_running_loop().run_in_executor(None, make_certificate)
+            self._certificate = certificate
+            return lambda: ThreadHost(certificate)
+        binds = [parse_bind(bind) for bind in self.config.udp.binds]
+        run_dir = RunDir.open(self.config.serve.run_dir, binds)
+        self._run_dir = run_dir
+        stack.callback(run_dir.close)
+        for index in run_dir.worker_indexes():
+            if index >= self.config.workers.count and await asyncio.to_thread(end_surplus, run_dir.path, index):
+                say(logging.WARNING, "worker_surplus", worker=index)
+        return lambda: ProcessHost(run_dir.path, self.config.workers.orphan_s, _on_note_refused)
+
+    def _on_worker_end(self, worker: Worker) -> None:
+        """It died. Its rooms wait for the next one; nobody else's call notices."""
+        say(logging.ERROR, "worker_lost", worker=worker.index, pid=worker.pid)
+        self._rooms.worker_lost(worker)
+        self._tasks.spawn(self._replace(worker), "replace_worker")
+
+    async def _replace(self, worker: Worker) -> None:
+        """Start another in its place, on its ports, and move its rooms there."""
+        binds = [(address, port) for (address, _), port in zip(worker.settings.binds, worker.ports, strict=True)]
+        settings = dataclasses.replace(worker.settings, binds=tuple(binds))
+        began = time.monotonic()
+        for attempt in itertools.count():
+            assert self._new_host is not None
+            fresh = Worker(settings, self._new_host())
+            starting = asyncio.ensure_future(fresh.start())
+            try:
+                await asyncio.shield(starting)
+                break
+            except asyncio.CancelledError:  # the relay ends: what is being started must not be left behind
+                await asyncio.wait({starting})
+                await fresh.stop()
+                raise
+            except TelerelayError as error:
+                say(logging.ERROR, "worker_not_replaced", worker=worker.index, code=error.code)
+                await fresh.stop()
+                await asyncio.sleep(RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)])
+        fresh.on_end = self._on_worker_end
+        self._workers = tuple(fresh if each is worker else each for each in self._workers)
+        self._rooms.replace(worker, self._site(fresh))
+        took_ms = round((time.monotonic() - began) * 1000, 1)
+        say(logging.WARNING, "worker_replaced", worker=fresh.index, pid=fresh.pid, duration_ms=took_ms)
+
+    def _site(self, worker: Worker) -> WorkerSite:
+        return WorkerSite(worker, Fingerprint("sha-256", worker.fingerprint), self._candidates(worker))
 
     def _settings(self, index: int) -> WorkerSettings:
         config = self.config
@@ -189,6 +265,8 @@ class Relay:
     def _health(self) -> str:
         if not self._workers:
             return "stopped"
+        if not all(worker.is_running for worker in self._workers):
+            return "failed"
         return "draining" if self._rooms.is_draining else "ok"
 
     def _is_on_loopback(self, request: web.Request) -> bool:
@@ -217,6 +295,18 @@ class Relay:
         """The listener ends: so do its sockets, or it would wait for them."""
         for socket in tuple(self._rooms.sockets):
             socket.close(1001, "shutdown")
+
+
+def _on_note_refused() -> None:
+    say(logging.WARNING, "note_refused", reason="a worker's memory for notes is full: a restart would forget something")
+
+
+async def _give_up(worker: Worker) -> None:
+    """The relay does not start: what it started ends, what it found goes on."""
+    if worker.is_running and worker.is_found:
+        worker.leave()
+    else:
+        await worker.stop()
 
 
 def is_loopback(host: str) -> bool:

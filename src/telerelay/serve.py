@@ -11,6 +11,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from telerelay.config import Config
+from telerelay.config import Config, with_values
 from telerelay.errors import ConfigError
 from telerelay.logs import say
 from telerelay.observe import set_up_logging
@@ -34,6 +35,8 @@ MAX_HEADERS = 64
 def serve(config: Config) -> int:
     """Run until drained after SIGTERM (or SIGINT), or until the second one. Raises ConfigError before it is ready."""
     set_up_logging(config.log.level)
+    if config.workers.host == "auto":
+        config = with_values(config, {"workers": {"host": "process"}})
     # What this process holds in memory must not end up in a file (A61).
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -43,12 +46,15 @@ def serve(config: Config) -> int:
 async def _serve(config: Config) -> int:
     stopping = _Stopping()
     async with contextlib.AsyncExitStack() as stack:
-        relay = await stack.enter_async_context(Relay(config, keys=_keys(config)))
-        http = await _listen(stack, relay.app(), config, config.http.host, config.http.port, "http.port")
+        # The addresses first: who cannot have them must not take the workers from a relay that runs.
+        main = stack.enter_context(_bind(config.http.host, config.http.port, "http.port"))
+        admin = None
         if config.http.admin_port:
-            await _listen(
-                stack, relay.admin_app(), config, config.http.admin_host, config.http.admin_port, "http.admin_port"
-            )
+            admin = stack.enter_context(_bind(config.http.admin_host, config.http.admin_port, "http.admin_port"))
+        relay = await stack.enter_async_context(Relay(config, keys=_keys(config)))
+        http = await _listen(stack, relay.app(), main, _tls(config), config)
+        if admin is not None:
+            await _listen(stack, relay.admin_app(), admin, None, config)
         stack.enter_context(_pid_file(config.serve.pid_file))
         stopping.listen()
         ready = {
@@ -56,7 +62,7 @@ async def _serve(config: Config) -> int:
             "http": http,
             "udp": list(relay.udp_addresses),
             "pid": os.getpid(),
-            "worker_pids": [],  # workers are threads of this process
+            "worker_pids": list(relay.worker_pids),
         }
         print(json.dumps(ready), flush=True)
         await stopping.first.wait()
@@ -103,10 +109,34 @@ def _keys(config: Config) -> TokenKeys | None:
     return TokenKeys.of(os.urandom(32), config.tokens.leeway_s)
 
 
+def _bind(host: str, port: int, key: str) -> socket.socket:
+    """A socket that is bound and does not listen yet. Raises ConfigError, naming the key."""
+    try:
+        numeric = "127.0.0.1" if host == "localhost" else host
+        family, kind, protocol, _, address = socket.getaddrinfo(numeric, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:  # one listener never takes the other's addresses
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind(address)
+        except OSError:
+            bound.close()
+            raise
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise ConfigError("bind_failed", f"{key}: cannot listen on {host} port {port}: {reason}") from error
+    return bound
+
+
 async def _listen(
-    stack: contextlib.AsyncExitStack, app: web.Application, config: Config, host: str, port: int, key: str
+    stack: contextlib.AsyncExitStack,
+    app: web.Application,
+    bound: socket.socket,
+    tls: ssl.SSLContext | None,
+    config: Config,
 ) -> str:
-    """Serve an application; returns its URL. Raises ConfigError, naming the key, where the address cannot be had."""
+    """Serve an application on a bound socket; returns its URL."""
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -118,17 +148,15 @@ async def _listen(
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    context = _tls(config) if key == "http.port" else None
-    site = web.TCPSite(runner, host, port, ssl_context=context, shutdown_timeout=SHUTDOWN_S)
     try:
-        await site.start()
-    except OSError as error:
-        raise ConfigError(
-            "bind_failed", f"{key}: cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}"
-        ) from error
-    address, bound = runner.addresses[0][:2]
-    scheme = "https" if context else "http"
-    return f"{scheme}://[{address}]:{bound}" if ":" in address else f"{scheme}://{address}:{bound}"
+        await web.SockSite(runner, bound, ssl_context=tls, shutdown_timeout=SHUTDOWN_S).start()
+    except OSError as error:  # another listens there already, who also let the address be shared
+        address, port = bound.getsockname()[:2]
+        reason = os.strerror(error.errno or 0)
+        raise ConfigError("bind_failed", f"cannot listen on {address} port {port}: {reason}") from error
+    address, port = bound.getsockname()[:2]
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:

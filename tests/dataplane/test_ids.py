@@ -99,3 +99,28 @@ def test_a_capacity_out_of_range_is_an_error(capacity: int) -> None:
     """
     with pytest.raises(ValueError, match="capacity"):
         IdPool(capacity)
+
+
+def test_a_pool_goes_on_from_another_process() -> None:
+    """
+    What is in use stays in use; what is free below it comes under a generation that nothing in use has; then new ones.
+    """
+    pool = IdPool(6)
+    pool.adopt([(1 << 16) | 0, (7 << 16) | 3])
+    taken = [pool.take() for _ in range(4)]
+
+    assert 6 == len(pool)
+    assert [(1, 4), (1, 5), (8, 1), (8, 2)] == [(generation(each), index(each)) for each in taken]
+    with pytest.raises(RemoteProtocolError):
+        pool.take()
+    pool.give_back((7 << 16) | 3)
+    assert (8 << 16) | 3 == pool.take()
+
+
+def test_a_pool_that_finds_nothing_begins_as_ever() -> None:
+    """
+    Whatever the worker had is gone.
+    """
+    pool = IdPool(4)
+    pool.adopt([])
+    assert 1 << 16 == pool.take()

@@ -480,3 +480,25 @@ def test_a_secret_is_not_printed(scene: Scene) -> None:
     assert alice.resume not in repr(alice)
     assert alice.may_resume(alice.resume)
     assert not alice.may_resume(alice.resume[:-1])
+
+
+def test_a_room_goes_on_from_another_process(scene: Scene) -> None:
+    """
+    With the routes there were, and the seats: their secrets are known by hash alone, and every socket is lost.
+    """
+    alice, bob = scene.join("alice").participant, scene.join("bob").participant
+    scene.room.publish(0.0, alice.id, [TrackDescription("0", "audio", "microphone")], scene.new_id)
+    secret = alice.resume
+    for each in (alice, bob):
+        each.resume_hash, each.resume = each.secret_hash, ""
+    again = Room("demo", RoomLimits(seat_s=100.0))
+    again.restore(50.0, [alice, bob])
+
+    assert scene.room.routes == again.routes
+    assert [150.0, 150.0] == [each.seat_until for each in again.participants.values()]
+    assert not alice.may_resume("") and not alice.may_resume(secret + "x")  # noqa: PT018
+    joined = again.join(60.0, "alice", alice.role, secret, scene.new_id)
+    assert (alice, True, None) == (joined.participant, joined.is_resumed, alice.seat_until)
+    assert joined.participant.resume not in ("", secret)
+    assert not alice.may_resume(secret)
+    assert 150.0 == again.next_expiry()

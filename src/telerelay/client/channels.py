@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from aiortc import RTCDataChannel, RTCPeerConnection
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCSctpTransport
+from aiortc.rtcsctptransport import InitChunk
 
 from telerelay.errors import LocalProtocolError
 
@@ -134,3 +136,28 @@ class RoomChannel:
         if line in self._lines:
             self._lines.remove(line)
         self._changed.set()
+
+
+def follow_restarts(association: RTCSctpTransport | None) -> None:
+    """
+    A relay whose control process began anew begins its association anew (RFC 9260, 5.2.2). aiortc answers, and goes on
+    counting where it was; here it begins anew too, as browsers do: channels stay, what was under way is lost.
+    """
+    if association is None or "_receive_chunk" in vars(association):
+        return
+    receive = association._receive_chunk
+
+    async def receive_chunk(chunk: Any) -> None:
+        is_up = association._association_state == association.State.ESTABLISHED
+        if is_up and isinstance(chunk, InitChunk) and chunk.initiate_tag != association._remote_verification_tag:
+            association._t3_cancel()
+            for queue in (association._sent_queue, association._outbound_queue, association._sack_misordered):
+                queue.clear()
+            association._inbound_streams.clear()
+            association._outbound_stream_seq.clear()
+            association._flight_size = 0
+            association._last_sacked_tsn = (association._local_tsn - 1) % 2**32
+            association._advanced_peer_ack_tsn = association._last_sacked_tsn
+        await receive(chunk)
+
+    association._receive_chunk = receive_chunk  # type: ignore[method-assign]

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import random
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,13 +23,24 @@ from urllib.parse import urlsplit, urlunsplit
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from telerelay.client.channels import ChannelOptions, RoomChannel
+from telerelay.client.channels import ChannelOptions, RoomChannel, follow_restarts
 from telerelay.client.ice import host_addresses, local_addresses
 from telerelay.client.tap import StreamCount, Tap
 from telerelay.client.ws import Message, Socket
-from telerelay.errors import LocalProtocolError, TelerelayError
+from telerelay.errors import LocalProtocolError, RemoteProtocolError, TelerelayError
 
 CONNECT_TIMEOUT_S = 10.0
+
+# From a lost signalling connection to the tries to come back: a control process is there again within a second or two.
+COMEBACK_DELAYS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
+# As long as the relay keeps a seat, by default.
+COMEBACK_TIMEOUT_S = 120.0
+# The relay takes five offers at once, then one in two seconds.
+REFUSED_PAUSE_S = 2.0
+FINAL_CLOSES = frozenset({1000, 1003, 1009, 4001, 4003, 4009, 4010, 4011})
+"""Close codes after which the seat is gone or somebody else's (docs/signaling.md)."""
+FINAL_ERRORS = frozenset({"unauthorized", "token_expired", "forbidden", "duplicate_join", "room_full", "conflict"})
+"""Refusals of a join that will not be another the next time; a relay that is overloaded says others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +133,12 @@ class Client:
         self.participants: dict[str, Message] = {}
         self.events: list[Message] = []
         self.connection_states: dict[str, str] = {}
+        self.comebacks = 0
+        """How often the signalling connection was lost and the seat found again."""
+        self._way_in: tuple[str, str, str] = ("", "", "")
+        self._unanswered: tuple[int, str] | None = None
+        self._renewals: dict[str, asyncio.Task[None]] = {}
+        self._keeper: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
 
     @classmethod
@@ -135,8 +155,9 @@ class Client:
         except BaseException:
             await client.leave()
             raise
-        client.participant, client.resume_secret = reply["participant"], reply["resume"]
-        client.participants.update({each["id"]: each for each in reply["participants"]})
+        client._way_in = (websocket_url(url), token, room)
+        client._take_seat(reply)
+        client._keeper = asyncio.create_task(client._keep_seat())
         return client
 
     async def __aenter__(self) -> Client:
@@ -144,6 +165,85 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await self.leave()
+
+    # ------------------------------------------------------------------ the seat
+
+    def _take_seat(self, reply: Message) -> None:
+        self.participant, self.resume_secret = reply["participant"], reply["resume"]
+        self.participants = {each["id"]: each for each in reply["participants"]}
+
+    async def _keep_seat(self) -> None:
+        """As long as we are in: whenever the signalling connection is lost, come back to the seat over another one."""
+        while True:
+            lost = self._socket
+            await lost.closed.wait()
+            self._wake()
+            if self._socket is not lost:
+                continue
+            if lost.close_code in FINAL_CLOSES or not await self._come_back(lost):
+                return
+
+    async def _come_back(self, lost: Socket) -> bool:
+        """
+        False: the relay does not have us back. Media needs nothing, where the seat and all it was told are still known.
+        """
+        await lost.handled()
+        delays = itertools.chain(COMEBACK_DELAYS_S, itertools.repeat(COMEBACK_DELAYS_S[-1]))
+        deadline = time.monotonic() + COMEBACK_TIMEOUT_S
+        while time.monotonic() < deadline:
+            await asyncio.sleep(next(delays) * random.uniform(0.5, 1.0))
+            url, token, room = self._way_in
+            socket = Socket(self._on_event, last_seq=lost.last_seq)
+            try:
+                await socket.open(url)
+                reply = await socket.request(
+                    "join", room=room, token=token, resume=self.resume_secret, media="keep", last_seq=lost.last_seq
+                )
+            except TelerelayError as error:
+                await socket.close()
+                if error.code in FINAL_ERRORS:
+                    return False
+                continue
+            self._socket = socket
+            await lost.close()
+            self._take_seat(reply)
+            self.comebacks += 1
+            if reply["resumed"]:
+                await self._answer_again()
+            else:
+                with contextlib.suppress(TelerelayError):  # lost once more: the next time
+                    await self._begin_anew()
+            self._wake()
+            return True
+        return False
+
+    async def _begin_anew(self) -> None:
+        """The seat is another one: what we had is gone there."""
+        self._socket.last_seq = 0
+        if self._subscribe is not None:
+            await self._drop_subscribe(self._subscribe)
+        if self._publish is not None:
+            await self._publish_again(self._publish)
+
+    def _renew(self, connection: str) -> None:
+        """The relay lost one of our connections: begin it anew, once."""
+        if connection == "publish" and self._publish is None:
+            return
+        if connection not in self._renewals or self._renewals[connection].done():
+            self._renewals[connection] = asyncio.create_task(self._reconnect(connection))
+
+    async def _reconnect(self, connection: str) -> None:
+        while self.is_connected:
+            try:
+                await self.reconnect(connection)
+            except RemoteProtocolError as error:
+                if error.code != "too_many_requests":
+                    return
+                await asyncio.sleep(REFUSED_PAUSE_S)
+            except TelerelayError:
+                return
+            else:
+                return
 
     # ------------------------------------------------------------------ publishing
 
@@ -213,6 +313,7 @@ class Client:
             await pc.setLocalDescription(await pc.createOffer())
         self._sources.update({transceiver.mid: source for transceiver, source in added.items()})
         described = [{"mid": mid, "source": source, "muted": False} for mid, source in self._sources.items()]
+        follow_restarts(pc.sctp)
         reply = await self._socket.request("publish", sdp=pc.localDescription.sdp, tracks=described)
         await pc.setRemoteDescription(RTCSessionDescription(self._through(reply["sdp"]), "answer"))
         self.publications = {
@@ -237,18 +338,31 @@ class Client:
         if connection != "publish" or before is None:
             await self._socket.request("reconnect", connection=connection)
             return
-        again = [
-            (each.sender, each.sender.track, self._sources.get(each.mid or "", "")) for each in before.getTransceivers()
-        ]
-        for sender, _, _ in again:
-            sender.replaceTrack(None)  # aiortc would stop it once the relay has closed the connection
+        senders = [(each.sender, each.sender.track) for each in before.getTransceivers()]
+        again = self._taken_tracks(before)
         try:
             await self._socket.request("reconnect", connection=connection)
         except TelerelayError:
-            for sender, track, _ in again:
+            for sender, track in senders:
                 sender.replaceTrack(track)
             raise
-        tracks = [(track, source) for _, track, source in again if track is not None and source]
+        await self._publish_again(before, again)
+
+    def _taken_tracks(self, pc: RTCPeerConnection) -> list[tuple[MediaStreamTrack, str]]:
+        """What a connection publishes, taken off it: aiortc would stop a track once the relay has closed it."""
+        tracks = []
+        for transceiver in pc.getTransceivers():
+            track, source = transceiver.sender.track, self._sources.get(transceiver.mid or "", "")
+            transceiver.sender.replaceTrack(None)
+            if track is not None and source:
+                tracks.append((track, source))
+        return tracks
+
+    async def _publish_again(
+        self, before: RTCPeerConnection, tracks: list[tuple[MediaStreamTrack, str]] | None = None
+    ) -> None:
+        """On a new connection, instead of the one before."""
+        tracks = self._taken_tracks(before) if tracks is None else tracks
         self._publish, self._sources, self.publications = None, {}, {}
         await before.close()
         if tracks:
@@ -285,10 +399,15 @@ class Client:
                 self.participants[message["participant"]["id"]] = message["participant"]
             case "participant_left":
                 self.participants.pop(message["participant"], None)
+            case "participant_interrupted" | "participant_back":
+                if (other := self.participants.get(message["participant"])) is not None:
+                    other["interrupted"] = message["type"] == "participant_interrupted"
             case "unpublished":
                 self.remote_tracks.pop(message["publication"], None)
             case "connection":
                 self.connection_states[message["connection"]] = message["state"]
+                if message["state"] == "failed":
+                    self._renew(message["connection"])
         if self._on_message is not None:
             self._on_message(message)
         self._wake()
@@ -307,13 +426,28 @@ class Client:
             self.tap.attach(transceiver.receiver.transport)
         with host_addresses(*self._addresses):
             await pc.setLocalDescription(await pc.createAnswer())
-        with contextlib.suppress(TelerelayError):  # the next offer, or the end of the socket, tells what came of it
-            await self._socket.request("answer", offer_id=message["offer_id"], sdp=pc.localDescription.sdp)
+        follow_restarts(pc.sctp)
+        self._unanswered = (message["offer_id"], pc.localDescription.sdp)
+        await self._answer_again()
         self._name_tracks(pc, message["tracks"], ssrcs_of(sdp))
+
+    async def _answer_again(self) -> None:
+        """Say the answer that the relay has not confirmed: it may come twice."""
+        if self._unanswered is None:
+            return
+        number, sdp = self._unanswered
+        try:
+            await self._socket.request("answer", offer_id=number, sdp=sdp)
+        except RemoteProtocolError:
+            pass  # the next offer tells what came of it
+        except TelerelayError:
+            return  # said again once we are back
+        if self._unanswered == (number, sdp):
+            self._unanswered = None
 
     async def _drop_subscribe(self, pc: RTCPeerConnection) -> None:
         """The relay offers another connection: the one it no longer has goes."""
-        self._subscribe = None
+        self._subscribe, self._unanswered = None, None
         for draining in self._draining.values():
             if draining.task is not None:
                 draining.task.cancel()
@@ -411,6 +545,9 @@ class Client:
 
     async def leave(self) -> None:
         """Leave the room and let go of everything; safe to call twice."""
+        for task in (self._keeper, *self._renewals.values()):
+            if task is not None:
+                task.cancel()
         if self.participant and self.is_connected:
             with contextlib.suppress(TelerelayError):
                 await self._socket.request("leave", timeout_s=2.0)

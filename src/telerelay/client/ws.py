@@ -34,7 +34,7 @@ class Socket:
     socket is gone, "timeout" when no reply came.
     """
 
-    def __init__(self, on_event: Callable[[Message], Awaitable[None]]) -> None:
+    def __init__(self, on_event: Callable[[Message], Awaitable[None]], last_seq: int = 0) -> None:
         self._on_event = on_event
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
@@ -43,7 +43,7 @@ class Socket:
         self._tasks: list[asyncio.Task[None]] = []
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._is_closing = False
-        self.last_seq = 0
+        self.last_seq = last_seq
         self.close_code: int | None = None
         self.closed = asyncio.Event()
 
@@ -78,6 +78,10 @@ class Socket:
             raise TelerelayError("connection_lost", "the signalling connection broke") from error
         finally:
             self._waiting.pop(number, None)
+
+    async def handled(self) -> None:
+        """Wait until every event that has come was handled: of a socket that is lost, all there will be."""
+        await self._events.join()
 
     async def close(self) -> None:
         """Close the socket; safe to call twice."""
@@ -126,7 +130,11 @@ class Socket:
     async def _deliver(self) -> None:
         # Apart from reading, so that an event's handler may itself send a request and wait for the reply.
         while not self._is_closing:
-            await self._on_event(await self._events.get())
+            event = await self._events.get()
+            try:
+                await self._on_event(event)
+            finally:
+                self._events.task_done()
 
 
 def _as_error(message: Mapping[str, Any]) -> RemoteProtocolError:

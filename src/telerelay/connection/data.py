@@ -6,7 +6,7 @@ A listener that cannot take a message leaves it here: the peer's window closes, 
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from struct import unpack_from
 
@@ -14,6 +14,7 @@ from aiortc import rtcsctptransport as sctp
 from aiortc.rtcdatachannel import RTCDataChannel, RTCDataChannelParameters
 
 from telerelay.connection.sctp import MAX_STREAMS, Association
+from telerelay.connection.state import ChannelState
 from telerelay.protocol.data import MAX_LABEL_BYTES, MAX_MESSAGE_BYTES, ChannelParameters, DataParameters
 
 _TEXT = frozenset({sctp.WEBRTC_STRING, sctp.WEBRTC_STRING_EMPTY})
@@ -64,6 +65,9 @@ class DataListener:
     def on_channel(self, channel: Channel) -> bool:
         """The peer opened a channel; False refuses it."""
         return False
+
+    def on_resumed(self, channel: Channel) -> None:
+        """A channel that was open when another process was here; its association begins anew."""
 
     def on_message(self, channel: Channel, message: Message) -> bool:
         """False: cannot be taken now. It comes again after `resume`."""
@@ -119,6 +123,11 @@ class DataTransport:
         return str(self._association.state) == "connected"
 
     @property
+    def remote(self) -> DataParameters | None:
+        """The peer's end, once it was described."""
+        return self._remote
+
+    @property
     def is_gone(self) -> bool:
         return self.state == "closed"
 
@@ -155,6 +164,28 @@ class DataTransport:
         if not self.is_gone:
             self._association.abort()
             self._end()
+
+    # ---------------------------------------------------------------- from one process to the next
+
+    def snapshot(self) -> tuple[ChannelState, ...]:
+        """The channels, open or about to be. Of the association nothing is kept: it changes with every packet."""
+        return tuple(
+            ChannelState(stream.id, channel.parameters, channel.is_own)
+            for channel, stream in self._streams.items()
+            if stream.id is not None and not channel.is_closed
+        )
+
+    def go_on(self, channels: Iterable[ChannelState]) -> None:
+        """
+        Go on with these. The association is begun anew with the same peer, whose SCTP takes it for a restart of ours
+        (RFC 9260, 5.2.2): its channels stay open, and what was under way on them is lost.
+        """
+        for each in channels:
+            channel = Channel(self, each.parameters, is_own=each.is_own)
+            stream = self._make(channel, each.stream)
+            self._association.adopt(stream)
+            stream._setReadyState("open")
+            self._listener.on_resumed(channel)
 
     # ---------------------------------------------------------------- channels
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from telerelay.connection.data import DataListener
+from telerelay.connection.state import PublishConnectionState, ReceivingState
 from telerelay.connection.transport import Connection, Site
+from telerelay.dataplane import Inventory
 from telerelay.errors import NativeError, RemoteProtocolError
 from telerelay.protocol.negotiation import CodecPolicy, PublishNegotiation
 from telerelay.protocol.parameters import ReceiveParameters
@@ -42,6 +44,7 @@ class PublishConnection:
         self.receiving: dict[str, Receiving] = {}
         self.is_broken = False
         """The worker refused what was negotiated: only a new connection helps."""
+        self._policy = policy
         self._negotiation = PublishNegotiation(policy)
         self._lock = asyncio.Lock()
 
@@ -70,6 +73,29 @@ class PublishConnection:
                     ) from error
                 raise
             return result.answer
+
+    # ---------------------------------------------------------------- from one process to the next
+
+    def snapshot(self) -> PublishConnectionState:
+        """What a successor of this process has to know to go on with it."""
+        return PublishConnectionState(
+            transport=self.transport.snapshot(),
+            receiving={mid: ReceivingState(each.receiver, each.params) for mid, each in self.receiving.items()},
+            negotiation=self._negotiation.state,
+        )
+
+    def resume(self, state: PublishConnectionState, inventory: Inventory) -> bool:
+        """Go on where another process was; False: the transport is gone."""
+        self._negotiation = PublishNegotiation(self._policy, state.negotiation)
+        self.receiving = {
+            mid: Receiving(each.receiver, each.params)
+            for mid, each in state.receiving.items()
+            if each.receiver in inventory.receivers
+        }
+        return self.transport.resume(state.transport, inventory)
+
+    async def catch_up(self) -> None:
+        await self.transport.catch_up([each.receiver for each in self.receiving.values()], ())
 
     async def _receive(self, wanted: tuple[ReceiveParameters, ...]) -> None:
         by_mid = {params.mid: params for params in wanted}

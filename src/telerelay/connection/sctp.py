@@ -150,7 +150,10 @@ class Association(Sending):
     def begin(self, port: int) -> None:
         """Begin the association towards the peer's SCTP port."""
         run_now(self.start(None, port))
-        self._data_channel_id = FIRST_STREAM + (1 if self.is_server else 0)
+        first = FIRST_STREAM + (1 if self.is_server else 0)
+        # Streams of channels from before a restart are the peer's and ours still.
+        taken = [each + 2 for each in self._data_channels if each >= first and (each - first) % 2 == 0]
+        self._data_channel_id = max([first, *taken])
 
     def held(self, size: int) -> None:
         """So many bytes wait for the owner to take them (negative: he did)."""

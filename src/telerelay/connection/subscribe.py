@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from telerelay.connection.credentials import random_ice_chars
 from telerelay.connection.data import DataListener, DataTransport
 from telerelay.connection.source import Source
+from telerelay.connection.state import SubscribeConnectionState
 from telerelay.connection.transport import Connection, Site
+from telerelay.dataplane import Inventory
 from telerelay.errors import NativeError, TelerelayError
 from telerelay.protocol.negotiation import Offer, SubscribedTrack, SubscribeNegotiation, bind_table
 from telerelay.protocol.parameters import SendParameters
@@ -21,12 +23,16 @@ from telerelay.protocol.parameters import SendParameters
 
 @dataclass(slots=True)
 class Sending:
-    """One negotiated track on its way to the participant."""
+    """
+    One negotiated track on its way to the participant. `found`: the receiver that the worker forwards to it already,
+    from before this process.
+    """
 
     sender: int
     params: SendParameters
     bound: Source | None = None
     is_paused: bool = False
+    found: int = 0
 
 
 class SubscribeConnection:
@@ -140,6 +146,45 @@ class SubscribeConnection:
         await self.transport.close()
         self._sending.clear()
 
+    # ---------------------------------------------------------------- from one process to the next
+
+    def snapshot(self) -> SubscribeConnectionState:
+        """What a successor of this process has to know to go on with it."""
+        return SubscribeConnectionState(
+            transport=self.transport.snapshot(),
+            sending={name: each.sender for name, each in self._sending.items()},
+            negotiation=self._negotiation.state,
+            answered=self._answered,
+            paused=frozenset(self._paused),
+            wants_data=self._wants_data,
+            must_restart=self._must_restart,
+        )
+
+    def resume(self, state: SubscribeConnectionState, inventory: Inventory) -> bool:
+        """
+        Go on where another process was; False: the transport is gone. `run` comes after everything that is wanted was
+        said.
+        """
+        self._negotiation = SubscribeNegotiation.of(state.negotiation)
+        self._answered = state.answered
+        self._paused = set(state.paused)
+        self._wants_data = state.wants_data
+        self._must_restart = state.must_restart
+        self._sending = {
+            # Whether it is paused is not known, so it is said again.
+            each.key: Sending(sender, each, is_paused=each.key not in self._paused, found=found.receiver)
+            for each in self._negotiation.senders
+            if (sender := state.sending.get(each.key, 0)) and (found := inventory.senders.get(sender)) is not None
+        }
+        return self.transport.resume(state.transport, inventory)
+
+    async def catch_up(self) -> None:
+        """What the client was promised and the worker was not told yet is told now."""
+        await self.transport.catch_up((), [each.sender for each in self._sending.values()])
+        if self.transport.is_open:
+            async with self._lock:
+                await self._send({params.key: params for params in self._negotiation.senders})
+
     async def _reconcile(self) -> None:
         for publication in [publication for publication in self._sending if publication not in self._wanted]:
             await self._drop(publication)
@@ -177,6 +222,10 @@ class SubscribeConnection:
             await self.transport.pause(sending.sender, is_paused)
             sending.is_paused = is_paused
         if sending.bound == source:
+            return
+        found, sending.found = sending.found, 0
+        if found == source.receiver:  # binding it again would have the peer wait for a keyframe
+            sending.bound = source
             return
         tables = bind_table(source.receive, sending.params)
         if await self.transport.bind(sending.sender, source, tables):

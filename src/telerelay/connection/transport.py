@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from telerelay.bucket import Bucket
@@ -16,7 +16,9 @@ from telerelay.connection.credentials import new_credentials
 from telerelay.connection.data import DataListener, DataTransport
 from telerelay.connection.sctp import chunk_count
 from telerelay.connection.source import Source
-from telerelay.dataplane import DataReceived, StatsReport, TransportStateChanged, Worker, WorkerEvent
+from telerelay.connection.state import ChannelState, TransportState
+from telerelay.dataplane import DataReceived, Inventory, StatsReport, TransportStateChanged, Worker, WorkerEvent
+from telerelay.dataplane.inventory import TransportFound
 from telerelay.errors import LocalProtocolError, NativeError
 from telerelay.protocol.data import DataParameters
 from telerelay.protocol.parameters import (
@@ -39,6 +41,9 @@ CHUNK_BURST = 1000
 MAX_WAITING_PACKETS = 1024
 # Twenty chunks more each time.
 TURN_S = 0.005
+
+LOST = "worker_lost"
+"""Why a transport failed whose worker is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Connection:
         data_listener: DataListener | None = None,
     ) -> None:
         self._worker = site.worker
+        self._site = site
         self._room = site.room
         self._participant = participant
         self._is_admitted = is_admitted
@@ -82,12 +88,19 @@ class Connection:
         self.data: DataTransport | None = None
         """Data channels, once they are wanted on this connection or were negotiated."""
         self._data_listener = data_listener or DataListener()
+        self._found: TransportFound | None = None
+        self._found_data: tuple[DataParameters | None, tuple[ChannelState, ...]] = (None, ())
         self._chunks = Bucket(CHUNK_BURST, CHUNKS_PER_S, time.monotonic())
         self._waiting: deque[bytes] = deque()
 
     @property
     def is_open(self) -> bool:
         return self._transport != 0
+
+    @property
+    def id(self) -> int:
+        """The worker's number of it, 0 before it is open."""
+        return self._transport
 
     async def open(self) -> None:
         """Create the transport. Raises NativeError; nothing is left behind then."""
@@ -166,6 +179,91 @@ class Connection:
     def _send_data(self, packet: bytes) -> None:
         if self._transport:
             self._worker.send_data(self._transport, packet)
+
+    @property
+    def is_lost(self) -> bool:
+        """`lost` was called, and nothing else will come of it."""
+        return self.reason == LOST
+
+    def lost(self) -> None:
+        """The transport is gone, without our doing: its worker ended, or never had it."""
+        transport, self._transport = self._transport, 0
+        self._worker.unlisten(transport)
+        if self.data is not None:
+            self.data.close()
+        self._receivers.clear()
+        self._senders.clear()
+        self.reason = LOST
+        self._changed("failed")
+
+    def _changed(self, state: str) -> None:
+        self.state = state
+        if state in ("failed", "closed") and self.data is not None:
+            self.data.close()
+        self._start_data()
+        self._on_state(state)
+
+    # ---------------------------------------------------------------- from one process to the next
+
+    def snapshot(self) -> TransportState:
+        """What a successor of this process has to know to go on with it."""
+        data = self.data if self.data is not None and not self.data.is_gone else None
+        return TransportState(
+            transport=self._transport,
+            ice=self.local.ice,
+            name=self.local.name,
+            remote=self._remote,
+            state=self.state,
+            ssrcs=tuple(sorted(self._ssrcs)),
+            data=None if data is None else data.remote,
+            channels=() if data is None else data.snapshot(),
+        )
+
+    def resume(self, state: TransportState, inventory: Inventory) -> bool:
+        """
+        Go on with a transport that another process had opened, instead of `open`. False: it is not there any more, and
+        `lost` is all that is left to do. `catch_up` comes when all the rest goes on too.
+        """
+        site = self._site
+        self.local = LocalTransport(state.ice, site.fingerprint, site.candidates, state.name)
+        self._remote = state.remote
+        self._ssrcs = set(state.ssrcs)
+        self.state = state.state
+        if not state.transport:
+            return True
+        found = inventory.transports.get(state.transport)
+        if found is None or found.room != self._room:
+            return False
+        self._transport = state.transport
+        self._found = found
+        self._found_data = (state.data, state.channels)
+        self.srtp_profile = found.srtp_profile
+        self._receivers = {each.receiver for each in inventory.receivers.values() if each.transport == state.transport}
+        self._senders = {each.sender for each in inventory.senders.values() if each.transport == state.transport}
+        self._worker.listen(self._transport, self._on_event)
+        return True
+
+    async def catch_up(self, receivers: Collection[int], senders: Collection[int]) -> None:
+        """
+        What happened while nobody was here is told; receivers and senders that are not of these are leftovers, and go.
+        """
+        found, self._found = self._found, None
+        if found is None:
+            return
+        for receiver in self._receivers - set(receivers):
+            await self.remove_receiver(receiver)
+        for sender in self._senders - set(senders):
+            await self.remove_sender(sender)
+        if found.is_admitted != self._is_admitted:
+            await self.set_admitted(self._is_admitted)
+        if found.state != self.state:
+            self._changed(found.state)
+        remote, channels = self._found_data
+        if remote is not None and self._remote is not None and found.state not in ("failed", "closed"):
+            data = self.open_data()
+            data.describe(remote, is_dtls_client=self._remote.is_dtls_client)
+            data.go_on(channels)
+            self._start_data()
 
     async def set_admitted(self, is_admitted: bool) -> None:
         self._is_admitted = is_admitted
@@ -252,13 +350,9 @@ class Connection:
         if isinstance(event, DataReceived):
             self._on_data(event.data)
         elif isinstance(event, TransportStateChanged):
-            self.state = event.state
             self.srtp_profile = event.srtp_profile
             self.reason = event.reason
-            if event.state in ("failed", "closed") and self.data is not None:
-                self.data.close()
-            self._start_data()
-            self._on_state(event.state)
+            self._changed(event.state)
 
     def _on_data(self, packet: bytes) -> None:
         if self.data is None:

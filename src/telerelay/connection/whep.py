@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from telerelay.connection.data import DataListener
 from telerelay.connection.source import Source
+from telerelay.connection.state import SendingState, WhepConnectionState
 from telerelay.connection.transport import Connection, Site
+from telerelay.dataplane import Inventory
 from telerelay.errors import NativeError, RemoteProtocolError, TelerelayError
 from telerelay.protocol.negotiation import CANNOT, CodecPolicy, WhepNegotiation, bind_table
 from telerelay.protocol.parameters import SendParameters
@@ -18,11 +20,15 @@ from telerelay.protocol.parameters import SendParameters
 
 @dataclass(slots=True)
 class Section:
-    """One recvonly section of the client's offer."""
+    """
+    One recvonly section of the client's offer. `found`: the receiver that the worker forwards to it already, from
+    before this process.
+    """
 
     sender: int
     params: SendParameters
     bound: Source | None = None
+    found: int = 0
 
 
 def fill(sections: list[tuple[SendParameters, str | None]], sources: list[Source]) -> list[str | None]:
@@ -63,6 +69,7 @@ class WhepConnection:
         )
         self.sections: list[Section] = []
         self._on_state = on_state
+        self._policy = policy
         self._negotiation = WhepNegotiation(policy)
         self._wanted: dict[str, Source] = {}
         self._changed = asyncio.Event()
@@ -87,6 +94,34 @@ class WhepConnection:
             raise RemoteProtocolError("unsupported_sdp", "the data plane refused the offer", status=422) from error
         return result.answer
 
+    # ---------------------------------------------------------------- from one process to the next
+
+    def snapshot(self) -> WhepConnectionState:
+        """What a successor of this process has to know to go on with it."""
+        return WhepConnectionState(
+            transport=self.transport.snapshot(),
+            sections=tuple(SendingState(each.sender, each.params) for each in self.sections),
+            negotiation=self._negotiation.state,
+        )
+
+    def resume(self, state: WhepConnectionState, inventory: Inventory) -> bool:
+        """
+        Go on where another process was; False: the transport is gone, or not whole. `run` comes after everything that
+        is wanted was said.
+        """
+        self._negotiation = WhepNegotiation(self._policy, state=state.negotiation)
+        for each in state.sections:
+            found = inventory.senders.get(each.sender)
+            if found is None:
+                return False
+            self.sections.append(Section(each.sender, each.params, found=found.receiver))
+        return self.transport.resume(state.transport, inventory)
+
+    async def catch_up(self) -> None:
+        await self.transport.catch_up((), [each.sender for each in self.sections])
+
+    # ---------------------------------------------------------------- what is done
+
     async def run(self) -> None:
         """Fill sections until cancelled; a worker's refusal ends it as a failed connection."""
         try:
@@ -102,6 +137,12 @@ class WhepConnection:
         self.sections.clear()
 
     async def _reconcile(self) -> None:
+        for section in self.sections:
+            if section.found:  # binding it again would have the peer wait for a keyframe
+                found, section.found = section.found, 0
+                section.bound = next((each for each in self._wanted.values() if each.receiver == found), None)
+                if section.bound is None:
+                    await self.transport.unbind(section.sender)
         before = [(section.params, section.bound.publication if section.bound else None) for section in self.sections]
         chosen = fill(before, list(self._wanted.values()))
         for section, publication in zip(self.sections, chosen, strict=True):

@@ -1,31 +1,63 @@
 """
 The data plane as Python sees it: workers, ids, events, counters. The only importer of telerelay._native.
 
-Everything here runs on the event loop's thread; no packet ever comes this way.
+Everything here runs on the event loop's thread, but for `process`, which is a program of its own; no packet ever comes
+this way.
 """
 
-from telerelay.dataplane.certificate import Certificate, make_certificate
-from telerelay.dataplane.events import (
-    DataReceived,
-    PathChanged,
-    ReceiverActive,
-    ReceiverIdle,
-    TransportStateChanged,
-    WorkerEvent,
-    WorkerStopped,
-)
-from telerelay.dataplane.stats import ReceiverStats, SenderStats, StatsReport, TransportStats, WorkerStats
-from telerelay.dataplane.worker import Worker, WorkerSettings
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from telerelay.dataplane.certificate import Certificate, make_certificate
+    from telerelay.dataplane.events import (
+        DataReceived,
+        PathChanged,
+        ReceiverActive,
+        ReceiverIdle,
+        TransportStateChanged,
+        WorkerEvent,
+        WorkerStopped,
+    )
+    from telerelay.dataplane.hosts import ProcessHost, ThreadHost, WorkerSettings
+    from telerelay.dataplane.inventory import Inventory
+    from telerelay.dataplane.stats import ReceiverStats, SenderStats, StatsReport, TransportStats, WorkerStats
+    from telerelay.dataplane.worker import Worker
+
+_HOMES = {
+    "Certificate": "certificate",
+    "DataReceived": "events",
+    "Inventory": "inventory",
+    "PathChanged": "events",
+    "ProcessHost": "hosts",
+    "ReceiverActive": "events",
+    "ReceiverIdle": "events",
+    "ReceiverStats": "stats",
+    "SenderStats": "stats",
+    "StatsReport": "stats",
+    "ThreadHost": "hosts",
+    "TransportStateChanged": "events",
+    "TransportStats": "stats",
+    "Worker": "worker",
+    "WorkerEvent": "events",
+    "WorkerSettings": "hosts",
+    "WorkerStats": "stats",
+    "WorkerStopped": "events",
+    "make_certificate": "certificate",
+}
 
 __all__ = [
     "Certificate",
     "DataReceived",
+    "Inventory",
     "PathChanged",
+    "ProcessHost",
     "ReceiverActive",
     "ReceiverIdle",
     "ReceiverStats",
     "SenderStats",
     "StatsReport",
+    "ThreadHost",
     "TransportStateChanged",
     "TransportStats",
     "Worker",
@@ -35,3 +67,11 @@ __all__ = [
     "WorkerStopped",
     "make_certificate",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Imported when first asked for (PEP 562), so that `process` runs without asyncio and all that is above it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value

@@ -7,6 +7,7 @@ it can be.
 """
 
 from collections import deque
+from collections.abc import Iterable
 
 from telerelay.errors import RemoteProtocolError
 
@@ -41,12 +42,24 @@ class IdPool:
         self._taken.add(taken)
         return taken
 
+    def adopt(self, taken: Iterable[int]) -> None:
+        """
+        A pool nothing was taken from goes on from another process's: these are in use. What is free below them gets a
+        generation that none of them has, for nobody knows which it had last.
+        """
+        known = {each & (MAX_INDEXES - 1): each for each in taken}
+        generation = max((each >> INDEX_BITS for each in known.values()), default=0) + 1
+        self._taken = set(known.values())
+        self._fresh = max(known, default=-1) + 1
+        self._free.extend(_id(generation, index) for index in range(self._fresh) if index not in known)
+
     def give_back(self, taken: int) -> None:
         """The thing is gone from the worker; its index may be used again, under the next generation."""
         if taken not in self._taken:
             return
         self._taken.discard(taken)
-        generation = (taken >> INDEX_BITS) + 1
-        if generation == _GENERATIONS:
-            generation = 1
-        self._free.append((generation << INDEX_BITS) | (taken & (MAX_INDEXES - 1)))
+        self._free.append(_id((taken >> INDEX_BITS) + 1, taken & (MAX_INDEXES - 1)))
+
+
+def _id(generation: int, index: int) -> int:
+    return ((generation if generation < _GENERATIONS else 1) << INDEX_BITS) | index

@@ -7,13 +7,14 @@ answered once and in order; each async method here posts one record and awaits i
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from telerelay._native import ffi, lib
 from telerelay.dataplane import events
 from telerelay.dataplane.certificate import Certificate
+from telerelay.dataplane.hosts import NoteStore, Running, ThreadHost, WorkerHost, WorkerSettings
 from telerelay.dataplane.ids import MAX_INDEXES, IdPool
+from telerelay.dataplane.inventory import Found, Inventory, ReceiverFound, SenderFound, TransportFound
 from telerelay.dataplane.stats import (
     ReceiverStats,
     SenderStats,
@@ -43,37 +44,25 @@ _CODECS = {
     "red": lib.TR_CODEC_RED,
 }
 
-Report = TransportStats | ReceiverStats | SenderStats
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """
-    What one worker is started with. `binds` are (address, UDP port), port 0 lets the kernel choose; `cpu` -1: none.
-    """
-
-    index: int
-    binds: tuple[tuple[str, int], ...]
-    max_transports: int = 4096
-    video_history_bytes: int = 262144
-    audio_history_bytes: int = 16384
-    consent_timeout_us: int = 30_000_000
-    cpu: int = -1
+Report = TransportStats | ReceiverStats | SenderStats | Found | int
 
 
 class Worker:
     """One thread of C with its UDP port, transports and clock."""
 
-    def __init__(self, settings: WorkerSettings, certificate: Certificate) -> None:
+    def __init__(self, settings: WorkerSettings, host: WorkerHost | Certificate) -> None:
         self.settings = settings
         self.index = settings.index
         self.on_event: Callable[[events.WorkerEvent], None] = lambda event: None
         """Told of every event that no listener of a transport took."""
+        self.on_end: Callable[[Worker], None] = lambda worker: None
+        """Told once when the worker ended without having been told to."""
         self.transports = IdPool(settings.max_transports)
         self.receivers = IdPool(MAX_INDEXES)
         self.senders = IdPool(MAX_INDEXES)
         self._listeners: dict[int, Callable[[events.WorkerEvent], None]] = {}
-        self._certificate = certificate
+        self._host = ThreadHost(host) if isinstance(host, Certificate) else host
+        self._running: Running | None = None
         self._native: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._event = ffi.new("tr_event *")
@@ -81,62 +70,98 @@ class Worker:
         self._tag = 0
         self._waiting: dict[int, tuple[str, asyncio.Future[list[Report]]]] = {}
         self._reports: list[Report] = []
+        self._ending: asyncio.Future[None] | None = None
 
     # ---------------------------------------------------------------- life
 
     async def start(self) -> None:
-        """Bind and run. Raises NativeError, before anything runs, when an address cannot be bound."""
-        config = ffi.new("tr_worker_config *")
-        lib.tr_worker_config_init(config)
-        config.index = self.settings.index
-        config.bind_count = len(self.settings.binds)
-        for slot, (address, port) in zip(config.binds, self.settings.binds, strict=False):
-            slot.address = address.encode("ascii")
-            slot.port = port
-        config.max_transports = self.settings.max_transports
-        config.video_history_bytes = self.settings.video_history_bytes
-        config.audio_history_bytes = self.settings.audio_history_bytes
-        config.consent_timeout_us = self.settings.consent_timeout_us
-        config.cpu = self.settings.cpu
-        config.certificate = self._certificate.raw[0]
-        out = ffi.new("tr_worker **")
-        where = ", ".join(f"{address} port {port}" for address, port in self.settings.binds)
-        try:
-            check(lib.tr_worker_new(config, out), f"open worker {self.index} on {where}")
-        finally:
-            ffi.buffer(config)[:] = bytes(ffi.sizeof("tr_worker_config"))
-        self._native = ffi.gc(out[0], lib.tr_worker_free)
-        check(lib.tr_worker_start(self._native), f"start worker {self.index}")
+        """Run, or attach to what runs. Raises NativeError, before anything runs, when an address cannot be bound."""
+        self._host.on_end = self._ended
+        self._running = await self._host.start(self.settings)
+        self._native = self._running.native
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(lib.tr_worker_event_fd(self._native), self._take)
 
     async def stop(self) -> None:
-        """Say goodbye on every transport, join the thread, free the memory. Safe twice."""
+        """Say goodbye on every transport, end the worker, free the memory. Safe twice."""
+        self._let_go()
+        await self._host.stop()
+
+    def leave(self) -> None:
+        """Let go of a worker that is to go on without us."""
+        self._let_go()
+        self._host.leave()
+
+    def _ended(self) -> None:
+        """The worker is gone, and all that was on it."""
+        self._let_go()
+        self._host.leave()
+        self.on_end(self)
+
+    async def _end(self) -> None:
+        await self._host.stop()
+        self.on_end(self)
+
+    def _let_go(self) -> None:
         if self._native is None or self._loop is None:
             return
         native, self._native = self._native, None
         self._loop.remove_reader(lib.tr_worker_event_fd(native))
-        await self._loop.run_in_executor(None, lib.tr_worker_stop, native)
         waiting, self._waiting = self._waiting, {}
         for _doing, future in waiting.values():
             if not future.done():
                 future.set_exception(NativeError(lib.TR_ERR_STATE, f"worker {self.index} has stopped", code="state"))
-        ffi.release(native)
 
     @property
     def is_running(self) -> bool:
         return self._native is not None
 
     @property
+    def is_found(self) -> bool:
+        """It ran before this process did: there may be transports and notes."""
+        return self._about.is_found
+
+    @property
+    def pid(self) -> int:
+        """Of the process it lives in."""
+        return self._about.pid
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Of its certificate: sha-256."""
+        return self._about.fingerprint
+
+    @property
+    def notes(self) -> NoteStore:
+        """Where a successor of this process will find what it must know."""
+        return self._host.notes
+
+    async def read_notes(self) -> dict[str, bytes]:
+        """What a predecessor left."""
+        return await self._host.read_notes()
+
+    @property
     def ports(self) -> tuple[int, ...]:
         """The UDP port of each bind, as the kernel gave it."""
-        return tuple(lib.tr_worker_port(self._live(), bind) for bind in range(len(self.settings.binds)))
+        return self._about.ports
+
+    @property
+    def _about(self) -> Running:
+        if self._running is None:
+            raise NativeError(lib.TR_ERR_STATE, f"worker {self.index} does not run", code="state")
+        return self._running
 
     def stats(self) -> WorkerStats:
         """The worker's counters, some milliseconds old at most."""
         raw = ffi.new("tr_stats *")
         lib.tr_worker_stats(self._live(), raw)
         return worker_stats(raw, int(lib.tr_worker_thread_cpu_ns(self._live())))
+
+    def packets(self) -> int:
+        """Datagrams taken and sent so far: what it has had to do."""
+        raw = ffi.new("tr_stats *")
+        lib.tr_worker_stats(self._live(), raw)
+        return int(raw.rx_packets + raw.tx_packets)
 
     def listen(self, transport: int, listener: Callable[[events.WorkerEvent], None]) -> None:
         """Tell `listener` of this transport's events from now on; `unlisten` ends it."""
@@ -266,6 +291,24 @@ class Worker:
             senders=tuple(report for report in reports if isinstance(report, SenderStats)),
         )
 
+    async def inventory(self) -> Inventory:
+        """All transports, receivers and senders there are."""
+        found: list[Report] = []
+        for kind in (lib.TR_INVENTORY_TRANSPORT, lib.TR_INVENTORY_RECEIVER, lib.TR_INVENTORY_SENDER):
+            index = 0
+            while True:
+                body = ffi.new("tr_get_inventory *", {"kind": kind, "from": index})
+                *page, end = await self._command(lib.TR_CMD_GET_INVENTORY, body, "take the inventory")
+                found += page
+                if not isinstance(end, int) or not end:
+                    break
+                index = end
+        return Inventory(
+            transports={each.transport: each for each in found if isinstance(each, TransportFound)},
+            receivers={each.receiver: each for each in found if isinstance(each, ReceiverFound)},
+            senders={each.sender: each for each in found if isinstance(each, SenderFound)},
+        )
+
     # ---------------------------------------------------------------- the rings
 
     def _live(self) -> Any:
@@ -290,7 +333,13 @@ class Worker:
 
     def _take(self) -> None:
         for _ in range(EVENTS_PER_TURN):
-            if self._native is None or lib.tr_worker_take(self._native, self._event) != 1:
+            if self._native is None:
+                return
+            taken = lib.tr_worker_take(self._native, self._event)
+            if taken < 0:  # what it wrote cannot be read: as good as gone
+                self._let_go()
+                self._ending = asyncio.ensure_future(self._end())
+            if taken != 1:
                 return
             self._on_record(self._event.type, self._event.tag, self._event.body)
 
@@ -370,10 +419,28 @@ def _data_received(raw: Any) -> events.DataReceived:
     return events.DataReceived(transport=raw.transport, data=bytes(ffi.buffer(raw.bytes)[: raw.size]))
 
 
+def _found(raw: Any) -> Found:
+    if raw.kind == lib.TR_INVENTORY_RECEIVER:
+        return ReceiverFound(raw.id, raw.transport)
+    if raw.kind == lib.TR_INVENTORY_SENDER:
+        return SenderFound(raw.id, raw.transport, raw.receiver)
+    return TransportFound(
+        transport=raw.id,
+        room=raw.room,
+        participant=raw.participant,
+        state=events.TRANSPORT_STATES[raw.state],
+        is_admitted=bool(raw.is_admitted),
+        srtp_profile=events.SRTP_PROFILES.get(raw.srtp_profile, ""),
+        local_ufrag=_text(raw.local_ufrag),
+    )
+
+
 _REPORTS: Mapping[int, tuple[str, Callable[[Any], Report]]] = {
     lib.TR_EVENT_TRANSPORT_STATS: ("tr_transport_stats *", transport_stats),
     lib.TR_EVENT_RECEIVER_STATS: ("tr_receiver_stats *", receiver_stats),
     lib.TR_EVENT_SENDER_STATS: ("tr_sender_stats *", sender_stats),
+    lib.TR_EVENT_INVENTORY: ("tr_inventory *", _found),
+    lib.TR_EVENT_INVENTORY_END: ("tr_inventory_end *", lambda raw: int(raw.next)),
 }
 _EVENTS: Mapping[int, tuple[str, Callable[[Any], events.WorkerEvent]]] = {
     lib.TR_EVENT_TRANSPORT_STATE: ("tr_transport_changed *", _state_changed),

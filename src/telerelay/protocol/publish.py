@@ -67,14 +67,27 @@ class PublishResult:
     data: DataParameters | None
 
 
-class PublishNegotiation:
-    """One publishing transport, over all its offers."""
+@dataclass(frozen=True, slots=True)
+class PublishState:
+    """What a negotiation remembers of its offers."""
 
-    def __init__(self, policy: CodecPolicy) -> None:
+    lines: tuple[Line, ...] = ()
+    remote: RemoteTransport | None = None
+    version: int = 0
+
+
+class PublishNegotiation:
+    """One publishing transport, over all its offers; `state` is that of one which goes on here."""
+
+    def __init__(self, policy: CodecPolicy, state: PublishState = PublishState()) -> None:
         self._policy = policy
-        self._lines: tuple[Line, ...] = ()
-        self._remote: RemoteTransport | None = None
-        self._version = 0
+        self._lines = state.lines
+        self._remote = state.remote
+        self._version = state.version
+
+    @property
+    def state(self) -> PublishState:
+        return PublishState(self._lines, self._remote, self._version)
 
     def on_offer(self, sdp: str, local: LocalTransport, restarted: LocalTransport | None = None) -> PublishResult:
         """

@@ -117,21 +117,67 @@ class _Section:
         return "application" if self.is_data else self.kind
 
 
+@dataclass(frozen=True, slots=True)
+class SubscribeState:
+    """What a negotiation remembers, all but what is wanted now."""
+
+    cname: str
+    refused: dict[str, SubscribedTrack] = field(default_factory=dict)
+    sections: tuple[_Section, ...] = ()
+    pending: tuple[_Section, ...] | None = None
+    remote: RemoteTransport | None = None
+    pts: tuple[tuple[Codec, int, int], ...] = ()
+    offer_id: int = 0
+    next_mid: int = 0
+    must_offer: bool = False
+    wants_data: bool = False
+
+
 class SubscribeNegotiation:
     """One subscribing transport, over all its offers. `cname` stands where a track has none."""
 
     def __init__(self, cname: str) -> None:
-        self._cname = cname
         self._wanted: dict[str, SubscribedTrack] = {}
-        self._refused: dict[str, SubscribedTrack] = {}
-        self._sections: tuple[_Section, ...] = ()
-        self._pending: tuple[_Section, ...] | None = None
-        self._remote: RemoteTransport | None = None
-        self._pts: list[tuple[Codec, int, int]] = []
-        self._offer_id = 0
-        self._next_mid = 0
-        self._must_offer = False
-        self._wants_data = False
+        self._set_state(SubscribeState(cname))
+
+    @classmethod
+    def of(cls, state: SubscribeState) -> "SubscribeNegotiation":
+        """One that goes on here; `set_tracks` comes first."""
+        negotiation = cls(state.cname)
+        negotiation._set_state(state)
+        return negotiation
+
+    @property
+    def state(self) -> SubscribeState:
+        return SubscribeState(
+            cname=self._cname,
+            refused=dict(self._refused),
+            sections=self._sections,
+            pending=self._pending,
+            remote=self._remote,
+            pts=tuple(self._pts),
+            offer_id=self._offer_id,
+            next_mid=self._next_mid,
+            must_offer=self._must_offer,
+            wants_data=self._wants_data,
+        )
+
+    def _set_state(self, state: SubscribeState) -> None:
+        self._cname = state.cname
+        self._refused = dict(state.refused)
+        self._sections = state.sections
+        self._pending = state.pending
+        self._remote = state.remote
+        self._pts = list(state.pts)
+        self._offer_id = state.offer_id
+        self._next_mid = state.next_mid
+        self._must_offer = state.must_offer
+        self._wants_data = state.wants_data
+
+    @property
+    def senders(self) -> tuple[SendParameters, ...]:
+        """What may be sent by the answer taken last."""
+        return tuple(section.sender for section in self._sections if section.sender is not None)
 
     @property
     def in_flight(self) -> bool:

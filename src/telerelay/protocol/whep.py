@@ -5,7 +5,7 @@ Sans-I/O. Which track a section carries is decided later and needs no new offer.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from telerelay.errors import RemoteProtocolError
 from telerelay.protocol import sdp as sdp_text
@@ -38,16 +38,38 @@ class WhepResult:
     data: DataParameters | None
 
 
-class WhepNegotiation:
-    """One subscribing transport whose client offers. `cname` holds its tracks together; "" takes the ICE fragment."""
+@dataclass(frozen=True, slots=True)
+class WhepState:
+    """What a negotiation remembers of its offers; `ssrcs` are those of each mid."""
 
-    def __init__(self, policy: CodecPolicy, cname: str = "") -> None:
+    lines: tuple[Line, ...] = ()
+    remote: RemoteTransport | None = None
+    ssrcs: dict[str, tuple[int, int]] = field(default_factory=dict)
+    version: int = 0
+
+
+class WhepNegotiation:
+    """
+    One subscribing transport whose client offers. `cname` holds its tracks together; "" takes the ICE fragment. `state`
+    is that of a negotiation which goes on here.
+    """
+
+    def __init__(
+        self,
+        policy: CodecPolicy,
+        cname: str = "",
+        state: WhepState = WhepState(),
+    ) -> None:
         self._policy = policy
         self._cname = cname
-        self._lines: tuple[Line, ...] = ()
-        self._remote: RemoteTransport | None = None
-        self._ssrcs: dict[str, tuple[int, int]] = {}
-        self._version = 0
+        self._lines = state.lines
+        self._remote = state.remote
+        self._ssrcs = dict(state.ssrcs)
+        self._version = state.version
+
+    @property
+    def state(self) -> WhepState:
+        return WhepState(self._lines, self._remote, dict(self._ssrcs), self._version)
 
     def on_offer(self, sdp: str, local: LocalTransport, new_ssrc: Callable[[], int]) -> WhepResult:
         """

@@ -109,6 +109,19 @@ class Room:
 
     # ---------------------------------------------------------------- coming and going
 
+    def restore(self, now: float, participants: Iterable[Participant]) -> None:
+        """
+        An empty room becomes what another process had of it. Nobody is told: nothing has changed for anyone, but that
+        every socket is lost.
+        """
+        for participant in participants:
+            self._participants[participant.id] = self._by_sub[participant.sub] = participant
+            self._publications.update(participant.publications)
+            if participant.has_socket and participant.seat_until is None:
+                participant.seat_until = now + self._limits.seat_s
+        for publication in self._publications.values():
+            self._route_to_all(publication)
+
     def join(
         self,
         now: float,

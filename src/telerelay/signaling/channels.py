@@ -28,10 +28,11 @@ PACE_S = 0.05
 
 
 class ChannelRelay:
-    """One room's channels. `seats` are the room's, as they come and go."""
+    """One room's channels. `seats` are the room's, as they come and go; `on_changed` is told of what was opened."""
 
-    def __init__(self, seats: Mapping[str, Seat]) -> None:
+    def __init__(self, seats: Mapping[str, Seat], on_changed: Callable[[], None] = lambda: None) -> None:
         self._seats = seats
+        self._on_changed = on_changed
         self._channels: Channels[Channel] = Channels(self._may_send, self._may_receive)
         self._paused: dict[DataTransport, set[DataTransport]] = {}
         self._stalled: dict[DataTransport, asyncio.TimerHandle] = {}
@@ -67,6 +68,14 @@ class ChannelRelay:
             return False
         self._carry_out()  # now: the first message may be in the same packet
         return True
+
+    def resumed(self, participant: str, channel: Channel) -> None:
+        """A channel from before this process."""
+        self._owner[channel.data] = participant
+        if channel.is_own:
+            self._channels.opened(participant, channel, channel.parameters)
+        else:
+            self._channels.passed_on(participant, channel, channel.parameters)
 
     def closed(self, channel: Channel) -> None:
         self._channels.closed(channel)
@@ -145,6 +154,7 @@ class ChannelRelay:
                 self._owner[data] = step.participant
                 self._channels.passed_on(step.participant, data.open(step.parameters), step.parameters)
         self._owner = {data: owner for data, owner in self._owner.items() if not data.is_gone}
+        self._on_changed()
 
     def _owner_of(self, data: DataTransport) -> str:
         return next((id for id, seat in self._seats.items() if data in _lines(seat)), self._owner.get(data, ""))
@@ -171,6 +181,11 @@ class ChannelRelay:
         return seat is not None and seat.participant.is_admitted and check_role(seat.participant.role).may_subscribe
 
 
+def has_lines(seat: Seat) -> bool:
+    """Whether it has data channels anywhere."""
+    return bool(_lines(seat))
+
+
 def _lines(seat: Seat) -> list[DataTransport]:
     connections = [seat.subscribing, seat.publishing, *(each.connection for each in seat.resources.values())]
     found = [each.transport.data for each in connections if each is not None]
@@ -186,6 +201,9 @@ class SeatChannels(DataListener):
 
     def on_channel(self, channel: Channel) -> bool:
         return self._relay.opened(self._seat_id(), channel)
+
+    def on_resumed(self, channel: Channel) -> None:
+        self._relay.resumed(self._seat_id(), channel)
 
     def on_message(self, channel: Channel, message: Message) -> bool:
         return self._relay.take(self._seat_id(), channel, message)

@@ -5,6 +5,7 @@ Pure. Sequence numbers are 1, 2, 3…, per seat, for as long as the seat lasts.
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 from telerelay.events import Event
 from telerelay.protocol.messages import encode
@@ -22,6 +23,12 @@ class EventLog:
         self._kept_bytes = 0
         self.seq = 0
         """Of the latest event; 0 before the first."""
+
+    def restore(self, seq: int, kept: Sequence[str]) -> None:
+        """A log of another process goes on here: `kept` are its latest events, up to number `seq`."""
+        self.seq = seq
+        self._kept = deque(kept)
+        self._kept_bytes = sum(map(len, kept))
 
     def add(self, event: Event) -> str:
         """Number an event; returns its text."""

@@ -4,6 +4,7 @@ One room, hosted: carries out what the room decides, on the worker where it live
 Event loop's thread. The room never waits; this does, but only ever for the worker, never for anyone's network.
 """
 
+import asyncio
 import logging
 import secrets
 import time
@@ -35,7 +36,8 @@ from telerelay.rooms import (
 from telerelay.rooms.participant import SOCKET
 from telerelay.rooms.policy import check_role
 from telerelay.routing import Router
-from telerelay.signaling.channels import ChannelRelay
+from telerelay.signaling.channels import ChannelRelay, has_lines
+from telerelay.signaling.notes import ROOM_KEY, RoomNote, RoomNotes, SessionNote
 from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat, new_etag
 from telerelay.signaling.socket import Socket
 from telerelay.tasks import Tasks
@@ -56,7 +58,7 @@ def new_id() -> str:
 
 
 class RoomHost:
-    """A room with its seats, its router, and the worker it lives on."""
+    """A room with its seats, its router, and the worker it lives on; `found`: as another process left it."""
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class RoomHost:
         tasks: Tasks,
         next_number: Callable[[], int],
         on_empty: Callable[["RoomHost"], None],
+        found: RoomNote | None = None,
     ) -> None:
         self.room = room
         self.site = site
@@ -77,14 +80,17 @@ class RoomHost:
         self._max_replayed_events = config.rooms.max_replayed_events
         self._seat_s = config.rooms.seat_s
         self._router = Router()
-        self._data = ChannelRelay(self.seats)
+        self._data = ChannelRelay(self.seats, self._save_channels)
         self._hooks = hooks
         self._tasks = tasks
         self._next_number = next_number
         self._on_empty = on_empty
-        self._key = secrets.token_urlsafe(12)
-        self._sequence = 0
+        self._key = found.key if found else secrets.token_urlsafe(12)
+        self._sequence = found.sequence if found else 0
         self._is_over = False
+        self._has_worker = asyncio.Event()
+        self._has_worker.set()
+        self.notes = RoomNotes(site.room, lambda: self.site.worker.notes)
 
     # ---------------------------------------------------------------- coming and going
 
@@ -124,6 +130,7 @@ class RoomHost:
             effects = self.room.interrupt(_now(), seat.id)
             self._person(seat.participant, "interrupted")
             self._carry_out(effects)
+            seat.save()
 
     def leave(self, seat: Seat) -> None:
         if seat.id in self.room.participants:
@@ -162,37 +169,47 @@ class RoomHost:
         """
         self.room.check_publish(seat.id)
         async with seat.media_lock:
-            self._check_open(seat)
-            is_first = seat.publishing is None
-            if seat.publishing is None:
-                seat.publishing = PublishConnection(
-                    self.site,
-                    self._policy,
-                    participant=seat.number,
-                    is_admitted=seat.participant.is_admitted,
-                    on_state=lambda state: self._connection_changed(seat, "publish", state),
-                    data_listener=self._data.listener(lambda: seat.id),
-                )
-            connection = seat.publishing
-            try:
-                answer = await connection.offer(sdp)
-                is_first = False
+            while True:
+                await self._has_worker.wait()
                 self._check_open(seat)
+                is_first = seat.publishing is None
+                connection = seat.publishing = seat.publishing or self.publish_connection(seat)
                 try:
-                    return answer, self._publish(seat, connection, SOCKET, {track.mid: track for track in tracks})
-                except RemoteProtocolError:
-                    connection.is_broken = (
-                        True  # agreed with the client, refused by the room: neither can go on with it
-                    )
-                    raise
-            except BaseException:
-                if is_first or connection.is_broken:
-                    await self._unpublish(seat)
-                raise
+                    return await self._take_offer(seat, connection, sdp, tracks)
+                except BaseException as error:
+                    if is_first or connection.is_broken:
+                        await self._unpublish(seat)
+                    # Its worker died under an offer that has no answer yet: the next worker can give one.
+                    is_lost = isinstance(error, RemoteProtocolError) and not self._has_worker.is_set()
+                    if not (is_lost and is_first):
+                        raise
+
+    async def _take_offer(
+        self, seat: Seat, connection: PublishConnection, sdp: str, tracks: Iterable[PublishedTrack]
+    ) -> tuple[str, tuple[Publication, ...]]:
+        answer = await connection.offer(sdp)
+        self._check_open(seat)
+        try:
+            return answer, self._publish(seat, connection, SOCKET, {track.mid: track for track in tracks})
+        except RemoteProtocolError:
+            connection.is_broken = True  # agreed with the client, refused by the room: neither can go on with it
+            raise
+
+    def publish_connection(self, seat: Seat) -> PublishConnection:
+        """A new one for what is negotiated over the seat's socket."""
+        return PublishConnection(
+            self.site,
+            self._policy,
+            participant=seat.number,
+            is_admitted=seat.participant.is_admitted,
+            on_state=lambda state: self._connection_changed(seat, "publish", state),
+            data_listener=self._data.listener(lambda: seat.id),
+        )
 
     async def reconnect(self, seat: Seat, connection: str) -> None:
         """Take one of the seat's connections down and begin it anew."""
         async with seat.media_lock:
+            await self._has_worker.wait()
             self._check_open(seat)
             if connection == "publish":
                 await self._unpublish(seat)
@@ -224,6 +241,7 @@ class RoomHost:
         """
         if not check_role(grant.role).may_publish:
             raise RemoteProtocolError("forbidden", "this role may not publish")
+        await self._has_worker.wait()
         connection = PublishConnection(
             self.site,
             self._policy,
@@ -241,6 +259,7 @@ class RoomHost:
             raise
         for other in [each for each in seat.resources.values() if each.is_whip and each is not resource]:
             self.end_resource(other)
+        seat.save()
         return resource, answer
 
     async def open_whep(self, grant: Grant, sdp: str, publisher: str | None) -> tuple[Resource, str]:
@@ -251,6 +270,7 @@ class RoomHost:
             if found is None or not found.is_admitted:
                 raise RemoteProtocolError("not_found", "there is no such participant in this room")
             only = found.id
+        await self._has_worker.wait()
         connection = WhepConnection(
             self.site,
             self._policy,
@@ -261,9 +281,15 @@ class RoomHost:
         )
         resource = _new_resource(connection)
         answer, seat = await self._open(resource, grant, connection.offer(sdp))
-        resource.task = self._tasks.spawn(connection.run(), "whep")
-        self._router.attach(seat.id, connection, publisher=only)
+        resource.publisher = only
+        self.start_whep(seat, resource, connection)
+        seat.save()
         return resource, answer
+
+    def start_whep(self, seat: Seat, resource: Resource, connection: WhepConnection) -> None:
+        """From now on it is sent what is to be had."""
+        self._router.attach(seat.id, connection, publisher=resource.publisher)
+        resource.task = self._tasks.spawn(connection.run(), "whep")
 
     def resource(self, sub: str, secret: str) -> Resource:
         """This sub's session of that name; another's is not found. Raises RemoteProtocolError."""
@@ -283,6 +309,7 @@ class RoomHost:
             self._router.detach(seat.id, resource.connection)
         self._tasks.spawn(resource.close(), "close")
         self._carry_out(self.room.detach(_now(), seat.id, resource.secret, reason))
+        seat.save()
 
     async def _open(self, resource: Resource, grant: Grant, offer: Awaitable[str]) -> tuple[str, Seat]:
         """
@@ -303,7 +330,7 @@ class RoomHost:
         self._carry_out(joined.effects)
         if before is None:
             self._person(joined.participant, "joined")
-        resource.arm(UNCHECKED_DEADLINE_S, lambda: self._half_open(resource))
+        self.arm(resource, "new")
         try:
             await resource.connection.transport.set_admitted(joined.participant.is_admitted)
             self._check_open(seat)
@@ -313,7 +340,15 @@ class RoomHost:
         return answer, seat
 
     def _resource_changed(self, resource: Resource, state: str) -> None:
+        self.arm(resource, state)
+        if resource.participant in self.seats:
+            self.seats[resource.participant].save()
+
+    def arm(self, resource: Resource, state: str) -> None:
+        """Give a session as much time as its state deserves."""
         match state:
+            case "new":
+                resource.arm(UNCHECKED_DEADLINE_S, lambda: self._half_open(resource))
             case "checked":
                 resource.arm(HALF_OPEN_DEADLINE_S, lambda: self.end_resource(resource, "timeout"))
             case "connected":
@@ -326,6 +361,66 @@ class RoomHost:
     def _half_open(self, resource: Resource) -> None:
         say(logging.INFO, "session_abandoned", room=self.site.room, participant=resource.participant)
         self.end_resource(resource, "timeout")
+
+    # ---------------------------------------------------------------- another worker, another process
+
+    def worker_lost(self) -> None:
+        """All transports are gone; whoever comes for a new one waits until there is a worker again."""
+        self._has_worker.clear()
+
+    def move_to(self, site: Site) -> None:
+        """
+        The room lives on another worker from now on. Seats stay; connections were on the lost one, and their clients
+        are told to begin them anew.
+        """
+        self.site = site
+        self.notes.renew()
+        self._has_worker.set()
+        self.save()
+        for seat in list(self.seats.values()):
+            for resource in list(seat.resources.values()):
+                resource.connection.transport.lost()  # ends the session: nobody could be told
+            if seat.publishing is not None:
+                seat.publishing.transport.lost()
+            if (subscribing := seat.subscribing) is not None:
+                self._router.detach(seat.id, subscribing)
+                if seat.subscribing_task is not None:
+                    seat.subscribing_task.cancel()
+                if subscribing.transport.is_open:
+                    subscribing.transport.lost()
+                else:
+                    self._subscribe(seat)
+            seat.save()
+
+    def end_attachment(self, seat: Seat, attachment: str) -> None:
+        """A way the participant was connected by is not there any more."""
+        self._carry_out(self.room.detach(_now(), seat.id, attachment, "timeout"))
+
+    def add_sources(self, seat: Seat, connection: PublishConnection, attachment: str) -> None:
+        """What a connection receives is what its publications are made of."""
+        for publication in seat.participant.publications.values():
+            receiving = connection.receiving.get(publication.mid)
+            if publication.attachment == attachment and receiving is not None:
+                self._router.add_source(Source(publication.id, seat.id, receiving.receiver, receiving.params))
+
+    def route_all(self) -> None:
+        """The routes of a room that comes from another process."""
+        for publication, subscriber in self.room.routes:
+            self._router.route(publication, subscriber)
+
+    def session(self, seat: Seat, note: SessionNote) -> Resource:
+        """A session of another process: its connection is one that goes on nowhere yet."""
+        make = PublishConnection if note.publish is not None else WhepConnection
+        connection = make(
+            self.site,
+            self._policy,
+            participant=seat.number,
+            is_admitted=seat.participant.is_admitted,
+            on_state=lambda state: self._resource_changed(resource, state),
+            data_listener=self._data.listener(lambda: resource.participant),
+        )
+        resource = Resource(note.secret, note.etag, connection, seat.id, publisher=note.publisher, since=note.since)
+        return resource
 
     # ---------------------------------------------------------------- within
 
@@ -353,6 +448,11 @@ class RoomHost:
         await seat.close_publishing()
 
     def _subscribe(self, seat: Seat) -> None:
+        seat.subscribing = self.subscribe_connection(seat)
+        self.start_subscribing(seat, seat.subscribing)
+
+    def subscribe_connection(self, seat: Seat) -> SubscribeConnection:
+        """A new one for what the relay offers over the seat's socket."""
         connection = SubscribeConnection(
             self.site,
             participant=seat.number,
@@ -364,9 +464,12 @@ class RoomHost:
         )
         for publication in seat.participant.paused:
             connection.pause(publication, True)
-        seat.subscribing = connection
-        seat.subscribing_task = self._tasks.spawn(connection.run(), "subscribe")
+        return connection
+
+    def start_subscribing(self, seat: Seat, connection: SubscribeConnection) -> None:
+        """From now on it is offered what is to be had."""
         self._router.attach(seat.id, connection)
+        seat.subscribing_task = self._tasks.spawn(connection.run(), "subscribe")
         self._data.renewed(seat.id)
 
     def _offer_made(self, offer: Offer) -> events.OfferMade:
@@ -394,7 +497,11 @@ class RoomHost:
     def _seat_of(self, participant: Participant) -> Seat:
         seat = self.seats.get(participant.id)
         if seat is None:
-            seat = self.seats[participant.id] = Seat(participant, self._next_number(), self._max_replayed_events)
+            seat = self.new_seat(participant, self._next_number())
+        return seat
+
+    def new_seat(self, participant: Participant, number: int) -> Seat:
+        seat = self.seats[participant.id] = Seat(participant, number, self._max_replayed_events, self.notes)
         return seat
 
     def _number_of(self, sub: str) -> int:
@@ -447,6 +554,7 @@ class RoomHost:
         if socket is not None:
             socket.close(CLOSE_CODES.get(reason, NORMAL_CLOSE), reason)
         seat.is_closed = True
+        seat.forget()
         self._tasks.spawn(seat.close(), "close")
 
     def close_if_empty(self) -> None:
@@ -457,10 +565,21 @@ class RoomHost:
         if self._sequence:  # somebody was here
             self._sequence += 1
             self._hooks.post(EndEvent(self.room.name, self._sequence, f"{self._key}-{self._sequence}"))
+        self.notes.close()
         self._on_empty(self)
+
+    def save(self) -> None:
+        """Leave what a successor of this process has to know of the room itself."""
+        self.notes.put(ROOM_KEY, RoomNote(self.room.name, self.site.room, self._key, self._sequence))
+
+    def _save_channels(self) -> None:
+        for seat in self.seats.values():
+            if has_lines(seat):
+                seat.save()
 
     def _person(self, participant: Participant, what: What, reason: str = "") -> None:
         self._sequence += 1
+        self.save()
         say(logging.INFO, f"participant_{what}", room=self.site.room, participant=participant.id, reason=reason)
         self._hooks.post(
             PersonEvent(

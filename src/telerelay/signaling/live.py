@@ -5,11 +5,11 @@ Event loop's thread.
 """
 
 import asyncio
-import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from telerelay.config import Config
 from telerelay.connection import Site
@@ -20,18 +20,36 @@ from telerelay.hooks import HookRunner, JoinRequest
 from telerelay.logs import say
 from telerelay.protocol.grants import Grant, TokenKeys
 from telerelay.protocol.parameters import Candidate, Fingerprint
-from telerelay.rooms import RoomLimits, Rooms
+from telerelay.rooms import Room, RoomLimits, Rooms
 from telerelay.signaling.host import RoomHost
 from telerelay.signaling.limits import FailureLimit
+from telerelay.signaling.notes import RoomNote
+from telerelay.signaling.placement import Placement
+from telerelay.signaling.restore import restore
 from telerelay.signaling.socket import Socket
 from telerelay.tasks import Tasks
 
-# How often lost seats are looked at: a seat may be kept that much too long.
+# How often lost seats and the workers' loads are looked at: a seat may be kept that much too long.
 SWEEP_S = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerSite:
+    """One worker with what leads to it: its certificate's fingerprint and its candidates."""
+
+    worker: Worker
+    fingerprint: Fingerprint
+    candidates: tuple[Candidate, ...]
+
+    def room(self, number: int) -> Site:
+        return Site(self.worker, self.fingerprint, self.candidates, number)
+
+
 class LiveRooms:
-    """The rooms of one relay, by name. A room lives on the worker that had the fewest transports when it was made."""
+    """
+    The rooms of one relay, by name. A room lives on the worker that had the least to do when it was made, with everyone
+    in it: who waits at its door is there too, so that being let in moves nobody.
+    """
 
     def __init__(self, config: Config, keys: TokenKeys, hooks: HookRunner) -> None:
         self.config = config
@@ -50,19 +68,39 @@ class LiveRooms:
         self._hosts: dict[str, RoomHost] = {}
         self._hooks = hooks
         self._tasks = Tasks()
-        self._sites: Sequence[tuple[Worker, tuple[Candidate, ...]]] = ()
-        self._fingerprint = Fingerprint("sha-256", b"")
-        self._room_numbers = itertools.count(1)
-        self._participant_numbers = itertools.count(1)
+        self._sites: list[WorkerSite] = []
+        self._placement = Placement()
+        self._room_number = 0
+        self._participant_number = 0
         self._failures = FailureLimit(config.limits.auth_failure_burst, config.limits.auth_failures_per_s)
 
     # ---------------------------------------------------------------- life
 
-    def start(self, workers: Sequence[tuple[Worker, tuple[Candidate, ...]]], fingerprint: Fingerprint) -> None:
-        """Rooms may be made from now on. `workers` come with the candidates that lead to them."""
-        self._sites = workers
-        self._fingerprint = fingerprint
+    def start(self, sites: Iterable[WorkerSite]) -> None:
+        """Rooms may be made from now on."""
+        self._sites = list(sites)
         self._tasks.spawn(self._sweep(), "sweep")
+
+    async def restore(self, site: WorkerSite) -> None:
+        """Go on with what another process had on this worker. Before `start`."""
+        worker = site.worker
+        notes, inventory = await worker.read_notes(), await worker.inventory()
+        await restore(worker, notes, inventory, lambda found: self._open_found(site, found))
+        numbers = [seat.number for host in self._hosts.values() for seat in host.seats.values()]
+        self._participant_number = max(self._participant_number, *numbers, 0)
+
+    def worker_lost(self, worker: Worker) -> None:
+        """Nobody can be given a connection there, until another takes its place."""
+        for host in self._hosts.values():
+            if host.site.worker is worker:
+                host.worker_lost()
+
+    def replace(self, worker: Worker, site: WorkerSite) -> None:
+        """Rooms of a worker that was lost live on another from now on."""
+        self._sites = [site if each.worker is worker else each for each in self._sites]
+        for host in self.hosts:
+            if host.site.worker is worker:
+                host.move_to(site.room(host.site.room))
 
     async def close(self, reason: str = "shutdown") -> None:
         """Everyone is told and goes; returns when nothing of them is left."""
@@ -70,7 +108,7 @@ class LiveRooms:
             host.end(reason)
         for socket in self.sockets:
             socket.close(1001, reason)
-        self._sites = ()
+        self._sites = []
         # What closes connections runs to its end before what runs for ever is cancelled.
         await self._tasks.join(1.0, besides=("sweep", "subscribe", "whep"))
         await self._tasks.close()
@@ -168,22 +206,55 @@ class LiveRooms:
         if self.is_draining or not self._sites:
             raise RemoteProtocolError("draining", "the relay takes no new rooms: try another")
         room = self._rooms.open(name)
-        worker, candidates = min(self._sites, key=lambda site: (len(site[0].transports), self._rooms_on(site[0])))
-        site = Site(worker, self._fingerprint, candidates, next(self._room_numbers))
-        host = RoomHost(
-            room, site, self.config, self._hooks, self._tasks, lambda: next(self._participant_numbers), self._on_empty
-        )
-        self._hosts[name] = host
-        say(logging.INFO, "room_opened", room=site.room, worker=worker.index)
+        chosen = self._place()
+        self._room_number += 1
+        host = self._host(room, chosen.room(self._room_number))
+        site = host.site
+        say(logging.INFO, "room_opened", room=site.room, worker=chosen.worker.index)
         return host
+
+    def _host(self, room: Room, site: Site, found: RoomNote | None = None) -> RoomHost:
+        host = self._hosts[room.name] = RoomHost(
+            room, site, self.config, self._hooks, self._tasks, self._next_number, self._on_empty, found
+        )
+        if not site.worker.is_running:
+            host.worker_lost()  # until another takes its place
+        return host
+
+    def _next_number(self) -> int:
+        self._participant_number += 1
+        return self._participant_number
+
+    def _open_found(self, site: WorkerSite, found: RoomNote) -> RoomHost | None:
+        """A room that another process had on this worker."""
+        self._room_number = max(self._room_number, found.number)
+        if found.name in self._hosts:
+            return None
+        try:
+            room = self._rooms.open(found.name)
+        except RemoteProtocolError:  # there may be fewer rooms than before
+            return None
+        return self._host(room, site.room(found.number), found)
 
     def _has_seat(self, grant: Grant, room: str, resume: str | None) -> bool:
         host = self._hosts.get(room)
         participant = host.room.by_sub(grant.sub) if host else None
         return participant is not None and resume is not None and participant.may_resume(resume)
 
-    def _rooms_on(self, worker: Worker) -> int:
-        return sum(host.site.worker is worker for host in self._hosts.values())
+    def _place(self) -> WorkerSite:
+        """A worker for a new room; one that is being replaced only where there is no other."""
+        now = time.monotonic()
+        sites = {site.worker.index: site for site in self._sites}
+        running = {index: site for index, site in sites.items() if site.worker.is_running} or sites
+        chosen = self._placement.choose(now, [(index, len(site.worker.transports)) for index, site in running.items()])
+        self._placement.opened(now, chosen)
+        return sites[chosen]
+
+    def _look_at_loads(self) -> None:
+        now = time.monotonic()
+        for site in self._sites:
+            if site.worker.is_running:
+                self._placement.seen(now, site.worker.index, site.worker.packets())
 
     def _on_empty(self, host: RoomHost) -> None:
         say(logging.INFO, "room_closed", room=host.site.room)
@@ -200,6 +271,7 @@ class LiveRooms:
         while True:
             await asyncio.sleep(SWEEP_S)
             self.expire()
+            self._look_at_loads()
 
 
 def forbidden() -> RemoteProtocolError:

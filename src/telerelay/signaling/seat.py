@@ -20,6 +20,16 @@ from telerelay.protocol.fragment import IceFragment
 from telerelay.rooms import Participant
 from telerelay.signaling.eventlog import EventLog
 from telerelay.signaling.limits import Bucket
+from telerelay.signaling.notes import (
+    ParticipantNote,
+    RoomNotes,
+    SeatNote,
+    SessionNote,
+    publish_key,
+    seat_key,
+    session_key,
+    subscribe_key,
+)
 from telerelay.signaling.socket import Socket
 
 # A session whose client never finishes ICE and DTLS is given up: sooner where not one check came (A49).
@@ -35,6 +45,8 @@ class Resource:
     etag: str
     connection: PublishConnection | WhepConnection
     participant: str = ""
+    publisher: str | None = None
+    """Whom alone it receives from, where it asked for that."""
     since: float = field(default_factory=time.time)
     """Unix seconds."""
     timer: asyncio.TimerHandle | None = None
@@ -101,8 +113,9 @@ class ChannelRates:
 class Seat:
     """One participant's seat. `number` is what C knows the participant by: its streams share one clock offset."""
 
-    def __init__(self, participant: Participant, number: int, max_replayed_events: int) -> None:
+    def __init__(self, participant: Participant, number: int, max_replayed_events: int, notes: RoomNotes) -> None:
         self.participant = participant
+        self._notes = notes
         self.number = number
         self.log = EventLog(max_replayed_events)
         self.socket: Socket | None = None
@@ -124,8 +137,32 @@ class Seat:
     def tell(self, event: Event) -> None:
         """Number an event, send it if the socket is there, keep it for when it is again."""
         text = self.log.add(event)
+        # Before it is sent: a successor of this process must not know less than the client does.
+        self._notes.event(self.id, self.log.seq, text)
+        self.save()
         if self.socket is not None:
             self.socket.send(text)
+
+    def has_lost(self, connection: str) -> bool:
+        """Whether this connection ("publish" or "subscribe") went with its worker."""
+        lost = self.publishing if connection == "publish" else self.subscribing
+        return lost is not None and lost.transport.is_lost
+
+    def save(self) -> None:
+        """Leave what a successor of this process has to know of this seat, as far as it has changed."""
+        if not self._notes.is_kept or self.is_closed:
+            return
+        put, id = self._notes.put, self.id
+        put(seat_key(id), SeatNote(ParticipantNote.of(self.participant), self.number, self.log.seq))
+        put(publish_key(id), None if self.publishing is None else self.publishing.snapshot())
+        put(subscribe_key(id), None if self.subscribing is None else self.subscribing.snapshot())
+        for resource in self.resources.values():
+            put(session_key(id, resource.secret), SessionNote.of(resource))
+        self._notes.keep_only(session_key(id, ""), self.resources)
+
+    def forget(self) -> None:
+        """Nothing is left to know."""
+        self._notes.forget(self.id)
 
     async def close_publishing(self) -> None:
         connection, self.publishing = self.publishing, None

@@ -141,6 +141,7 @@ class Session:
                     "video": self._rooms.config.media.video_codecs,
                 },
             )
+            seat.save()
             self._reply(number, body)
             host.attach_socket(seat, self._socket, missed or ())
 
@@ -159,6 +160,8 @@ class Session:
             request = decode(text, self._limits.message_bytes)
             body = await self._do(request)
             self._refused = 0
+            if self._seat is not None:
+                self._seat.save()  # before it is told that it was done
             if number is not None:
                 self._reply(number, body)
             if isinstance(request, Leave):
@@ -188,7 +191,8 @@ class Session:
             case Pause(_, publication, is_paused):
                 host.pause(seat, publication, is_paused)
             case Reconnect(_, connection):
-                self._limit_offers()
+                if not seat.has_lost(connection):  # what the relay broke, it does not hold against anyone
+                    self._limit_offers()
                 await host.reconnect(seat, connection)
             case Restart():
                 self._limit_offers()

@@ -95,7 +95,7 @@ class WhipHandlers:
         """
         An ICE restart where `If-Match` is "*" (RFC 9725, 4.3.3). Candidates are taken and ignored: the relay is lite.
         """
-        _, resource = self._resource(request)
+        host, resource = self._resource(request)
         condition = request.headers.get("If-Match")
         if condition is None:
             raise RemoteProtocolError("precondition_required", "send If-Match with the session's ETag")
@@ -104,6 +104,8 @@ class WhipHandlers:
             self._check_etag(condition, resource)
             return web.Response(status=204, headers={"ETag": f'"{resource.etag}"'})
         answer = await resource.restart(IceFragment.parse(text), self._rooms.config.limits)
+        if resource.participant in host.seats:
+            host.seats[resource.participant].save()
         response = web.Response(text=answer.to_text(), content_type=TRICKLE)
         response.headers["Content-Type"] = TRICKLE
         response.headers["ETag"] = f'"{resource.etag}"'

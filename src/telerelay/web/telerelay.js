@@ -976,6 +976,8 @@ export class Call extends EventTarget {
         break;
       case "connection":
         this.#emit("connection", { connection: message.connection, state: message.state, side: "relay" });
+        // The relay knows at once what the browser would find out after half a minute: its worker was lost.
+        if (message.state === "failed") this.#reconnect(message.connection, { isLost: true });
         break;
       case "channel_refused":
         this.#emit("channelrefused", { label: message.label, code: message.code });
@@ -1474,14 +1476,16 @@ export class Call extends EventTarget {
   }
 
   /** Begin a connection anew, here and at the relay; without a socket, once there is one. */
-  async #reconnect(name) {
+  async #reconnect(name, { isLost = false } = {}) {
+    const pc = this.#connections[name];
+    if (!pc && name === "publish") return;
     this.#broken.add(name);
     if (!this.#signaling || this.state === "ended") return;
-    const pc = this.#connections[name];
     const failures = this.#failures[name]++;
     if (failures === 1) this.#emit("error", { error: new TelerelayError("media_blocked") });
     if (failures) await later(Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** failures));
-    if (this.state === "ended" || pc !== this.#connections[name] || pc?.connectionState === "connected") {
+    const isUp = pc?.connectionState === "connected" && !isLost;
+    if (this.state === "ended" || pc !== this.#connections[name] || isUp) {
       this.#broken.delete(name);
       return;
     }

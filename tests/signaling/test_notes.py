@@ -1,0 +1,156 @@
+"""What a room leaves for the next control process: when it is put, when taken back, and what of it can be read."""
+
+from __future__ import annotations
+
+from telerelay.dataplane.hosts import NoNotes
+from telerelay.notes import encode
+from telerelay.signaling.notes import (
+    MAX_EVENT_BYTES,
+    MAX_EVENTS,
+    ParticipantNote,
+    RoomNote,
+    RoomNotes,
+    SeatNote,
+    read_rooms,
+    seat_key,
+    session_key,
+)
+
+ROOM = RoomNote("demo", 7, "key", 3)
+
+
+class Store:
+    """What a worker would keep, and how often it was told something."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, bytes] = {}
+        self.calls = 0
+
+    def put(self, key: str, body: bytes) -> None:
+        self.notes[key] = body
+        self.calls += 1
+
+    def delete(self, key: str) -> None:
+        self.notes.pop(key, None)
+        self.calls += 1
+
+    def delete_under(self, prefix: str) -> None:
+        self.notes = {key: body for key, body in self.notes.items() if not key.startswith(prefix)}
+        self.calls += 1
+
+
+def seat(id: str, number: int, seq: int = 0) -> SeatNote:
+    return SeatNote(ParticipantNote(id, f"sub-{id}", "patient", True, b"hash", frozenset({"socket"})), number, seq)
+
+
+def test_a_note_is_put_when_it_says_something_new() -> None:
+    """
+    Saying the same again costs nothing; None takes it back, once.
+    """
+    store = Store()
+    notes = RoomNotes(7, lambda: store)
+    for _ in range(3):
+        notes.put("room", ROOM)
+    assert ({"7/room": encode(ROOM)}, 1) == (store.notes, store.calls)
+    for _ in range(3):
+        notes.put("room", None)
+    assert ({}, 2) == (store.notes, store.calls)
+
+
+def test_a_worker_in_a_thread_is_told_nothing() -> None:
+    """
+    It has no successor to leave anything to.
+    """
+    notes = RoomNotes(7, NoNotes)
+    notes.put("room", object())
+    notes.event("p", 1, "text")
+    notes.forget("p")
+    notes.close()
+    assert False is notes.is_kept
+
+
+def test_the_latest_events_of_a_participant_are_kept() -> None:
+    """
+    So many, and so many bytes, whichever is less.
+    """
+    store = Store()
+    notes = RoomNotes(7, lambda: store)
+    for seq in range(1, MAX_EVENTS + 6):
+        notes.event("p", seq, "{}")
+    assert [f"7/event/p/{seq}" for seq in range(6, MAX_EVENTS + 6)] == list(store.notes)
+    notes.event("p", 100, "x" * MAX_EVENT_BYTES)
+    assert ["7/event/p/100"] == list(store.notes)
+
+
+def test_who_goes_is_forgotten_and_so_is_a_room() -> None:
+    """
+    Of others nothing is.
+    """
+    store = Store()
+    notes, other = RoomNotes(7, lambda: store), RoomNotes(70, lambda: store)
+    other.put("room", ROOM)
+    for id in ("p", "pp"):
+        notes.put(seat_key(id), seat(id, 1))
+        notes.put(session_key(id, "secret"), ROOM)
+        notes.event(id, 1, "{}")
+    notes.forget("p")
+    assert ["70/room", "7/seat/pp", "7/session/pp/secret", "7/event/pp/1"] == list(store.notes)
+    notes.close()
+    assert ["70/room"] == list(store.notes)
+
+
+def test_rooms_are_read_with_their_seats_in_the_order_they_came() -> None:
+    """
+    An event that was noted after its seat counts; a gap in the events cuts off what is before it.
+    """
+    notes = {
+        "7/seat/b": encode(seat("b", 2)),
+        "7/room": encode(ROOM),
+        "7/seat/a": encode(seat("a", 1, seq=9)),
+        **{f"7/event/a/{seq}": f"{seq}".encode() for seq in (5, 7, 8, 9, 10)},
+    }
+    (room,) = read_rooms(notes)
+
+    assert ROOM == room.room
+    assert [("a", 10, ("7", "8", "9", "10")), ("b", 0, ())] == [
+        (each.seat.participant.id, each.seat.seq, each.events) for each in room.seats
+    ]
+
+
+def test_what_cannot_be_read_is_passed_over() -> None:
+    """
+    A seat of another build, alone; a room of one, with its seats.
+    """
+    notes = {
+        "7/room": encode(ROOM),
+        "7/seat/a": b"[1,{}]",
+        "7/seat/b": encode(seat("b", 2)),
+        "7/publish/b": b"null",
+        "7/seat/c": encode(seat("c", 3)),
+        "8/room": b"[999,{}]",
+        "8/seat/d": encode(seat("d", 4)),
+        "9/seat/e": encode(seat("e", 5)),
+    }
+    (room,) = read_rooms(notes)
+
+    assert ["c"] == [each.seat.participant.id for each in room.seats]
+    assert 2 == room.unreadable
+
+
+def test_a_successor_takes_back_what_it_found() -> None:
+    """
+    Notes that it adopted are its own: the same again is put once at most, and what is gone is deleted.
+    """
+    store = Store()
+    first = RoomNotes(7, lambda: store)
+    first.put("room", ROOM)
+    first.put(seat_key("p"), seat("p", 1))
+    first.event("p", 1, "{}")
+    second = RoomNotes(7, lambda: store)
+    second.adopt({key.removeprefix("7/"): body for key, body in store.notes.items()})
+    calls = store.calls
+    for _ in range(3):
+        second.put("room", ROOM)
+    assert calls + 1 == store.calls
+    second.forget("p")
+    assert ["7/room"] == list(store.notes)
