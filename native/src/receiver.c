@@ -197,7 +197,7 @@ tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, ui
      * index would protect two contents. The block was found sound before, so this cannot fail. */
     if (tr__rtp_find_extensions(&media.rtp, receiver->params.extensions, &media.extensions) != TR_DROP_NONE)
         return TR_DROP_RTP_EXTENSION;
-    tr__history_put(&stream->history, media.index, media.rtp.data, media.rtp.size);
+    tr__history_put(&stream->history, media.index, media.rtp.data, media.rtp.size, now_us);
 
     if (!receiver->sender_count) return TR_DROP_NO_SUBSCRIBER;
     /* The fan-out. */

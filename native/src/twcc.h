@@ -6,7 +6,7 @@
 
 #include "rtcp.h"
 
-#define TR_TWCC_WINDOW 2048       /* packets between two feedbacks at the most, a power of two */
+#define TR_TWCC_WINDOW 1024       /* packets between two feedbacks at the most, a power of two: 150 Mbit/s */
 #define TR_TWCC_INTERVAL_US 50000 /* fits a browser's estimator and costs under 3 % of 500 kbit/s */
 
 typedef struct tr_twcc {
