@@ -1,11 +1,17 @@
 """
-What one forwarded packet costs the worker's thread: real sockets on loopback, real peers, fan-out 1 and 3.
+What one forwarded packet costs the worker's thread, against the least it can cost.
 
-The C program does the measuring (native/bench/bench_forward.c): the worker is pinned to processor 0, the peers to
-processor 1, and the worker's own thread time is divided by the packets it forwarded. Each row is run several times, the
-rows in turn, and the median is printed: machines are noisy.
+Two C programs do the measuring over real sockets on loopback: native/bench/bench_forward.c is the relay with real peers
+(checks, handshakes, SRTP); native/bench/bench_ideal.c is an ideal loop: the same packets, system calls and ciphers, and
+nothing of a relay. What is measured is pinned to processor 0, the peers to processor 1, and thread time is divided by
+the packets forwarded. The two alternate, row by row, several times; the medians and their ratio are printed: a machine
+that is noisy is noisy for both.
 
-usage: python benchmarks/forwarding.py [--runs 5] [--seconds 2] [--rooms 10] [--json]
+The peers send their frames as GSO runs, and take theirs as GRO runs: they must outrun what is measured. The relay's own
+sockets have no UDP_GRO.
+
+usage: python benchmarks/forwarding.py [--runs 5] [--seconds 1.5] [--rooms 10 …] [--fanout 1 3] [--profile gcm cm]
+                                       [--crypto ipsec-mb openssl] [--rate FRAMES_PER_S] [--json]
 """
 
 import argparse
@@ -16,29 +22,75 @@ import platform
 import statistics
 import subprocess
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = ROOT / "build" / "native" / "bench" / "bench_forward"
-FANOUTS = (1, 3)
-PROFILES = ("gcm", "cm")
+PROGRAMS = ROOT / "build" / "native" / "bench"
+KINDS = ("ideal", "forward")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is measured."""
+
+    fanout: int
+    rooms: int
+    profile: str
+    crypto: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Medians of one row: nanoseconds of thread time for each forwarded packet, and how much was forwarded."""
+
+    runs: int
+    ideal_ns: float
+    relay_ns: float
+    ratio: float
+    relay_packets_per_s: float
+    relay_cpu_share: float
+    relay_packets_per_send_call: float
 
 
 def build() -> None:
-    """Compile the measuring program; quiet unless it fails."""
+    """Compile the measuring programs; quiet unless that fails."""
     done = subprocess.run(["make", "-C", str(ROOT / "native"), "bench"], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"forwarding: the benchmark does not build:\n{done.stdout}{done.stderr}")
 
 
-def run(fanout: int, rooms: int, seconds: float, profile: str, crypto: str) -> dict[str, float | str] | None:
+def run(kind: str, row: Row, seconds: float, rate: float) -> dict[str, float] | None:
     """One measurement, or None where this crypto backend is not available."""
-    command = [str(PROGRAM), str(fanout), str(rooms), str(seconds), profile, crypto]
+    words = (row.fanout, row.rooms, seconds, row.profile, row.crypto, rate)
+    command = [str(PROGRAMS / f"bench_{kind}"), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(f"forwarding: {crypto} {profile} fan-out {fanout}: {done.stderr.strip()}", file=sys.stderr)
+        print(f"\nforwarding: {kind}, {row}: {done.stderr.strip()}", file=sys.stderr)
         return None
-    return json.loads(done.stdout)
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+def summarise(found: dict[str, list[dict[str, float]]]) -> Result | None:
+    """The medians; the ratio is the median of each turn's own."""
+    pairs = [(ideal, relay) for ideal, relay in zip(found["ideal"], found["forward"], strict=True) if ideal and relay]
+    if not pairs:
+        return None
+
+    def middle(key: str, which: int) -> float:
+        return statistics.median(pair[which][key] for pair in pairs)
+
+    cost = "ns_per_forwarded_packet"
+    return Result(
+        runs=len(pairs),
+        ideal_ns=middle(cost, 0),
+        relay_ns=middle(cost, 1),
+        ratio=statistics.median(relay[cost] / ideal[cost] for ideal, relay in pairs),
+        relay_packets_per_s=middle("forwarded_per_second", 1),
+        relay_cpu_share=middle("worker_cpu_share", 1),
+        relay_packets_per_send_call=middle("packets_per_send_call", 1),
+    )
 
 
 def processor() -> str:
@@ -46,48 +98,52 @@ def processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="nanoseconds of worker thread time for each forwarded packet")
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="thread time of a forwarded packet, against an ideal loop")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--rooms", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--rooms", type=int, nargs="+", default=[10])
+    parser.add_argument("--fanout", type=int, nargs="+", default=[1, 3])
+    parser.add_argument("--profile", nargs="+", default=["gcm", "cm"], choices=["gcm", "cm"])
+    parser.add_argument("--crypto", nargs="+", default=["ipsec-mb"], choices=["ipsec-mb", "openssl"])
+    parser.add_argument("--rate", type=float, default=0, help="frames a second and room; 0: as many as can be")
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
     if (os.cpu_count() or 1) < 2:
-        sys.exit("forwarding: needs two processors: one for the worker, one for the peers")
+        sys.exit("forwarding: needs two processors: one for what is measured, one for the peers")
     build()
-    rows = list(itertools.product(FANOUTS, PROFILES, ("ipsec-mb", "openssl")))
-    found: dict[tuple[int, str, str], list[dict[str, float | str]]] = {row: [] for row in rows}
-    for turn in range(arguments.runs):
+    rows = [Row(*words) for words in itertools.product(options.fanout, options.rooms, options.profile, options.crypto)]
+    found: dict[Row, dict[str, list[dict[str, float]]]] = {row: {kind: [] for kind in KINDS} for row in rows}
+    for turn in range(options.runs):
         for number, row in enumerate(rows):
-            print(f"\rrun {turn + 1}/{arguments.runs}, row {number + 1}/{len(rows)}", end="", file=sys.stderr)
-            result = run(row[0], arguments.rooms, arguments.seconds, row[1], row[2])
-            if result:
-                found[row].append(result)
+            print(f"\rrun {turn + 1}/{options.runs}, row {number + 1}/{len(rows)}", end="", file=sys.stderr)
+            for kind in KINDS:
+                found[row][kind].append(run(kind, row, options.seconds, options.rate) or {})
     print(file=sys.stderr)
-    table = []
-    for (fanout, profile, crypto), results in found.items():
-        if not results:
-            continue
-        middle = {
-            key: statistics.median(float(result[key]) for result in results)
-            for key in ("ns_per_forwarded_packet", "forwarded_per_second", "worker_cpu_share", "packets_per_send_call")
-        }
-        table.append({"fanout": fanout, "profile": profile, "crypto": crypto, "runs": len(results), **middle})
+    results = {row: result for row in rows if (result := summarise(found[row]))}
     machine = f"{processor()}, {os.cpu_count()} processors, Linux {platform.release()}"
-    out = sys.stderr if arguments.json else sys.stdout
-    print(f"{machine}; {arguments.rooms} rooms, bursts of 5 packets of about 1,200 B, saturation", file=out)
-    print(f"{'fan-out':>7} {'profile':>7} {'crypto':>9} {'ns/packet':>10} {'packets/s':>10} {'per send':>9}", file=out)
-    for row in table:
+    load = f"{options.rate:g} frames/s a room" if options.rate else "as fast as it goes"
+    out = sys.stderr if options.json else sys.stdout
+    print(f"{machine}; bursts of 5 packets of about 1,200 B, {load}; medians of {options.runs}", file=out)
+    print(
+        f"{'fan-out':>7} {'rooms':>6} {'profile':>7} {'crypto':>9} {'ideal ns':>9} {'relay ns':>9} {'ratio':>6}",
+        file=out,
+    )
+    for row, result in results.items():
         print(
-            f"{row['fanout']:>7} {row['profile']:>7} {row['crypto']:>9} {row['ns_per_forwarded_packet']:>10.0f} "
-            f"{row['forwarded_per_second']:>10.0f} {row['packets_per_send_call']:>9.1f}",
+            f"{row.fanout:>7} {row.rooms:>6} {row.profile:>7} {row.crypto:>9} {result.ideal_ns:>9.0f} "
+            f"{result.relay_ns:>9.0f} {result.ratio:>6.2f}",
             file=out,
         )
-    if arguments.json:
+    if options.json:
+        table = [{**asdict(row), **asdict(result)} for row, result in results.items()]
         print(json.dumps({"machine": machine, "rows": table}))
-    return 0 if table else 1
+    return 0 if results else 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -5,51 +5,12 @@
  *
  * usage: bench_forward FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE]
  * RATE is frames a second and room; 0 (default) is saturation. Prints one line of JSON. */
-#include <arpa/inet.h>
-#include <poll.h>
-#include <sched.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "generator.h"
 
-#include "support/peer.h"
-#include "telerelay.h"
-
-#define BURST 5 /* packets of a frame: 1.5 Mbit/s at 30 frames a second is 5.2 packets of 1,200 B */
-#define PAYLOAD 1150
-#define MAX_PEERS 4096
-#define WINDOW 4 /* frames of a room on their way at saturation: enough to keep the worker busy, lost to no buffer */
-#define STUCK_US 100000 /* a packet was lost after all: begin a new window */
-#define KEYFRAMES 30    /* one frame in so many is a keyframe */
-
-typedef struct end {
-    peer *peer;
-    int fd;
-    uint32_t ssrc;          /* of what a publisher sends, 0: a subscriber */
-    uint64_t index, due_us; /* the next packet; when the next frame is due */
-    uint64_t frames, got;   /* sent by a publisher; RTP packets received by a subscriber */
-    uint64_t window_from, moved_us;
-} end;
-
-static end ends[MAX_PEERS];
-static int end_count;
 static tr_worker *worker;
 static tr_crypto *crypto;
 static tr_dtls_context *peer_context;
 static tr_certificate relay_certificate, peer_certificate;
-
-static uint64_t clock_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
-}
-
-static void die(const char *what)
-{
-    fprintf(stderr, "bench_forward: %s\n", what);
-    exit(1);
-}
 
 static int command(uint16_t type, const void *body, size_t size)
 {
@@ -99,10 +60,7 @@ static end *add_end(uint32_t transport, uint32_t room, const struct sockaddr_in 
     world_read_fingerprint(&peer_certificate, &remote.fingerprints[0]);
     if (command(TR_CMD_ADD_TRANSPORT, &add, sizeof add) || command(TR_CMD_SET_REMOTE, &remote, sizeof remote))
         die("add transport");
-    e->fd = socket(AF_INET, SOCK_DGRAM, 0);
-    int bytes = 1 << 21;
-    setsockopt(e->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-    if (connect(e->fd, (const struct sockaddr *)to, sizeof *to)) die("connect");
+    e->fd = open_socket(to);
     uint8_t request[256];
     send(e->fd, request, peer_write_check(p, request, sizeof request, true), 0);
     p->dtls = tr__dtls_new(peer_context, true);
@@ -117,54 +75,8 @@ static end *add_end(uint32_t transport, uint32_t room, const struct sockaddr_in 
         poll(&fd, 1, 1);
     }
     if (!p->srtp) die("handshake");
+    e->srtp = p->srtp;
     return e;
-}
-
-static void send_frame(end *e, bool is_keyframe)
-{
-    static uint8_t packets[BURST][TR_OUTBOX_SLOT];
-    struct iovec iov[BURST];
-    struct mmsghdr messages[BURST];
-    for (int i = 0; i < BURST; i++) {
-        size_t size =
-            peer_write_rtp(packets[i], sizeof packets[i], PEER_VP8_PT, e->index, (uint32_t)(e->index / BURST) * 3000,
-                           e->ssrc, is_keyframe && i == 0, i == BURST - 1, (uint16_t)e->index, PAYLOAD);
-        size = tr__srtp_seal_rtp(e->peer->srtp, packets[i], size, e->index++);
-        iov[i] = (struct iovec){packets[i], size};
-        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
-    }
-    sendmmsg(e->fd, messages, BURST, 0);
-}
-
-static void drain(end *e)
-{
-    static uint8_t data[64][2048];
-    static struct iovec iov[64];
-    static struct mmsghdr messages[64];
-    for (int i = 0; i < 64; i++) {
-        iov[i] = (struct iovec){data[i], sizeof data[i]};
-        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
-    }
-    int count;
-    do {
-        count = recvmmsg(e->fd, messages, 64, MSG_DONTWAIT, NULL);
-        for (int i = 0; i < count; i++) e->got += messages[i].msg_len > 2 && (data[i][1] < 192 || data[i][1] > 223);
-    } while (count == 64);
-}
-
-/* May this publisher send its next frame? At saturation: when all but WINDOW of its frames have come out. */
-static bool is_due(end *publisher, const end *subscriber, double rate, uint64_t now_us)
-{
-    if (rate > 0) return publisher->due_us <= now_us;
-    uint64_t arrived = subscriber->got / BURST, on_the_way = publisher->frames - publisher->window_from;
-    if (arrived > publisher->window_from) {
-        publisher->window_from = arrived < publisher->frames ? arrived : publisher->frames;
-        publisher->moved_us = now_us;
-    } else if (now_us - publisher->moved_us > STUCK_US) {
-        publisher->window_from = publisher->frames;
-        publisher->moved_us = now_us;
-    }
-    return on_the_way < WINDOW;
 }
 
 int main(int argc, char **argv)
@@ -180,10 +92,7 @@ int main(int argc, char **argv)
     if (tr_certificate_make(&config.certificate) || tr_certificate_make(&peer_certificate)) die("certificate");
     relay_certificate = config.certificate;
     if (tr_worker_new(&config, &worker) || tr_worker_start(worker)) die("worker (is the crypto backend available?)");
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(1, &set);
-    sched_setaffinity(0, sizeof set, &set);
+    pin_to(1);
     crypto = tr__crypto_new(config.crypto);
     peer_context = tr__dtls_context_new(&peer_certificate);
     tr__dtls_context_only(peer_context, strcmp(argv[4], "cm") ? TR_SRTP_AEAD_AES_128_GCM : TR_SRTP_AES128_CM_SHA1_80);
@@ -218,17 +127,7 @@ int main(int argc, char **argv)
             tr_worker_stats(worker, &before);
             cpu_before = tr_worker_thread_cpu_ns(worker);
         }
-        for (int i = 0; i < end_count; i++) {
-            end *e = &ends[i];
-            if (!e->ssrc) {
-                drain(e);
-            } else if (is_due(e, &ends[i + 1], rate, now)) {
-                send_frame(e, e->frames % KEYFRAMES == 0);
-                e->due_us += rate > 0 ? (uint64_t)(1e6 / rate) : 0;
-                e->frames++;
-            }
-        }
-        if (rate > 0) usleep(200);
+        turn(rate, now);
     }
     tr_worker_stats(worker, &after);
     int64_t cpu = tr_worker_thread_cpu_ns(worker) - cpu_before;

@@ -210,7 +210,7 @@ tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, ui
     tr__stream_on_bytes(stream, rtp->size, now_us);
     if (!media.is_repair) tr__stream_on_jitter(stream, media.rtp.ts, arrival_us);
     if (media.rtp.payload_size && (drop = inspect(receiver, params, stream, &media)) != TR_DROP_NONE) return drop;
-    tr__history_put(&stream->history, media.index, media.rtp.data, media.rtp.size);
+    tr__history_put(&stream->history, media.index, media.rtp.data, media.rtp.size, now_us);
 
     if (!receiver->sender_count) return TR_DROP_NO_SUBSCRIBER;
     /* The fan-out. */

@@ -2,6 +2,7 @@
  * Touches nothing but its own state and the packet; no allocation after new. Worker thread. */
 #include "srtp.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 #include <openssl/crypto.h>
@@ -213,21 +214,26 @@ static size_t rtp_header_size(const uint8_t *data, size_t size)
 /* RFC 7714 section 8.1: two zero bytes, SSRC, rollover, sequence number, over the salt. */
 static void gcm_rtp_iv(const keyset *set, uint32_t ssrc, uint64_t index, uint8_t iv[12])
 {
-    tr__store16(iv, 0);
-    tr__store32(iv + 2, ssrc);
-    tr__store16(iv + 6, (uint16_t)(index >> 32));
-    tr__store32(iv + 8, (uint32_t)index);
-    for (int i = 0; i < 12; i++) iv[i] ^= set->salt[i];
+    uint64_t head;
+    uint32_t tail;
+    memcpy(&head, set->salt, 8);
+    memcpy(&tail, set->salt + 8, 4);
+    head ^= htobe64((uint64_t)ssrc << 16 | index >> 32);
+    tail ^= htobe32((uint32_t)index);
+    memcpy(iv, &head, 8);
+    memcpy(iv + 8, &tail, 4);
 }
 
 /* RFC 3711 section 4.1.1: salt * 2^16, SSRC * 2^64, index * 2^16. SRTCP the same with its own index. */
 static void cm_iv(const keyset *set, uint32_t ssrc, uint64_t index, uint8_t iv[16])
 {
-    memset(iv, 0, 16);
-    tr__store32(iv + 4, ssrc);
-    tr__store16(iv + 8, (uint16_t)(index >> 32));
-    tr__store32(iv + 10, (uint32_t)index);
-    for (int i = 0; i < 14; i++) iv[i] ^= set->salt[i];
+    uint64_t head, tail = 0;
+    memcpy(&head, set->salt, 8);
+    memcpy(&tail, set->salt + 8, 6); /* in memory's order: the last two bytes stay zero */
+    head ^= htobe64((uint64_t)ssrc);
+    tail ^= htobe64(index << 16);
+    memcpy(iv, &head, 8);
+    memcpy(iv + 8, &tail, 8);
 }
 
 /* Tries to open as the packet of this index. If that fails and `restores`, the bytes are as they came. */

@@ -20,7 +20,7 @@ void tr_worker_config_init(tr_worker_config *config)
         .bind_count = 1,
         .binds = {{.address = "127.0.0.1", .port = 0}},
         .max_transports = 4096,
-        .video_history_bytes = 256 * 1024, /* over a second at 1.5 Mbit/s */
+        .video_history_bytes = 512 * 1024, /* a second at 4 Mbit/s; a slower stream touches less */
         .audio_history_bytes = 16 * 1024,
         .command_ring_bytes = 1024 * 1024,
         .event_ring_bytes = 4 * 1024 * 1024,

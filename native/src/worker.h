@@ -22,6 +22,8 @@ struct tr_worker {
     tr_engine *engine;
     tr_stats tally;
     int epoll_fd;
+    bool is_ticking; /* looks once a millisecond instead of at each datagram */
+    uint64_t rate_from, rate_since_us;
     pthread_t thread;
     bool is_running;
     bool is_attached; /* the worker itself is elsewhere: only `border` is used */

@@ -8,6 +8,13 @@ static uint8_t ring[SIZE];
 static tr_history history;
 static uint8_t data[2048];
 
+static uint64_t now_us;
+
+static void put(uint64_t index, const uint8_t *packet, size_t size)
+{
+    tr__history_put(&history, index, packet, size, now_us += 1000);
+}
+
 static const uint8_t *fill(uint64_t index, size_t size)
 {
     for (size_t i = 0; i < size; i++) data[i] = (uint8_t)(index * 7 + i);
@@ -37,7 +44,7 @@ static void an_empty_history_holds_nothing(void)
 static void the_oldest_bytes_give_way(void)
 {
     tr__history_init(&history, ring, SIZE);
-    for (uint64_t i = 65536; i < 65536 + 100; i++) tr__history_put(&history, i, fill(i, 1000), 1000);
+    for (uint64_t i = 65536; i < 65536 + 100; i++) put(i, fill(i, 1000), 1000);
     /* Four of 1,000 bytes fit into 4,096, the fifth would cross the end and begins at its start. */
     for (uint64_t i = 0; i < 96; i++) CHECK(!tr__history_has(&history, 65536 + i));
     for (uint64_t i = 97; i < 100; i++) CHECK(holds(65536 + i, 1000));
@@ -50,7 +57,7 @@ static void packets_of_all_sizes_come_back_as_they_were(void)
     size_t sizes[4000];
     for (uint64_t i = 0; i < 4000; i++) {
         sizes[i] = 1 + check_random(&seed) % 1500;
-        tr__history_put(&history, i, fill(i, sizes[i]), sizes[i]);
+        put(i, fill(i, sizes[i]), sizes[i]);
         CHECK(holds(i, sizes[i]));
         uint64_t back = check_random(&seed) % 8;
         if (back <= i) holds(i - back, sizes[i - back]); /* there or not, but never other bytes */
@@ -61,7 +68,7 @@ static void the_number_of_packets_is_bounded_too(void)
 {
     static uint8_t large[1 << 20];
     tr__history_init(&history, large, sizeof large);
-    for (uint64_t i = 0; i < 3000; i++) tr__history_put(&history, i, fill(i, 20), 20);
+    for (uint64_t i = 0; i < 3000; i++) put(i, fill(i, 20), 20);
     CHECK(!tr__history_has(&history, 3000 - TR_HISTORY_PACKETS - 1));
     CHECK(tr__history_has(&history, 3000 - TR_HISTORY_PACKETS));
     CHECK(tr__history_has(&history, 2999));
@@ -71,11 +78,11 @@ static void the_number_of_packets_is_bounded_too(void)
 static void a_late_packet_is_held_but_pushes_nothing_newer_out(void)
 {
     tr__history_init(&history, ring, SIZE);
-    tr__history_put(&history, 5000, fill(5000, 100), 100);
-    tr__history_put(&history, 5002, fill(5002, 100), 100);
-    tr__history_put(&history, 5001, fill(5001, 90), 90);
+    put(5000, fill(5000, 100), 100);
+    put(5002, fill(5002, 100), 100);
+    put(5001, fill(5001, 90), 90);
     CHECK(holds(5001, 90));
-    tr__history_put(&history, 5002 - TR_HISTORY_PACKETS, fill(1, 80), 80);
+    put(5002 - TR_HISTORY_PACKETS, fill(1, 80), 80);
     CHECK(holds(5002, 100));
     CHECK(!tr__history_has(&history, 5002 - TR_HISTORY_PACKETS));
 }
@@ -84,15 +91,46 @@ static void what_does_not_fit_is_not_kept(void)
 {
     static uint8_t small[64];
     tr__history_init(&history, small, sizeof small);
-    tr__history_put(&history, 1, fill(1, 65), 65);
+    put(1, fill(1, 65), 65);
     CHECK(!tr__history_has(&history, 1));
-    tr__history_put(&history, 2, data, 0);
+    put(2, data, 0);
     CHECK(!tr__history_has(&history, 2));
-    tr__history_put(&history, 3, fill(3, 64), 64);
+    put(3, fill(3, 64), 64);
     CHECK(tr__history_has(&history, 3));
     tr__history_init(&history, NULL, 0);
-    tr__history_put(&history, 1, data, 1);
+    put(1, data, 1);
     CHECK(!tr__history_has(&history, 1));
+}
+
+/* Of a ring of 256 KiB, a stream of 100 kbit/s takes little more than its last second needs, and holds that second. */
+static void a_slow_stream_takes_little_memory(void)
+{
+    static uint8_t large[1 << 18];
+    memset(large, 0, sizeof large);
+    tr__history_init(&history, large, sizeof large);
+    enum { SIZE_BYTES = 250, PACKETS = 5000 }; /* 50 a second */
+    for (uint64_t i = 1; i <= PACKETS; i++) {
+        tr__history_put(&history, i, fill(i | 1, SIZE_BYTES), SIZE_BYTES, i * 20000);
+        if (i > 50) CHECK(tr__history_has(&history, i - 50));
+    }
+    CHECK(history.limit <= 32768);
+    for (size_t i = 32768; i < sizeof large; i++)
+        if (large[i]) CHECK(!"a byte beyond was touched");
+}
+
+/* A faster one takes what its second needs, up to the ring. */
+static void a_fast_stream_takes_what_a_second_needs(void)
+{
+    static uint8_t large[1 << 18];
+    for (int rate = 0; rate < 2; rate++) {
+        tr__history_init(&history, large, sizeof large);
+        uint64_t spacing_us = rate ? 2000 : 6667, held = rate ? sizeof large / 1200 - 1 : 150;
+        for (uint64_t i = 1; i <= 5000; i++) {
+            tr__history_put(&history, i, fill(i, 1200), 1200, i * spacing_us);
+            if (i > held) CHECK(tr__history_has(&history, i - held + 1));
+        }
+        CHECK(rate ? history.limit == sizeof large : history.limit < 220000);
+    }
 }
 
 static const check_test tests[] = {
@@ -102,5 +140,7 @@ static const check_test tests[] = {
     TEST(the_number_of_packets_is_bounded_too),
     TEST(a_late_packet_is_held_but_pushes_nothing_newer_out),
     TEST(what_does_not_fit_is_not_kept),
+    TEST(a_slow_stream_takes_little_memory),
+    TEST(a_fast_stream_takes_what_a_second_needs),
 };
 CHECK_MAIN("test_history", tests)

@@ -181,7 +181,9 @@ class MediaConfig:
         ("VP8", "H264", "VP9", "AV1", "H265"), "Video codecs taken.", _one_of("VP8", "VP9", "H264", "AV1", "H265")
     )
     video_history_bytes: int = _option(
-        262144, "Packets kept of each video stream for resends, bytes.", _power_of_two(16384, 16777216)
+        524288,
+        "Packets kept of each video stream for resends, bytes at the most: a second of a slower stream takes less.",
+        _power_of_two(16384, 16777216),
     )
     audio_history_bytes: int = _option(
         16384, "Packets kept of each audio stream for resends, bytes.", _power_of_two(4096, 1048576)

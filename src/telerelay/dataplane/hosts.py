@@ -41,7 +41,7 @@ class WorkerSettings:
     index: int
     binds: tuple[tuple[str, int], ...]
     max_transports: int = 4096
-    video_history_bytes: int = 262144
+    video_history_bytes: int = 524288
     audio_history_bytes: int = 16384
     consent_timeout_us: int = 30_000_000
     cpu: int = -1

@@ -1,0 +1,128 @@
+/* bench script: a fixed script of packets through an engine in memory, without sockets, threads or a clock: the same
+ * work each time, for counting instructions (benchmarks/instructions.py runs it under callgrind, which collects within
+ * run_script alone).
+ *
+ * usage: bench_script FANOUT gcm|cm ipsec-mb|openssl
+ * Ten rooms; every publisher sends two seconds of frames of five packets of VP8 and, between them, Opus.
+ * Prints one line of JSON. */
+#include "support/peer.h"
+
+#define ROOMS 10
+#define MAX_FANOUT 8
+#define FRAMES 60
+#define BURST 5
+#define VIDEO_PAYLOAD 1150
+#define AUDIO_PAYLOAD 80
+#define PACKETS (ROOMS * FRAMES * (BURST + 2))
+#define FRAME_US 33000
+
+typedef struct step {
+    peer *from;
+    uint64_t at_us;
+    size_t size;
+    uint8_t data[TR_OUTBOX_SLOT];
+} step;
+
+static step steps[PACKETS];
+static world w;
+
+void run_script(void);
+
+/* What callgrind collects: received, forwarded, and the timers of the time that passes. */
+__attribute__((noinline)) void run_script(void)
+{
+    for (size_t i = 0; i < PACKETS; i++) {
+        if (steps[i].at_us > w.now_us) {
+            w.now_us = steps[i].at_us;
+            tr__engine_on_timer(w.engine, w.now_us);
+        }
+        tr__engine_receive(w.engine, &steps[i].from->path, steps[i].data, steps[i].size, w.now_us, w.now_us);
+        tr_outbox *outbox = tr__engine_outbox(w.engine);
+        if (outbox->count < 128) continue;
+        tr__outbox_clear(outbox);
+    }
+    tr__outbox_clear(tr__engine_outbox(w.engine));
+}
+
+static void command(uint16_t type, const void *body, size_t size)
+{
+    if (world_command(&w, type, body, size) == TR_OK) return;
+    fprintf(stderr, "bench_script: a command was refused\n");
+    exit(1);
+}
+
+static peer *connect_peer(uint32_t id, uint32_t room)
+{
+    peer *p = world_add_peer(&w, 0x10000 | id, room, true);
+    if (world_connect(&w, p)) return p;
+    fprintf(stderr, "bench_script: no connection\n");
+    exit(1);
+}
+
+static void write_frame(peer *p, uint32_t ssrc, uint64_t frame, uint64_t at_us, step **to)
+{
+    for (uint64_t i = 0; i < BURST + 2; i++, (*to)++) {
+        step *s = *to;
+        bool is_audio = i >= BURST;
+        uint64_t index = is_audio ? 1 + frame * 2 + i - BURST : 1 + frame * BURST + i;
+        s->from = p;
+        s->at_us = at_us + (is_audio ? (i - BURST) * 16000 : 0);
+        s->size = peer_write_rtp(s->data, sizeof s->data, is_audio ? PEER_OPUS_PT : PEER_VP8_PT, index,
+                                 (uint32_t)frame * (is_audio ? 1584 : 2970), is_audio ? ssrc + 50000 : ssrc,
+                                 !is_audio && frame % 30 == 0 && i == 0, i == BURST - 1,
+                                 (uint16_t)(1 + frame * (BURST + 2) + i), is_audio ? AUDIO_PAYLOAD : VIDEO_PAYLOAD);
+        s->size = tr__srtp_seal_rtp(p->srtp, s->data, s->size, index);
+    }
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const step *x = a, *y = b;
+    return x->at_us < y->at_us ? -1 : x->at_us > y->at_us;
+}
+
+int main(int argc, char **argv)
+{
+    int fanout = argc == 4 ? atoi(argv[1]) : 0;
+    if (fanout < 1 || fanout > MAX_FANOUT) {
+        fprintf(stderr, "usage: bench_script FANOUT gcm|cm ipsec-mb|openssl\n");
+        return 2;
+    }
+    world_init(&w, 1, strcmp(argv[3], "openssl") ? TR_CRYPTO_IPSEC_MB : TR_CRYPTO_OPENSSL);
+    tr__dtls_context_only(w.peer_context, strcmp(argv[2], "cm") ? TR_SRTP_AEAD_AES_128_GCM : TR_SRTP_AES128_CM_SHA1_80);
+    uint32_t id = 1, sender = 1;
+    peer *publishers[ROOMS];
+    uint32_t ssrcs[ROOMS];
+    for (uint32_t room = 0; room < ROOMS; room++) {
+        publishers[room] = connect_peer(id, room + 1);
+        uint32_t publisher = id++;
+        ssrcs[room] = 100000 + 10 * publisher;
+        tr_add_receiver video = peer_receiver(0x10000 | (2 * publisher), 0x10000 | publisher, TR_VIDEO, ssrcs[room]);
+        tr_add_receiver audio =
+            peer_receiver(0x10000 | (2 * publisher + 1), 0x10000 | publisher, TR_AUDIO, ssrcs[room] + 50000);
+        command(TR_CMD_ADD_RECEIVER, &video, sizeof video);
+        command(TR_CMD_ADD_RECEIVER, &audio, sizeof audio);
+        for (int k = 0; k < fanout; k++, id++) {
+            connect_peer(id, room + 1);
+            for (int kind = TR_AUDIO; kind <= TR_VIDEO; kind++, sender++) {
+                tr_add_sender add = peer_sender(0x10000 | sender, 0x10000 | id, (tr_kind)kind, 2000000 + 2 * sender);
+                tr_bind_sender bind =
+                    peer_bind(0x10000 | sender, kind == TR_VIDEO ? video.receiver : audio.receiver, 120, 121);
+                command(TR_CMD_ADD_SENDER, &add, sizeof add);
+                command(TR_CMD_BIND_SENDER, &bind, sizeof bind);
+            }
+        }
+    }
+    world_run(&w, 100000);
+    step *to = steps;
+    for (uint64_t frame = 0; frame < FRAMES; frame++)
+        for (uint32_t room = 0; room < ROOMS; room++)
+            write_frame(publishers[room], ssrcs[room], frame, w.now_us + frame * FRAME_US + room * 3000, &to);
+    qsort(steps, PACKETS, sizeof *steps, by_time);
+    uint64_t before = w.tally.tx_rtp_packets;
+    run_script();
+    printf("{\"fanout\": %d, \"profile\": \"%s\", \"crypto\": \"%s\", \"received\": %d, \"forwarded\": %llu}\n", fanout,
+           argv[2], argv[3], PACKETS, (unsigned long long)(w.tally.tx_rtp_packets - before));
+    world_dispose(&w);
+    return w.tally.tx_rtp_packets - before == (uint64_t)PACKETS * (uint64_t)fanout ? 0 : 1;
+}

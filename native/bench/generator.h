@@ -1,0 +1,168 @@
+/* generator: the peers of the forwarding benchmarks: frames out as bursts of equal packets, packets in and counted.
+ * One thread, one socket a peer, real SRTP. At saturation a publisher keeps WINDOW frames on their way; with a rate it
+ * sends by the clock. It must outrun what it measures: its frames leave as GSO runs, its sockets take GRO runs.
+ * Header only: each benchmark is one program. */
+#ifndef TR_BENCH_GENERATOR_H
+#define TR_BENCH_GENERATOR_H
+
+#include <arpa/inet.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "support/peer.h"
+#include "telerelay.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#define UDP_GRO 104
+#endif
+
+#define BURST 5 /* packets of a frame: 1.5 Mbit/s at 30 frames a second is 5.2 packets of 1,200 B */
+#define PAYLOAD 1150
+#define MAX_PEERS 4096
+#define WINDOW 4 /* frames of a room on their way at saturation: enough to keep the worker busy, lost to no buffer */
+#define STUCK_US 100000 /* a packet was lost after all: begin a new window */
+#define KEYFRAMES 30    /* one frame in so many is a keyframe */
+
+typedef struct end {
+    peer *peer; /* of its connection, where it has one */
+    tr_srtp *srtp;
+    int fd;
+    uint32_t ssrc;          /* of what a publisher sends, 0: a subscriber */
+    uint64_t index, due_us; /* the next packet; when the next frame is due */
+    uint64_t frames, got;   /* sent by a publisher; RTP packets received by a subscriber */
+    uint64_t window_from, moved_us;
+} end;
+
+static end ends[MAX_PEERS];
+static int end_count;
+static uint64_t clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+static void die(const char *what)
+{
+    fprintf(stderr, "bench: %s\n", what);
+    exit(1);
+}
+
+static void pin_to(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)cpu, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+/* A socket connected to the one under measure. */
+static int open_socket(const struct sockaddr_in *to)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), bytes = 1 << 21;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    int on = 1;
+    setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on);
+    if (connect(fd, (const struct sockaddr *)to, sizeof *to)) die("connect");
+    return fd;
+}
+
+/* Room for the one control message these sockets know: how large the segments of a run are. */
+typedef union segment_control {
+    struct cmsghdr align;
+    uint8_t bytes[CMSG_SPACE(sizeof(int))];
+} segment_control;
+
+static void send_frame(end *e, bool is_keyframe)
+{
+    static uint8_t packets[BURST][TR_OUTBOX_SLOT];
+    struct iovec iov[BURST];
+    for (int i = 0; i < BURST; i++) {
+        size_t size =
+            peer_write_rtp(packets[i], sizeof packets[i], PEER_VP8_PT, e->index, (uint32_t)(e->index / BURST) * 3000,
+                           e->ssrc, is_keyframe && i == 0, i == BURST - 1, (uint16_t)e->index, PAYLOAD);
+        size = tr__srtp_seal_rtp(e->srtp, packets[i], size, e->index++);
+        iov[i] = (struct iovec){packets[i], size};
+    }
+    segment_control control = {0};
+    struct msghdr run = {
+        .msg_iov = iov, .msg_iovlen = BURST, .msg_control = &control, .msg_controllen = CMSG_SPACE(sizeof(uint16_t))};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&run);
+    c->cmsg_level = IPPROTO_UDP;
+    c->cmsg_type = UDP_SEGMENT;
+    c->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+    uint16_t segment = (uint16_t)iov[0].iov_len;
+    memcpy(CMSG_DATA(c), &segment, sizeof segment);
+    sendmsg(e->fd, &run, 0);
+}
+
+/* How many datagrams lie in what one receive gave. */
+static uint64_t count_segments(struct msghdr *message, size_t size)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        int segment;
+        if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO) continue;
+        memcpy(&segment, CMSG_DATA(c), sizeof segment);
+        return segment > 0 ? (size + (size_t)segment - 1) / (size_t)segment : 1;
+    }
+    return 1;
+}
+
+static void drain(end *e)
+{
+    enum { RUNS = 8 };
+    static uint8_t data[RUNS][65536];
+    static segment_control control[RUNS];
+    struct iovec iov[RUNS];
+    struct mmsghdr messages[RUNS];
+    int count;
+    do {
+        for (int i = 0; i < RUNS; i++) {
+            iov[i] = (struct iovec){data[i], sizeof data[i]};
+            messages[i].msg_hdr = (struct msghdr){
+                .msg_iov = &iov[i], .msg_iovlen = 1, .msg_control = &control[i], .msg_controllen = sizeof control[i]};
+        }
+        count = recvmmsg(e->fd, messages, RUNS, MSG_DONTWAIT, NULL);
+        for (int i = 0; i < count; i++)
+            if (messages[i].msg_len > 2 && (data[i][1] < 192 || data[i][1] > 223))
+                e->got += count_segments(&messages[i].msg_hdr, messages[i].msg_len);
+    } while (count == RUNS);
+}
+
+/* May this publisher send its next frame? At saturation: when all but WINDOW of its frames have come out. */
+static bool is_due(end *publisher, const end *subscriber, double rate, uint64_t now_us)
+{
+    if (rate > 0) return publisher->due_us <= now_us;
+    uint64_t arrived = subscriber->got / BURST, on_the_way = publisher->frames - publisher->window_from;
+    if (arrived > publisher->window_from) {
+        publisher->window_from = arrived < publisher->frames ? arrived : publisher->frames;
+        publisher->moved_us = now_us;
+    } else if (now_us - publisher->moved_us > STUCK_US) {
+        publisher->window_from = publisher->frames;
+        publisher->moved_us = now_us;
+    }
+    return on_the_way < WINDOW;
+}
+
+/* One round: what is due is sent, what has come is counted. */
+static void turn(double rate, uint64_t now_us)
+{
+    for (int i = 0; i < end_count; i++) {
+        end *e = &ends[i];
+        if (!e->ssrc) {
+            drain(e);
+        } else if (is_due(e, &ends[i + 1], rate, now_us)) {
+            send_frame(e, e->frames % KEYFRAMES == 0);
+            e->due_us += rate > 0 ? (uint64_t)(1e6 / rate) : 0;
+            e->frames++;
+        }
+    }
+    if (rate > 0) usleep(200);
+}
+
+#endif
