@@ -15,8 +15,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTENSION := src/telerelay/_native.abi3.so
 
-NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/include/*.h)
-C_FILES := $(wildcard native/src/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
+NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
+C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
 
 .PHONY: build demo test interop bench fuzz lint format clean
 .DELETE_ON_ERROR:
