@@ -47,12 +47,12 @@ def measurement(given: RunSettings | None = None, **changes: Any) -> Measurement
     base = Measurement(
         schedule=plan,
         before=before,
-        after=replace(after, send_messages=400),
+        end=replace(after, send_messages=400),
+        after=after,
         latency={"audio": EMPTY, "video": latency(10, 20, 30, 40), "resent": EMPTY},
         server_before=empty,
         server_after=full,
         server_empty=empty,
-        server_full=full,
         own_cpu_before_ns=0,
         own_cpu_after_ns=700_000_000,
         samples=[

@@ -67,7 +67,7 @@ def test_it_has_every_figure_the_verdict_and_the_warnings() -> None:
     The same text that the terminal shows.
     """
     seen = measurement()
-    report = build(replace(seen, after=replace(seen.after, receive_overflows=2)), objective="loss<=0.01%")
+    report = build(replace(seen, end=replace(seen.end, receive_overflows=2)), objective="loss<=0.01%")
     _, document = checked(report)
 
     for name, value in text.rows(report):

@@ -112,7 +112,7 @@ def test_a_generator_that_was_the_limit_says_so(change: dict[str, int]) -> None:
     Packets the kernel dropped before it, a full processor, or late frames are its fault, not the server's.
     """
     seen = measurement()
-    found = build(replace(seen, after=replace(seen.after, **change)))
+    found = build(replace(seen, end=replace(seen.end, **change)))
 
     assert found["generator_limited"]
     assert any("generator was the limit" in warning for warning in found["warnings"])

@@ -6,6 +6,8 @@ never takes the GIL. A question waits for the engine's next turn, a millisecond 
 """
 
 import asyncio
+import contextlib
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -303,8 +305,14 @@ class Engine:
     def _take(self) -> None:
         for _ in range(_EVENTS_PER_TURN):
             raw = self._event
-            if self._native is None or lib.tl_engine_take(self._native, raw) != 1:
+            if self._native is None:
                 return
+            if lib.tl_engine_take(self._native, raw) != 1:
+                # Hush first, then look once more: an event pushed in between has woken us again, or is found now.
+                with contextlib.suppress(BlockingIOError):
+                    os.read(lib.tl_engine_event_fd(self._native), 8)
+                if lib.tl_engine_take(self._native, raw) != 1:
+                    return
             reason = ffi.string(raw.reason).decode("ascii", "replace")
             event = Event(raw.type, raw.peer, raw.section, raw.stream, raw.value, raw.at_ns, reason)
             if event.type == STOPPED:

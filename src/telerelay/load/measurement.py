@@ -103,16 +103,19 @@ class Sample:
 
 @dataclass(slots=True)
 class Measurement:
-    """All that was seen. `before` and `after` bound what is counted; `late_s`: by how much steps came too late."""
+    """
+    All that was seen. `before` and `end` bound what is counted; `after`: once nobody sent any more and what was on its
+    way had come. `late_s`: by how much steps came too late.
+    """
 
     schedule: Schedule
     before: Totals
+    end: Totals
     after: Totals
     latency: dict[str, Histogram]
     server_before: Usage | None
     server_after: Usage | None
     server_empty: Usage | None
-    server_full: Usage | None
     own_cpu_before_ns: int
     own_cpu_after_ns: int
     samples: list[Sample]

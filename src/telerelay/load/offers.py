@@ -348,7 +348,8 @@ def answer_offer(local: LocalEnd, text: str, profile: Profile, version: int = 1)
         ]
         is_sent = media.direction in ("sendonly", "sendrecv")
         if is_sent:
-            taken.append(replace(media, fmtps=media.fmtps))
+            # What the server may send is what we accept, feedback included.
+            taken.append(replace(_receive_track(media), codecs=tuple(accepted)))
         wanted = (MID, TWCC) if profile.repair.has_twcc else (MID,)
         sections.append(
             Media(
@@ -366,4 +367,4 @@ def answer_offer(local: LocalEnd, text: str, profile: Profile, version: int = 1)
             )
         )
     answer = _written(local, sections, "active", version)
-    return Answered(answer, _remote(session, is_answer=False), _receive_tracks(taken, ("sendonly", "sendrecv")))
+    return Answered(answer, _remote(session, is_answer=False), tuple(taken))

@@ -43,7 +43,7 @@ def build(
 ) -> dict[str, Any]:
     """The report of one run."""
     media, latency = seen.after.media.since(seen.before.media), seen.latency["audio"] + seen.latency["video"]
-    wall_s = (seen.after.now_ns - seen.before.now_ns) / 1e9
+    wall_s = (seen.end.now_ns - seen.before.now_ns) / 1e9
     joins = _joins(settings, seen)
     generator = _generator(settings, seen, wall_s)
     server = _server(seen, media)
@@ -237,7 +237,7 @@ def _server(seen: Measurement, media: Tally) -> dict[str, Any] | None:
     grown = after.memory_bytes - empty.memory_bytes
     return {
         "cpu_ns": after.cpu_ns - before.cpu_ns,
-        "cpu_share": (after.cpu_ns - before.cpu_ns) / max(1, seen.after.now_ns - seen.before.now_ns),
+        "cpu_share": (after.cpu_ns - before.cpu_ns) / max(1, seen.end.now_ns - seen.before.now_ns),
         "forwarded_packets": forwarded,
         "cpu_ns_per_packet": (after.cpu_ns - before.cpu_ns) / forwarded if forwarded else None,
         "memory_empty_bytes": empty.memory_bytes,
@@ -249,8 +249,8 @@ def _server(seen: Measurement, media: Tally) -> dict[str, Any] | None:
 
 
 def _generator(settings: RunSettings, seen: Measurement, wall_s: float) -> dict[str, Any]:
-    before, after = seen.before, seen.after
-    media = after.media.since(before.media)
+    before, after = seen.before, seen.end
+    media = seen.after.media.since(before.media)
     cpu_ns = after.cpu_ns - before.cpu_ns
     messages, sent = after.send_messages - before.send_messages, after.tx_packets - before.tx_packets
     share = cpu_ns / (wall_s * 1e9) if wall_s > 0 else 0.0

@@ -89,17 +89,17 @@ class Run:
             await asyncio.gather(steps, ticker, return_exceptions=True)
         await self._finish_tails()
         people = self._people()
-        server_after, own_after = self._usage(), time.process_time_ns()
+        end, server_after, own_after = self._engine.totals(), self._usage(), time.process_time_ns()
         after = await self._drained()
         return Measurement(
             schedule=plan,
             before=before,
+            end=end,
             after=after,
             latency={kind: self._engine.latency(kind) for kind in ("audio", "video", "resent")},
             server_before=server_before,
             server_after=server_after,
             server_empty=empty,
-            server_full=server_after,
             own_cpu_before_ns=own_before,
             own_cpu_after_ns=own_after,
             samples=self._samples,
@@ -153,10 +153,11 @@ class Run:
             task.cancel()
 
     async def _tick(self) -> None:
-        second = 1
+        second = 0
         while True:
+            # The next whole second that is still to come: a late sample is followed by one in time.
+            second = max(second + 1, int((time.monotonic_ns() - self._began_ns) / 1e9))
             await asyncio.sleep(max(0.0, second - (time.monotonic_ns() - self._began_ns) / 1e9))
-            second = int((time.monotonic_ns() - self._began_ns) / 1e9) + 1
             self._check_joins()
             latency = self._engine.latency("audio") + self._engine.latency("video")
             last, self._last_latency = self._last_latency, latency
