@@ -12,9 +12,9 @@
 /* Commands of one turn: a join storm must not hold media up. */
 #define COMMANDS_PER_TURN 64
 /* Batches taken from one socket before timers get their turn. */
-#define BATCHES_PER_TURN 8
+#define BATCHES_PER_TURN 64
 /* Timers of one turn, before sockets are read again. */
-#define TIMERS_PER_TURN 256
+#define TIMERS_PER_TURN 64
 /* Sends wait for others to share a system call with, but no longer than this many datagrams: what waits is stamped. */
 #define FLUSH_AT 64u
 #define WATCH_COMMANDS UINT32_MAX

@@ -20,6 +20,8 @@ typedef struct load_room {
     tr_worker_config worker_config;
     tl_config config;
     uint64_t tag;
+    uint16_t port;    /* the peers send to: the worker's, or that of a stub before it */
+    bool has_no_nack; /* subscribers ask for nothing again */
     tl_event events[ROOM_MAX_EVENTS];
     int event_count;
 } load_room;
@@ -51,6 +53,7 @@ static inline void room_init(load_room *r, void (*change)(load_room *))
     CHECK_EQ(TR_OK, tr_certificate_make(&r->worker_config.certificate));
     CHECK_EQ(TR_OK, tr_worker_new(&r->worker_config, &r->worker));
     CHECK_EQ(TR_OK, tr_worker_start(r->worker));
+    r->port = (uint16_t)tr_worker_port(r->worker, 0);
     CHECK_EQ(TL_OK, tl_engine_new(&r->config, &r->engine));
     CHECK_EQ(TL_OK, tl_engine_start(r->engine));
 }
@@ -101,11 +104,8 @@ static inline void room_add_peer(load_room *r, uint32_t peer, uint32_t room)
     theirs.fingerprints[0].size = 32;
     room_fingerprint(fingerprint, theirs.fingerprints[0].bytes);
     CHECK_EQ(TR_OK, room_command(r, TR_CMD_SET_REMOTE, &theirs, sizeof theirs));
-    tl_remote ours = {.peer = peer,
-                      .address = "127.0.0.1",
-                      .port = (uint16_t)tr_worker_port(r->worker, 0),
-                      .fingerprint_size = 32,
-                      .is_dtls_client = 1};
+    tl_remote ours = {
+        .peer = peer, .address = "127.0.0.1", .port = r->port, .fingerprint_size = 32, .is_dtls_client = 1};
     memcpy(ours.ufrag, transport.local_ufrag, sizeof transport.local_ufrag);
     memcpy(ours.pwd, transport.local_pwd, sizeof transport.local_pwd);
     room_fingerprint(r->worker_config.certificate.fingerprint, ours.fingerprint);
@@ -195,7 +195,7 @@ static inline void room_subscribe(load_room *r, uint32_t peer, uint32_t section,
     receive.payloads[0] = (tl_payload){.pt = bind.pts[0],
                                        .rtx_pt = bind.rtx_pts[0],
                                        .codec = of->codec,
-                                       .has_nack = is_video,
+                                       .has_nack = is_video && !r->has_no_nack,
                                        .has_pli = is_video,
                                        .clock_rate = of->clock_rate};
     CHECK_EQ(TL_OK, tl_engine_add_receive(r->engine, &receive));
