@@ -351,6 +351,16 @@ def _fill_extensions(slots: Any, extensions: tuple[tuple[int, int], ...]) -> Non
             slots[_EXTENSIONS[extension]] = number
 
 
+_STATUS_CODES = {
+    lib.TL_ERR_ARGUMENT: "argument",
+    lib.TL_ERR_NO_MEMORY: "no_memory",
+    lib.TL_ERR_SYSTEM: "system",
+    lib.TL_ERR_NOT_FOUND: "not_found",
+    lib.TL_ERR_EXISTS: "exists",
+    lib.TL_ERR_FULL: "full",
+    lib.TL_ERR_STATE: "state",
+    lib.TL_ERR_CRYPTO: "crypto",
+}
 _STATUS_WORDS = {
     lib.TL_ERR_ARGUMENT: "a value is out of its range",
     lib.TL_ERR_NO_MEMORY: "out of memory",
@@ -366,4 +376,8 @@ _STATUS_WORDS = {
 def _check(status: int, doing: str) -> None:
     if status < 0:
         detail = f" ({ffi.errno})" if status == lib.TL_ERR_SYSTEM else ""
-        raise NativeError(status, f"cannot {doing}: {_STATUS_WORDS.get(status, status)}{detail}", code="load_engine")
+        raise NativeError(
+            status,
+            f"cannot {doing}: {_STATUS_WORDS.get(status, status)}{detail}",
+            code=f"engine_{_STATUS_CODES.get(status, status)}",
+        )

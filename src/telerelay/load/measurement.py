@@ -62,11 +62,15 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Where media goes: "" and 0 leave the server's candidates as they are; `is_ipv4_only`: what our sockets can."""
+    """
+    Where media goes: "" and 0 leave the server's candidates as they are. What our sockets reach: `is_ipv4_only`, and
+    `is_loopback_only` where peers share sockets.
+    """
 
     media_host: str = ""
     media_port: int = 0
     is_ipv4_only: bool = True
+    is_loopback_only: bool = True
 
 
 @dataclass(slots=True)

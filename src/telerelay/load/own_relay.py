@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from telerelay.errors import TelerelayError
@@ -24,10 +25,19 @@ _END_TIMEOUT_S = 5.0
 class OwnRelay:
     """`async with OwnRelay(profile, cpu=0) as relay:` and load `relay.url` with tokens of `relay.key_file`."""
 
-    def __init__(self, profile: Profile, *, cpu: int | None, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        cpu: int | None,
+        arguments: tuple[str, ...] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`cpu` pins all of it, None nothing; `arguments` of serve; `settings` as environment (TELERELAY_…)."""
         self._profile = profile
         self._cpu = cpu
         self._arguments = arguments
+        self._settings = dict(settings or {})
         self._folder = tempfile.TemporaryDirectory(prefix="telerelay-load-")
         self._process: asyncio.subprocess.Process | None = None
         self.key_file = Path(self._folder.name) / "key"
@@ -43,6 +53,7 @@ class OwnRelay:
             "TELERELAY_ROOMS_MAX_PARTICIPANTS": str(max(16, people)),
             "TELERELAY_WORKERS_MAX_TRANSPORTS": str(min(65535, max(4096, 4 * self._profile.people))),
             "TELERELAY_LOG_LEVEL": "error",
+            **self._settings,
         }
         command = ["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--key-file", str(self.key_file)]
         if self._cpu is not None:

@@ -56,12 +56,15 @@ class _Peer:
         if not usable:
             raise RemoteProtocolError("no_candidate", "the server's SDP has no UDP candidate that can be reached")
         best = max(usable, key=lambda each: each.priority)
+        address = self._network.media_host or best.address
+        if self._network.is_loopback_only and not address.startswith("127."):
+            raise RemoteProtocolError("media_elsewhere", "the server's media is not on loopback: give --bind")
         return Candidate(
             best.foundation,
             best.component,
             best.protocol,
             best.priority,
-            self._network.media_host or best.address,
+            address,
             self._network.media_port or best.port,
             best.type,
         )

@@ -199,6 +199,7 @@ def _joins(settings: RunSettings, seen: Measurement) -> dict[str, Any]:
         "both_ways_ms": _spread([value for value in both if value >= 0]),
         "signalled_ms": _spread(signalled),
         "per_s": len(both) / seconds if seconds else None,
+        "handshakes_per_s": _handshake_rate(seen),
         "back_ms": _back(seen),
     }
 
@@ -208,6 +209,18 @@ def _join_rate_seconds(seen: Measurement) -> float:
     done = [both_ways_ns(visit) for visit in seen.visits if both_ways_ns(visit)]
     clicks = [visit.moments.click_ns for visit in seen.visits]
     return (max(done) - min(clicks)) / 1e9 if done and max(done) > min(clicks) else 0.0
+
+
+def _handshake_rate(seen: Measurement) -> float | None:
+    """DTLS handshakes a second, from the first click to the last one that finished."""
+    found = [
+        at_ns
+        for v in seen.visits
+        for at_ns in (v.moments.publish_connected_ns, v.moments.receive_connected_ns)
+        if at_ns
+    ]
+    begun = min((visit.moments.click_ns for visit in seen.visits), default=0)
+    return len(found) / ((max(found) - begun) / 1e9) if found and max(found) > begun else None
 
 
 def _back(seen: Measurement) -> dict[str, Any] | None:
@@ -363,6 +376,8 @@ def _warnings(settings: RunSettings, seen: Measurement, report: dict[str, Any]) 
     if report["joins"]["failed"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in report["joins"]["failures"].items())
         found.append(f"{report['joins']['failed']} of {report['joins']['attempted']} joins failed: {reasons}")
+    if "media_elsewhere" in report["joins"]["failures"]:
+        found.append("the server answers on loopback and has its media elsewhere: give --bind with an address of ours")
     if report["media"]["corrupted"]:
         found.append(f"{report['media']['corrupted']} packets were authentic and yet not what was sent")
     if report["generator"]["unstamped_packets"]:

@@ -14,7 +14,7 @@ from telerelay.errors import ConfigError, TelerelayError
 from telerelay.protocol.grants import TokenKeys, load_key
 
 # A command that has printed nothing by then hangs; joins would all wait for it.
-_COMMAND_TIMEOUT_S = 10.0
+_COMMAND_TIMEOUT_S = 30.0
 
 # How many commands run at once: they share the machine with the generator.
 _COMMANDS_AT_ONCE = 8
