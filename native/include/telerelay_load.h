@@ -58,7 +58,8 @@ typedef enum tl_ext {
 } tl_ext;
 
 typedef enum tl_sockets {
-    TL_SOCKETS_PACKED = 0, /* a few sockets on 0.0.0.0; each peer has an address of its own in 127.64.0.0/10 */
+    TL_SOCKETS_PACKED = 0, /* a few sockets on 0.0.0.0; each peer has an address of its own in 127.64.0.0/10; the
+                              server's must be one of this machine's */
     TL_SOCKETS_EACH = 1    /* a socket for each peer, bound to config.bind_address: for servers that are not local */
 } tl_sockets;
 

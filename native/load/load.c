@@ -302,7 +302,7 @@ int tl_engine_set_remote(tl_engine *e, const tl_remote *remote)
     if (!has_size || !is_text(remote->ufrag, sizeof remote->ufrag, 1) || !is_text(remote->pwd, sizeof remote->pwd, 1) ||
         !is_text(remote->address, sizeof remote->address, 2) || !remote->port ||
         (inet_pton(AF_INET, remote->address, ip) != 1 && inet_pton(AF_INET6, remote->address, ip) != 1) ||
-        (e->net.is_packed && strncmp(remote->address, "127.", 4) != 0))
+        (e->net.is_packed && !tl__net_is_local(remote->address)))
         return TL_ERR_ARGUMENT;
     if (!is_known(e, remote->peer)) return TL_ERR_NOT_FOUND;
     return post(e, TL_COMMAND_SET_REMOTE, remote->peer, remote, sizeof *remote);

@@ -180,6 +180,16 @@ bool tl__net_set_remote(tl_route *route, const char *address, uint16_t port)
     return true;
 }
 
+bool tl__net_is_local(const char *address)
+{
+    tl_sockaddr at;
+    if (parse(&at, address, 0) != sizeof at.v4) return false;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+    bool is_local = fd >= 0 && bind(fd, &at.any, sizeof at.v4) == 0;
+    if (fd >= 0) close(fd);
+    return is_local;
+}
+
 uint64_t tl__net_overflows(int fd)
 {
     uint32_t info[SK_MEMINFO_VARS] = {0};

@@ -71,7 +71,8 @@ int tl__net_open_one(const tl_net *net, int *fd, char address[46], uint16_t *por
 void tl__net_close_one(tl_net *net, int fd);
 /* Fill the route's remote; connects a peer's own socket. False: not an address of the socket's family. */
 bool tl__net_set_remote(tl_route *route, const char *address, uint16_t port);
-uint64_t tl__net_overflows(int fd); /* datagrams the kernel dropped at this socket */
+bool tl__net_is_local(const char *address); /* an IPv4 address of this machine? Any thread. */
+uint64_t tl__net_overflows(int fd);         /* datagrams the kernel dropped at this socket */
 
 /* One batch; how many datagrams there are, 0: none. They are valid until the next call. */
 uint32_t tl__net_receive(tl_net *net, int fd, const tl_datagram **batch);
