@@ -72,6 +72,97 @@ static void runs(load_room *r)
 }
 static void with_runs_received_and_another_profile_too(void) { check_everything_arrives(runs); }
 
+static void passive(load_room *r) { r->is_passive = true; }
+static void peers_may_be_dtls_servers(void) { check_everything_arrives(passive); }
+
+static void an_id_is_free_again_after_its_peer_is_gone(void)
+{
+    static load_room r;
+    room_init(&r, NULL);
+    room_add_peer(&r, 7, 1);
+    CHECK(room_wait(&r, TL_EVENT_CONNECTED, 1));
+    char first[46], second[46];
+    uint16_t port;
+    tl_peer again = {.peer = 7, .local_ufrag = "again", .local_pwd = "0123456789012345678901", .is_controlling = 1};
+    CHECK_EQ(TL_ERR_EXISTS, tl_engine_add_peer(r.engine, &again, first, &port));
+    CHECK_EQ(TL_OK, tl_engine_remove_peer(r.engine, 7, TL_LEAVE_VANISH));
+    CHECK(room_wait(&r, TL_EVENT_GONE, 1));
+    CHECK_EQ(TL_OK, tl_engine_add_peer(r.engine, &again, first, &port));
+    CHECK_EQ(TL_OK, tl_engine_remove_peer(r.engine, 7, TL_LEAVE_CLOSE));
+    CHECK(room_wait(&r, TL_EVENT_GONE, 2));
+    CHECK_EQ(TL_OK, tl_engine_add_peer(r.engine, &again, second, &port));
+    CHECK(strcmp(first, second) != 0); /* a server may still hold the transport of the one before */
+    room_dispose(&r);
+}
+
+static tl_remote nobody(uint32_t peer)
+{
+    tl_remote remote = {.peer = peer,
+                        .ufrag = "them",
+                        .pwd = "0123456789012345678901",
+                        .address = "127.0.0.1",
+                        .port = 9, /* discard */
+                        .fingerprint_size = 32,
+                        .is_dtls_client = 1};
+    return remote;
+}
+
+static void impatient(load_room *r) { r->config.ice_timeout_us = 100000; }
+static void a_server_that_never_answers_is_given_up(void)
+{
+    static load_room r;
+    room_init(&r, impatient);
+    char address[46];
+    uint16_t port;
+    tl_peer add = {.peer = 3, .local_ufrag = "lone", .local_pwd = "0123456789012345678901", .is_controlling = 1};
+    tl_remote remote = nobody(3);
+    CHECK_EQ(TL_OK, tl_engine_add_peer(r.engine, &add, address, &port));
+    CHECK_EQ(TL_OK, tl_engine_set_remote(r.engine, &remote));
+    CHECK(room_wait(&r, TL_EVENT_FAILED, 1));
+    CHECK_STR("ice_timeout", r.events[r.event_count - 1].reason);
+    CHECK_EQ(1, totals_of(&r).peers[TL_PEER_FAILED]);
+    room_dispose(&r);
+}
+
+static void a_wrong_fingerprint_is_refused(void)
+{
+    static load_room r;
+    room_init(&r, NULL);
+    memset(r.worker_config.certificate.fingerprint, 'A', 3); /* what signalling says, not what the relay has */
+    room_add_peer(&r, 3, 1);
+    CHECK(room_wait(&r, TL_EVENT_FAILED, 1));
+    CHECK_STR("fingerprint_mismatch", r.events[r.event_count - 1].reason);
+    room_dispose(&r);
+}
+
+static void wrong_calls_are_refused_at_once(void)
+{
+    static load_room r;
+    room_init(&r, NULL);
+    char address[46];
+    uint16_t port;
+    tl_peer add = {.peer = 3, .local_ufrag = "lone", .local_pwd = "0123456789012345678901"};
+    tl_peer far = add, brief = add;
+    far.peer = 256;
+    memset(brief.local_pwd, 0, sizeof brief.local_pwd);
+    CHECK_EQ(TL_ERR_ARGUMENT, tl_engine_add_peer(r.engine, &far, address, &port));
+    CHECK_EQ(TL_ERR_ARGUMENT, tl_engine_add_peer(r.engine, &brief, address, &port));
+    tl_remote remote = nobody(3), elsewhere = nobody(3);
+    CHECK_EQ(TL_ERR_NOT_FOUND, tl_engine_set_remote(r.engine, &remote));
+    CHECK_EQ(TL_OK, tl_engine_add_peer(r.engine, &add, address, &port));
+    snprintf(elsewhere.address, sizeof elsewhere.address, "192.0.2.1"); /* not this machine's: no use packed */
+    CHECK_EQ(TL_ERR_ARGUMENT, tl_engine_set_remote(r.engine, &elsewhere));
+    tl_send send = room_video(3, 5), mute = room_video(3, 6);
+    mute.bitrate_bps = 0;
+    CHECK_EQ(TL_OK, tl_engine_add_send(r.engine, &send));
+    CHECK_EQ(TL_ERR_EXISTS, tl_engine_add_send(r.engine, &send));
+    CHECK_EQ(TL_ERR_ARGUMENT, tl_engine_add_send(r.engine, &mute));
+    CHECK_EQ(TL_ERR_NOT_FOUND, tl_engine_start_sending(r.engine, 4, 0));
+    CHECK_EQ(TL_ERR_ARGUMENT, tl_engine_remove_peer(r.engine, 3, 9));
+    CHECK_EQ(TL_ERR_STATE, tl_engine_start(r.engine));
+    room_dispose(&r);
+}
+
 static void plain(load_room *r) { r->config.has_gso = 0; }
 static void without_runs_too(void) { check_everything_arrives(plain); }
 
@@ -80,5 +171,10 @@ static const check_test tests[] = {
     TEST(a_socket_for_each_peer_does_the_same),
     TEST(with_runs_received_and_another_profile_too),
     TEST(without_runs_too),
+    TEST(peers_may_be_dtls_servers),
+    TEST(an_id_is_free_again_after_its_peer_is_gone),
+    TEST(a_server_that_never_answers_is_given_up),
+    TEST(a_wrong_fingerprint_is_refused),
+    TEST(wrong_calls_are_refused_at_once),
 };
 CHECK_MAIN("test_load_engine", tests)

@@ -21,6 +21,7 @@ typedef struct load_room {
     tl_config config;
     uint64_t tag;
     uint16_t port;    /* the peers send to: the worker's, or that of a stub before it */
+    bool is_passive;  /* peers wait for the relay's ClientHello */
     bool has_no_nack; /* subscribers ask for nothing again */
     tl_event events[ROOM_MAX_EVENTS];
     int event_count;
@@ -97,15 +98,18 @@ static inline void room_add_peer(load_room *r, uint32_t peer, uint32_t room)
     snprintf(transport.local_ufrag, sizeof transport.local_ufrag, "relay%08x", peer);
     snprintf(transport.local_pwd, sizeof transport.local_pwd, "relaypassword%016x", peer);
     CHECK_EQ(TR_OK, room_command(r, TR_CMD_ADD_TRANSPORT, &transport, sizeof transport));
-    tr_set_remote theirs = {.transport = id};
+    tr_set_remote theirs = {.transport = id, .is_dtls_client = r->is_passive};
     memcpy(theirs.ufrag, add.local_ufrag, sizeof add.local_ufrag);
     memcpy(theirs.pwd, add.local_pwd, sizeof add.local_pwd);
     tl_engine_fingerprint(r->engine, fingerprint);
     theirs.fingerprints[0].size = 32;
     room_fingerprint(fingerprint, theirs.fingerprints[0].bytes);
     CHECK_EQ(TR_OK, room_command(r, TR_CMD_SET_REMOTE, &theirs, sizeof theirs));
-    tl_remote ours = {
-        .peer = peer, .address = "127.0.0.1", .port = r->port, .fingerprint_size = 32, .is_dtls_client = 1};
+    tl_remote ours = {.peer = peer,
+                      .address = "127.0.0.1",
+                      .port = r->port,
+                      .fingerprint_size = 32,
+                      .is_dtls_client = !r->is_passive};
     memcpy(ours.ufrag, transport.local_ufrag, sizeof transport.local_ufrag);
     memcpy(ours.pwd, transport.local_pwd, sizeof transport.local_pwd);
     room_fingerprint(r->worker_config.certificate.fingerprint, ours.fingerprint);
