@@ -4,6 +4,7 @@
 #   make demo  ARGS="--duration 20" the relay on 127.0.0.1:8080 with two synthetic participants
 #   make test  ARGS="-k sdp"        all tests; ARGS goes to pytest
 #   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
+#   make bench-peers ARGS="--find-max" the same load against telerelay, Janus and aiortc (as root; installs Janus)
 #   make bench | fuzz SECONDS=60 | lint | format | clean
 #
 # PYTHON names the interpreter that .venv is made from (3.11 or newer).
@@ -18,7 +19,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
 
-.PHONY: build demo test interop bench fuzz lint format clean
+.PHONY: build demo test interop bench bench-peers fuzz lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -49,6 +50,10 @@ interop: build
 
 bench: build
 	@$(BIN)/python benchmarks/forwarding.py $(ARGS)
+
+bench-peers: build
+	@command -v janus >/dev/null || apt-get install -y -q --no-install-recommends janus
+	@$(BIN)/python benchmarks/peers/run.py $(ARGS)
 
 fuzz: build/packages
 	@$(MAKE) --no-print-directory -C native -s fuzz SECONDS=$(SECONDS) $(ARGS)

@@ -216,7 +216,7 @@ class _Plan:
                 has_gso=options.gso == "on",
                 cpu=-1 if self._cpu is None else self._cpu,
             ),
-            network=Network(self._media_host, self._media_port, ":" not in options.bind, is_loopback_only=is_local),
+            network=Network(self._media_host, self._media_port, ":" not in options.bind, is_local_only=is_local),
             server_pids=pids,
             room_prefix=options.room_prefix,
             leaves_vanish=options.leave == "vanish",

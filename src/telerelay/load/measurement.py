@@ -64,13 +64,13 @@ class Moments:
 class Network:
     """
     Where media goes: "" and 0 leave the server's candidates as they are. What our sockets reach: `is_ipv4_only`, and
-    `is_loopback_only` where peers share sockets.
+    `is_local_only` where peers share sockets, each with a loopback address of its own.
     """
 
     media_host: str = ""
     media_port: int = 0
     is_ipv4_only: bool = True
-    is_loopback_only: bool = True
+    is_local_only: bool = True
 
 
 @dataclass(slots=True)

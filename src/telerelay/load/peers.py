@@ -4,7 +4,9 @@ One participant's transports at the generator: what an adapter negotiates by, an
 Event loop's thread. SDP in and out by offers.py, packets by the engine; no clock but the engine's own stamps.
 """
 
+import functools
 import random
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +19,17 @@ from telerelay.load.measurement import Moments, Network
 from telerelay.load.offers import LocalEnd, ReceiveTrack, RemoteEnd, SendTrack
 from telerelay.load.profiles import Profile
 from telerelay.protocol.parameters import Candidate
+
+
+@functools.cache
+def _is_ours(address: str) -> bool:
+    """Whether it is an address of this machine: nothing else can be bound."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 class _Peer:
@@ -57,8 +70,8 @@ class _Peer:
             raise RemoteProtocolError("no_candidate", "the server's SDP has no UDP candidate that can be reached")
         best = max(usable, key=lambda each: each.priority)
         address = self._network.media_host or best.address
-        if self._network.is_loopback_only and not address.startswith("127."):
-            raise RemoteProtocolError("media_elsewhere", "the server's media is not on loopback: give --bind")
+        if self._network.is_local_only and not _is_ours(address):
+            raise RemoteProtocolError("media_elsewhere", "the server's media is on another machine: give --bind")
         return Candidate(
             best.foundation,
             best.component,

@@ -377,7 +377,9 @@ def _warnings(settings: RunSettings, seen: Measurement, report: dict[str, Any]) 
         reasons = ", ".join(f"{count} {reason}" for reason, count in report["joins"]["failures"].items())
         found.append(f"{report['joins']['failed']} of {report['joins']['attempted']} joins failed: {reasons}")
     if "media_elsewhere" in report["joins"]["failures"]:
-        found.append("the server answers on loopback and has its media elsewhere: give --bind with an address of ours")
+        found.append(
+            "the server answers here and has its media on another machine: give --bind with an address of ours"
+        )
     if report["media"]["corrupted"]:
         found.append(f"{report['media']['corrupted']} packets were authentic and yet not what was sent")
     if report["generator"]["unstamped_packets"]:
