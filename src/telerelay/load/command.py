@@ -27,6 +27,7 @@ import telerelay
 from telerelay.errors import ConfigError, TelerelayError
 from telerelay.load import findmax, flags, page, profiles, report, slo, targets, text
 from telerelay.load.measurement import EngineSettings, Network, RunSettings
+from telerelay.load.procfs import Processes
 from telerelay.load.profiles import Profile
 from telerelay.load.targets.base import Target, Tokens
 from telerelay.load.tokens import CommandTokens, FixedToken, SignedTokens
@@ -100,6 +101,7 @@ class _Plan:
             raise ConfigError("usage", "tokens and --server-pid belong to a target: name one")
         self._tokens = None if self._is_own else self._make_tokens()
         self._media_host, self._media_port = _media_address(options.media_address)
+        Processes(tuple(options.server_pid))
         self._check_processors()
         self._stop: asyncio.Event | None = None
         if options.whip or options.whep:

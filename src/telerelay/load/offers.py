@@ -333,8 +333,9 @@ def answer_offer(local: LocalEnd, text: str, profile: Profile, version: int = 1)
     session = sdp_text.parse(text, max_media=MAX_SECTIONS)
     sections, taken = [], []
     for media in session.media:
-        known = set(_taken_names(media.kind)) if media.kind in ("audio", "video") else set()
-        codecs = [each for each in offered_codecs(media) if each.codec.name.lower() in {name.lower() for name in known}]
+        is_played = media.kind in ("audio", "video")
+        known = {name.lower() for name in _taken_names(media.kind)}
+        codecs = [each for each in offered_codecs(media) if each.codec.name.lower() in known] if is_played else []
         if media.is_rejected or not codecs:
             sections.append(Media(media.kind, 0, media.protocol, media.formats, mid=media.mid, direction="inactive"))
             continue
