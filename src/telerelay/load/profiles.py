@@ -62,7 +62,7 @@ class Video:
         10.0, "A keyframe at least so often, seconds; more when asked (PLI).", _range(0.2, 3600)
     )
     encodings: int = _option(1, "Simulcast encodings (RIDs q, h, f), each twice as wide as the last.", _range(1, 3))
-    is_jittered: bool = _option(True, "Frame sizes and times vary as a camera's do; false: all alike.")
+    is_jittered: bool = _option(True, "Frame sizes vary as a camera's do, with large keyframes; false: all alike.")
 
 
 @dataclass(frozen=True, slots=True)
