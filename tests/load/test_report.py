@@ -171,7 +171,9 @@ def test_each_second_is_a_row() -> None:
     """
     What was sent, received and lost in it, latency, who was there, processor time.
     """
-    (row,) = build()["series"]
+    first, row = build()["series"]
+
+    assert (1.0, 0, 1, None) == tuple(first[key] for key in ("t", "sent", "joins", "server_cpu"))
 
     assert (2.0, 1000, 999, 1, 2, 1) == tuple(row[key] for key in ("t", "sent", "received", "lost", "people", "joins"))
     assert (2.0, 0.5, 0.2) == (row["server_cpu"], row["generator_cpu"], row["control_cpu"])

@@ -206,7 +206,8 @@ class _Plan:
         from telerelay.load.runner import Run, machine
 
         options = self._options
-        is_local = not options.bind and await self._is_local()
+        # libnice, which Janus has its ICE from, answers no loopback address: its peers have sockets of their own.
+        is_local = not options.bind and not options.janus and await self._is_local()
         settings = RunSettings(
             profile=profile,
             seed=options.seed,
@@ -214,7 +215,7 @@ class _Plan:
                 seed=options.seed,
                 # Two transports a person, and those who left and are not gone yet.
                 max_peers=min(65_536, max(64, 4 * profile.people)),
-                bind_address="" if is_local else options.bind or "0.0.0.0",
+                bind_address="" if is_local else options.bind or _own_address(),
                 has_gso=options.gso == "on",
                 cpu=-1 if self._cpu is None else self._cpu,
             ),
@@ -260,6 +261,16 @@ class _Plan:
 async def _interrupt(stop: asyncio.Event, one: Any) -> None:
     await stop.wait()
     one.interrupt()
+
+
+def _own_address() -> str:
+    """The address this machine speaks to others from; none is sent to for asking (RFC 5737: it is nobody's)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "0.0.0.0"
+        return str(probe.getsockname()[0])
 
 
 def _media_address(flag: str | None) -> tuple[str, int]:

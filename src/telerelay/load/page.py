@@ -23,10 +23,10 @@ p { margin: .25rem 0; } .dim, figcaption, th { color: var(--dim); font-weight: 4
 .verdict { border-left: .4rem solid var(--good); padding: .5rem 1rem; margin: 1rem 0; }
 .verdict.missed { border-color: var(--bad); } .verdict strong { font-size: 1.15rem; }
 .warning { border-left: .4rem solid var(--bad); padding: .25rem 1rem; margin: .5rem 0; }
-.missed b { color: var(--bad); }
+li.missed b { color: var(--bad); }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1.5rem; }
 figure { margin: 0; break-inside: avoid; } svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--dim); font: 11px system-ui, sans-serif; } .grid { stroke: var(--rule); stroke-width: 1; }
+svg text { fill: var(--dim); font: 15px system-ui, sans-serif; } .grid { stroke: var(--rule); stroke-width: 1; }
 .line { fill: none; stroke-width: 1.8; } .line.a { stroke: var(--a); } .line.b { stroke: var(--b); }
 .line.c { stroke: var(--c); }
 .legend { list-style: none; display: flex; gap: 1.25rem; margin: 0; padding: 0 0 0 4rem; font-size: .85rem; }

@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 640, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 34
+WIDTH, HEIGHT = 640, 250
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 14, 12, 46
 
 Point = tuple[float, float]
 
@@ -78,12 +78,12 @@ def plot(
     for y in ticks(y_low, y_high):
         at = y_at(y)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{html.escape(show_y(y))}</text>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{at + 5:.1f}" text-anchor="end">{html.escape(show_y(y))}</text>')
     for x in log_ticks(x_low, x_high) if is_log_x else ticks(x_low, x_high, 8):
         at = x_at(x)
         parts.append(f'<line class="grid" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}" x1="{at:.1f}" x2="{at:.1f}"/>')
         parts.append(
-            f'<text x="{at:.1f}" y="{HEIGHT - _BOTTOM + 14}" text-anchor="middle">{html.escape(show_x(x))}</text>'
+            f'<text x="{at:.1f}" y="{HEIGHT - _BOTTOM + 19}" text-anchor="middle">{html.escape(show_x(x))}</text>'
         )
     for line in drawn:
         parts += [

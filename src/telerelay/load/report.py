@@ -8,10 +8,11 @@ limit, are warnings in it.
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 from telerelay.load import slo
-from telerelay.load.measure import Histogram, Tally, quantile
+from telerelay.load.measure import Histogram, Tally, Totals, quantile
 from telerelay.load.measurement import JOIN_TIMEOUT_S, Measurement, RunSettings, Sample, Visit
 from telerelay.load.profiles import as_values
 
@@ -310,13 +311,9 @@ def _generator(settings: RunSettings, seen: Measurement, wall_s: float) -> dict[
 
 
 def _series(seen: Measurement) -> list[dict[str, Any]]:
-    rows = []
-    previous: Sample | None = None
-    for sample in seen.samples:
-        if previous is not None:
-            rows.append(_second(previous, sample))
-        previous = sample
-    return rows
+    # Before the first second there was nothing.
+    began = Sample(0.0, Totals(Tally(), Tally(), Tally(), ()), Histogram(()), None, 0, 0, 0, 0)
+    return [_second(before, now) for before, now in pairwise([began, *seen.samples])]
 
 
 def _second(before: Sample, now: Sample) -> dict[str, Any]:
@@ -326,6 +323,7 @@ def _second(before: Sample, now: Sample) -> dict[str, Any]:
     def share(ns: int) -> float:
         return round(ns / (wall_s * 1e9), 4)
 
+    own_ns = now.own_cpu_ns - before.own_cpu_ns - (now.totals.cpu_ns - before.totals.cpu_ns)
     has_server = now.server is not None and before.server is not None
     return {
         "t": round(now.at_s, 3),
@@ -340,8 +338,8 @@ def _second(before: Sample, now: Sample) -> dict[str, Any]:
         "latency_p99_us": now.latency.value(0.99),
         "server_cpu": share(now.server.cpu_ns - before.server.cpu_ns) if now.server and before.server else None,
         "server_memory_bytes": now.server.memory_bytes if has_server and now.server else None,
-        "generator_cpu": share(now.totals.cpu_ns - before.totals.cpu_ns),
-        "control_cpu": share(now.own_cpu_ns - before.own_cpu_ns - (now.totals.cpu_ns - before.totals.cpu_ns)),
+        "generator_cpu": share(now.totals.cpu_ns - before.totals.cpu_ns) if before.at_s else None,
+        "control_cpu": share(own_ns) if before.at_s else None,
     }
 
 
