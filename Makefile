@@ -6,6 +6,7 @@
 #   make slow  ARGS="-k attacks"    the tests that take minutes, which make test leaves out
 #   make fuzz-sdp SECONDS=3600      what reads SDP, in Python; make fuzz: what reads packets, in C
 #   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
+#   make bench-peers ARGS="--find-max" the same load against telerelay, Janus and aiortc (as root; installs Janus)
 #   make bench | fuzz SECONDS=60 | lint | format | clean
 #
 # PYTHON names the interpreter that .venv is made from (3.11 or newer).
@@ -17,10 +18,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTENSION := src/telerelay/_native.abi3.so
 
-NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/include/*.h)
-C_FILES := $(wildcard native/src/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
+NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
+C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
 
-.PHONY: build demo test slow interop bench fuzz fuzz-sdp lint format clean
+.PHONY: build demo test slow interop bench bench-peers fuzz fuzz-sdp lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -54,6 +55,10 @@ interop: build
 
 bench: build
 	@$(BIN)/python benchmarks/forwarding.py $(ARGS)
+
+bench-peers: build
+	@command -v janus >/dev/null || apt-get install -y -q --no-install-recommends janus
+	@$(BIN)/python benchmarks/peers/run.py $(ARGS)
 
 fuzz: build/packages
 	@$(MAKE) --no-print-directory -C native -s fuzz SECONDS=$(SECONDS) $(ARGS)

@@ -1,5 +1,5 @@
-"""Build of the C extension: CFFI in API mode, one abi3 module, everything from native/."""
+"""Build of the C extensions: CFFI in API mode, two abi3 modules, everything from native/."""
 
 from setuptools import setup
 
-setup(cffi_modules=["native/build_native.py:ffi"])
+setup(cffi_modules=["native/build_native.py:ffi", "native/build_native.py:load_ffi"])

@@ -1,7 +1,7 @@
 """
-The CFFI build of telerelay._native.
+The CFFI builds of telerelay._native (the relay's packet path) and telerelay._load (the load tester's peers).
 
-The declarations are the slice of telerelay.h between its two marks: there is no second copy. ipsec-mb is taken when its
+The declarations are the slice of each one's header between its two marks: there is no second copy. ipsec-mb is taken when its
 header and library are there; TELERELAY_IPSEC_MB=0 builds without it.
 """
 
@@ -16,6 +16,7 @@ from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent
 HEADER = ROOT / "include" / "telerelay.h"
+LOAD_HEADER = ROOT / "include" / "telerelay_load.h"
 
 
 def declarations(header: Path = HEADER) -> str:
@@ -42,23 +43,24 @@ def has_ipsec_mb() -> bool:
     return links("#include <intel-ipsec-mb.h>\nint main(void) { return alloc_mb_mgr(0) == 0; }", "-lIPSec_MB")
 
 
-def make() -> FFI:
+def make(module: str, header: Path, folders: list[str]) -> FFI:
+    """One extension from all of `folders`: the load tester is built on the relay's own modules."""
     builder = FFI()
-    builder.cdef(declarations())
+    builder.cdef(declarations(header))
     libraries = ["ssl", "crypto", "pthread"]
     macros: list[tuple[str, str | None]] = [("_GNU_SOURCE", None), ("Py_LIMITED_API", "0x030b0000")]
     if has_ipsec_mb():
         libraries.append("IPSec_MB")
         macros.append(("TR_WITH_IPSEC_MB", None))
-    sources = sorted((ROOT / "src").glob("*.c"))
-    headers = [HEADER, *sorted((ROOT / "src").glob("*.h"))]
+    sources = sorted(path for folder in folders for path in (ROOT / folder).glob("*.c"))
+    headers = [header, HEADER, *sorted(path for folder in folders for path in (ROOT / folder).glob("*.h"))]
     relative = os.path.relpath
     builder.set_source(
-        "telerelay._native",
-        '#include "telerelay.h"',
+        module,
+        f'#include "{header.name}"',
         sources=[relative(path) for path in sources],
         depends=[relative(path) for path in headers],
-        include_dirs=[relative(ROOT / "include"), relative(ROOT / "src")],
+        include_dirs=[relative(ROOT / folder) for folder in ["include", *folders]],
         libraries=libraries,
         define_macros=macros,
         extra_compile_args=["-std=gnu11", "-O2", "-g", "-fno-omit-frame-pointer", "-fvisibility=hidden"],
@@ -68,4 +70,5 @@ def make() -> FFI:
     return builder
 
 
-ffi = make()
+ffi = make("telerelay._native", HEADER, ["src"])
+load_ffi = make("telerelay._load", LOAD_HEADER, ["src", "load"])

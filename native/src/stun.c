@@ -265,6 +265,14 @@ size_t tr__stun_write_request(uint8_t *out, size_t room, const uint8_t *transact
                               uint32_t priority, bool use_candidate, uint64_t tie_breaker, const char *password,
                               size_t password_size)
 {
+    return tr__stun_write_check(out, room, transaction, username, priority, true, use_candidate, tie_breaker, password,
+                                password_size);
+}
+
+size_t tr__stun_write_check(uint8_t *out, size_t room, const uint8_t *transaction, const char *username,
+                            uint32_t priority, bool is_controlling, bool use_candidate, uint64_t tie_breaker,
+                            const char *password, size_t password_size)
+{
     size_t username_size = strlen(username);
     if (username_size > MAX_USERNAME) return 0;
     tr_pen pen = tr__pen(out, room);
@@ -274,7 +282,7 @@ size_t tr__stun_write_request(uint8_t *out, size_t room, const uint8_t *transact
     tr__store32(value, priority);
     put_attribute(&pen, PRIORITY, value, 4);
     tr__store64(value, tie_breaker);
-    put_attribute(&pen, ICE_CONTROLLING, value, 8);
+    put_attribute(&pen, is_controlling ? ICE_CONTROLLING : ICE_CONTROLLED, value, 8);
     if (use_candidate) put_attribute(&pen, USE_CANDIDATE, NULL, 0);
     return end_message(&pen, password, password_size);
 }

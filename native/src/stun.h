@@ -59,5 +59,9 @@ size_t tr__stun_write_error(uint8_t *out, size_t room, const uint8_t *transactio
 size_t tr__stun_write_request(uint8_t *out, size_t room, const uint8_t *transaction, const char *username,
                               uint32_t priority, bool use_candidate, uint64_t tie_breaker, const char *password,
                               size_t password_size);
+/* The same from an agent in either role. */
+size_t tr__stun_write_check(uint8_t *out, size_t room, const uint8_t *transaction, const char *username,
+                            uint32_t priority, bool is_controlling, bool use_candidate, uint64_t tie_breaker,
+                            const char *password, size_t password_size);
 
 #endif

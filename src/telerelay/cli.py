@@ -52,6 +52,12 @@ def _demo(options: argparse.Namespace) -> int:
     return run_demo(duration=options.duration, json_output=options.json, config=config)
 
 
+def _load(options: argparse.Namespace) -> int:
+    from telerelay.load.command import run
+
+    return run(options)
+
+
 def _token(options: argparse.Namespace) -> int:
     import time
 
@@ -108,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--duration", type=_seconds, help="end after so many seconds")
     demo.add_argument("--json", action="store_true", help="print the result as one line of JSON")
     demo.set_defaults(run=_demo)
+
+    from telerelay.load import flags
+
+    flags.add_to(commands).set_defaults(run=_load)
 
     token = commands.add_parser("token", help="make a key, or a token")
     token.add_argument("--new-key", metavar="FILE", help="write a new key to this new file")

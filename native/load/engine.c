@@ -1,0 +1,350 @@
+/* engine: the loop; see engine.h. Engine thread. */
+#include "engine.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Commands of one turn: a join storm must not hold media up. */
+#define COMMANDS_PER_TURN 64
+/* Batches taken from one socket before timers get their turn. */
+#define BATCHES_PER_TURN 64
+/* Timers of one turn, before sockets are read again. */
+#define TIMERS_PER_TURN 64
+/* Sends wait for others to share a system call with, but no longer than this many datagrams: what waits is stamped. */
+#define FLUSH_AT 64u
+/* Three readings of a clock take a hundredth of this; what passes is a tenth of what latency is worth telling. */
+#define CLOCK_GAP_NS 10000u
+#define WATCH_COMMANDS UINT32_MAX
+#define WATCH_PACKED (UINT32_MAX - 1)
+
+static uint64_t clock_ns(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void read_clock(tl_shared *shared)
+{
+    shared->now_ns = clock_ns(CLOCK_MONOTONIC);
+    shared->now_us = shared->now_ns / 1000;
+}
+
+/* Where the wall clock stands to ours. A pause of the thread between the two readings would be in the difference, and
+ * in every latency of the turn: such a measurement is thrown away, and the one before stands. */
+static void compare_clocks(tl_shared *shared)
+{
+    for (int i = 0; i < 3 || !shared->real_to_monotonic_ns; i++) {
+        uint64_t before_ns = clock_ns(CLOCK_MONOTONIC), real_ns = clock_ns(CLOCK_REALTIME);
+        uint64_t after_ns = clock_ns(CLOCK_MONOTONIC);
+        if (after_ns - before_ns > CLOCK_GAP_NS && shared->real_to_monotonic_ns) continue;
+        shared->real_to_monotonic_ns = (int64_t)(before_ns + (after_ns - before_ns) / 2 - real_ns);
+        return;
+    }
+}
+
+/* ------------------------------------------------------------------ commands */
+
+static void tell_failure(tl_engine *e, uint32_t peer, const char *reason)
+{
+    tl__shared_tell(&e->shared, TL_EVENT_FAILED, peer, 0, 0, 0, e->shared.now_ns, reason);
+}
+
+static void add_peer(tl_engine *e, const tl_add_peer *add)
+{
+    uint32_t id = add->params.peer;
+    tl_client *c = tl__client_new(&e->shared, &add->params, &add->route, ++e->serial);
+    if (!c) {
+        tell_failure(e, id, "no_memory");
+        return;
+    }
+    e->clients[id] = c;
+    if (c->route.is_packed) {
+        e->by_local[c->route.local] = id + 1;
+        return;
+    }
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = id};
+    if (epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, c->route.fd, &event) != 0) tl__client_fail(c, "socket");
+}
+
+void tl__engine_remove(tl_engine *e, uint32_t peer, int leave)
+{
+    tl_client *c = e->clients[peer];
+    if (c) {
+        if (c->route.is_packed) e->by_local[c->route.local] = 0;
+        e->clients[peer] = NULL;
+        tl__client_free(c, leave);
+    }
+    tl__shared_tell(&e->shared, TL_EVENT_GONE, peer, 0, 0, 0, e->shared.now_ns, "");
+}
+
+static void request_keyframe(tl_client *c, uint32_t section)
+{
+    tl_section *s = section < TL_MAX_RECEIVES ? c->sections[section] : NULL;
+    if (s && s->latest) tl__client_send_pli(c, s->latest);
+}
+
+static void obey(tl_client *c, uint16_t type, const void *body)
+{
+    const tl_order *order = body;
+    int status = TL_OK;
+    switch ((tl_command)type) {
+    case TL_COMMAND_SET_REMOTE:
+        tl__client_set_remote(c, body);
+        break;
+    case TL_COMMAND_ADD_SEND:
+        status = tl__client_add_send(c, body);
+        break;
+    case TL_COMMAND_ADD_RECEIVE:
+        status = tl__client_add_receive(c, body);
+        break;
+    case TL_COMMAND_REMOVE_RECEIVE:
+        tl__client_remove_receive(c, order->value);
+        break;
+    case TL_COMMAND_START:
+        tl__client_start(c, order->at_ns);
+        break;
+    case TL_COMMAND_STOP:
+        tl__client_stop(c);
+        break;
+    case TL_COMMAND_KEYFRAME:
+        request_keyframe(c, order->value);
+        break;
+    case TL_COMMAND_ADD_PEER:
+    case TL_COMMAND_REMOVE_PEER:
+        break;
+    }
+    static const char *const REASONS[] = {[-TL_ERR_NO_MEMORY] = "no_memory",
+                                          [-TL_ERR_EXISTS] = "exists",
+                                          [-TL_ERR_FULL] = "argument",
+                                          [-TL_ERR_ARGUMENT] = "argument"};
+    if (status != TL_OK) tl__client_fail(c, REASONS[-status]);
+}
+
+static bool take_commands(tl_engine *e)
+{
+    union {
+        uint8_t bytes[TR_RING_MAX_BODY];
+        tl_add_peer add;
+        tl_order order;
+        tl_remote remote;
+        tl_send send;
+        tl_receive receive;
+    } body;
+    uint16_t type;
+    uint64_t tag;
+    size_t size;
+    for (int i = 0; i < COMMANDS_PER_TURN; i++) {
+        if (tr__ring_pop(&e->commands, &type, &tag, body.bytes, sizeof body, &size) != 1) return false;
+        if (type == TL_COMMAND_ADD_PEER)
+            add_peer(e, &body.add);
+        else if (type == TL_COMMAND_REMOVE_PEER)
+            tl__engine_remove(e, body.order.peer, (int)body.order.value);
+        else if (e->clients[tag])
+            obey(e->clients[tag], type, &body);
+        else
+            tell_failure(e, (uint32_t)tag, "not_found");
+    }
+    return !tr__ring_is_empty(&e->commands);
+}
+
+/* ------------------------------------------------------------------ receiving */
+
+/* Behind what already waits, so that a connection's datagrams stay in order. */
+static void put_waiting(tl_engine *e, tl_client *c, const tl_datagram *in)
+{
+    if (e->waiting_put - e->waiting_taken == TL_ENGINE_WAITING || in->size > TL_NET_SLOT) {
+        e->shared.totals.unknown_packets++;
+        return;
+    }
+    tl_waiting *w = &e->waiting[e->waiting_put++ % TL_ENGINE_WAITING];
+    w->peer = c->id;
+    w->serial = c->serial;
+    w->size = in->size;
+    w->arrival_ns = in->arrival_ns;
+    memcpy(w->data, in->data, in->size);
+    c->waiting++;
+}
+
+static void take_in(tl_engine *e, tl_client *c, const tl_datagram *in)
+{
+    uint64_t arrival_ns = in->arrival_ns ? in->arrival_ns : e->shared.now_ns - (uint64_t)e->shared.real_to_monotonic_ns;
+    if (!tl__client_on_datagram(c, in->data, in->size, arrival_ns)) put_waiting(e, c, in);
+}
+
+static bool is_from(const tl_sockaddr *from, const tl_sockaddr *remote)
+{
+    return from->v4.sin_family == AF_INET && from->v4.sin_port == remote->v4.sin_port &&
+           from->v4.sin_addr.s_addr == remote->v4.sin_addr.s_addr;
+}
+
+static uint32_t receive_packed(tl_engine *e)
+{
+    uint32_t total = 0;
+    for (uint32_t s = 0; s < e->net.socket_count; s++) {
+        for (int batch = 0; batch < BATCHES_PER_TURN; batch++) {
+            const tl_datagram *in;
+            uint32_t count = tl__net_receive(&e->net, e->net.fds[s], &in);
+            read_clock(&e->shared);
+            for (uint32_t i = 0; i < count; i++) {
+                uint32_t id = in[i].local < TL_NET_ADDRESSES ? e->by_local[in[i].local] : 0;
+                tl_client *c = id ? e->clients[id - 1] : NULL;
+                if (c && is_from(&in[i].from, &c->route.remote))
+                    take_in(e, c, &in[i]);
+                else
+                    e->shared.totals.unknown_packets++;
+            }
+            total += count;
+            if (count < TL_NET_MESSAGES) break;
+        }
+    }
+    return total;
+}
+
+static uint32_t receive_each(tl_engine *e)
+{
+    uint32_t total = 0;
+    for (uint32_t r = 0; r < e->ready_count; r++) {
+        tl_client *c = e->clients[e->ready[r]];
+        if (!c) continue;
+        const tl_datagram *in;
+        uint32_t count = tl__net_receive(&e->net, c->route.fd, &in);
+        if (r % 16 == 0) read_clock(&e->shared);
+        for (uint32_t i = 0; i < count; i++) take_in(e, c, &in[i]);
+        total += count;
+    }
+    e->ready_count = 0;
+    return total;
+}
+
+/* Public-key arithmetic is dear: a few steps between media, and what media waits behind them. */
+static bool work_off_handshakes(tl_engine *e)
+{
+    uint32_t steps = 0;
+    while (e->waiting_taken != e->waiting_put && steps < e->config.handshakes_per_turn) {
+        tl_waiting *w = &e->waiting[e->waiting_taken++ % TL_ENGINE_WAITING];
+        tl_client *c = e->clients[w->peer];
+        if (!c || c->serial != w->serial) continue;
+        c->waiting--;
+        steps += w->data[0] >= 20 && w->data[0] < 64;
+        read_clock(&e->shared);
+        tl__client_on_waiting(c, w->data, w->size, w->arrival_ns);
+    }
+    return e->waiting_taken != e->waiting_put;
+}
+
+/* ------------------------------------------------------------------ time */
+
+static bool run_timers(tl_engine *e)
+{
+    for (int i = 0; i < TIMERS_PER_TURN; i++) {
+        tl_timer *timer = tl__timers_first(&e->timers);
+        read_clock(&e->shared); /* for the stamp: what is sent now is stamped now */
+        if (!timer || timer->due_ns > e->shared.now_ns) return false;
+        if (timer->kind == TL_TIMER_CLIENT) {
+            tl__client_on_timer((tl_client *)((uint8_t *)timer - offsetof(tl_client, timer)));
+        } else {
+            tl_outbound *o = (tl_outbound *)((uint8_t *)timer - offsetof(tl_outbound, timer));
+            tl__client_send_media(o->client, o);
+        }
+        if (tl__net_pending(&e->net) >= FLUSH_AT) tl__net_flush(&e->net);
+    }
+    return true;
+}
+
+static void fetch_ready(tl_engine *e, const struct timespec *timeout)
+{
+    struct epoll_event events[256];
+    int count = epoll_pwait2(e->epoll_fd, events, 256, timeout, NULL);
+    e->ready_count = 0;
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.u32 == WATCH_COMMANDS) {
+            uint64_t ignored;
+            ssize_t size = read(e->command_fd, &ignored, sizeof ignored);
+            (void)size;
+        } else if (events[i].data.u32 != WATCH_PACKED) {
+            e->ready[e->ready_count++] = events[i].data.u32;
+        }
+    }
+}
+
+/* While packets come, sleep a tick and take many at once: arrival is stamped by the kernel, so that costs no truth.
+ * While none do, sleep until a socket wakes us. */
+static void wait_for_work(tl_engine *e, bool has_more, bool is_busy)
+{
+    const tl_timer *timer = tl__timers_first(&e->timers);
+    read_clock(&e->shared);
+    uint64_t now_ns = e->shared.now_ns,
+             wait_ns = timer ? timer->due_ns > now_ns ? timer->due_ns - now_ns : 0 : UINT64_MAX;
+    struct timespec none = {0, 0};
+    if (has_more || !tr__ring_is_empty(&e->commands)) wait_ns = 0;
+    e->shared.totals.wakes += wait_ns != 0;
+    if (is_busy) {
+        uint64_t tick_ns = (uint64_t)e->config.tick_us * 1000, sleep_ns = wait_ns < tick_ns ? wait_ns : tick_ns;
+        struct timespec pause = {.tv_sec = (time_t)(sleep_ns / 1000000000u), .tv_nsec = (long)(sleep_ns % 1000000000u)};
+        if (sleep_ns) nanosleep(&pause, NULL);
+        if (!e->net.is_packed) fetch_ready(e, &none);
+        return;
+    }
+    struct timespec until = {.tv_sec = (time_t)(wait_ns / 1000000000u), .tv_nsec = (long)(wait_ns % 1000000000u)};
+    if (e->net.is_packed && !wait_ns) return;
+    fetch_ready(e, wait_ns == UINT64_MAX ? NULL : &until);
+}
+
+/* ------------------------------------------------------------------ the loop */
+
+static void answer_question(tl_engine *e)
+{
+    if (!atomic_load_explicit(&e->is_asked, memory_order_acquire)) return;
+    pthread_mutex_lock(&e->mutex);
+    if (e->question) {
+        tl__engine_answer(e, e->question);
+        e->question = NULL;
+        atomic_store_explicit(&e->is_asked, false, memory_order_relaxed);
+        pthread_cond_signal(&e->answered);
+    }
+    pthread_mutex_unlock(&e->mutex);
+}
+
+static void prepare(tl_engine *e)
+{
+    prctl(PR_SET_TIMERSLACK, 1000UL); /* the default of 50 us would be lateness of ours */
+    if (e->config.cpu < 0) return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)e->config.cpu, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+void tl__engine_run(tl_engine *e)
+{
+    tl_shared *shared = &e->shared;
+    uint64_t told = 0;
+    prepare(e);
+    while (!atomic_load_explicit(&e->should_stop, memory_order_acquire)) {
+        read_clock(shared);
+        uint64_t began_us = shared->now_us;
+        compare_clocks(shared);
+        bool has_more = take_commands(e);
+        uint32_t received = e->net.is_packed ? receive_packed(e) : receive_each(e);
+        has_more |= work_off_handshakes(e);
+        has_more |= run_timers(e);
+        tl__net_flush(&e->net);
+        if (shared->now_us - began_us > e->turn_max_us) e->turn_max_us = shared->now_us - began_us;
+        atomic_store_explicit(&e->cpu_ns, (int64_t)clock_ns(CLOCK_THREAD_CPUTIME_ID), memory_order_relaxed);
+        answer_question(e);
+        if (tr__ring_written(&e->events) != told) {
+            uint64_t one = 1;
+            told = tr__ring_written(&e->events);
+            ssize_t ignored = write(e->event_fd, &one, sizeof one);
+            (void)ignored;
+        }
+        wait_for_work(e, has_more, received != 0);
+    }
+    atomic_store(&e->cpu_ns, (int64_t)clock_ns(CLOCK_THREAD_CPUTIME_ID));
+}

@@ -1,0 +1,93 @@
+"""
+What a server's processes use, read from outside: CPU time of all threads, and memory that is really there.
+
+Reads /proc/PID alone; any thread. Children are counted with their parents, for a server may have its workers there.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from telerelay.errors import ConfigError
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Of one moment: CPU used so far by all threads, memory (proportional set size where readable), threads."""
+
+    cpu_ns: int
+    memory_bytes: int
+    threads: int
+
+
+class Processes:
+    """
+    Some processes and their descendants. CPU of a thread or child that has ended is kept: `read` never goes back.
+    """
+
+    def __init__(self, pids: tuple[int, ...], root: Path = Path("/proc")) -> None:
+        self._pids = pids
+        self._root = root
+        self._cpu_ns: dict[tuple[int, int], int] = {}
+        for pid in pids:
+            if not (root / str(pid) / "stat").exists():
+                raise ConfigError("no_process", f"--server-pid: there is no process {pid}")
+
+    def read(self) -> Usage:
+        """Now. A process that is gone counts with what it had used."""
+        memory = threads = 0
+        for pid in self._all():
+            threads += self._read_threads(pid)
+            memory += _memory_bytes(self._root / str(pid))
+        return Usage(sum(self._cpu_ns.values()), memory, threads)
+
+    def _all(self) -> list[int]:
+        found, queue = [], list(self._pids)
+        while queue:
+            pid = queue.pop()
+            if pid in found:
+                continue
+            found.append(pid)
+            for children in (self._root / str(pid) / "task").glob("*/children"):
+                try:
+                    queue += map(int, children.read_text().split())
+                except OSError:
+                    continue
+        return found
+
+    def _read_threads(self, pid: int) -> int:
+        count = 0
+        for task in (self._root / str(pid) / "task").glob("[0-9]*"):
+            used = _thread_cpu_ns(task)
+            if used is not None:
+                count += 1
+                key = (pid, int(task.name))
+                self._cpu_ns[key] = max(used, self._cpu_ns.get(key, 0))
+        return count
+
+
+def _thread_cpu_ns(task: Path) -> int | None:
+    """In nanoseconds from the scheduler where it tells, else in ticks of 10 ms."""
+    try:
+        return int((task / "schedstat").read_text().split()[0])
+    except (OSError, IndexError, ValueError):
+        pass
+    try:
+        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // _TICKS_PER_S
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _memory_bytes(process: Path) -> int:
+    """Proportional set size; of a process that is not ours to look into, the resident set."""
+    for name, key in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
+        try:
+            for line in (process / name).read_text().splitlines():
+                if line.startswith(key):
+                    return int(line.split()[1]) * 1024
+        except (OSError, IndexError, ValueError):
+            continue
+    return 0

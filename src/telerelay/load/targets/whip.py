@@ -1,0 +1,128 @@
+"""
+Any server with WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep), by URL templates with {room} and {participant}.
+
+One POST publishes, one POST receives, a DELETE of its Location ends each. Event loop's thread.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from urllib.parse import quote, urljoin, urlsplit
+
+import aiohttp
+
+from telerelay.errors import ConfigError, RemoteProtocolError, TelerelayError
+from telerelay.load.targets.base import Connection, Seat
+
+PLACES = ("room", "participant")
+
+# A server that has not answered by then is not going to, and one join may not hold the report up.
+TIMEOUT_S = 20.0
+
+_MAX_ANSWER_BYTES = 1 << 18
+
+
+def check_template(flag: str, template: str) -> None:
+    """Raises ConfigError for what is no http(s) URL, or names another place than those there are."""
+    parts = urlsplit(template)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ConfigError("bad_url", f"{flag} must be an http or https URL, like http://127.0.0.1:8080/whip/{{room}}")
+    try:
+        template.format(room="r", participant="p")
+    except (KeyError, IndexError, ValueError):
+        known = " and ".join(f"{{{place}}}" for place in PLACES)
+        raise ConfigError("bad_url", f"{flag} may hold {known}, nothing else in braces") from None
+
+
+class WhipTarget:
+    """Publishes by WHIP, receives by WHEP; either may be "" where a profile needs only the other."""
+
+    def __init__(self, whip: str, whep: str) -> None:
+        for flag, template in (("--whip", whip), ("--whep", whep)):
+            if template:
+                check_template(flag, template)
+        self._whip, self._whep = whip, whep
+        self._http: aiohttp.ClientSession | None = None
+
+    @property
+    def name(self) -> str:
+        where = urlsplit(self._whip or self._whep)
+        return f"WHIP/WHEP {where.scheme}://{where.netloc}"
+
+    async def open(self) -> None:
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
+        )
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+    async def join(self, seat: Seat) -> "_WhipSession":
+        session = _WhipSession(self._client(), _headers(seat.token))
+        jobs = []
+        for connection, template, what in ((seat.publish, self._whip, "--whip"), (seat.receive, self._whep, "--whep")):
+            if connection is None:
+                continue
+            if not template:
+                raise ConfigError("no_url", f"this profile needs {what} URL")
+            room, participant = quote(seat.room, safe=""), quote(seat.participant, safe="")
+            jobs.append(session.begin(template.format(room=room, participant=participant), connection))
+        try:
+            await _all(jobs)
+        except BaseException:
+            await session.leave()
+            raise
+        return session
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            raise TelerelayError("closed", "the target is not open")
+        return self._http
+
+
+class _WhipSession:
+    def __init__(self, http: aiohttp.ClientSession, headers: dict[str, str]) -> None:
+        self._http = http
+        self._headers = headers
+        self._locations: list[str] = []
+
+    async def begin(self, url: str, connection: Connection) -> None:
+        offer = await connection.offer()
+        headers = {**self._headers, "Content-Type": "application/sdp"}
+        try:
+            async with self._http.post(url, data=offer.encode(), headers=headers) as response:
+                if response.status not in (200, 201):
+                    raise RemoteProtocolError(f"http_{response.status}", f"the server answered {response.status}")
+                body = await response.content.read(_MAX_ANSWER_BYTES)
+                if location := response.headers.get("Location"):
+                    self._locations.append(urljoin(str(response.url), location))
+        except TimeoutError:
+            raise RemoteProtocolError("http_timeout", f"no answer within {TIMEOUT_S:g} s") from None
+        except aiohttp.ClientError as error:
+            raise RemoteProtocolError("http_lost", f"no answer: {type(error).__name__}") from error
+        await connection.take_answer(body.decode("utf-8", "replace"))
+
+    async def leave(self) -> None:
+        locations, self._locations = self._locations, []
+        await asyncio.gather(*(self._delete(location) for location in locations))
+
+    async def vanish(self) -> None:
+        self._locations = []
+
+    async def _delete(self, location: str) -> None:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with self._http.delete(location, headers=self._headers):
+                pass
+
+
+async def _all(jobs: Iterable[object]) -> None:
+    """Run them together; the first failure is raised once all have ended."""
+    results = await asyncio.gather(*jobs, return_exceptions=True)  # type: ignore[call-overload]
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
