@@ -464,8 +464,8 @@ export class Channel extends EventTarget {
 const LOOK_MS = 500;
 // Sound has 50 packets a second and the slowest camera one picture; 1.5 s of nothing is no jitter any more.
 const STALLED_MS = 1500;
-// The relay acknowledges what we send many times a second; 2 s without a byte from it is a path that carries nothing.
-const SILENT_MS = 2000;
+// The relay acknowledges what we send many times a second; so long without a byte from it, a path carries nothing.
+const SILENT_MS = 1500;
 // A gap this long between two looks means that the page was asleep: what it did not count is no loss.
 const ASLEEP_MS = 3000;
 // Loss is judged over so many looks (2 s); fewer packets than these say nothing.
