@@ -68,17 +68,31 @@ _VIDEO_CLOCK = (90000, 1)
 
 def offered_codecs(media: Media) -> tuple[NegotiatedCodec, ...]:
     """All codecs of a section that have an rtpmap, in its order, each with its RTX payload type if there is one."""
-    rtpmaps = {rtpmap.pt: rtpmap for rtpmap in media.rtpmaps}
+    listed = _listed(media)
+    return _described(media, [each for each in listed if each.name.lower() != "rtx"], listed)
+
+
+def _listed(media: Media) -> list[RtpMap]:
+    rtpmaps = {str(rtpmap.pt): rtpmap for rtpmap in media.rtpmaps}
+    return [rtpmaps[pt] for pt in media.formats if pt in rtpmaps]
+
+
+def _described(
+    media: Media, chosen: Iterable[RtpMap], listed: Iterable[RtpMap], understood: Collection[str] | None = None
+) -> tuple[NegotiatedCodec, ...]:
+    """Those chosen of the codecs listed, with what the section says of each; of the feedback what is `understood`."""
     fmtps = dict(media.fmtps)
     feedback: dict[int | None, set[str]] = {}
     for pt, value in media.feedback:
-        feedback.setdefault(pt, set()).add(value)
-    listed = [rtpmaps[int(pt)] for pt in media.formats if int(pt) in rtpmaps]
+        if understood is None or value in understood:
+            feedback.setdefault(pt, set()).add(value)
+    for_all = feedback.get(None, set())
     rtx: dict[int, int] = {}
     for rtpmap in listed:
-        apt = dict(fmtps.get(rtpmap.pt, ())).get("apt", "")
-        if rtpmap.name.lower() == "rtx" and apt.isascii() and apt.isdigit() and len(apt) <= 3:
-            rtx.setdefault(int(apt), rtpmap.pt)
+        if rtpmap.name.lower() == "rtx":
+            apt = dict(fmtps.get(rtpmap.pt, ())).get("apt", "")
+            if apt.isascii() and apt.isdigit() and len(apt) <= 3:
+                rtx.setdefault(int(apt), rtpmap.pt)
     return tuple(
         NegotiatedCodec(
             Codec(
@@ -86,13 +100,12 @@ def offered_codecs(media: Media) -> tuple[NegotiatedCodec, ...]:
                 clock_rate=rtpmap.clock_rate,
                 channels=rtpmap.channels,
                 parameters=fmtps.get(rtpmap.pt, ()),
-                feedback=frozenset(feedback.get(rtpmap.pt, set()) | feedback.get(None, set())),
+                feedback=frozenset(feedback.get(rtpmap.pt, for_all) | for_all),
             ),
             rtpmap.pt,
             rtx.get(rtpmap.pt),
         )
-        for rtpmap in listed
-        if rtpmap.name.lower() != "rtx"
+        for rtpmap in chosen
     )
 
 
@@ -106,13 +119,21 @@ def select_codecs(
     codecs that are taken. H.264 in packetization-mode 0 is taken only from whoever has nothing better.
     """
     wanted = [name.lower() for name in names]
-    chosen = [each for each in offered_codecs(media) if each.codec.name.lower() in wanted and _is_sound(each.codec)]
+    fmtps = dict(media.fmtps)
+    listed = _listed(media)
+    # Judged before anything is made of them: an offer may list hundreds.
+    sound = [each for each in listed if each.name.lower() in wanted and _is_sound(each, fmtps.get(each.pt, ()))]
+    h264 = [each for each in sound if each.name.lower() == "h264"]
+    single = {each.pt for each in h264 if dict(fmtps.get(each.pt, ())).get("packetization-mode", "0") != "1"}
+    if len(single) < len(h264):
+        sound = [each for each in sound if each.pt not in single]
+    if not any(each.name.lower() == "red" for each in sound):
+        sound = sound[:MAX_CODECS]
+    chosen = list(_described(media, sound, listed, feedback[media.kind]))
     chosen = [each for each in chosen if not each.codec.is_red or carried_by(each.codec, chosen)]
     if [name for name in wanted if name in ("red", "opus")][:1] == ["red"]:
         chosen.sort(key=lambda each: not each.codec.is_red)
-    if any(_is_fragmented_h264(each.codec) for each in chosen):
-        chosen = [each for each in chosen if each.codec.name.lower() != "h264" or _is_fragmented_h264(each.codec)]
-    return tuple(_narrowed(each, feedback[media.kind]) for each in chosen[:MAX_CODECS])
+    return tuple(chosen[:MAX_CODECS])
 
 
 def carried_by(red: Codec, among: Iterable[NegotiatedCodec]) -> tuple[NegotiatedCodec, ...]:
@@ -134,33 +155,23 @@ _VARIANTS: dict[str, tuple[tuple[str, str, frozenset[str]], ...]] = {
 }
 
 
-def _is_sound(codec: Codec) -> bool:
+def _is_sound(rtpmap: RtpMap, parameters: Parameters) -> bool:
     """
     Whether the rates are the codec's and the variant is one there is: the payload types of a subscriber, to whom each
     variant is a codec of its own, must suffice for all of them.
     """
-    name = codec.name.lower()
-    if (codec.clock_rate, codec.channels) != _CLOCK_RATES.get(name, _VIDEO_CLOCK):
+    name = rtpmap.name.lower()
+    if (rtpmap.clock_rate, rtpmap.channels) != _CLOCK_RATES.get(name, _VIDEO_CLOCK):
         return False
-    if name == "h264" and h264_profile(codec.parameter("profile-level-id")) not in H264_PROFILES:
+    variants = _VARIANTS.get(name)
+    if variants is None:
+        return True
+    said = dict(parameters)
+    if name == "h264" and h264_profile(said.get("profile-level-id", "")) not in H264_PROFILES:
         return False
-    if name == "h265" and codec.parameter("tx-mode", "SRST").upper() != "SRST":
+    if name == "h265" and said.get("tx-mode", "SRST").upper() != "SRST":
         return False
-    return all(codec.parameter(key, default) in values for key, default, values in _VARIANTS.get(name, ()))
-
-
-def _is_fragmented_h264(codec: Codec) -> bool:
-    return codec.name.lower() == "h264" and codec.parameter("packetization-mode", "0") == "1"
-
-
-def _narrowed(negotiated: NegotiatedCodec, feedback: Collection[str]) -> NegotiatedCodec:
-    codec = negotiated.codec
-    understood = codec.feedback.intersection(feedback)
-    return NegotiatedCodec(
-        Codec(codec.name, codec.clock_rate, codec.channels, codec.parameters, understood),
-        negotiated.pt,
-        negotiated.rtx_pt,
-    )
+    return all(said.get(key, default) in values for key, default, values in variants)
 
 
 _OPUS: Parameters = (("minptime", "10"), ("useinbandfec", "1"))
