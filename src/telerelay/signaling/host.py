@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Literal
 
-from telerelay import events
+from telerelay import events, states
 from telerelay.config import Config
 from telerelay.connection import PublishConnection, Site, Source, SubscribeConnection, WhepConnection
 from telerelay.errors import RemoteProtocolError
@@ -278,6 +278,7 @@ class RoomHost:
         seat = self.seats.get(resource.participant)
         if seat is None or seat.resources.pop(resource.secret, None) is None:
             return
+        resource.state = "ended"
         resource.disarm()
         if isinstance(resource.connection, WhepConnection):
             self._router.detach(seat.id, resource.connection)
@@ -312,7 +313,12 @@ class RoomHost:
             raise
         return answer, seat
 
-    def _resource_changed(self, resource: Resource, state: str) -> None:
+    def _resource_changed(self, resource: Resource, event: str) -> None:
+        """Its transport moved; states.SESSION says what that makes of the session."""
+        state = states.after(states.SESSION, resource.state, event)
+        if state == resource.state:
+            return
+        resource.state = state
         match state:
             case "checked":
                 resource.arm(HALF_OPEN_DEADLINE_S, lambda: self.end_resource(resource, "timeout"))
@@ -320,8 +326,8 @@ class RoomHost:
                 resource.disarm()
             case "disconnected":
                 resource.arm(self._seat_s, lambda: self.end_resource(resource, "timeout"))
-            case "failed" | "closed":
-                self.end_resource(resource, "left" if state == "closed" else "timeout")
+            case "ended":
+                self.end_resource(resource, "left" if event == "closed" else "timeout")
 
     def _half_open(self, resource: Resource) -> None:
         say(logging.INFO, "session_abandoned", room=self.site.room, participant=resource.participant)

@@ -35,6 +35,8 @@ class Resource:
     etag: str
     connection: PublishConnection | WhepConnection
     participant: str = ""
+    state: str = "opened"
+    """Of states.SESSION."""
     since: float = field(default_factory=time.time)
     """Unix seconds."""
     timer: asyncio.TimerHandle | None = None
