@@ -69,8 +69,47 @@ static void tell_state(tr_transport *t)
     t->state_untold = tr__ring_push(t->shared->events, TR_EVENT_TRANSPORT_STATE, 0, &event, sizeof event) != TR_OK;
 }
 
-static void set_state(tr_transport *t, tr_transport_state state)
+/* What may happen to a transport. */
+typedef enum lifecycle_event {
+    ON_CHECK,           /* a path of its is selected and consented to, there are no keys yet */
+    ON_CHECK_WITH_KEYS, /* the same, and there are */
+    ON_KEYS,            /* DTLS is done and the fingerprint is right */
+    ON_CONSENT_LOST,
+    ON_FAILURE,
+    ON_CLOSE, /* by an authenticated alert */
+    EVENT_COUNT
+} lifecycle_event;
+
+#define NEW TR_TRANSPORT_NEW
+#define CHECKED TR_TRANSPORT_CHECKED
+#define CONNECTED TR_TRANSPORT_CONNECTED
+#define DISCONNECTED TR_TRANSPORT_DISCONNECTED
+#define FAILED TR_TRANSPORT_FAILED
+#define CLOSED TR_TRANSPORT_CLOSED
+
+/* docs/states.md has the same. Keys may come before a path is nominated, and while consent is lost. */
+/* clang-format off */
+static const uint8_t next_state[TR_TRANSPORT_STATE_COUNT][EVENT_COUNT] = {
+    /*                 check         check, keys   keys          consent lost  failure close */
+    [NEW]          = { CHECKED,      CONNECTED,    CONNECTED,    NEW,          FAILED, CLOSED },
+    [CHECKED]      = { CHECKED,      CONNECTED,    CONNECTED,    DISCONNECTED, FAILED, CLOSED },
+    [CONNECTED]    = { CONNECTED,    CONNECTED,    CONNECTED,    DISCONNECTED, FAILED, CLOSED },
+    [DISCONNECTED] = { CHECKED,      CONNECTED,    DISCONNECTED, DISCONNECTED, FAILED, CLOSED },
+    [FAILED]       = { FAILED,       FAILED,       FAILED,       FAILED,       FAILED, FAILED },
+    [CLOSED]       = { CLOSED,       CLOSED,       CLOSED,       CLOSED,       CLOSED, CLOSED },
+};
+/* clang-format on */
+
+#undef NEW
+#undef CHECKED
+#undef CONNECTED
+#undef DISCONNECTED
+#undef FAILED
+#undef CLOSED
+
+static void happens(tr_transport *t, lifecycle_event event)
 {
+    tr_transport_state state = (tr_transport_state)next_state[t->state][event];
     if (t->state == state) return;
     t->shared->tally->transports[t->state]--;
     t->shared->tally->transports[state]++;
@@ -79,12 +118,12 @@ static void set_state(tr_transport *t, tr_transport_state state)
 }
 
 /* The end of a transport: nothing is sent or taken any more. */
-static void end(tr_transport *t, tr_transport_state state, const char *reason)
+static void end(tr_transport *t, lifecycle_event event, const char *reason)
 {
     strncpy(t->reason, reason, sizeof t->reason - 1);
     t->egress.has_path = false;
     t->egress.srtp = NULL;
-    set_state(t, state);
+    happens(t, event);
 }
 
 static bool is_over(const tr_transport *t)
@@ -119,20 +158,20 @@ static void on_dtls_state(tr_transport *t, tr_dtls_state state, uint64_t now_us)
         if (t->srtp || is_over(t)) break;
         t->srtp = tr__dtls_make_srtp(t->dtls, t->shared->crypto);
         if (!t->srtp) {
-            end(t, TR_TRANSPORT_FAILED, "srtp_keys");
+            end(t, ON_FAILURE, "srtp_keys");
             break;
         }
         t->egress.srtp = t->srtp;
         t->shared->tally->dtls_handshakes++;
         t->report_due_us = now_us + REPORT_INTERVAL_US;
         t->tick_due_us = now_us + TICK_INTERVAL_US;
-        set_state(t, TR_TRANSPORT_CONNECTED);
+        happens(t, ON_KEYS);
         break;
     case TR_DTLS_FAILED:
-        if (!is_over(t)) end(t, TR_TRANSPORT_FAILED, tr__dtls_reason(t->dtls));
+        if (!is_over(t)) end(t, ON_FAILURE, tr__dtls_reason(t->dtls));
         break;
     case TR_DTLS_CLOSED:
-        if (!is_over(t)) end(t, TR_TRANSPORT_CLOSED, "");
+        if (!is_over(t)) end(t, ON_CLOSE, "");
         break;
     case TR_DTLS_NEW:
     case TR_DTLS_HANDSHAKE:
@@ -345,8 +384,7 @@ static void follow_path(tr_transport *t, uint64_t now_us)
     t->egress.has_path = true;
     t->consent_due_us = t->ice.consent_us + t->shared->consent_timeout_us;
     wake_at(t, t->consent_due_us);
-    if (t->state == TR_TRANSPORT_NEW) set_state(t, TR_TRANSPORT_CHECKED);
-    if (t->state == TR_TRANSPORT_DISCONNECTED) set_state(t, t->srtp ? TR_TRANSPORT_CONNECTED : TR_TRANSPORT_CHECKED);
+    happens(t, t->srtp ? ON_CHECK_WITH_KEYS : ON_CHECK);
     start_dtls_client(t, now_us);
     if (t->dtls) drain_dtls(t);
 }
@@ -705,7 +743,7 @@ static void look_at_consent(tr_transport *t, uint64_t now_us)
     }
     t->consent_due_us = NEVER;
     t->egress.has_path = false;
-    if (t->state == TR_TRANSPORT_CHECKED || t->state == TR_TRANSPORT_CONNECTED) set_state(t, TR_TRANSPORT_DISCONNECTED);
+    happens(t, ON_CONSENT_LOST);
 }
 
 void tr__transport_on_timer(tr_transport *t, uint64_t now_us)

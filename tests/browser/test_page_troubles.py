@@ -89,6 +89,7 @@ async def test_a_source_switched_off_on_the_device_is_told_to_both(open_page: Op
     await alice.until("document.querySelector('.tile').dataset.picture === 'on'", TOLD_S)
 
 
+@pytest.mark.slow
 async def test_who_comes_later_reads_it_too(open_page: OpenPage) -> None:
     """
     Why a source is silent is part of what a joiner learns of the room.
@@ -315,6 +316,7 @@ async def test_who_is_gone_is_told(open_page: OpenPage) -> None:
     await alice.says("The expert has left.", TOLD_S)
 
 
+@pytest.mark.slow
 async def test_a_page_of_ones_own_hears_of_all_that(open_page: OpenPage) -> None:
     """
     The events of docs/browser.md: `sourcechange`, `deviceended` on one side, `muted` with its reason on the other.

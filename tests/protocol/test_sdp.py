@@ -263,7 +263,7 @@ def of_session(line: str, count: int, each: int) -> str:
 @pytest.mark.parametrize(
     ("line", "most", "each"),
     [
-        ("a=rtpmap:{i} x/90000", 400, 32),
+        ("a=rtpmap:{i} x/90000", 344, 32),
         ("a=extmap:1{i} urn:x", 512, 17),
         ("a=ssrc:{n} cname:x", 640, 32),
         ("a=ssrc-group:FID {n} 1", 160, 16),

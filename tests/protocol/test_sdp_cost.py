@@ -69,9 +69,9 @@ def numbers(first: int, count: int, between: str = " ") -> str:
 
 SHAPES = {
     "a browser's": offer("chromium_recvonly_data"),
-    "four codecs and more of a browser": spread(h264_and_rtx, 3, ALL_PTS, ""),
-    "sections of a browser": spread(up_to(120, h264_and_rtx), 10, ALL_PTS, ""),
-    "rtpmaps": spread(up_to(128, lambda s, n: f"a=rtpmap:{n} VP8/90000"), 4, ALL_PTS, ""),
+    "four codecs and more of a browser": spread(up_to(336, h264_and_rtx), 3, ALL_PTS, ""),
+    "sections of a browser": spread(up_to(102, h264_and_rtx), 10, ALL_PTS, ""),
+    "rtpmaps": spread(up_to(128, lambda s, n: f"a=rtpmap:{n} VP8/90000"), 2, ALL_PTS, ""),
     "too many rtpmaps": spread(up_to(128, lambda s, n: f"a=rtpmap:{n} VP8/90000"), 14, ALL_PTS, ""),
     "payload types": spread(lambda s, n: "", 32, ALL_PTS, ""),
     "rtcp-fb": spread(lambda s, n: f"a=rtcp-fb:{n % 128} nack x{s % 4}", 5),

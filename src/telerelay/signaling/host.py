@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Literal
 
-from telerelay import events
+from telerelay import events, states
 from telerelay.config import Config
 from telerelay.connection import PublishConnection, Site, Source, SubscribeConnection, WhepConnection
 from telerelay.errors import RemoteProtocolError
@@ -304,6 +304,7 @@ class RoomHost:
         seat = self.seats.get(resource.participant)
         if seat is None or seat.resources.pop(resource.secret, None) is None:
             return
+        resource.state = "ended"
         resource.disarm()
         if isinstance(resource.connection, WhepConnection):
             self._router.detach(seat.id, resource.connection)
@@ -330,7 +331,7 @@ class RoomHost:
         self._carry_out(joined.effects)
         if before is None:
             self._person(joined.participant, "joined")
-        self.arm(resource, "new")
+        self.arm(resource)
         try:
             await resource.connection.transport.set_admitted(joined.participant.is_admitted)
             self._check_open(seat)
@@ -339,15 +340,23 @@ class RoomHost:
             raise
         return answer, seat
 
-    def _resource_changed(self, resource: Resource, state: str) -> None:
-        self.arm(resource, state)
+    def _resource_changed(self, resource: Resource, event: str) -> None:
+        """Its transport moved; states.SESSION says what that makes of the session."""
+        state = states.after(states.SESSION, resource.state, event)
+        if state == resource.state:
+            return
+        resource.state = state
+        if state == "ended":
+            self.end_resource(resource, "left" if event == "closed" else "timeout")
+            return
+        self.arm(resource)
         if resource.participant in self.seats:
             self.seats[resource.participant].save()
 
-    def arm(self, resource: Resource, state: str) -> None:
+    def arm(self, resource: Resource) -> None:
         """Give a session as much time as its state deserves."""
-        match state:
-            case "new":
+        match resource.state:
+            case "opened":
                 resource.arm(UNCHECKED_DEADLINE_S, lambda: self._half_open(resource))
             case "checked":
                 resource.arm(HALF_OPEN_DEADLINE_S, lambda: self.end_resource(resource, "timeout"))
@@ -355,8 +364,6 @@ class RoomHost:
                 resource.disarm()
             case "disconnected":
                 resource.arm(self._seat_s, lambda: self.end_resource(resource, "timeout"))
-            case "failed" | "closed":
-                self.end_resource(resource, "left" if state == "closed" else "timeout")
 
     def _half_open(self, resource: Resource) -> None:
         say(logging.INFO, "session_abandoned", room=self.site.room, participant=resource.participant)

@@ -135,7 +135,9 @@ class _Restored:
                 if seat.subscribing.transport not in self._gone:
                     host.start_subscribing(seat, seat.subscribing)
             for resource in list(seat.resources.values()):
-                host.arm(resource, resource.connection.transport.state)
+                state = resource.connection.transport.state
+                resource.state = "opened" if state == "new" else state
+                host.arm(resource)
                 await resource.connection.catch_up()
                 if isinstance(resource.connection, WhepConnection):
                     host.start_whep(seat, resource, resource.connection)

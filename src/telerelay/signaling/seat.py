@@ -47,6 +47,8 @@ class Resource:
     participant: str = ""
     publisher: str | None = None
     """Whom alone it receives from, where it asked for that."""
+    state: str = "opened"
+    """Of states.SESSION."""
     since: float = field(default_factory=time.time)
     """Unix seconds."""
     timer: asyncio.TimerHandle | None = None

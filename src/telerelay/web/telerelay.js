@@ -359,6 +359,9 @@ export class Channel extends EventTarget {
   onmessage = null;
   /** @internal What the page asked for; null as long as only others use the label. */ options = null;
   #lines = new Map(); // what carries the label, ours or the relay's, with its connection
+  // Those whose `open` was told. One that is given to us is open before that, but what is sent so early stays in
+  // Chromium's `bufferedAmount` for ever, and `drained` would never come.
+  #opened = new WeakSet();
   #chosen = null; // what we send on: one and the same as long as it is open, or messages could overtake each other
 
   constructor(label) {
@@ -416,7 +419,10 @@ export class Channel extends EventTarget {
   add(line, pc, onGone = () => {}) {
     line.binaryType = "arraybuffer";
     this.#lines.set(line, pc);
-    line.onopen = () => this.dispatchEvent(new CallEvent("open", {}));
+    line.onopen = () => {
+      this.#opened.add(line);
+      this.dispatchEvent(new CallEvent("open", {}));
+    };
     line.onbufferedamountlow = () => this.dispatchEvent(new CallEvent("drain", {}));
     line.onmessage = ({ data }) => {
       const event = new CallEvent("message", { data });
@@ -427,7 +433,6 @@ export class Channel extends EventTarget {
       if (this.#lines.delete(line) && !this.isCarried) this.dispatchEvent(new CallEvent("close", {}));
       onGone();
     };
-    if (line.readyState === "open") line.onopen();
   }
 
   /** @internal A connection is gone, and what it carried. */
@@ -438,9 +443,8 @@ export class Channel extends EventTarget {
   }
 
   #open() {
-    if (!this.#lines.has(this.#chosen) || this.#chosen.readyState !== "open") {
-      this.#chosen = [...this.#lines.keys()].find(({ readyState }) => readyState === "open");
-    }
+    const isUsable = (line) => this.#lines.has(line) && this.#opened.has(line) && line.readyState === "open";
+    if (!isUsable(this.#chosen)) this.#chosen = [...this.#lines.keys()].find(isUsable);
     return this.#chosen;
   }
 
@@ -464,8 +468,8 @@ export class Channel extends EventTarget {
 const LOOK_MS = 500;
 // Sound has 50 packets a second and the slowest camera one picture; 1.5 s of nothing is no jitter any more.
 const STALLED_MS = 1500;
-// The relay acknowledges what we send many times a second; 2 s without a byte from it is a path that carries nothing.
-const SILENT_MS = 2000;
+// The relay acknowledges what we send many times a second; so long without a byte from it, a path carries nothing.
+const SILENT_MS = 1500;
 // A gap this long between two looks means that the page was asleep: what it did not count is no loss.
 const ASLEEP_MS = 3000;
 // Loss is judged over so many looks (2 s); fewer packets than these say nothing.
