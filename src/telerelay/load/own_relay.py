@@ -50,6 +50,8 @@ class OwnRelay:
         people = self._profile.shape.publishers + self._profile.shape.viewers
         env = {
             **os.environ,
+            # The relay of this very package, wherever that is.
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
             "TELERELAY_ROOMS_MAX_PARTICIPANTS": str(max(16, people)),
             "TELERELAY_WORKERS_MAX_TRANSPORTS": str(min(65535, max(4096, 4 * self._profile.people))),
             "TELERELAY_LOG_LEVEL": "error",
