@@ -52,6 +52,7 @@ typedef struct stub {
     stub_held held[STUB_HELD];
     pthread_t thread;
     _Atomic bool should_stop;
+    _Atomic uint64_t passed, waiting; /* RTP packets that went on intact, each once; that are held back now */
 } stub;
 
 static inline uint64_t stub_now_us(void)
@@ -69,6 +70,8 @@ static inline void stub_deliver(stub *s, int peer, const uint8_t *data, size_t s
 static inline void stub_release(stub *s, stub_held *h)
 {
     stub_deliver(s, h->peer, h->data, h->size);
+    atomic_fetch_add(&s->passed, 1);
+    atomic_fetch_sub(&s->waiting, 1);
     s->counts.reordered += s->ssrcs[h->ssrc].forwarded != h->forwarded;
     h->is_used = false;
 }
@@ -95,6 +98,7 @@ static inline bool stub_hold(stub *s, int peer, int ssrc, const uint8_t *data, s
         h->due_us = due_us;
         h->forwarded = s->ssrcs[ssrc].forwarded;
         h->is_used = true;
+        atomic_fetch_add(&s->waiting, 1);
         return true;
     }
     return false;
@@ -141,6 +145,7 @@ static inline void stub_on_rtp(stub *s, int peer, uint8_t *data, size_t size)
         }
     }
     stub_deliver(s, peer, data, size);
+    atomic_fetch_add(&s->passed, 1);
     s->ssrcs[ssrc].forwarded++;
     stub_release_due(s, ssrc, now_us);
 }

@@ -21,6 +21,8 @@ from telerelay.protocol.grants import write_key
 _READY_TIMEOUT_S = 20.0
 _END_TIMEOUT_S = 5.0
 
+_SOURCE = str(Path(__file__).resolve().parents[2])
+
 
 class OwnRelay:
     """`async with OwnRelay(profile, cpu=0) as relay:` and load `relay.url` with tokens of `relay.key_file`."""
@@ -50,6 +52,8 @@ class OwnRelay:
         people = self._profile.shape.publishers + self._profile.shape.viewers
         env = {
             **os.environ,
+            # The relay of this very package, wherever that is.
+            "PYTHONPATH": _SOURCE,
             "TELERELAY_ROOMS_MAX_PARTICIPANTS": str(max(16, people)),
             "TELERELAY_WORKERS_MAX_TRANSPORTS": str(min(65535, max(4096, 4 * self._profile.people))),
             "TELERELAY_LOG_LEVEL": "error",

@@ -94,7 +94,7 @@ class _WhipSession:
             async with self._http.post(url, data=offer.encode(), headers=headers) as response:
                 if response.status not in (200, 201):
                     raise RemoteProtocolError(f"http_{response.status}", f"the server answered {response.status}")
-                body = await response.content.read(_MAX_ANSWER_BYTES)
+                body = await _read(response)
                 if location := response.headers.get("Location"):
                     self._locations.append(urljoin(str(response.url), location))
         except TimeoutError:
@@ -114,6 +114,16 @@ class _WhipSession:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             async with self._http.delete(location, headers=self._headers):
                 pass
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body. Raises RemoteProtocolError for one that is no SDP by its size."""
+    body = b""
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise RemoteProtocolError("http_too_large", "the server's answer has no end")
+    return body
 
 
 async def _all(jobs: Iterable[object]) -> None:
