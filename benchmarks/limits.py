@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT / "src") not in sys.path:
     sys.path.insert(0, str(ROOT / "src"))
 
+from telerelay.errors import TelerelayError  # noqa: E402
 from telerelay.load import profiles  # noqa: E402
 from telerelay.load.own_relay import OwnRelay  # noqa: E402
 
@@ -280,6 +282,29 @@ async def surge(bench: Bench) -> list[Row]:
     ]
 
 
+async def control(bench: Bench) -> list[Row]:
+    """Media while the control process stands still for a minute."""
+    still_s = 5 if bench.is_quick else 60
+    figure = f"media packets lost while control stood still for {still_s} s"
+    try:
+        async with bench.relay("--worker-host", "process") as relay:
+            if not relay.has_worker_processes:
+                return [Row("control", figure, None, "", 0, note="workers are threads here")]
+            flags = ("--consults", "20", "--rate", "40", "--duration", str(still_s + 15))
+            running = asyncio.create_task(bench.load(relay, *flags))
+            # The consults are there after a second, and measured three later.
+            await asyncio.sleep(10)
+            os.kill(relay.pid, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(still_s)
+            finally:
+                os.kill(relay.pid, signal.SIGCONT)
+            report = await running
+    except TelerelayError as error:
+        return [Row("control", figure, None, "", 0, note=str(error))]
+    return [Row("control", figure, report["lost"], "", 0, note=f"{report['received']:,} received" + _limited(report))]
+
+
 def _per_packet(row: str, figure: str, report: dict[str, Any]) -> Row:
     return Row(row, figure, report["server_cpu_ns_per_packet"], "ns", None, note=_limited(report))
 
@@ -294,7 +319,8 @@ def _limited(report: dict[str, Any]) -> str:
 
 
 ROWS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
-    each.__name__: each for each in (consults, latency, generator, rooms, joins, reconnect, memory, workers, surge)
+    each.__name__: each
+    for each in (consults, latency, generator, rooms, joins, reconnect, memory, control, workers, surge)
 }
 NOT_BY_DEFAULT = ("workers", "surge")
 

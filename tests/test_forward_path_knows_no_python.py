@@ -5,12 +5,12 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = sorted((ROOT / "native" / "src").glob("*.c"))
+SOURCES = sorted(path for folder in ("src", "load") for path in (ROOT / "native" / folder).glob("*.c"))
 PYTHON = re.compile(r"\b_?Py[A-Z_]\w+|_cffi_\w+|Python\.h")
 
 
 def test_no_source_names_python() -> None:
-    """No file of native/src includes Python.h, or calls Python or CFFI."""
+    """No file of native/src and native/load includes Python.h, or calls Python or CFFI."""
     assert SOURCES
     found = {path.name: PYTHON.findall(path.read_text()) for path in SOURCES}
 

@@ -313,6 +313,7 @@ static void answer_question(tl_engine *e)
 
 static void prepare(tl_engine *e)
 {
+    prctl(PR_SET_NAME, "telerelay-load");
     prctl(PR_SET_TIMERSLACK, 1000UL); /* the default of 50 us would be lateness of ours */
     if (e->config.cpu < 0) return;
     cpu_set_t set;

@@ -90,6 +90,44 @@ static void a_gap_is_asked_for_and_a_resend_counts_as_repair(void)
     line_dispose(&l);
 }
 
+static void what_comes_behind_a_later_one_was_reordered(void)
+{
+    line_init(&l);
+    line_publish(&l, 1, TL_VIDEO, 0);
+    line_receive(&l, 0, TL_VIDEO, "v", 5000, true);
+    line_forward(&l, 1, 5000, 1, "v");
+    line_packet second = line_next(&l, 1), third = line_next(&l, 1);
+    line_give(&l, 5000, 3, LINE_VIDEO_PT, "v", third.payload, third.size);
+    line_give(&l, 5000, 2, LINE_VIDEO_PT, "v", second.payload, second.size);
+    tl_tally t = leg_of(1).tally;
+    CHECK_EQ(3, t.received);
+    CHECK_EQ(1, t.reordered);
+    CHECK_EQ(0, t.repaired + t.lost + t.duplicates);
+    line_dispose(&l);
+}
+
+static void latency_is_from_the_stamp_to_the_kernel_s_and_of_a_resend_from_the_first_sending(void)
+{
+    line_init(&l);
+    line_publish(&l, 1, TL_VIDEO, 0);
+    line_receive(&l, 0, TL_VIDEO, "v", 5000, true);
+    line_packet first = line_next(&l, 1), second = line_next(&l, 1), third = line_next(&l, 1);
+    line_pass(&l, 3000);
+    line_give(&l, 5000, 1, LINE_VIDEO_PT, "v", first.payload, first.size);
+    line_give(&l, 5000, 3, LINE_VIDEO_PT, "v", third.payload, third.size);
+    line_pass(&l, 50000);
+    uint8_t resend[1300];
+    tr__store16(resend, 2);
+    memcpy(resend + 2, second.payload, second.size);
+    line_give(&l, 5001, 1, LINE_RTX_PT, "v", resend, second.size + 2);
+    CHECK_EQ(2, l.shared.histograms[TL_HISTOGRAM_VIDEO].count);
+    CHECK_EQ(3000, l.shared.histograms[TL_HISTOGRAM_VIDEO].max_us);
+    CHECK_EQ(1, l.shared.histograms[TL_HISTOGRAM_RESENT].count);
+    CHECK_EQ(53000, l.shared.histograms[TL_HISTOGRAM_RESENT].max_us);
+    CHECK_EQ(3000, leg_of(1).tally.latency_max_us);
+    line_dispose(&l);
+}
+
 static void failures_are_put_down_to_the_ssrc_they_claim(void)
 {
     line_init(&l);
@@ -155,6 +193,20 @@ static void another_encoding_in_the_same_place_parks_the_first(void)
     /* The same with an SSRC for each encoding. */
     line_forward(&l, 2, 8000, 1, "v");
     CHECK(leg_of(1).is_parked && !leg_of(2).is_parked);
+    line_dispose(&l);
+}
+
+static void another_publisher_under_the_same_ssrc_parks_the_first(void)
+{
+    line_init(&l);
+    line_publish(&l, 1, TL_VIDEO, 0);
+    line_publish(&l, 2, TL_VIDEO, 0);
+    line_receive(&l, 0, TL_VIDEO, "v", 5000, true);
+    line_forward(&l, 1, 5000, 1, "v");
+    line_forward(&l, 2, 5000, 2, "v");
+    line_skip(&l, 1, 30);
+    CHECK(leg_of(1).is_parked && !leg_of(2).is_parked);
+    CHECK_EQ(0, leg_of(1).tally.lost + leg_of(1).tally.in_flight);
     line_dispose(&l);
 }
 
@@ -243,6 +295,32 @@ static void reports_tell_of_loss_and_round_trips(void)
     line_dispose(&l);
 }
 
+static void what_the_server_reports_is_kept_with_the_stream(void)
+{
+    line_init(&l);
+    tl_send send = line_send(9, TL_VIDEO, 0);
+    send.peer = 0;
+    CHECK_EQ(TL_OK, tl__client_add_send(l.client, &send));
+    tl__client_start(l.client, l.shared.now_ns);
+    line_pass(&l, 1100000);
+    tr_rtcp_sr sr = line_collect(&l).sr;
+    const tl_outbound *o = l.client->outbounds[0];
+    CHECK_EQ(send.ssrc, sr.ssrc);
+    CHECK(sr.packets > 0 && sr.packets <= o->source->next);
+    line_pass(&l, 200000);
+    tr_rtcp_report report = {
+        .ssrc = send.ssrc, .fraction_lost = 12, .lost = 5, .last_sr = (uint32_t)(sr.ntp >> 16), .delay_since_sr = 6554};
+    uint8_t data[256];
+    tr_pen pen = tr__pen(data, sizeof data);
+    tr__rtcp_put_rr(&pen, 3, &report, 1);
+    line_give_rtcp(&l, &pen);
+    CHECK_EQ(12, o->peer_fraction_lost);
+    CHECK_EQ(5, o->peer_lost);
+    /* It left 300 ms ago, and a tenth of a second the server kept it. */
+    CHECK(o->rtt_us > 198000 && o->rtt_us < 202000);
+    line_dispose(&l);
+}
+
 static void arrivals_are_told_transport_wide(void)
 {
     line_init(&l);
@@ -306,13 +384,17 @@ static const check_test tests[] = {
     TEST(a_packet_finds_its_section_by_ssrc_then_mid_then_payload_type),
     TEST(what_belongs_nowhere_is_counted_and_nothing_else),
     TEST(a_gap_is_asked_for_and_a_resend_counts_as_repair),
+    TEST(what_comes_behind_a_later_one_was_reordered),
+    TEST(latency_is_from_the_stamp_to_the_kernel_s_and_of_a_resend_from_the_first_sending),
     TEST(failures_are_put_down_to_the_ssrc_they_claim),
     TEST(a_server_that_spoils_a_payload_is_found_out),
     TEST(another_encoding_in_the_same_place_parks_the_first),
+    TEST(another_publisher_under_the_same_ssrc_parks_the_first),
     TEST(two_streams_that_are_no_group_do_not_park_each_other),
     TEST(a_picture_that_stands_still_asks_for_a_keyframe_once_a_second),
     TEST(requests_for_packets_and_pictures_are_answered),
     TEST(reports_tell_of_loss_and_round_trips),
+    TEST(what_the_server_reports_is_kept_with_the_stream),
     TEST(arrivals_are_told_transport_wide),
     TEST(a_section_that_is_removed_ends_its_accounts),
     TEST(packets_allocate_nothing),

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from load.stub import MediaStub
+from load.stub import MediaStub, is_rtp
+from support.impairment import UdpImpairment
 from support.relay_process import RelayProcess
 from telerelay.load import report, slo
 from telerelay.load.measurement import EngineSettings, Network, RunSettings, Sample
@@ -18,16 +19,19 @@ from telerelay.load.targets.websocket import WebSocketTarget
 from telerelay.load.targets.whip import WhipTarget
 from telerelay.load.tokens import SignedTokens
 
-# Two people of 1.5 Mbit/s send about 400 packets a second: ten seconds hold them all, with room to spare.
-SPOILT, DURATION_S = 2000, 10.0
+# Enough for each kind of fault to come several times: five seconds of two people's cameras and microphones.
+SPOILT = 2000
+
+# What is measured ends once all is spoilt and has settled; a machine that is too busy for that by then has failed.
+PATIENCE_S, SETTLING_S = 60.0, 1.5
 
 
-async def load(relay: RelayProcess, stub: MediaStub | None, spoilt: int = 0, **sections: Any) -> dict[str, Any]:
-    """One consult, without repair so that loss shows as it is."""
+async def load(relay: RelayProcess, stub: MediaStub | None, **sections: Any) -> dict[str, Any]:
+    """One consult, without repair so that loss shows as it is; with a stub, as long as it takes to spoil all."""
     values = {
         "shape": {"rooms": 1},
         "repair": {"has_nack": False, "has_rtx": False},
-        "timing": {"duration_s": DURATION_S, "warmup_s": 1.0},
+        "timing": {"duration_s": PATIENCE_S, "warmup_s": 1.0},
         **sections,
     }
     settings = RunSettings(
@@ -37,13 +41,22 @@ async def load(relay: RelayProcess, stub: MediaStub | None, spoilt: int = 0, **s
         server_pids=(relay.pid,),
     )
     target = WebSocketTarget(relay.url)
+    finished_s = PATIENCE_S
 
     def on_sample(sample: Sample) -> None:
-        # Within what is measured: after the warm-up, while everybody receives.
-        if stub is not None and sample.at_s > 2.0 and not stub.done and not stub.finished.is_set():
-            stub.spoil(spoilt)
+        nonlocal finished_s
+        if stub is None:
+            return
+        # Within what is measured: after the warm-up, once everybody receives.
+        if sample.at_s > 2.0 and sample.totals.media.received > 100 and not stub.done:
+            stub.spoil(SPOILT)
+        if stub.finished.is_set():
+            finished_s = min(finished_s, sample.at_s)
+            if sample.at_s > finished_s + SETTLING_S:
+                run.interrupt()
 
-    seen = await Run(settings, target, SignedTokens.from_file(relay.key_file), on_sample).measure()
+    run = Run(settings, target, SignedTokens.from_file(relay.key_file), on_sample)
+    seen = await run.measure()
     return report.build(
         settings,
         seen,
@@ -61,7 +74,7 @@ async def test_the_report_says_exactly_what_the_server_did(relay: RelayProcess) 
     One in 100 dropped, one in 200 corrupted, others doubled and held back, all 20 ms late: every number is the stub's.
     """
     with MediaStub(relay.udp_address, delay_ms=20.0) as stub:
-        found = await load(relay, stub, SPOILT)
+        found = await load(relay, stub)
         done = dict(stub.done)
 
     assert (SPOILT, 20, 10) == (done["media"], done["dropped"], done["corrupted"])
@@ -72,8 +85,9 @@ async def test_the_report_says_exactly_what_the_server_did(relay: RelayProcess) 
     assert 0 == found["unaccounted"]
     assert found["sent"] == found["received"] + found["lost"] + found["in_flight"]
     assert 0 == found["media"]["corrupted"]
-    assert 20_000 <= found["latency_us"]["p50"] <= 35_000
-    assert found["latency_us"]["max"] >= 90_000
+    fastest_us = found["latency_cdf"][0][0]
+    assert 20_000 <= fastest_us <= 30_000
+    assert found["latency_us"]["max"] >= 320_000
     assert not found["slo_met"]
 
 
@@ -98,7 +112,7 @@ async def test_what_a_server_repairs_is_not_lost(relay: RelayProcess) -> None:
     With resends negotiated, the same spoilt packets arrive after all, and are told apart from those that came at once.
     """
     with MediaStub(relay.udp_address) as stub:
-        found = await load(relay, stub, SPOILT, repair={"has_nack": True, "has_rtx": True}, audio={"is_on": False})
+        found = await load(relay, stub, repair={"has_nack": True, "has_rtx": True}, audio={"is_on": False})
         done = dict(stub.done)
 
     assert 0 == found["lost"]
@@ -109,22 +123,39 @@ async def test_what_a_server_repairs_is_not_lost(relay: RelayProcess) -> None:
 
 async def test_the_same_seed_sends_the_same_load(relay: RelayProcess) -> None:
     """
-    Packets and bytes of two runs with one seed are alike; another seed's are not.
+    The same streams with the same packets, size by size; another seed has others. Nobody watches, so nobody asks for
+    keyframes.
     """
 
-    async def published(seed: int) -> tuple[int, ...]:
-        settings = RunSettings(
-            profile=with_values(
-                PROFILES["consult"], {"shape": {"rooms": 1}, "timing": {"duration_s": 2, "warmup_s": 1}}
-            ),
-            seed=seed,
-            engine=EngineSettings(max_peers=64, seed=seed),
-        )
-        run = Run(settings, WebSocketTarget(relay.url), SignedTokens.from_file(relay.key_file), lambda sample: None)
-        seen = await run.measure()
-        return tuple(visit.publish.streams[0] for visit in seen.visits if visit.publish is not None)
+    async def sent(seed: int) -> list[list[int]]:
+        sizes: dict[int, list[int]] = {}
 
-    assert await published(1) == await published(1)
+        def watch(way: str, datagram: bytes) -> None:
+            if way == "up" and is_rtp(datagram):
+                sizes.setdefault(int.from_bytes(datagram[8:12], "big"), []).append(len(datagram))
+
+        with UdpImpairment(relay.udp_address, watch=watch) as line:
+            values = {"shape": {"rooms": 1, "publishers": 1}, "timing": {"duration_s": PATIENCE_S, "warmup_s": 0}}
+            settings = RunSettings(
+                profile=with_values(PROFILES["consult"], values),
+                seed=seed,
+                engine=EngineSettings(max_peers=64, seed=seed),
+                network=Network("127.0.0.1", line.port),
+            )
+
+            def on_sample(sample: Sample) -> None:
+                if len(sizes) == 2 and min(map(len, sizes.values())) >= 100:
+                    run.interrupt()
+
+            tokens = SignedTokens.from_file(relay.key_file)
+            run = Run(settings, WebSocketTarget(relay.url), tokens, on_sample)
+            await run.measure()
+        return [[ssrc, *sizes[ssrc][:100]] for ssrc in sorted(sizes)]
+
+    first, again, other = await sent(1), await sent(1), await sent(2)
+
+    assert first == again
+    assert first[0][1:] != other[0][1:] or first[1][1:] != other[1][1:]
 
 
 @pytest.mark.parametrize("kind", ["whip", "websocket"])

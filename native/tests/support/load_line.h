@@ -112,6 +112,7 @@ static inline void line_init(line *l)
     l->client->state = TL_PEER_CONNECTED;
     l->client->agent.consent_us = l->shared.now_us;
     l->client->report_due_us = l->shared.now_us + 1000000;
+    tl__client_schedule(l->client);
     l->client->srtp = tr__srtp_new(l->crypto, TR_SRTP_AEAD_AES_128_GCM, DOWN, DOWN_SALT, UP, UP_SALT);
     l->server = tr__srtp_new(l->crypto, TR_SRTP_AEAD_AES_128_GCM, UP, UP_SALT, DOWN, DOWN_SALT);
 }
@@ -260,6 +261,7 @@ typedef struct line_heard {
     int rtp, rtx, plis, nacked, feedbacks, reports;
     uint32_t last_seq, first_nacked;
     tr_rtcp_report report;
+    tr_rtcp_sr sr;
 } line_heard;
 
 static inline void line_hear_rtcp(line_heard *heard, const uint8_t *data, size_t size)
@@ -274,6 +276,7 @@ static inline void line_hear_rtcp(line_heard *heard, const uint8_t *data, size_t
         heard->plis += part.type == TR_RTCP_PSFB && part.count == TR_PSFB_PLI;
         heard->feedbacks += part.type == TR_RTCP_RTPFB && part.count == TR_RTPFB_TWCC;
         heard->reports += tr__rtcp_read_report(&part, 0, &heard->report);
+        tr__rtcp_read_sr(&part, &heard->sr);
     }
 }
 

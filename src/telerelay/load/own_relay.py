@@ -46,6 +46,7 @@ class OwnRelay:
         self.url = ""
         self.pid = 0
         self.pids: tuple[int, ...] = ()
+        self.has_worker_processes = False
 
     async def __aenter__(self) -> "OwnRelay":
         write_key(self.key_file)
@@ -75,6 +76,7 @@ class OwnRelay:
             await self.__aexit__()
             raise
         self.url, self.pid = str(ready["http"]), int(str(ready["pid"]))
+        self.has_worker_processes = bool(ready.get("worker_pids"))
         # Worker processes are its children, which are counted with it.
         self.pids = (self.pid,)
         return self
