@@ -85,6 +85,8 @@ class Visit:
     publish: PublishPeer | None = None
     receive: ReceivePeer | None = None
     session: Session | None = None
+    early_failure: str = ""
+    """Of a connection, while the signalling had not finished: what the signalling says comes first."""
 
     @property
     def is_over(self) -> bool:

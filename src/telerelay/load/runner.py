@@ -213,6 +213,9 @@ class Run:
             visit.moments.signalled_ns = time.monotonic_ns()
         except (TelerelayError, OSError, TimeoutError) as error:
             self._fail(visit, _code(error))
+            await self._close_peers(visit, vanish=False)
+        if visit.early_failure:
+            self._fail(visit, visit.early_failure)
         for peer in (visit.publish, visit.receive):
             if peer is not None and peer.peer is not None:
                 self._who[peer.peer] = person
@@ -221,7 +224,10 @@ class Run:
         """The connections a participant needs."""
 
         def on_failed(reason: str) -> None:
-            self._fail(visit, reason)
+            if visit.moments.signalled_ns:
+                self._fail(visit, reason)
+            else:
+                visit.early_failure = visit.early_failure or reason
 
         person, settings = visit.person, self._settings
         peers = (self._engine, self._profile, settings.network, visit.moments)
@@ -262,6 +268,10 @@ class Run:
         with contextlib.suppress(TelerelayError, OSError, TimeoutError):
             if session is not None:
                 await (session.vanish() if vanish else session.leave())
+        await self._close_peers(visit, vanish=vanish)
+
+    @staticmethod
+    async def _close_peers(visit: Visit, *, vanish: bool) -> None:
         for peer in (visit.publish, visit.receive):
             if peer is not None:
                 with contextlib.suppress(NativeError):
