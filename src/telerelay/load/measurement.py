@@ -124,6 +124,8 @@ class Measurement:
     server_empty: Usage | None
     own_cpu_before_ns: int
     own_cpu_after_ns: int
+    machine_before_ns: int
+    machine_after_ns: int
     samples: list[Sample]
     visits: list[Visit]
     legs: tuple[Leg, ...]
