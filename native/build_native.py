@@ -1,8 +1,8 @@
 """
 The CFFI builds of telerelay._native (the relay's packet path) and telerelay._load (the load tester's peers).
 
-The declarations are the slice of each header between its two marks: there is no second copy. ipsec-mb is taken when its
-header and library are there; TELERELAY_IPSEC_MB=0 builds without it.
+The declarations are the slice of each one's header between its two marks: there is no second copy. ipsec-mb is taken
+when its header and library are there; TELERELAY_IPSEC_MB=0 builds without it.
 """
 
 import os

@@ -246,7 +246,9 @@ typedef struct tl_totals {
     uint64_t send_errors;       /* datagrams the kernel did not take; they count as published, so they are lost */
     uint64_t receive_overflows; /* datagrams the kernel dropped because we read too late: our loss, not the server's */
     uint64_t buffer_bytes;      /* what a socket's receive buffer really is */
-    uint64_t unknown_packets;   /* from another address than the server's, or of no class, or for a peer that left */
+    uint64_t
+        handshake_overflows;  /* datagrams that found no room behind handshakes: we were too slow; peers repeat them */
+    uint64_t unknown_packets; /* from another address than the server's, or of no class, or for a peer that left */
     uint64_t unstamped_packets; /* media that bears no stamp of ours */
     uint64_t stun_rx, stun_failures, dtls_rx, rtcp_rx, rtcp_tx, twcc_rx, twcc_tx, remb_rx;
     uint64_t rtcp_failures;  /* SRTCP that did not authenticate or was malformed */

@@ -8,6 +8,8 @@
 
 /* RFC 7675, 5.1: consent is gone 30 s after the latest answer. */
 #define CONSENT_US 30000000u
+/* The answer has come and waits its turn: to send the flight again would be to ask for it twice. */
+#define HANDSHAKE_PAUSE_US 50000u
 
 _Static_assert((int)TL_EXT_MID == (int)TR_EXT_MID && (int)TL_EXT_RID == (int)TR_EXT_RID &&
                    (int)TL_EXT_REPAIRED_RID == (int)TR_EXT_REPAIRED_RID &&
@@ -322,7 +324,9 @@ void tl__client_on_timer(tl_client *c)
     if (c->state >= TL_PEER_CHECKING && c->state < TL_PEER_FAILED) {
         size_t size = tl__agent_next(&c->agent, now_us, tl__net_reserve(c->shared->net), TL_NET_SLOT);
         if (size) tl__client_send(c, size);
-        if (now_us >= c->dtls_due_us) {
+        if (now_us >= c->dtls_due_us && c->waiting) {
+            c->dtls_due_us = now_us + HANDSHAKE_PAUSE_US;
+        } else if (now_us >= c->dtls_due_us) {
             tr__dtls_on_timer(c->dtls);
             follow_dtls(c);
         }

@@ -15,6 +15,9 @@
 #define BATCHES_PER_TURN 64
 /* Timers of one turn, before sockets are read again. */
 #define TIMERS_PER_TURN 64
+/* Datagrams of one peer's handshake that wait: more than a server's longest flight takes is that flight again, because
+ * we are slow, and would only make us slower. */
+#define HANDSHAKES_OF_A_PEER 4
 /* Sends wait for others to share a system call with, but no longer than this many datagrams: what waits is stamped. */
 #define FLUSH_AT 64u
 /* Three readings of a clock take a hundredth of this; what passes is a tenth of what latency is worth telling. */
@@ -158,8 +161,10 @@ static bool take_commands(tl_engine *e)
 /* Behind what already waits, so that a connection's datagrams stay in order. */
 static void put_waiting(tl_engine *e, tl_client *c, const tl_datagram *in)
 {
-    if (e->waiting_put - e->waiting_taken == TL_ENGINE_WAITING || in->size > TL_NET_SLOT) {
-        e->shared.totals.unknown_packets++;
+    bool is_full = e->waiting_put - e->waiting_taken == TL_ENGINE_WAITING || in->size > TL_NET_SLOT;
+    bool is_handshake = in->data[0] >= 20 && in->data[0] < 64;
+    if (is_full || (is_handshake && c->waiting >= HANDSHAKES_OF_A_PEER)) {
+        e->shared.totals.handshake_overflows++;
         return;
     }
     tl_waiting *w = &e->waiting[e->waiting_put++ % TL_ENGINE_WAITING];

@@ -55,6 +55,8 @@ def measurement(given: RunSettings | None = None, **changes: Any) -> Measurement
         server_empty=empty,
         own_cpu_before_ns=0,
         own_cpu_after_ns=700_000_000,
+        machine_before_ns=0,
+        machine_after_ns=3 * SECOND_NS,
         samples=[
             Sample(1.0, before, EMPTY, empty, 0, 1, 1, 0),
             Sample(2.0, after, latency(10, 20), full, 700_000_000, 2, 2, 0),

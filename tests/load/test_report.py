@@ -119,6 +119,19 @@ def test_a_generator_that_was_the_limit_says_so(change: dict[str, int]) -> None:
     assert not build()["generator_limited"]
 
 
+def test_a_machine_that_others_used_too_is_named() -> None:
+    """
+    Three seconds of work in ten, of which server and generator did 2.7, are nothing; thirteen are.
+    """
+    seen = measurement()
+    found = build(replace(seen, machine_after_ns=13 * SECOND_NS))
+
+    assert pytest.approx(0.03) == build()["others_cpu"]
+    assert pytest.approx(1.03) == found["others_cpu"]
+    assert any("others on this machine" in warning for warning in found["warnings"])
+    assert [] == build()["warnings"]
+
+
 def test_the_objective_decides() -> None:
     """
     One lost of a thousand is within one percent and not within one in ten thousand.

@@ -3,6 +3,7 @@ A WHEP client offers sections to receive on and is answered with all that the re
 """
 
 import re
+from dataclasses import replace
 
 import pytest
 from negotiating import RECEIVING, counter, local, offer
@@ -10,6 +11,7 @@ from negotiating import RECEIVING, counter, local, offer
 from telerelay.errors import RemoteProtocolError
 from telerelay.protocol import sdp
 from telerelay.protocol.negotiation import CodecPolicy, WhepNegotiation
+from telerelay.protocol.parameters import IceParameters
 
 CHROMIUM = "chromium_recvonly_data"
 
@@ -52,6 +54,16 @@ def test_tracks_of_one_answer_are_one_stream() -> None:
 
     assert ["cn", "cn"] == [each.ssrcs[0][1] for each in media[:2]]
     assert 1 == len({each.msid[0] for each in media[:2] if each.msid})
+
+
+def test_a_stream_named_by_an_ice_fragment_has_a_name_that_streams_may_have() -> None:
+    """
+    An ICE fragment may hold a slash, an msid may not (RFC 8830, 2): readers that are strict refuse the whole answer.
+    """
+    slashed = replace(local(), ice=IceParameters("00/abc+defghijkl", "w" * 24), name="")
+    media = sdp.parse(WhepNegotiation(CodecPolicy()).on_offer(offer(CHROMIUM), slashed, counter()).answer).media
+
+    assert ("00-abc+defghijkl", "video-1") == media[1].msid
 
 
 def test_an_ice_restart_keeps_the_ssrcs() -> None:

@@ -20,6 +20,7 @@ typedef struct load_room {
     tr_worker_config worker_config;
     tl_config config;
     uint64_t tag;
+    uint32_t senders; /* of the relay, ever added */
     uint16_t port;    /* the peers send to: the worker's, or that of a stub before it */
     bool is_passive;  /* peers wait for the relay's ClientHello */
     bool has_no_nack; /* subscribers ask for nothing again */
@@ -183,7 +184,7 @@ static inline void room_publish(load_room *r, const tl_send *send)
 static inline void room_subscribe(load_room *r, uint32_t peer, uint32_t section, const tl_send *of)
 {
     bool is_video = of->kind == TL_VIDEO;
-    uint32_t sender = 0x10000 | (peer * TL_MAX_RECEIVES + section + 1);
+    uint32_t sender = 0x10000 | ++r->senders;
     tr_add_sender add = {
         .sender = sender, .transport = 0x10000 | peer, .kind = of->kind, .ssrc = 500000 + 2 * sender, .cname = "c"};
     if (is_video) add.rtx_ssrc = add.ssrc + 1;

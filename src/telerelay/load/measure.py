@@ -4,7 +4,6 @@ Counts and histograms as values, and what can be said of them.
 Pure. The engine's counters only ever grow; a measurement is the difference of two moments.
 """
 
-import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar
@@ -211,8 +210,3 @@ def quantile(values: Sequence[float], share: float) -> float | None:
         return None
     ordered = sorted(values)
     return ordered[max(0, min(len(ordered), -int(-len(ordered) * share // 1)) - 1)]
-
-
-def share_at_most(values: Sequence[float], limit: float) -> float | None:
-    """How many of the values, as a fraction, do not exceed the limit."""
-    return bisect.bisect_right(sorted(values), limit) / len(values) if values else None

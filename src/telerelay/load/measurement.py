@@ -85,6 +85,8 @@ class Visit:
     publish: PublishPeer | None = None
     receive: ReceivePeer | None = None
     session: Session | None = None
+    early_failure: str = ""
+    """Of a connection, while the signalling had not finished: what the signalling says comes first."""
 
     @property
     def is_over(self) -> bool:
@@ -122,6 +124,8 @@ class Measurement:
     server_empty: Usage | None
     own_cpu_before_ns: int
     own_cpu_after_ns: int
+    machine_before_ns: int
+    machine_after_ns: int
     samples: list[Sample]
     visits: list[Visit]
     legs: tuple[Leg, ...]

@@ -68,6 +68,16 @@ class Processes:
         return count
 
 
+def machine_busy_ns(root: Path = Path("/proc")) -> int:
+    """What all processors of the machine have worked so far, whoever for; 0 where it cannot be read."""
+    try:
+        fields = [int(field) for field in (root / "stat").read_text().split("\n", 1)[0].split()[1:]]
+    except (OSError, ValueError):
+        return 0
+    # user nice system idle iowait irq softirq steal: all but idle, waiting, and what a hypervisor took.
+    return (sum(fields[:3]) + sum(fields[5:7])) * 1_000_000_000 // _TICKS_PER_S
+
+
 def _thread_cpu_ns(task: Path) -> int | None:
     """In nanoseconds from the scheduler where it tells, else in ticks of 10 ms."""
     try:

@@ -28,6 +28,9 @@ LIMIT_LATE_US = 10_000
 # Joins that start later than this by plan are not the profile's any more.
 LIMIT_STEP_LATE_S = 1.0
 
+# Of one processor: what others may use beside server and generator before it shows in the figures.
+LIMIT_OTHERS = 0.25
+
 _SECRET_FLAGS = ("--token", "--token-command")
 
 
@@ -86,6 +89,7 @@ def build(
             "crypto": seen.crypto,
             "command": redacted(command),
         },
+        "others_cpu": _others(seen, wall_s),
         "started_at": started_at,
         "measured_s": wall_s,
         "is_interrupted": seen.is_interrupted,
@@ -262,6 +266,14 @@ def _server(seen: Measurement, media: Tally) -> dict[str, Any] | None:
     }
 
 
+def _others(seen: Measurement, wall_s: float) -> float | None:
+    """Processors that others on this machine kept busy meanwhile; None where the server's own part is not known."""
+    if seen.server_before is None or seen.server_after is None or wall_s <= 0:
+        return None
+    own = seen.own_cpu_after_ns - seen.own_cpu_before_ns + seen.server_after.cpu_ns - seen.server_before.cpu_ns
+    return max(0.0, (seen.machine_after_ns - seen.machine_before_ns - own) / (wall_s * 1e9))
+
+
 def _generator(settings: RunSettings, seen: Measurement, wall_s: float) -> dict[str, Any]:
     before, after = seen.before, seen.end
     media = seen.after.media.since(before.media)
@@ -369,6 +381,11 @@ def _warnings(settings: RunSettings, seen: Measurement, report: dict[str, Any]) 
         )
     if report["generator"]["limits"]:
         found.append("the generator was the limit, not the server: " + "; ".join(report["generator"]["limits"]))
+    if (report["others_cpu"] or 0) > LIMIT_OTHERS:
+        found.append(
+            f"others on this machine kept {report['others_cpu']:.1f} processors busy meanwhile: figures of time are "
+            "theirs as much as the server's"
+        )
     if not report["sent"]:
         found.append("nothing was sent to anybody who could receive it")
     if report["joins"]["failed"]:

@@ -19,7 +19,7 @@ from telerelay.load.engine import Engine
 from telerelay.load.measure import Histogram, Totals
 from telerelay.load.measurement import JOIN_TIMEOUT_S, Measurement, Moments, RunSettings, Sample, Visit
 from telerelay.load.peers import PublishPeer, ReceivePeer
-from telerelay.load.procfs import Processes, Usage
+from telerelay.load.procfs import Processes, Usage, machine_busy_ns
 from telerelay.load.schedule import Person, Step
 from telerelay.load.targets.base import Seat, Target, Tokens
 
@@ -80,6 +80,7 @@ class Run:
         try:
             await self._until(plan.measure_s)
             before, own_before, server_before = self._engine.totals(), time.process_time_ns(), self._usage()
+            machine_before = machine_busy_ns()
             self._engine.reset_histograms()
             self._last_latency = None
             await self._until(plan.end_s)
@@ -90,6 +91,7 @@ class Run:
         await self._finish_tails()
         people = self._people()
         end, server_after, own_after = self._engine.totals(), self._usage(), time.process_time_ns()
+        machine_after = machine_busy_ns()
         after = await self._drained()
         return Measurement(
             schedule=plan,
@@ -102,6 +104,8 @@ class Run:
             server_empty=empty,
             own_cpu_before_ns=own_before,
             own_cpu_after_ns=own_after,
+            machine_before_ns=machine_before,
+            machine_after_ns=machine_after,
             samples=self._samples,
             visits=self._visits,
             legs=self._engine.legs(),
@@ -213,6 +217,9 @@ class Run:
             visit.moments.signalled_ns = time.monotonic_ns()
         except (TelerelayError, OSError, TimeoutError) as error:
             self._fail(visit, _code(error))
+            await self._close_peers(visit, vanish=False)
+        if visit.early_failure:
+            self._fail(visit, visit.early_failure)
         for peer in (visit.publish, visit.receive):
             if peer is not None and peer.peer is not None:
                 self._who[peer.peer] = person
@@ -221,7 +228,10 @@ class Run:
         """The connections a participant needs."""
 
         def on_failed(reason: str) -> None:
-            self._fail(visit, reason)
+            if visit.moments.signalled_ns:
+                self._fail(visit, reason)
+            else:
+                visit.early_failure = visit.early_failure or reason
 
         person, settings = visit.person, self._settings
         peers = (self._engine, self._profile, settings.network, visit.moments)
@@ -262,6 +272,10 @@ class Run:
         with contextlib.suppress(TelerelayError, OSError, TimeoutError):
             if session is not None:
                 await (session.vanish() if vanish else session.leave())
+        await self._close_peers(visit, vanish=vanish)
+
+    @staticmethod
+    async def _close_peers(visit: Visit, *, vanish: bool) -> None:
         for peer in (visit.publish, visit.receive):
             if peer is not None:
                 with contextlib.suppress(NativeError):

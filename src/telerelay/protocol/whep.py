@@ -155,8 +155,10 @@ def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...], send: SendParamet
     )
     if send is None:
         return described
-    # One stream, so that a player keeps its sound and picture together.
-    return with_stream(described, send.ssrc, send.rtx_ssrc, send.cname, (send.cname, f"{media.kind}-{media.mid}"))
+    # One stream, so that a player keeps its sound and picture together. A fragment may hold a slash, an msid may not
+    # (RFC 8839, 5.4; RFC 8830, 2).
+    stream = send.cname.replace("/", "-")
+    return with_stream(described, send.ssrc, send.rtx_ssrc, send.cname, (stream, f"{media.kind}-{media.mid}"))
 
 
 def with_stream(media: Media, ssrc: int, rtx_ssrc: int, cname: str, msid: tuple[str, str]) -> Media:
