@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
+#include "deadlines.h"
 #include "demux.h"
-#include "timers.h"
 
 /* Failed checks that one source address may make of one transport in a second before its checks of that transport from
  * unknown paths go unheard: far fewer than guessing a password takes. Counted for each transport on its own, so that
@@ -53,8 +53,8 @@ struct tr_engine {
     /* handshakes */
     handshake_datagram *queue;
     uint32_t queue_head, queue_count;
-    uint32_t early;   /* handshake datagrams this turn may still work off ahead of their time */
-    tr_timers timers; /* of transports, by index */
+    uint32_t early;         /* handshake datagrams this turn may still work off ahead of their time */
+    tr_deadlines deadlines; /* of transports, by index */
     uint64_t looked_us;
 };
 
@@ -178,7 +178,7 @@ static stream_slot *find_stream(const tr_engine *e, stream_slot *table, uint32_t
 /* A time that moved back is left as it is: the heap looks once too early and finds out. */
 static void wake(tr_engine *e, const tr_transport *t)
 {
-    if (t->due_us < tr__timers_at(&e->timers, t->index)) tr__timers_set(&e->timers, t->index, t->due_us);
+    if (t->due_us < tr__deadlines_at(&e->deadlines, t->index)) tr__deadlines_set(&e->deadlines, t->index, t->due_us);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -204,7 +204,7 @@ tr_engine *tr__engine_new(const tr_engine_config *config)
     e->queue = calloc(TR_ENGINE_HANDSHAKE_QUEUE, sizeof *e->queue);
     bool ok = e->transports && e->handshakes_waiting && e->receivers && e->senders && e->paths && e->ufrags &&
               e->queue && tr__outbox_init(&e->outbox, config->outbox_capacity) == TR_OK &&
-              tr__timers_init(&e->timers, config->max_transports) == TR_OK;
+              tr__deadlines_init(&e->deadlines, config->max_transports) == TR_OK;
     if (!ok) {
         tr__engine_free(e);
         return NULL;
@@ -231,7 +231,7 @@ void tr__engine_free(tr_engine *e)
     for (uint32_t i = 0; e->transports && i < e->max_transports; i++)
         if (e->transports[i]) remove_transport(e, e->transports[i], 0);
     tr__outbox_dispose(&e->outbox);
-    tr__timers_dispose(&e->timers);
+    tr__deadlines_dispose(&e->deadlines);
     free(e->transports);
     free(e->handshakes_waiting);
     free(e->receivers);
@@ -352,7 +352,7 @@ static void remove_transport(tr_engine *e, tr_transport *t, uint64_t now_us)
     forget_ufrag(e, t, t->ice.now.local_ufrag);
     forget_ufrag(e, t, t->ice.before.local_ufrag);
     e->transports[t->index] = NULL;
-    tr__timers_set(&e->timers, t->index, TR_TIMERS_NEVER);
+    tr__deadlines_set(&e->deadlines, t->index, TR_DEADLINES_NEVER);
     while (e->top && !e->transports[e->top - 1]) e->top--;
     e->handshakes_waiting[t->index] = 0;
     tr__transport_free(t);
@@ -727,7 +727,7 @@ bool tr__engine_handshakes(tr_engine *e, uint32_t limit, uint64_t now_us)
 /* Timers of many transports are worked off together: nothing of theirs minds a millisecond. */
 uint64_t tr__engine_at(const tr_engine *e)
 {
-    uint64_t next = tr__timers_next(&e->timers), soonest = e->looked_us + TIMER_SPACING_US;
+    uint64_t next = tr__deadlines_next(&e->deadlines), soonest = e->looked_us + TIMER_SPACING_US;
     return next > soonest ? next : soonest;
 }
 
@@ -737,11 +737,11 @@ void tr__engine_on_timer(tr_engine *e, uint64_t now_us)
     e->looked_us = now_us;
     /* One look at each: what stays due, a datagram that found no room, comes again with the next look. */
     uint64_t next;
-    while ((next = tr__timers_next(&e->timers)) <= now_us) {
-        uint32_t index = e->timers.heap[0];
+    while ((next = tr__deadlines_next(&e->deadlines)) <= now_us) {
+        uint32_t index = e->deadlines.heap[0];
         tr_transport *t = e->transports[index];
         if (t->due_us <= now_us) tr__transport_on_timer(t, now_us);
-        tr__timers_set(&e->timers, index, t->due_us > now_us ? t->due_us : now_us + 1);
+        tr__deadlines_set(&e->deadlines, index, t->due_us > now_us ? t->due_us : now_us + 1);
     }
 }
 

@@ -327,7 +327,7 @@ static void arrivals_are_told_transport_wide(void)
     line_publish(&l, 1, TL_VIDEO, 0);
     line_receive(&l, 0, TL_VIDEO, "v", 5000, false);
     for (uint64_t seq = 1; seq <= 20; seq++) line_forward(&l, 1, 5000, seq, "v");
-    line_pass(&l, 60000);
+    line_pass(&l, 110000);
     CHECK_EQ(1, line_collect(&l).feedbacks);
     line_dispose(&l);
 }

@@ -1,0 +1,85 @@
+/* deadlines: see deadlines.h. Touches only its own memory. Worker thread. */
+#include "deadlines.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "telerelay.h"
+
+int tr__deadlines_init(tr_deadlines *deadlines, uint32_t capacity)
+{
+    *deadlines = (tr_deadlines){.at = malloc(capacity * sizeof *deadlines->at),
+                                .place = malloc(capacity * sizeof *deadlines->place),
+                                .heap = malloc(capacity * sizeof *deadlines->heap),
+                                .capacity = capacity};
+    if (!deadlines->at || !deadlines->place || !deadlines->heap) {
+        tr__deadlines_dispose(deadlines);
+        return TR_ERR_NO_MEMORY;
+    }
+    memset(deadlines->at, 0xff, capacity * sizeof *deadlines->at);
+    return TR_OK;
+}
+
+void tr__deadlines_dispose(tr_deadlines *deadlines)
+{
+    free(deadlines->at);
+    free(deadlines->place);
+    free(deadlines->heap);
+    *deadlines = (tr_deadlines){0};
+}
+
+static void put(tr_deadlines *deadlines, uint32_t place, uint32_t index)
+{
+    deadlines->heap[place] = index;
+    deadlines->place[index] = place;
+}
+
+static void rise(tr_deadlines *deadlines, uint32_t place, uint32_t index)
+{
+    uint64_t at = deadlines->at[index];
+    while (place) {
+        uint32_t parent = (place - 1) / 2;
+        if (deadlines->at[deadlines->heap[parent]] <= at) break;
+        put(deadlines, place, deadlines->heap[parent]);
+        place = parent;
+    }
+    put(deadlines, place, index);
+}
+
+static void sink(tr_deadlines *deadlines, uint32_t place, uint32_t index)
+{
+    uint64_t at = deadlines->at[index];
+    for (;;) {
+        uint32_t child = 2 * place + 1;
+        if (child >= deadlines->count) break;
+        if (child + 1 < deadlines->count &&
+            deadlines->at[deadlines->heap[child + 1]] < deadlines->at[deadlines->heap[child]])
+            child++;
+        if (at <= deadlines->at[deadlines->heap[child]]) break;
+        put(deadlines, place, deadlines->heap[child]);
+        place = child;
+    }
+    put(deadlines, place, index);
+}
+
+void tr__deadlines_set(tr_deadlines *deadlines, uint32_t index, uint64_t at_us)
+{
+    uint64_t before = deadlines->at[index];
+    if (before == at_us) return;
+    deadlines->at[index] = at_us;
+    if (before == TR_DEADLINES_NEVER) {
+        rise(deadlines, deadlines->count++, index);
+    } else if (at_us == TR_DEADLINES_NEVER) {
+        uint32_t hole = deadlines->place[index], last = deadlines->heap[--deadlines->count];
+        if (last == index) return;
+        uint32_t parent = hole ? (hole - 1) / 2 : 0;
+        if (hole && deadlines->at[last] < deadlines->at[deadlines->heap[parent]])
+            rise(deadlines, hole, last);
+        else
+            sink(deadlines, hole, last);
+    } else if (at_us < before) {
+        rise(deadlines, deadlines->place[index], index);
+    } else {
+        sink(deadlines, deadlines->place[index], index);
+    }
+}

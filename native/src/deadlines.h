@@ -1,0 +1,31 @@
+/* deadlines: which of many things is due next: a binary heap of times by index.
+ * The heap may know an earlier time than the thing itself by now: then it is looked at once too often, never too late.
+ * So a time that moves back costs nothing, and one that moves forward a few comparisons.
+ * Pure: one allocation at init, none after. Worker thread. */
+#ifndef TR_DEADLINES_H
+#define TR_DEADLINES_H
+
+#include <stdint.h>
+
+#define TR_DEADLINES_NEVER UINT64_MAX
+
+typedef struct tr_deadlines {
+    uint64_t *at;    /* by index; NEVER: not in the heap */
+    uint32_t *place; /* by index: where in the heap */
+    uint32_t *heap;  /* indices, the earliest first */
+    uint32_t count, capacity;
+} tr_deadlines;
+
+int tr__deadlines_init(tr_deadlines *deadlines, uint32_t capacity); /* TR_OK or TR_ERR_NO_MEMORY */
+void tr__deadlines_dispose(tr_deadlines *deadlines);
+
+/* From now on `index` is due at `at_us`, earlier or later than before; NEVER takes it out. */
+void tr__deadlines_set(tr_deadlines *deadlines, uint32_t index, uint64_t at_us);
+/* The earliest time, NEVER when there is none. */
+static inline uint64_t tr__deadlines_next(const tr_deadlines *deadlines)
+{
+    return deadlines->count ? deadlines->at[deadlines->heap[0]] : TR_DEADLINES_NEVER;
+}
+static inline uint64_t tr__deadlines_at(const tr_deadlines *deadlines, uint32_t index) { return deadlines->at[index]; }
+
+#endif
