@@ -74,6 +74,8 @@ LINES = [
     "c=IN IP6 ::1",
     "b=AS:1",
 ]
+# Twice what is read of a text, and more.
+MAX_LINES = 5000
 Found = tuple[str, str]
 T = TypeVar("T")
 
@@ -104,9 +106,11 @@ def mutated(rng: random.Random, corpus: list[str]) -> str:
             case 7:
                 lines[at : at + 1] = [lines[at]] * rng.choice([2, 2, 5, 17, 33, 65, 200, 2000])
             case 8:
-                lines[at] = lines[at] * rng.choice([2, 40, 1000])
+                lines[at] = (lines[at] * rng.choice([2, 40, 1000]))[: 2 * sdp.MAX_BYTES]
             case _:
                 lines.insert(at, rng.choice(LINES))
+        # Multiplied again and again it would be gigabytes of what is cut off below.
+        del lines[MAX_LINES:]
     return rng.choice(["\r\n", "\r\n", "\n"]).join(lines)[: 2 * sdp.MAX_BYTES]
 
 

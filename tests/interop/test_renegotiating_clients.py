@@ -84,6 +84,7 @@ class Watching:
             raise AssertionError(f"known: {self._known}, decoded: {await pictures(self._peer)}") from None
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 async def test_libwebrtc_adds_pauses_stops_and_rolls_back(wrtc_peers: Peers, room: str) -> None:
     """
