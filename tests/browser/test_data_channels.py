@@ -108,6 +108,36 @@ async def test_a_file_of_a_megabyte_arrives_whole_and_what_is_too_large_is_named
     assert [await bob.page.evaluate("sum"), "too_large"] == sent
 
 
+async def test_who_is_given_a_channel_may_send_a_file_at_once(open_page: OpenPage) -> None:
+    """
+    As soon as `ready` says so, however busy the page is: what is sent in the task in which a channel opens, and leaves
+    before its end, stays in Chromium's `bufferedAmount`, and `drained` waited for it for ever.
+    """
+    alice, bob = await both(open_page)
+    await alice.page.evaluate(
+        """() => consult.call.addEventListener("channel", async ({ channel }) => {
+          await channel.ready();
+          for (let n = 0; n < 32; n++) {
+            await channel.drained(65536);
+            channel.send(new Uint8Array(16384).fill(n));
+            const until = performance.now() + (n < 5 ? 30 : 0);
+            while (performance.now() < until);
+          }
+          globalThis.left = () => channel.bufferedAmount;
+        })"""
+    )
+    await bob.page.evaluate(
+        """() => {
+          globalThis.pieces = [];
+          consult.call.channel("file").onmessage = ({ data }) => pieces.push(new Uint8Array(data)[data.byteLength - 1]);
+        }"""
+    )
+    await bob.until("pieces.length === 32", 30)
+    await alice.until("globalThis.left?.() === 0")
+
+    assert list(range(32)) == await bob.page.evaluate("pieces")
+
+
 async def test_channels_open_again_with_a_new_connection(open_page: OpenPage) -> None:
     """
     The publishing connection is begun anew; the label is there again without the page's doing.

@@ -333,6 +333,9 @@ export class Channel extends EventTarget {
   onmessage = null;
   /** @internal What the page asked for; null as long as only others use the label. */ options = null;
   #lines = new Map(); // what carries the label, ours or the relay's, with its connection
+  // Those that were open a task ago. Chromium counts what leaves from then on: what is sent in the task in which a channel
+  // is given to us, or opens, and leaves before that task ends, stays in `bufferedAmount` for ever (seen in 156).
+  #opened = new WeakSet();
   #chosen = null; // what we send on: one and the same as long as it is open, or messages could overtake each other
 
   constructor(label) {
@@ -390,7 +393,11 @@ export class Channel extends EventTarget {
   add(line, pc, onGone = () => {}) {
     line.binaryType = "arraybuffer";
     this.#lines.set(line, pc);
-    line.onopen = () => this.dispatchEvent(new CallEvent("open", {}));
+    line.onopen = () =>
+      setTimeout(() => {
+        this.#opened.add(line);
+        if (this.#lines.has(line)) this.dispatchEvent(new CallEvent("open", {}));
+      });
     line.onbufferedamountlow = () => this.dispatchEvent(new CallEvent("drain", {}));
     line.onmessage = ({ data }) => {
       const event = new CallEvent("message", { data });
@@ -401,7 +408,6 @@ export class Channel extends EventTarget {
       if (this.#lines.delete(line) && !this.isCarried) this.dispatchEvent(new CallEvent("close", {}));
       onGone();
     };
-    if (line.readyState === "open") line.onopen();
   }
 
   /** @internal A connection is gone, and what it carried. */
@@ -412,9 +418,8 @@ export class Channel extends EventTarget {
   }
 
   #open() {
-    if (!this.#lines.has(this.#chosen) || this.#chosen.readyState !== "open") {
-      this.#chosen = [...this.#lines.keys()].find(({ readyState }) => readyState === "open");
-    }
+    const isUsable = (line) => this.#lines.has(line) && this.#opened.has(line) && line.readyState === "open";
+    if (!isUsable(this.#chosen)) this.#chosen = [...this.#lines.keys()].find(isUsable);
     return this.#chosen;
   }
 
