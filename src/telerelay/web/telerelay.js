@@ -359,8 +359,8 @@ export class Channel extends EventTarget {
   onmessage = null;
   /** @internal What the page asked for; null as long as only others use the label. */ options = null;
   #lines = new Map(); // what carries the label, ours or the relay's, with its connection
-  // Those whose `open` was told. One that is given to us is open before that, but what is sent so early stays in
-  // Chromium's `bufferedAmount` for ever, and `drained` would never come.
+  // Those that were open a task ago. Chromium counts what leaves from then on: what is sent in the task in which a channel
+  // is given to us, or opens, and leaves before that task ends, stays in `bufferedAmount` for ever (seen in 156).
   #opened = new WeakSet();
   #chosen = null; // what we send on: one and the same as long as it is open, or messages could overtake each other
 
@@ -419,10 +419,11 @@ export class Channel extends EventTarget {
   add(line, pc, onGone = () => {}) {
     line.binaryType = "arraybuffer";
     this.#lines.set(line, pc);
-    line.onopen = () => {
-      this.#opened.add(line);
-      this.dispatchEvent(new CallEvent("open", {}));
-    };
+    line.onopen = () =>
+      setTimeout(() => {
+        this.#opened.add(line);
+        if (this.#lines.has(line)) this.dispatchEvent(new CallEvent("open", {}));
+      });
     line.onbufferedamountlow = () => this.dispatchEvent(new CallEvent("drain", {}));
     line.onmessage = ({ data }) => {
       const event = new CallEvent("message", { data });
