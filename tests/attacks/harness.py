@@ -113,8 +113,15 @@ class Counted:
 class World:
     """The worker, its peers, and the count of what went to it."""
 
-    def __init__(self, consent_timeout_us: int = 30_000_000, keep_alive_s: float = 1.0) -> None:
-        settings = WorkerSettings(index=0, binds=(("127.0.0.1", 0),), consent_timeout_us=consent_timeout_us)
+    def __init__(
+        self, consent_timeout_us: int = 30_000_000, keep_alive_s: float = 1.0, max_transports: int = 4096
+    ) -> None:
+        settings = WorkerSettings(
+            index=0,
+            binds=(("127.0.0.1", 0),),
+            consent_timeout_us=consent_timeout_us,
+            max_transports=max_transports,
+        )
         self.worker = Worker(settings, make_certificate())
         self.peers: list[Peer] = []
         self.sent = 0
