@@ -55,6 +55,8 @@ interop: build
 
 bench: build
 	@$(BIN)/python benchmarks/forwarding.py $(ARGS)
+	@if command -v valgrind >/dev/null; then $(BIN)/python benchmarks/instructions.py; \
+	else echo "instructions of a packet: not counted, valgrind is not installed"; fi
 
 bench-peers: build
 	@command -v janus >/dev/null || apt-get install -y -q --no-install-recommends janus
