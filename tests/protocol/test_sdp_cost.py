@@ -8,6 +8,7 @@ rounds counts: what others do on the machine only ever adds.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,7 +28,8 @@ VP8 = "a=rtpmap:96 VP8/90000\r\n"
 ALL_PTS = " ".join(map(str, range(128)))
 LIMIT_MS, YARDSTICK_MS = 5.0, 1.2
 """The yardstick's cost on the machine the limit was set on."""
-ROUNDS = 25
+LEAST_ROUNDS, MOST_ROUNDS = 8, 200
+"""What others do on the machine only ever adds, so the best counts; a quiet one needs no more than the least."""
 
 Line = Callable[[int, int], str]
 
@@ -138,6 +140,11 @@ def test_no_offer_takes_long(text: str) -> None:
         lambda: PublishNegotiation(CodecPolicy()).on_offer(text, local()),
         lambda: WhepNegotiation(CodecPolicy()).on_offer(text, local(), counter()),
     )
-    best_ms = [min(cost_s(way) / cost_s(yardstick) for _ in range(ROUNDS)) * YARDSTICK_MS for way in ways]
+    best_ms = []
+    for way in ways:
+        best_s, yard_s, rounds = math.inf, math.inf, 0
+        while rounds < LEAST_ROUNDS or (rounds < MOST_ROUNDS and best_s / yard_s * YARDSTICK_MS >= LIMIT_MS):
+            best_s, yard_s, rounds = min(best_s, cost_s(way)), min(yard_s, cost_s(yardstick)), rounds + 1
+        best_ms.append(best_s / yard_s * YARDSTICK_MS)
 
     assert max(best_ms) < LIMIT_MS, best_ms
