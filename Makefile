@@ -4,6 +4,7 @@
 #   make demo  ARGS="--duration 20" the relay on 127.0.0.1:8080 with two synthetic participants
 #   make test  ARGS="-k sdp"        all tests; ARGS goes to pytest
 #   make slow  ARGS="-k attacks"    the tests that take minutes, which make test leaves out
+#   make soak                       the control process killed fifty times under load
 #   make fuzz-sdp SECONDS=3600      what reads SDP, in Python; make fuzz: what reads packets, in C
 #   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
 #   make bench-peers ARGS="--find-max" the same load against telerelay, Janus and aiortc (as root; installs Janus)
@@ -21,7 +22,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
 
-.PHONY: build demo test slow interop bench bench-peers fuzz fuzz-sdp lint format clean
+.PHONY: build demo test slow soak interop bench bench-peers fuzz fuzz-sdp lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -48,6 +49,9 @@ test: build
 
 slow: build
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+soak: build
+	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 interop: build
 	@tools/interop.sh

@@ -292,10 +292,11 @@ async def test_sound_that_the_browser_keeps_off_waits_for_a_click(open_page: Ope
 
 async def test_a_call_survives_a_relay_that_crashed(open_page: OpenPage, room: str) -> None:
     """
-    The relay dies and another takes its place: both come back by themselves, to new seats, and see each other again.
+    The relay dies, its worker within it, and another takes its place: both come back by themselves, to new seats, and
+    see each other again.
     """
     http, udp = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
-    with RelayProcess(http=http, udp=udp) as first:
+    with RelayProcess("--worker-host", "thread", http=http, udp=udp) as first:
         alice = await open_page("alice", url=first.url, token=first.token(room, "alice"))
         bob = await open_page("bob", url=first.url, token=first.token(room, "bob"))
         for person in (alice, bob):
@@ -305,7 +306,7 @@ async def test_a_call_survives_a_relay_that_crashed(open_page: OpenPage, room: s
 
         os.kill(first.pid, signal.SIGKILL)
         await alice.says("We are reconnecting")
-        with RelayProcess("--key-file", str(first.key_file), http=http, udp=udp):
+        with RelayProcess("--worker-host", "thread", "--key-file", str(first.key_file), http=http, udp=udp):
             await alice.until(f"consult.call.state === 'joined' && consult.call.id !== {seat!r}")
             for person in (alice, bob):
                 await person.until("document.querySelector('.tile')?.dataset.picture === 'on'")

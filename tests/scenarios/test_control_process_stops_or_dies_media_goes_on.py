@@ -83,7 +83,7 @@ async def deleted(session: HttpSession) -> int:
         return response.status
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 async def test_control_killed_and_restarted_costs_no_packet(relay: RelayProcess, kills: int) -> None:
     """
     Again and again. The workers stay the same processes; WebSocket people come back to their seats and keep their
