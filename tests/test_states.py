@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -224,7 +225,8 @@ async def test_a_session_lives_by_its_table(state: str, event: str) -> None:
     """
     resource = Resource("secret", "etag", connection=None, state=state)  # type: ignore[arg-type]
     ended: list[str] = []
-    host = SimpleNamespace(end_resource=lambda _, reason="left": ended.append(reason), _seat_s=120.0)
+    host = SimpleNamespace(end_resource=lambda _, reason="left": ended.append(reason), _seat_s=120.0, seats={})
+    host.arm = partial(RoomHost.arm, host)
     RoomHost._resource_changed(host, resource, event)  # type: ignore[arg-type]
     expected = states.after(states.SESSION, state, event)
 
