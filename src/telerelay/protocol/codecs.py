@@ -136,6 +136,22 @@ def select_codecs(
     return tuple(chosen[:MAX_CODECS])
 
 
+def select_each(
+    sections: Iterable[Media],
+    names: Callable[[str], Collection[str]],
+    feedback: Mapping[str, Collection[str]] = FEEDBACK,
+) -> dict[str, tuple[NegotiatedCodec, ...]]:
+    """By MID; `names` are those of a kind. Most sections of a browser's say the same, which is judged once."""
+    known: dict[object, tuple[NegotiatedCodec, ...]] = {}
+    selected = {}
+    for media in sections:
+        said = (media.kind, media.formats, media.rtpmaps, media.fmtps, media.feedback)
+        if said not in known:
+            known[said] = select_codecs(media, names(media.kind), feedback)
+        selected[media.mid] = known[said]
+    return selected
+
+
 def carried_by(red: Codec, among: Iterable[NegotiatedCodec]) -> tuple[NegotiatedCodec, ...]:
     """The codecs that a RED codec's blocks are of; () where one is RED itself, or not among these."""
     by_pt = {each.pt: each for each in among if not each.codec.is_red}

@@ -14,7 +14,7 @@ from telerelay.protocol.codecs import (
     answer_parameters,
     answered_extmaps,
     codec_lines,
-    select_codecs,
+    select_each,
     select_extensions,
     with_parameters,
 )
@@ -97,9 +97,7 @@ class PublishNegotiation:
         session = sdp_text.parse(sdp)
         check_lines(self._lines, session)
         alive = check_sections(session)
-        codecs = {
-            media.mid: select_codecs(media, self._policy.of(media.kind)) for media in alive if media.kind in KINDS
-        }
+        codecs = select_each((media for media in alive if media.kind in KINDS), self._policy.of)
         played = tuple(media for media in alive if codecs.get(media.mid))
         data = data_section(alive)
         is_silent = not any(media.mid in codecs and _is_sending(media) for media in alive)

@@ -13,7 +13,7 @@ from telerelay.protocol.codecs import (
     SENT_FEEDBACK,
     answered_extmaps,
     codec_lines,
-    select_codecs,
+    select_each,
     sent_extensions,
     sent_parameters,
     with_parameters,
@@ -79,11 +79,7 @@ class WhepNegotiation:
         session = sdp_text.parse(sdp)
         check_lines(self._lines, session)
         alive = check_sections(session)
-        codecs = {
-            media.mid: select_codecs(media, self._policy.of(media.kind), SENT_FEEDBACK)
-            for media in alive
-            if media.kind in KINDS
-        }
+        codecs = select_each((media for media in alive if media.kind in KINDS), self._policy.of, SENT_FEEDBACK)
         played = tuple(media for media in alive if codecs.get(media.mid))
         data = data_section(alive)
         taken = tuple(media for media in alive if codecs.get(media.mid) or media is data)
