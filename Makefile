@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 EXTENSION := src/telerelay/_native.abi3.so
 
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
-C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch])
+C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch] native/bench/*.[ch])
 
 .PHONY: build demo test slow soak interop bench bench-peers fuzz fuzz-sdp lint format clean
 .DELETE_ON_ERROR:
