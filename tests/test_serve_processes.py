@@ -93,7 +93,6 @@ def test_a_second_relay_is_refused_and_takes_nothing() -> None:
             str(relay.key_file),
             "--udp",
             relay._udp,
-            "--http",
         ]
         environment = {**os.environ, "TELERELAY_SERVE_RUN_DIR": str(relay.run_dir)}
         for address, reason in ((relay._http, "http.port: cannot listen"), ("127.0.0.1:0", "another process controls")):
