@@ -83,7 +83,7 @@ def test_the_file_goes_over_the_defaults_and_the_environment_over_both(tmp_path:
         ("[workers]\ncpus = ['0']", "workers.cpus must be an integer"),
         ("[media]\nvideo_codecs = ['VP7']", "media.video_codecs must be one of VP8"),
         ("[media]\naudio_codecs = []\nvideo_codecs = []", "must not both be empty"),
-        ("[media]\nvideo_history_bytes = 100000", "media.video_history_bytes must be a power of two"),
+        ("[media]\nvideo_history_bytes = 100", "media.video_history_bytes must be 16384 to 16777216, not 100"),
         ("[limits]\njoin_timeout_s = 'soon'", "limits.join_timeout_s must be a number, not 'soon'"),
         ('[serve]\npid_file = "a\\nb"', "serve.pid_file holds characters"),
         ("[http", "is not TOML"),

@@ -79,27 +79,38 @@ static end *add_end(uint32_t transport, uint32_t room, const struct sockaddr_in 
     return e;
 }
 
+static figures read_worker(void)
+{
+    tr_stats stats;
+    tr_worker_stats(worker, &stats);
+    return (figures){
+        .cpu_ns = tr_worker_thread_cpu_ns(worker),
+        .forwarded = stats.tx_rtp_packets,
+        .sent = stats.tx_packets,
+        .send_calls = stats.send_calls,
+        .received = stats.rx_packets,
+        .receive_calls = stats.receive_calls,
+    };
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 6) die("usage: bench_forward FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE]");
-    int fanout = atoi(argv[1]), rooms = atoi(argv[2]);
-    double seconds = atof(argv[3]), rate = argc > 6 ? atof(argv[6]) : 0;
-    if (fanout < 1 || rooms < 1 || rooms * (fanout + 1) > MAX_PEERS) die("too many peers");
+    job j = read_job(argc, argv);
     tr_worker_config config;
     tr_worker_config_init(&config);
-    config.crypto = strcmp(argv[5], "openssl") ? TR_CRYPTO_IPSEC_MB : TR_CRYPTO_OPENSSL;
+    config.crypto = (uint8_t)j.crypto;
     config.cpu = 0;
     if (tr_certificate_make(&config.certificate) || tr_certificate_make(&peer_certificate)) die("certificate");
     relay_certificate = config.certificate;
     if (tr_worker_new(&config, &worker) || tr_worker_start(worker)) die("worker (is the crypto backend available?)");
     pin_to(1);
-    crypto = tr__crypto_new(config.crypto);
+    crypto = tr__crypto_new(j.crypto);
     peer_context = tr__dtls_context_new(&peer_certificate);
-    tr__dtls_context_only(peer_context, strcmp(argv[4], "cm") ? TR_SRTP_AEAD_AES_128_GCM : TR_SRTP_AES128_CM_SHA1_80);
+    tr__dtls_context_only(peer_context, j.profile);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)tr_worker_port(worker, 0))};
     inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
     uint32_t id = 1, sender = 1;
-    for (int room = 0; room < rooms; room++) {
+    for (int room = 0; room < j.rooms; room++) {
         end *from = add_end(0x10000 | id, (uint32_t)room + 1, &to);
         from->ssrc = 100000 + id;
         from->index = 1;
@@ -107,7 +118,7 @@ int main(int argc, char **argv)
         receiver.encodings[0].rtx_ssrc = 900000 + id;
         if (command(TR_CMD_ADD_RECEIVER, &receiver, sizeof receiver)) die("add receiver");
         uint32_t publisher = 0x10000 | id++;
-        for (int i = 0; i < fanout; i++, sender++) {
+        for (int i = 0; i < j.fanout; i++, sender++) {
             add_end(0x10000 | id, (uint32_t)room + 1, &to);
             tr_add_sender add = peer_sender(0x10000 | sender, 0x10000 | id, TR_VIDEO, 2000000 + 2 * sender);
             tr_bind_sender bind = peer_bind(0x10000 | sender, publisher, 120, 121);
@@ -116,30 +127,7 @@ int main(int argc, char **argv)
             id++;
         }
     }
-    tr_stats before, after;
-    uint64_t begin = clock_us(), measured = begin + 300000, until = measured + (uint64_t)(seconds * 1e6);
-    int64_t cpu_before = 0;
-    bool is_measuring = false;
-    for (int i = 0; i < end_count; i++) ends[i].due_us = begin + (uint64_t)(i * 7919) % 33000;
-    for (uint64_t now = begin; now < until; now = clock_us()) {
-        if (!is_measuring && now >= measured) {
-            is_measuring = true;
-            tr_worker_stats(worker, &before);
-            cpu_before = tr_worker_thread_cpu_ns(worker);
-        }
-        turn(rate, now);
-    }
-    tr_worker_stats(worker, &after);
-    int64_t cpu = tr_worker_thread_cpu_ns(worker) - cpu_before;
-    uint64_t forwarded = after.tx_rtp_packets - before.tx_rtp_packets;
-    double wall = (double)(clock_us() - measured) / 1e6;
-    printf("{\"fanout\": %d, \"rooms\": %d, \"profile\": \"%s\", \"crypto\": \"%s\", \"forwarded\": %llu, "
-           "\"ns_per_forwarded_packet\": %.0f, \"forwarded_per_second\": %.0f, \"worker_cpu_share\": %.3f, "
-           "\"packets_per_send_call\": %.2f, \"packets_per_receive_call\": %.2f}\n",
-           fanout, rooms, argv[4], tr__crypto_name(crypto), (unsigned long long)forwarded,
-           forwarded ? (double)cpu / (double)forwarded : 0.0, (double)forwarded / wall, (double)cpu / 1e9 / wall,
-           (double)(after.tx_packets - before.tx_packets) / (double)(after.send_calls - before.send_calls + 1),
-           (double)(after.rx_packets - before.rx_packets) / (double)(after.receive_calls - before.receive_calls + 1));
+    measure(&j, read_worker);
     tr_worker_free(worker);
     for (int i = 0; i < end_count; i++) {
         peer_free(ends[i].peer);

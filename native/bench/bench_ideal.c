@@ -43,7 +43,7 @@ typedef struct slot {
 } slot;
 
 static route routes[MAX_PEERS];
-static int route_count, sockets_fd, by_port[65536]; /* route + 1 */
+static int route_count, socket_fd, by_port[65536]; /* route + 1 */
 static tr_crypto *crypto;
 static bool is_gcm;
 static _Atomic bool should_stop;
@@ -101,7 +101,7 @@ typedef struct sending {
 static void flush(sending *s)
 {
     if (!s->message_count) return;
-    sendmmsg(sockets_fd, s->messages, s->message_count, 0);
+    sendmmsg(socket_fd, s->messages, s->message_count, 0);
     send_calls++;
     s->message_count = s->iov_count = 0;
 }
@@ -146,10 +146,10 @@ static void *loop(void *nothing)
         for (int i = 0; i < BATCH; i++)
             messages[i].msg_hdr = (struct msghdr){
                 .msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &iov[i], .msg_iovlen = 1};
-        int count = recvmmsg(sockets_fd, messages, BATCH, MSG_DONTWAIT, NULL);
+        int count = recvmmsg(socket_fd, messages, BATCH, MSG_DONTWAIT, NULL);
         receive_calls++;
         if (count <= 0) {
-            struct pollfd fd = {.fd = sockets_fd, .events = POLLIN};
+            struct pollfd fd = {.fd = socket_fd, .events = POLLIN};
             poll(&fd, 1, 10);
             continue;
         }
@@ -237,36 +237,45 @@ static struct sockaddr_in name_of(int fd)
     return name;
 }
 
+static figures read_loop(void)
+{
+    return (figures){
+        .cpu_ns = cpu_ns,
+        .forwarded = forwarded,
+        .sent = forwarded,
+        .send_calls = send_calls,
+        .received = received,
+        .receive_calls = receive_calls,
+    };
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 6) die("usage: bench_ideal FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE]");
-    int fanout = atoi(argv[1]), rooms = atoi(argv[2]);
-    double seconds = atof(argv[3]), rate = argc > 6 ? atof(argv[6]) : 0;
-    if (fanout < 1 || fanout > MAX_FANOUT || rooms < 1 || rooms * (fanout + 1) > MAX_PEERS) die("too many peers");
-    int kind = strcmp(argv[5], "openssl") ? TR_CRYPTO_IPSEC_MB : TR_CRYPTO_OPENSSL;
-    is_gcm = strcmp(argv[4], "cm") != 0;
-    profile = is_gcm ? TR_SRTP_AEAD_AES_128_GCM : TR_SRTP_AES128_CM_SHA1_80;
-    crypto = tr__crypto_new(kind); /* the loop's; the generator's thread has one of its own */
-    tr_crypto *peers = tr__crypto_new(kind);
+    job j = read_job(argc, argv);
+    if (j.fanout > MAX_FANOUT) die("too many subscribers");
+    profile = j.profile;
+    is_gcm = profile != TR_SRTP_AES128_CM_SHA1_80;
+    crypto = tr__crypto_new(j.crypto); /* the loop's; the generator's thread has one of its own */
+    tr_crypto *peers = tr__crypto_new(j.crypto);
     if (!crypto || !peers) die("this crypto backend is not available");
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int bytes = 4 << 20;
-    sockets_fd = socket(AF_INET, SOCK_DGRAM, 0);
-    if (setsockopt(sockets_fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes))
-        setsockopt(sockets_fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-    if (setsockopt(sockets_fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes))
-        setsockopt(sockets_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    if (bind(sockets_fd, (struct sockaddr *)&to, sizeof to)) die("bind");
-    to = name_of(sockets_fd);
+    socket_fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (setsockopt(socket_fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes))
+        setsockopt(socket_fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    if (setsockopt(socket_fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes))
+        setsockopt(socket_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    if (bind(socket_fd, (struct sockaddr *)&to, sizeof to)) die("bind");
+    to = name_of(socket_fd);
     uint32_t number = 1, sender = 0;
-    for (int room = 0; room < rooms; room++) {
+    for (int room = 0; room < j.rooms; room++) {
         route *r = &routes[route_count++];
         end *from = add_end(number++, &to, peers, &r->in, NULL);
         from->ssrc = 100000 + number;
         from->index = 1;
         by_port[name_of(from->fd).sin_port] = route_count;
-        r->fanout = fanout;
-        for (int k = 0; k < fanout; k++) {
+        r->fanout = j.fanout;
+        for (int k = 0; k < j.fanout; k++) {
             end *e = add_end(number++, &to, peers, NULL, &r->to[k].out);
             r->to[k].ssrc = 2000000 + sender;
             r->to[k].sender = sender++;
@@ -276,30 +285,7 @@ int main(int argc, char **argv)
     pthread_t thread;
     if (pthread_create(&thread, NULL, loop, NULL)) die("thread");
     pin_to(1);
-    uint64_t begin = clock_us(), measured = begin + 300000, until = measured + (uint64_t)(seconds * 1e6);
-    uint64_t forwarded_before = 0, calls_before = 0, receives_before = 0, received_before = 0;
-    int64_t cpu_before = -1;
-    for (int i = 0; i < end_count; i++) ends[i].due_us = begin + (uint64_t)(i * 7919) % 33000;
-    for (uint64_t now = begin; now < until; now = clock_us()) {
-        if (cpu_before < 0 && now >= measured) {
-            cpu_before = cpu_ns;
-            forwarded_before = forwarded;
-            calls_before = send_calls;
-            receives_before = receive_calls;
-            received_before = received;
-        }
-        turn(rate, now);
-    }
-    int64_t cpu = cpu_ns - cpu_before;
-    uint64_t count = forwarded - forwarded_before;
-    double wall = (double)(clock_us() - measured) / 1e6;
-    printf("{\"fanout\": %d, \"rooms\": %d, \"profile\": \"%s\", \"crypto\": \"%s\", \"forwarded\": %llu, "
-           "\"ns_per_forwarded_packet\": %.0f, \"forwarded_per_second\": %.0f, \"worker_cpu_share\": %.3f, "
-           "\"packets_per_send_call\": %.2f, \"packets_per_receive_call\": %.2f}\n",
-           fanout, rooms, argv[4], tr__crypto_name(crypto), (unsigned long long)count,
-           count ? (double)cpu / (double)count : 0.0, (double)count / wall, (double)cpu / 1e9 / wall,
-           (double)count / (double)(send_calls - calls_before + 1),
-           (double)(received - received_before) / (double)(receive_calls - receives_before + 1));
+    measure(&j, read_loop);
     should_stop = true;
     pthread_join(thread, NULL);
     return 0;

@@ -27,6 +27,7 @@
 #define WINDOW 4 /* frames of a room on their way at saturation: enough to keep the worker busy, lost to no buffer */
 #define STUCK_US 100000 /* a packet was lost after all: begin a new window */
 #define KEYFRAMES 30    /* one frame in so many is a keyframe */
+#define WARM_UP_US 300000
 
 typedef struct end {
     peer *peer; /* of its connection, where it has one */
@@ -149,6 +150,34 @@ static bool is_due(end *publisher, const end *subscriber, double rate, uint64_t 
     return on_the_way < WINDOW;
 }
 
+/* What is measured, from the command line. */
+typedef struct job {
+    int fanout, rooms, crypto; /* tr_crypto_kind */
+    double seconds, rate;      /* rate: frames a second and room, 0: as many as can be */
+    tr_srtp_profile profile;
+} job;
+
+static job read_job(int argc, char **argv)
+{
+    if (argc < 6) die("usage: FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE]");
+    job j = {
+        .fanout = atoi(argv[1]),
+        .rooms = atoi(argv[2]),
+        .seconds = atof(argv[3]),
+        .profile = strcmp(argv[4], "cm") ? TR_SRTP_AEAD_AES_128_GCM : TR_SRTP_AES128_CM_SHA1_80,
+        .crypto = strcmp(argv[5], "openssl") ? TR_CRYPTO_IPSEC_MB : TR_CRYPTO_OPENSSL,
+        .rate = argc > 6 ? atof(argv[6]) : 0,
+    };
+    if (j.fanout < 1 || j.rooms < 1 || j.rooms * (j.fanout + 1) > MAX_PEERS) die("too many peers");
+    return j;
+}
+
+/* Counters of what is measured, all of them rising. */
+typedef struct figures {
+    int64_t cpu_ns;
+    uint64_t forwarded, sent, send_calls, received, receive_calls;
+} figures;
+
 /* One round: what is due is sent, what has come is counted. */
 static void turn(double rate, uint64_t now_us)
 {
@@ -163,6 +192,26 @@ static void turn(double rate, uint64_t now_us)
         }
     }
     if (rate > 0) usleep(200);
+}
+
+/* Runs the load, and prints what it cost from WARM_UP_US on as one line of JSON. */
+static void measure(const job *j, figures (*read)(void))
+{
+    uint64_t begin = clock_us(), measured = begin + WARM_UP_US, until = measured + (uint64_t)(j->seconds * 1e6);
+    figures before = {.cpu_ns = -1};
+    for (int i = 0; i < end_count; i++) ends[i].due_us = begin + (uint64_t)(i * 7919) % 33000;
+    for (uint64_t now = begin; now < until; now = clock_us()) {
+        if (before.cpu_ns < 0 && now >= measured) before = read();
+        turn(j->rate, now);
+    }
+    figures after = read();
+    double wall_s = (double)(clock_us() - measured) / 1e6, cpu_ns = (double)(after.cpu_ns - before.cpu_ns);
+    double forwarded = (double)(after.forwarded - before.forwarded);
+    printf("{\"forwarded\": %.0f, \"ns_per_forwarded_packet\": %.0f, \"forwarded_per_second\": %.0f, "
+           "\"worker_cpu_share\": %.3f, \"packets_per_send_call\": %.2f, \"packets_per_receive_call\": %.2f}\n",
+           forwarded, forwarded > 0 ? cpu_ns / forwarded : 0, forwarded / wall_s, cpu_ns / 1e9 / wall_s,
+           (double)(after.sent - before.sent) / (double)(after.send_calls - before.send_calls + 1),
+           (double)(after.received - before.received) / (double)(after.receive_calls - before.receive_calls + 1));
 }
 
 #endif

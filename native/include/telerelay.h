@@ -52,7 +52,7 @@ typedef enum tr_drop {
     TR_DROP_SRTP_SHORT,
     TR_DROP_SRTP_AUTH,
     TR_DROP_SRTP_REPLAY,     /* seen before, or older than the window */
-    TR_DROP_SRTP_SSRC_LIMIT, /* more SSRCs than one transport may have */
+    TR_DROP_SRTP_SSRC_LIMIT, /* more SSRCs than one transport may have, or too many new ones that lead nowhere */
     /* RTP and RTCP (RFC 3550) */
     TR_DROP_RTP_MALFORMED,
     TR_DROP_RTP_EXTENSION,    /* the extension block does not add up */
@@ -357,7 +357,7 @@ typedef struct tr_worker_config {
     uint32_t bind_count;
     tr_bind binds[TR_MAX_BINDS];
     uint32_t max_transports;                           /* 1-65535 */
-    uint32_t video_history_bytes, audio_history_bytes; /* per stream, powers of two */
+    uint32_t video_history_bytes, audio_history_bytes; /* per stream, 4096 to 1 << 26 */
     uint32_t command_ring_bytes, event_ring_bytes;     /* powers of two */
     uint32_t socket_buffer_bytes;
     uint8_t crypto; /* tr_crypto_kind */

@@ -8,7 +8,6 @@ bool tr__descriptor_read(tr_descriptor *descriptor, const uint8_t *data, size_t 
     if (size < TR_DESCRIPTOR_MIN) return false;
     *descriptor = (tr_descriptor){
         .is_frame_start = data[0] & 0x80,
-        .is_frame_end = data[0] & 0x40,
         .frame = tr__load16(data + TR_DESCRIPTOR_FRAME_AT),
     };
     /* template_dependency_structure_present_flag: the first of the extended fields. Encoders write a structure where a

@@ -12,7 +12,7 @@
 #define TR_DESCRIPTOR_FRAME_AT 1 /* the frame number: 16 bits */
 
 typedef struct tr_descriptor {
-    bool is_frame_start, is_frame_end;
+    bool is_frame_start;
     bool is_keyframe; /* the first packet of a frame that brings a structure: a decoder may begin here */
     uint16_t frame;   /* counts up by one a frame, over all layers */
 } tr_descriptor;

@@ -40,9 +40,7 @@ struct tr_engine {
     tr_outbox outbox;
     uint32_t max_transports;
     uint64_t random, hash_key;
-    /* by index; `top` is one past the highest in use */
-    tr_transport **transports;
-    uint32_t top;
+    tr_transport **transports; /* by index */
     stream_slot *receivers, *senders;
     uint8_t *handshakes_waiting;
     uint32_t stream_slots;
@@ -270,7 +268,6 @@ static int add_transport(tr_engine *e, const tr_add_transport *params, uint64_t 
     tr_transport *t = tr__transport_new(&e->shared, params, index, next_random(e), now_us);
     if (!t) return TR_ERR_NO_MEMORY;
     e->transports[index] = t;
-    if (index >= e->top) e->top = index + 1;
     table_add(e, e->ufrags, mix(e->hash_key, params->local_ufrag, ufrag_size), index);
     return TR_OK;
 }
@@ -353,7 +350,6 @@ static void remove_transport(tr_engine *e, tr_transport *t, uint64_t now_us)
     forget_ufrag(e, t, t->ice.before.local_ufrag);
     e->transports[t->index] = NULL;
     tr__deadlines_set(&e->deadlines, t->index, TR_DEADLINES_NEVER);
-    while (e->top && !e->transports[e->top - 1]) e->top--;
     e->handshakes_waiting[t->index] = 0;
     tr__transport_free(t);
 }
@@ -747,6 +743,6 @@ void tr__engine_on_timer(tr_engine *e, uint64_t now_us)
 
 void tr__engine_close(tr_engine *e)
 {
-    for (uint32_t i = 0; i < e->top; i++)
+    for (uint32_t i = 0; i < e->max_transports; i++)
         if (e->transports[i]) tr__transport_close(e->transports[i]);
 }

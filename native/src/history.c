@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* Bytes more that are taken into use at a time: a few pages. */
+/* Bytes more that are taken into use at a time: a few pages, and more than a datagram. */
 #define STEP 16384u
 
 void tr__history_init(tr_history *history, uint8_t *ring, uint32_t size)
@@ -17,14 +17,13 @@ void tr__history_init(tr_history *history, uint8_t *ring, uint32_t size)
     history->limit = size < STEP ? size : STEP;
 }
 
-/* Room for `size` bytes at the head: further on while the oldest packet is young, else from the ring's start. */
+/* Room for `size` bytes at the head: further on while this lap is young, else from the ring's start. */
 static void make_room(tr_history *history, uint32_t size, uint64_t now_us)
 {
     while (history->limit - history->head < size && history->limit < history->size &&
            now_us - history->lap_at_us < TR_HISTORY_US)
         history->limit = history->size - history->limit < STEP ? history->size : history->limit + STEP;
     if (history->limit - history->head >= size) return;
-    if (history->limit < size) history->limit = history->size;
     history->head = 0;
     history->lap++;
     history->lap_at_us = now_us;
@@ -32,7 +31,7 @@ static void make_room(tr_history *history, uint32_t size, uint64_t now_us)
 
 void tr__history_put(tr_history *history, uint64_t index, const uint8_t *data, size_t size, uint64_t now_us)
 {
-    if (!size || size > history->size || size > UINT16_MAX) return;
+    if (!size || size > history->limit) return;
     uint64_t slot = index % TR_HISTORY_PACKETS;
     /* A late packet does not push out the newer one that has its slot. */
     if (history->packets[slot].bytes && (int32_t)(history->packets[slot].index - (uint32_t)index) > 0) return;

@@ -1,6 +1,7 @@
 /* history: the latest packets of one stream, opened, for resends: a byte ring and an index by sequence number.
  * Kept once for each stream received, however many it is sent to. Bounded in bytes and in packets; of its bytes it
- * uses no more than hold TR_HISTORY_US at the stream's rate, so a slow stream touches little memory.
+ * uses about as many as hold TR_HISTORY_US at the stream's rate, so a slow stream touches little memory. After a burst
+ * it may hold less for a moment, until it has grown.
  * Pure: its memory is given at init. Worker thread. */
 #ifndef TR_HISTORY_H
 #define TR_HISTORY_H

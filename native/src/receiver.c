@@ -10,7 +10,6 @@
 #define MAX_NACKS 128
 #define NACK_HEADER_SIZE 12
 #define NACK_ENTRY_SIZE 4
-#define PLI_SIZE 12
 #define FIR_SIZE 20
 /* A receiver's list of senders grows by this many. */
 #define SENDERS_STEP 8
@@ -42,7 +41,6 @@ tr_receiver *tr__receiver_new(const tr_add_receiver *params, uint32_t history_by
 {
     uint32_t count = params->encoding_count;
     if (!count || count > TR_MAX_ENCODINGS || !params->codec_count || params->codec_count > TR_MAX_CODECS) return NULL;
-    if (history_bytes & (history_bytes - 1)) return NULL;
     tr_receiver *receiver = calloc(1, sizeof *receiver + count * (sizeof(tr_stream) + (size_t)history_bytes));
     if (!receiver) return NULL;
     receiver->params = *params;

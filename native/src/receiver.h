@@ -8,7 +8,7 @@
 
 typedef struct tr_receiver tr_receiver;
 
-/* history_bytes: for each encoding, a power of two. clock: of the participant, borrowed. NULL: no memory. */
+/* history_bytes: for each encoding. clock: of the participant, borrowed. NULL: no memory. */
 tr_receiver *tr__receiver_new(const tr_add_receiver *params, uint32_t history_bytes, tr_clock *clock, tr_tally *tally);
 void tr__receiver_free(tr_receiver *receiver); /* senders must have been unbound */
 

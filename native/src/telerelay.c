@@ -36,11 +36,12 @@ static bool is_power_of_two(uint32_t n, uint32_t least, uint32_t most)
     return n >= least && n <= most && (n & (n - 1)) == 0;
 }
 
+static bool is_history(uint32_t bytes) { return bytes >= 4096 && bytes <= 1u << 26; }
+
 static bool is_sane(const tr_worker_config *c)
 {
     bool ok = c->index < 256 && c->bind_count >= 1 && c->bind_count <= TR_MAX_BINDS && c->max_transports >= 1 &&
-              c->max_transports <= 65535 && is_power_of_two(c->video_history_bytes, 4096, 1u << 26) &&
-              is_power_of_two(c->audio_history_bytes, 4096, 1u << 26) &&
+              c->max_transports <= 65535 && is_history(c->video_history_bytes) && is_history(c->audio_history_bytes) &&
               is_power_of_two(c->command_ring_bytes, 65536, 1u << 28) &&
               is_power_of_two(c->event_ring_bytes, 65536, 1u << 28) && c->consent_timeout_us >= 1000000u &&
               c->cpu < 1024 && c->crypto <= TR_CRYPTO_IPSEC_MB;

@@ -7,8 +7,8 @@
 #include "rtcp.h"
 
 #define TR_TWCC_WINDOW 1024 /* packets between two feedbacks at the most, a power of two: 100 Mbit/s */
-/* What browsers send themselves by default: half of it costs a busy relay a packet in twenty and an estimator gains
- * 25 ms by it. */
+/* What browsers themselves send by default. At half of it one packet in twenty that leaves for a consult would be such
+ * feedback (200 packets a second each way), and an estimator would know 25 ms sooner. */
 #define TR_TWCC_INTERVAL_US 100000
 
 typedef struct tr_twcc {

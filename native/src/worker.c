@@ -19,8 +19,8 @@
  * went round all the while would have its core to itself. */
 #define HELD_INTERVAL_US 2000
 /* While few datagrams come the worker wakes for each of them; above this rate it looks once a TICK: passes then carry
- * several, and so do the runs it sends. Measured (docs/performance.md): half the processor time at 50 consults, for
- * half a millisecond. Two thresholds, so that it does not waver between them. */
+ * several, and so do the runs it sends; a packet waits a tick at the most. Two thresholds, so that it does not waver
+ * between them. */
 #define TICK_US 1000
 #define TICK_ABOVE_PER_S 3000
 #define TICK_BELOW_PER_S 1500
@@ -230,7 +230,7 @@ void tr__worker_run(tr_worker *w)
             tr__border_wake(w->border.event_fd);
         }
         uint64_t at_us = tr__engine_at(w->engine);
-        bool sleeps = !has_more && (at_us == UINT64_MAX || at_us > now_us + PUBLISH_INTERVAL_US);
+        bool sleeps = !has_more && !w->is_ticking && (at_us == UINT64_MAX || at_us > now_us + PUBLISH_INTERVAL_US);
         if (sleeps || now_us - published_us > PUBLISH_INTERVAL_US) {
             tr__border_publish(&w->border, &w->tally, thread_cpu_ns());
             published_us = now_us;

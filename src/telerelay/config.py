@@ -78,14 +78,6 @@ def _one_of(*words: str) -> Check:
     return lambda value: None if value in words else f"must be one of {', '.join(words)}, not {_quoted(value)}"
 
 
-def _power_of_two(low: int, high: int) -> Check:
-    def check(value: int) -> str | None:
-        is_right = low <= value <= high and value & (value - 1) == 0
-        return None if is_right else f"must be a power of two, {low} to {high}, not {value}"
-
-    return check
-
-
 def _origin(value: str) -> str | None:
     scheme, separator, rest = value.partition("://")
     if separator and scheme in ("http", "https") and rest and not set(rest) & set("/?#@ *"):
@@ -183,10 +175,10 @@ class MediaConfig:
     video_history_bytes: int = _option(
         524288,
         "Packets kept of each video stream for resends, bytes at the most: a second of a slower stream takes less.",
-        _power_of_two(16384, 16777216),
+        _range(16384, 16777216),
     )
     audio_history_bytes: int = _option(
-        16384, "Packets kept of each audio stream for resends, bytes.", _power_of_two(4096, 1048576)
+        16384, "Packets kept of each audio stream for resends, bytes.", _range(4096, 1048576)
     )
     consent_timeout_s: int = _option(30, "Without a check for so long nothing more is sent, seconds.", _range(5, 120))
 

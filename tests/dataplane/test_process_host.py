@@ -37,6 +37,12 @@ def is_alive(pid: int) -> bool:
     return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether each thread has come to a halt: a signal does not wait for that."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
 class Hosts:
     """Workers of one run directory; none of them outlives the test."""
 
@@ -154,6 +160,7 @@ async def test_a_killed_worker_is_noticed_and_its_commands_fail(hosts: Hosts) ->
     ended: list[Worker] = []
     worker.on_end = ended.append
     os.kill(worker.pid, signal.SIGSTOP)
+    await until(lambda: is_stopped(worker.pid))
     waiting = asyncio.ensure_future(add(worker))
     await asyncio.sleep(0)
     os.kill(worker.pid, signal.SIGKILL)
