@@ -333,7 +333,7 @@ def test_a_handshake_takes_half_a_second_more_for_a_packet_lost(play: Play) -> N
 
 def test_as_dtls_server_the_relay_lets_its_peer_begin(play: Play) -> None:
     """
-    Three seconds long; a peer that waits for the relay gets its first step then.
+    Eight seconds long; a peer that waits for the relay gets its first step then.
     """
 
     async def story() -> None:
@@ -341,7 +341,7 @@ def test_as_dtls_server_the_relay_lets_its_peer_begin(play: Play) -> None:
         ada = room.make("ada", FINE, 1)
         ada.up.is_cut = True
         seating = asyncio.create_task(room.seat(ada))
-        await asyncio.sleep(2.9)
+        await asyncio.sleep(7.9)
         before = ada.down.sent
         await asyncio.sleep(0.2)
         after = ada.down.sent

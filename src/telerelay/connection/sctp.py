@@ -40,8 +40,8 @@ MAX_GAPS = 128
 SACK_DELAY_S = 0.02
 # As DTLS server the relay lets the peer begin, which has its last flight then. What comes before a lost one is there
 # again spoils aiortc: it takes one record for each datagram, so each is read when the next one comes, from then on. A
-# peer that waits for us (RFC 8841, 9.3 has both begin) is not kept waiting longer.
-PATIENCE_S = 3.0
+# peer that waits for us (RFC 8841, 9.3 has both begin) is kept waiting as long as DTLS takes for three lost flights.
+PATIENCE_S = 8.0
 _IMMEDIATE = 0x08  # RFC 7053: the sender asks for it
 
 # The relay's own channels take their streams from here on, so that they do not meet those that two clients agreed upon.
