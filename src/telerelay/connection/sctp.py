@@ -38,6 +38,10 @@ MAX_GAPS = 128
 # Every second packet is acknowledged, or the first after that long (RFC 9260, 6.2 allows 200 ms); at once if one is
 # missing. Half the acknowledgements are half their cost, here and at the peer.
 SACK_DELAY_S = 0.02
+# As DTLS server the relay lets the peer begin, which has its last flight then. What comes before a lost one is there
+# again spoils aiortc: it takes one record for each datagram, so each is read when the next one comes, from then on. A
+# peer that waits for us (RFC 8841, 9.3 has both begin) is kept waiting as long as DTLS takes for three lost flights.
+PATIENCE_S = 8.0
 _IMMEDIATE = 0x08  # RFC 7053: the sender asks for it
 
 # The relay's own channels take their streams from here on, so that they do not meet those that two clients agreed upon.
@@ -131,6 +135,7 @@ class Association(Sending):
         self._unsacked = 0  # packets of data since the last acknowledgement
         self._is_urgent = False
         self._sack_handle: asyncio.TimerHandle | None = None
+        self._init_handle: asyncio.TimerHandle | None = None
 
     # ---------------------------------------------------------------- in
 
@@ -154,6 +159,16 @@ class Association(Sending):
         # Streams of channels from before a restart are the peer's and ours still.
         taken = [each + 2 for each in self._data_channels if each >= first and (each - first) % 2 == 0]
         self._data_channel_id = max([first, *taken])
+
+    async def _init(self) -> None:
+        if self.is_server:
+            self._init_handle = asyncio.get_running_loop().call_later(PATIENCE_S, self._init_is_due)
+        else:
+            await super()._init()
+
+    def _init_is_due(self) -> None:
+        if self._association_state == self.State.CLOSED:
+            run_now(super()._init())
 
     def held(self, size: int) -> None:
         """So many bytes wait for the owner to take them (negative: he did)."""
@@ -349,6 +364,7 @@ class Association(Sending):
             if self.state == "closed":
                 self.forget()
                 self._inbound_streams.clear()
-                if self._sack_handle is not None:
-                    self._sack_handle.cancel()
+                for handle in (self._sack_handle, self._init_handle):
+                    if handle is not None:
+                        handle.cancel()
             self._owner.on_association(self.state)
