@@ -120,6 +120,27 @@ async def pair() -> AsyncIterator[Pair]:
     await pair.peer.stop()
 
 
+async def test_a_successor_begins_at_once_though_it_is_dtls_server(pair: Pair) -> None:
+    """
+    The peer has an association and would wait for ever. Its channel stays open and carries what comes after that;
+    unordered, for aiortc does not count its streams anew.
+    """
+    channel = await pair.open("chat", ordered=False)
+    remote, channels = pair.ours.remote, pair.ours.snapshot()
+    assert remote is not None
+    pair.ours = DataTransport(pair._send, pair.heard)
+    pair.line.far = pair.ours.feed
+    pair.ours.describe(remote, is_dtls_client=False)
+    pair.ours.go_on(channels)
+    pair.ours.start()
+    await until(lambda: pair.ours.is_up, 2)
+    channel.send("again")
+    await until(lambda: pair.heard.messages, 2)
+
+    assert ("chat", sctp.WEBRTC_STRING, b"again") == pair.heard.messages[-1]
+    assert "open" == channel.readyState
+
+
 @pytest.mark.parametrize(
     ("options", "parameters"),
     [
