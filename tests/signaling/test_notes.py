@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from telerelay.dataplane.hosts import NoNotes
-from telerelay.notes import encode
+from telerelay.notes import decode, encode
+from telerelay.rooms import Participant, Publication
 from telerelay.signaling.notes import (
     MAX_EVENT_BYTES,
     MAX_EVENTS,
     ParticipantNote,
+    PublicationNote,
     RoomNote,
     RoomNotes,
     SeatNote,
@@ -115,6 +117,36 @@ def test_rooms_are_read_with_their_seats_in_the_order_they_came() -> None:
     assert [("a", 10, ("7", "8", "9", "10")), ("b", 0, ())] == [
         (each.seat.participant.id, each.seat.seq, each.events) for each in room.seats
     ]
+
+
+def test_a_participant_comes_out_of_its_note_as_it_went_in() -> None:
+    """
+    With every publication, muted or not, and why. Of the resume secret only the hash is left.
+    """
+    before = Participant(
+        id="a",
+        sub="dr-7",
+        role="patient",
+        is_admitted=True,
+        attachments={"socket"},
+        publications={
+            "m": Publication("m", "a", "socket", "0", "audio", "microphone", True, "device_lost"),
+            "c": Publication("c", "a", "socket", "1", "video", "camera"),
+        },
+        paused={"x"},
+        seat_until=3.5,
+        resume_hash=b"hash",
+    )
+    note = encode(SeatNote(ParticipantNote.of(before), 1, 0))
+
+    assert before == decode(SeatNote, note).participant.participant()
+
+
+def test_notes_hold_all_of_a_publication() -> None:
+    """
+    A new field of one has to find its place in its note, or a restart forgets it.
+    """
+    assert set(Publication.__dataclass_fields__) - {"participant"} == set(PublicationNote.__dataclass_fields__)
 
 
 def test_what_cannot_be_read_is_passed_over() -> None:
