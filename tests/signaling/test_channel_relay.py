@@ -313,6 +313,22 @@ async def test_who_opens_and_closes_for_ever_is_refused(bench: Bench, monkeypatc
     assert [("ada", "file", "too_many_requests")] == bench.told
 
 
+async def test_a_label_that_outlived_its_opener_outlives_a_restart(bench: Bench) -> None:
+    """
+    Two people talk on what the relay opened to them; its successor closes neither end, and passes on what they say.
+    """
+    ends = {who: bench.lines[who].open(FILE) for who in ("bob", "cem")}
+    for who, channel in ends.items():
+        bench.relay.resumed(who, channel)
+    bench.relay.changed()
+    await asyncio.sleep(0)
+    _, bob, cem = bench.lines.values()
+    bob.receive(ends["bob"], b"still here")
+
+    assert ([ends["bob"]], [ends["cem"]]) == (bob.channels, cem.channels)
+    assert [b"still here"] == cem.sent
+
+
 # -------------------------------------------------------------------- over the wire
 
 

@@ -76,6 +76,8 @@ class ChannelRelay:
             self._channels.opened(participant, channel, channel.parameters)
         else:
             self._channels.passed_on(participant, channel, channel.parameters)
+            # Whether anything was said on it nobody noted: where its opener has left, that would lose what is queued.
+            self._channels.spoke(channel)
 
     def closed(self, channel: Channel) -> None:
         self._channels.closed(channel)
