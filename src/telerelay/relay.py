@@ -195,8 +195,8 @@ class Relay:
         self._run_dir = run_dir
         stack.callback(run_dir.close)
         for index in run_dir.worker_indexes():
-            if index >= self.config.workers.count and await asyncio.to_thread(end_surplus, run_dir.path, index):
-                say(logging.WARNING, "worker_surplus", worker=index)
+            if index >= self.config.workers.count:
+                await _end_surplus(run_dir.path, index)
         return lambda: ProcessHost(run_dir.path, self.config.workers.orphan_s, _on_note_refused)
 
     def _on_worker_end(self, worker: Worker) -> None:
@@ -303,6 +303,14 @@ class Relay:
 
 def _on_note_refused() -> None:
     say(logging.WARNING, "note_refused", reason="a worker's memory for notes is full: a restart would forget something")
+
+
+async def _end_surplus(run_dir: Path, index: int) -> None:
+    try:
+        if await asyncio.to_thread(end_surplus, run_dir, index):
+            say(logging.WARNING, "worker_surplus", worker=index)
+    except NativeError as error:
+        say(logging.ERROR, "worker_not_ended", worker=index, code=error.code)
 
 
 async def _give_up(worker: Worker) -> None:

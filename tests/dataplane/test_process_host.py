@@ -21,7 +21,9 @@ from telerelay._native import ffi, lib
 
 from support.waiting import until
 from telerelay.dataplane import ProcessHost, Worker, WorkerSettings, make_certificate
+from telerelay.dataplane import hosts as module
 from telerelay.dataplane.frames import MAX_BODY_BYTES, PROTOCOL, Decoder, Frame, Kind, encode
+from telerelay.dataplane.hosts import end_surplus
 from telerelay.dataplane.process import NOTE_OVERHEAD_BYTES, Notes
 from telerelay.dataplane.rundir import RunDir
 from telerelay.errors import ConfigError, NativeError, RemoteProtocolError
@@ -351,6 +353,43 @@ async def test_a_border_of_another_version_is_refused(tmp_path: Path) -> None:
     thread.join(5)
     listener.close()
     lib.tr_worker_free(out[0])
+
+
+# ---------------------------------------------------------------------- one too many
+
+
+async def test_a_worker_too_many_is_ended(hosts: Hosts) -> None:
+    """
+    And what a dead one left of itself goes too.
+    """
+    worker = await hosts.start()
+    pid, path = worker.pid, hosts.path / "worker-3.sock"
+    worker.leave()
+    assert True is await asyncio.to_thread(end_surplus, hosts.path, 3)
+    await until(lambda: not is_alive(pid))
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert False is await asyncio.to_thread(end_surplus, hosts.path, 3)
+    assert False is path.exists()
+    assert False is await asyncio.to_thread(end_surplus, hosts.path, 3)
+
+
+async def test_a_worker_too_many_that_does_not_answer_keeps_its_socket(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Without it nobody could ever end it but by hand.
+    """
+    worker = await hosts.start()
+    worker.leave()
+    os.kill(worker.pid, signal.SIGSTOP)
+    monkeypatch.setattr(module, "START_TIMEOUT_S", 0.2)
+    with pytest.raises(NativeError, match="worker 3 does not answer"):
+        await asyncio.to_thread(end_surplus, hosts.path, 3)
+    assert True is (hosts.path / "worker-3.sock").exists()
+    os.kill(worker.pid, signal.SIGCONT)
+    monkeypatch.setattr(module, "START_TIMEOUT_S", 15.0)
+    assert True is await asyncio.to_thread(end_surplus, hosts.path, 3)
 
 
 # ---------------------------------------------------------------------- the run directory

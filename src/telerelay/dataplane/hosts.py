@@ -355,7 +355,7 @@ class ProcessHost:
 def end_surplus(run_dir: Path, index: int) -> bool:
     """
     End a worker that ran before this process and is one more than is wanted; False where there is none. Blocks: for an
-    executor.
+    executor. Raises NativeError where one lives and does not answer: it keeps its socket, so it can be tried again.
     """
     path = run_dir / f"worker-{index}.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -366,17 +366,23 @@ def end_surplus(run_dir: Path, index: int) -> bool:
             for fd in fds:
                 os.close(fd)
             connection.sendall(encode(Kind.STOP))
-            while connection.recv(65536):
-                pass
-        except (OSError, NativeError):
+            with contextlib.suppress(ConnectionResetError):
+                while connection.recv(65536):
+                    pass
+        except (FileNotFoundError, ConnectionRefusedError):
             path.unlink(missing_ok=True)
             return False
+        except OSError as error:
+            raise _silent(index) from error
     return True
+
+
+def _silent(index: int) -> NativeError:
+    return NativeError(lib.TR_ERR_STATE, f"worker {index} does not answer", code="state")
 
 
 def _greet(connection: socket.socket, settings: WorkerSettings) -> tuple[dict[str, Any], list[int]]:
     """The first words with a worker process. Raises NativeError."""
-    silent = NativeError(lib.TR_ERR_STATE, f"worker {settings.index} does not answer", code="state")
     decoder, fds = Decoder(), list[int]()
     deadline = time.monotonic() + START_TIMEOUT_S
     try:
@@ -391,13 +397,13 @@ def _greet(connection: socket.socket, settings: WorkerSettings) -> tuple[dict[st
                     raise NativeError(about["status"], f"{_where(settings)}: {about['reason']}", code="system")
                 if frame.kind == Kind.WELCOME and len(fds) == 3:
                     return about, fds
-                raise silent
+                raise _silent(settings.index)
             if not data:
                 raise NativeError(
                     lib.TR_ERR_VERSION, f"worker {settings.index} refuses this version of telerelay", code="version"
                 )
     except (OSError, ValueError) as error:
-        raise silent from error
+        raise _silent(settings.index) from error
     finally:
         if len(fds) not in (0, 3):
             for fd in fds:
