@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from telerelay.connection import sctp as own
-from telerelay.connection import transport
+from telerelay.connection import sending, transport
 from telerelay.connection.data import Channel, DataListener, DataTransport, Message
 from telerelay.connection.transport import Connection
 from telerelay.dataplane import DataReceived
@@ -82,7 +82,7 @@ class Pair:
     def _send(self, packet: bytes) -> None:
         self.sent.append(packet)
         if self.passes(packet):
-            asyncio.get_running_loop().call_soon(lambda: own.run_now(self.peer._handle_data(packet)))
+            asyncio.get_running_loop().call_soon(lambda: sending.run_now(self.peer._handle_data(packet)))
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         self.opened.append(channel)
@@ -286,9 +286,9 @@ async def test_what_waits_for_a_slow_peer_is_counted_until_it_is_acknowledged(pa
     pair.passes = lambda packet: True
     await until(lambda: pair.ours.queued_bytes == 0)
 
-    assert 10 * (1000 + own.MESSAGE_OVERHEAD_BYTES) == waiting
-    assert pair.ours.has_room(message, 1000 + own.MESSAGE_OVERHEAD_BYTES)
-    assert not pair.ours.has_room(message, 1000 + own.MESSAGE_OVERHEAD_BYTES - 1)
+    assert 10 * (1000 + sending.MESSAGE_OVERHEAD_BYTES) == waiting
+    assert pair.ours.has_room(message, 1000 + sending.MESSAGE_OVERHEAD_BYTES)
+    assert not pair.ours.has_room(message, 1000 + sending.MESSAGE_OVERHEAD_BYTES - 1)
 
 
 async def test_datagrams_stay_below_1200_bytes(pair: Pair) -> None:

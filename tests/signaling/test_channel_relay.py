@@ -13,7 +13,7 @@ from telerelay.client import Client, Tone
 from telerelay.client.channels import ChannelOptions, RoomChannel
 from telerelay.client.whip import HttpSession
 from telerelay.connection.data import Channel, DataTransport, Message
-from telerelay.connection.sctp import MESSAGE_OVERHEAD_BYTES
+from telerelay.connection.sending import MESSAGE_OVERHEAD_BYTES
 from telerelay.errors import LocalProtocolError
 from telerelay.protocol.data import ChannelParameters
 from telerelay.signaling import channels as module

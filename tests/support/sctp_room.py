@@ -19,7 +19,7 @@ from aiortc.rtcdatachannel import RTCDataChannel, RTCDataChannelParameters
 
 from telerelay.connection import sending
 from telerelay.connection.data import DataTransport
-from telerelay.connection.sctp import run_now
+from telerelay.connection.sending import run_now
 from telerelay.protocol.data import DataParameters
 from telerelay.signaling import channels
 from telerelay.signaling.channels import ChannelRelay

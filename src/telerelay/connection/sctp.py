@@ -1,9 +1,9 @@
 """
-SCTP over a transport's DTLS (RFC 9260, RFC 8261): aiortc's association, with bounds that it does not have. What it
-sends, and when, is sending.py's.
+An SCTP association over a transport's DTLS (RFC 9260, RFC 8261): how it begins and ends, what it takes, and when it
+says so. The other half, what it sends and sends again, is sending.py's.
 
-Event loop's thread. An association never waits: sending is handing a record to the worker, so each of its coroutines
-runs to its end at once (`run_now`), and packets are taken strictly in order.
+Event loop's thread. aiortc keeps the state and parses. An association never waits: sending is handing a record to the
+worker, so each of its coroutines runs to its end at once (`run_now`), and packets are taken strictly in order.
 
 What a hostile peer may cost is bounded here (A45, A46): bytes and chunks held for reassembly, streams, how far ahead of
 the sequence a chunk may lie, gap blocks of an acknowledgement, and the size of a message, which is swallowed past it.
@@ -18,10 +18,8 @@ from aiortc import rtcsctptransport as sctp
 from aiortc.rtcdatachannel import RTCDataChannel
 from aiortc.utils import uint16_add, uint32_gte
 
-from telerelay.connection.sending import MESSAGE_OVERHEAD_BYTES, TSN_MODULO, Sending, run_now
+from telerelay.connection.sending import TSN_MODULO, Sending, run_now
 from telerelay.protocol.data import MAX_MESSAGE_BYTES
-
-__all__ = ["MAX_STREAMS", "MESSAGE_OVERHEAD_BYTES", "WINDOW_BYTES", "Association", "chunk_count", "run_now"]
 
 WINDOW_BYTES = 262144
 """Taken from a peer and not yet passed on, at most."""
@@ -60,8 +58,10 @@ class Line(Protocol):
 
 
 class Owner(Protocol):
-    """Who is told what happens on an association."""
+    """Who is told what happens on an association. `is_paused`: whole messages are held because nobody takes them."""
 
+    @property
+    def is_paused(self) -> bool: ...
     def on_user_message(self, stream: int, protocol: int, payload: bytes, *, is_ordered: bool) -> None: ...
     def on_too_large(self, stream: int) -> None: ...
     def on_acknowledged(self) -> None: ...
@@ -226,7 +226,7 @@ class Association(Sending):
         await self._reset_deferred_streams()
 
     def _is_too_much(self, ahead: int, room: int) -> bool:
-        if room >= SLACK_BYTES or (ahead == 1 and not self._is_waiting()):
+        if room >= SLACK_BYTES or (ahead == 1 and not self._owner.is_paused):
             return False  # what is missing in the sequence may be what all else waits for
         if ahead > 1:
             return room < RESERVE_BYTES
@@ -236,10 +236,6 @@ class Association(Sending):
         for message in stream.pop_messages():
             self._advertised_rwnd += len(message[2])
             await self._receive(*message)
-
-    def _is_waiting(self) -> bool:
-        """Whether whole messages are held because nobody takes them: then there is no hurry for more."""
-        return bool(getattr(self._owner, "is_paused", False))
 
     async def _receive_forward_tsn_chunk(self, chunk: Any) -> None:
         self._is_ordered = self._is_urgent = True
@@ -326,8 +322,8 @@ class Association(Sending):
         self._data_channel_open(channel)
 
     def acknowledge(self, channel: RTCDataChannel) -> None:
-        self.post(channel, sctp.WEBRTC_DCEP, bytes([sctp.DATA_CHANNEL_ACK]))
-        channel._addBufferedAmount(-1)
+        """Say that a channel of the peer's is open (RFC 8832, 5.2)."""
+        self.queue(channel, sctp.WEBRTC_DCEP, bytes([sctp.DATA_CHANNEL_ACK]))
 
     def adopt(self, channel: RTCDataChannel) -> None:
         """A channel that the peer opened, or agreed upon with others."""
@@ -347,10 +343,7 @@ class Association(Sending):
             kind, reliability = 2, channel.maxPacketLifeTime
         kind |= 0 if channel.ordered else 0x80
         header = pack("!BBHLHH", sctp.DATA_CHANNEL_OPEN, kind, 256, reliability, len(label), len(protocol))
-        opening = header + label + protocol
-        self.queued_bytes += self.cost(opening)
-        self._data_channel_queue.append((channel, sctp.WEBRTC_DCEP, opening))
-        run_now(self._data_channel_flush())
+        self.queue(channel, sctp.WEBRTC_DCEP, header + label + protocol)
 
     def _data_channel_close(self, channel: RTCDataChannel) -> None:
         if self._association_state != self.State.ESTABLISHED or channel.id is None:
