@@ -313,6 +313,38 @@ async def test_who_opens_and_closes_for_ever_is_refused(bench: Bench, monkeypatc
     assert [("ada", "file", "too_many_requests")] == bench.told
 
 
+async def test_what_a_successor_must_know_is_told_when_it_changes_and_only_then(bench: Bench) -> None:
+    """
+    A channel that nobody else has yet, one that was passed on, one that closed, a line that came up; not who comes or
+    speaks.
+    """
+    told: list[str] = []
+    doing = ""
+    bench.relay = ChannelRelay(cast(dict[str, Seat], bench.seats), lambda: told.append(doing))
+    for line in bench.lines.values():
+        line.relay = bench
+    others = {who: bench.seats.pop(who) for who in ("bob", "cem")}
+    doing = "opened"
+    own = await bench.open("ada", FILE)
+    bench.seats.update(others)
+    doing = "passed on"
+    bench.relay.changed()
+    await asyncio.sleep(0)
+    doing = "somebody came"
+    bench.relay.changed()
+    await asyncio.sleep(0)
+    doing = "spoke"
+    bench.lines["ada"].receive(own, b"x")
+    doing = "up"
+    bench.relay.line_changed(cast(DataTransport, bench.lines["bob"]))
+    await asyncio.sleep(0)
+    doing = "closed"
+    bench.lines["ada"].close_channel(own, is_dropping=False)
+    await asyncio.sleep(0)
+
+    assert ["opened", "passed on", "up", "closed"] == list(dict.fromkeys(told))
+
+
 async def test_a_label_that_outlived_its_opener_outlives_a_restart(bench: Bench) -> None:
     """
     Two people talk on what the relay opened to them; its successor closes neither end, and passes on what they say.

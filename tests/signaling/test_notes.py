@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
+from telerelay.connection import WhepConnection
 from telerelay.dataplane.hosts import NoNotes
 from telerelay.notes import decode, encode
 from telerelay.rooms import Participant, Publication
@@ -17,6 +21,7 @@ from telerelay.signaling.notes import (
     seat_key,
     session_key,
 )
+from telerelay.signaling.seat import Resource, Seat
 
 ROOM = RoomNote("demo", 7, "key", 3)
 
@@ -99,6 +104,26 @@ def test_who_goes_is_forgotten_and_so_is_a_room() -> None:
     assert ["70/room", "7/seat/pp", "7/session/pp/secret", "7/event/pp/1"] == list(store.notes)
     notes.close()
     assert ["70/room"] == list(store.notes)
+
+
+def test_a_session_that_ended_is_forgotten_and_its_person_is_not() -> None:
+    """
+    Another session of the same person's stays.
+    """
+    store = Store()
+    person = Participant("p", "dr-7", "patient", is_admitted=True, attachments={"one", "two"})
+    sitting = Seat(person, 1, 8, RoomNotes(7, lambda: store))
+    for secret in ("one", "two"):
+        connection = SimpleNamespace(snapshot=lambda: None)
+        sitting.resources[secret] = Resource(secret, "etag", cast(WhepConnection, connection), "p")
+    sitting.save()
+    before = set(store.notes)
+    del sitting.resources["one"]
+    sitting.forget_session("one")
+    sitting.save()
+
+    assert {"7/seat/p", "7/session/p/one", "7/session/p/two"} == before
+    assert {"7/seat/p", "7/session/p/two"} == set(store.notes)
 
 
 def test_rooms_are_read_with_their_seats_in_the_order_they_came() -> None:

@@ -83,7 +83,7 @@ class DataListener:
         """The peer acknowledged some of what waited."""
 
     def on_changed(self, data: "DataTransport") -> None:
-        """The association came up, or is gone."""
+        """The association came up, or is gone; or the peer has taken a channel of ours, which has its stream now."""
 
 
 class _Stream(RTCDataChannel):  # type: ignore[misc,unused-ignore]
@@ -324,6 +324,7 @@ class DataTransport:
         if payload[:1] == bytes([sctp.DATA_CHANNEL_ACK]):
             if known is not None and known.readyState == "connecting":
                 known._setReadyState("open")
+                self._listener.on_changed(self)
             return
         parameters = _opening(payload)
         if known is not None or stream >= MAX_STREAMS or parameters is None:

@@ -289,6 +289,7 @@ class RoomHost:
         seat = self.seats.get(resource.participant)
         if seat is None or seat.resources.pop(resource.secret, None) is None:
             return
+        seat.forget_session(resource.secret)
         resource.state = "ended"
         resource.disarm()
         if isinstance(resource.connection, WhepConnection):
