@@ -314,11 +314,7 @@ class Worker:
                 if not isinstance(end, int) or not end:
                     break
                 index = end
-        return Inventory(
-            transports={each.transport: each for each in found if isinstance(each, TransportFound)},
-            receivers={each.receiver: each for each in found if isinstance(each, ReceiverFound)},
-            senders={each.sender: each for each in found if isinstance(each, SenderFound)},
-        )
+        return Inventory.of(each for each in found if isinstance(each, Found))
 
     # ---------------------------------------------------------------- the rings
 

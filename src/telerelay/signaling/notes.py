@@ -11,7 +11,7 @@ and gone with the last transport.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -253,7 +253,7 @@ class RoomFound:
     unreadable: int = 0
 
 
-def read_rooms(notes: dict[str, bytes]) -> list[RoomFound]:
+def read_rooms(notes: Mapping[str, bytes]) -> list[RoomFound]:
     """
     All rooms in a worker's notes. One that cannot be read is passed over, with what only makes sense beside it: its
     participant is not here then, and comes in anew.
