@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
+from telerelay import states
 from telerelay.connection import PublishConnection, WhepConnection
 from telerelay.connection.transport import Connection
 from telerelay.dataplane import Inventory, Worker
@@ -135,8 +136,7 @@ class _Restored:
                 if seat.subscribing.transport not in self._gone:
                     host.start_subscribing(seat, seat.subscribing)
             for resource in list(seat.resources.values()):
-                state = resource.connection.transport.state
-                resource.state = "opened" if state == "new" else state
+                resource.state = states.session_at(resource.connection.transport.state)
                 host.arm(resource)
                 await resource.connection.catch_up()
                 if isinstance(resource.connection, WhepConnection):
