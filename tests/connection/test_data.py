@@ -120,6 +120,23 @@ async def pair() -> AsyncIterator[Pair]:
     await pair.peer.stop()
 
 
+async def test_a_peer_that_began_too_early_is_not_kept_waiting() -> None:
+    """
+    Its first step came before our half was described; it would come again after three seconds.
+    """
+    pair = Pair()
+    starting = asyncio.ensure_future(pair.peer.start(sctp.RTCSctpCapabilities(0), 5000))
+    early: list[bytes] = []
+    pair.line.far = lambda packet: (early.append(packet), pair.ours.feed(packet))[0]
+    await starting
+    await until(lambda: early)
+    pair.ours.describe(DataParameters("0", 5000, 0), is_dtls_client=False)
+    pair.ours.start()
+    await until(lambda: pair.ours.is_up and pair.peer.state == "connected", 2)
+    pair.ours.close()
+    await pair.peer.stop()
+
+
 async def test_a_successor_begins_at_once_though_it_is_dtls_server(pair: Pair) -> None:
     """
     The peer has an association and would wait for ever. Its channel stays open and carries what comes after that;

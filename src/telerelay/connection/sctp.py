@@ -134,7 +134,7 @@ class Association(Sending):
         self._is_ordered = True
         self._unsacked = 0  # packets of data since the last acknowledgement
         self._is_urgent = False
-        self._is_anew = False
+        self._begins_at_once = False
         self._sack_handle: asyncio.TimerHandle | None = None
         self._init_handle: asyncio.TimerHandle | None = None
 
@@ -153,9 +153,12 @@ class Association(Sending):
         """End the association now; the peer is told."""
         run_now(self.stop())
 
-    def begin(self, port: int, *, is_anew: bool = False) -> None:
-        """Begin the association towards the peer's SCTP port; `is_anew`: the peer has it already, and will not."""
-        self._is_anew = is_anew
+    def begin(self, port: int, *, at_once: bool = False) -> None:
+        """
+        Begin the association towards the peer's SCTP port. `at_once`: as DTLS server too, for the peer has an
+        association already, or has begun before this.
+        """
+        self._begins_at_once = at_once
         run_now(self.start(None, port))
         first = FIRST_STREAM + (1 if self.is_server else 0)
         # Streams of channels from before a restart are the peer's and ours still.
@@ -163,7 +166,7 @@ class Association(Sending):
         self._data_channel_id = max([first, *taken])
 
     async def _init(self) -> None:
-        if self.is_server and not self._is_anew:
+        if self.is_server and not self._begins_at_once:
             self._init_handle = asyncio.get_running_loop().call_later(PATIENCE_S, self._init_is_due)
         else:
             await super()._init()
