@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from support.relay_process import MAIN, RelayProcess
+from support.relay_process import MAIN, RelayProcess, free_port
 
 OFFER = (Path(__file__).parent / "data" / "offers" / "chromium_audio_video.sdp").read_bytes()
 
@@ -126,6 +128,26 @@ def test_a_session_outlives_the_control_process_it_began_with() -> None:
             except urllib.error.HTTPError as error:
                 status = error.code
             assert expected == status
+
+
+def test_a_worker_keeps_its_settings_though_they_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Started again with a second bind, an address of its kind to advertise and more transports: it says that the worker
+    it found has none of that, and the worker and its session go on.
+    """
+    monkeypatch.setenv("TELERELAY_WORKERS_MAX_TRANSPORTS", "8")
+    with RelayProcess() as relay:
+        session, workers, udp = begin_call(relay), relay.worker_pids, relay.ready["udp"]
+        relay.kill()
+        monkeypatch.setenv("TELERELAY_WORKERS_MAX_TRANSPORTS", "16")
+        relay._arguments = ("--udp", f"[::1]:{free_port(socket.SOCK_DGRAM)}", "--advertise", "127.0.0.1", "::1")
+        relay.start()
+
+        assert (workers, udp) == (relay.worker_pids, relay.ready["udp"])
+        assert ["binds max_transports"] == re.findall(
+            r'event=worker_settings_differ worker=0 reason="(.*)"', "".join(relay.log)
+        )
+        assert 200 == delete(relay, session, "a")
 
 
 def test_a_worker_too_many_is_ended() -> None:

@@ -237,6 +237,14 @@ async def test_a_session_lives_by_its_table(state: str, event: str) -> None:
     resource.disarm()
 
 
+@pytest.mark.parametrize("transport", TRANSPORT_STATES)
+def test_a_session_goes_on_where_its_transport_left_it(transport: str) -> None:
+    """
+    In a state of the table; one whose transport was over has no note, for it has ended.
+    """
+    assert (states.session_at(transport) in states_of(states.SESSION)) == (transport not in ("failed", "closed"))
+
+
 # ---------------------------------------------------------------- a socket
 
 

@@ -151,7 +151,7 @@ def _add_relay_flags(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="addresses to tell clients instead of the bound ones",
     )
-    parser.add_argument("--workers", type=int, help="how many threads carry media")
+    parser.add_argument("--workers", type=int, help="how many workers carry media")
 
 
 def _seconds(text: str) -> float:

@@ -91,6 +91,8 @@ class Relay:
                     code = "version" if error.code == "version" else "bind_failed"
                     raise ConfigError(code, str(error)) from error
                 workers.append(worker)
+                if differences := self._settings(index).differences(worker.settings):
+                    say(logging.WARNING, "worker_settings_differ", worker=index, reason=" ".join(differences))
             sites = [self._site(worker) for worker in workers]
             for site in sites:
                 if site.worker.is_found:
@@ -172,7 +174,7 @@ class Relay:
         return tuple(
             f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
             for worker in self._workers
-            for (address, _), port in zip(worker.settings.binds, worker.ports, strict=True)
+            for address, port in worker.binds
         )
 
     # ---------------------------------------------------------------- within
@@ -193,8 +195,8 @@ class Relay:
         self._run_dir = run_dir
         stack.callback(run_dir.close)
         for index in run_dir.worker_indexes():
-            if index >= self.config.workers.count and await asyncio.to_thread(end_surplus, run_dir.path, index):
-                say(logging.WARNING, "worker_surplus", worker=index)
+            if index >= self.config.workers.count:
+                await _end_surplus(run_dir.path, index)
         return lambda: ProcessHost(run_dir.path, self.config.workers.orphan_s, _on_note_refused)
 
     def _on_worker_end(self, worker: Worker) -> None:
@@ -205,8 +207,7 @@ class Relay:
 
     async def _replace(self, worker: Worker) -> None:
         """Start another in its place, on its ports, and move its rooms there."""
-        binds = [(address, port) for (address, _), port in zip(worker.settings.binds, worker.ports, strict=True)]
-        settings = dataclasses.replace(worker.settings, binds=tuple(binds))
+        settings = dataclasses.replace(worker.settings, binds=worker.binds)
         began = time.monotonic()
         for attempt in itertools.count():
             assert self._new_host is not None
@@ -246,8 +247,11 @@ class Relay:
         )
 
     def _candidates(self, worker: Worker) -> tuple[Candidate, ...]:
-        bound = [(address, port) for (address, _), port in zip(worker.settings.binds, worker.ports, strict=True)]
-        return host_candidates(bound, self.config.udp.advertise)
+        advertise = self.config.udp.advertise
+        if worker.is_found:  # it may have fewer binds than are configured by now
+            versions = {ipaddress.ip_address(address).version for address, _ in worker.binds}
+            advertise = tuple(each for each in advertise if ipaddress.ip_address(each).version in versions)
+        return host_candidates(worker.binds, advertise)
 
     def _collector(self) -> RelayCollector:
         return RelayCollector(self.stats, drop_names(), self._facts, self._lag)
@@ -299,6 +303,14 @@ class Relay:
 
 def _on_note_refused() -> None:
     say(logging.WARNING, "note_refused", reason="a worker's memory for notes is full: a restart would forget something")
+
+
+async def _end_surplus(run_dir: Path, index: int) -> None:
+    try:
+        if await asyncio.to_thread(end_surplus, run_dir, index):
+            say(logging.WARNING, "worker_surplus", worker=index)
+    except NativeError as error:
+        say(logging.ERROR, "worker_not_ended", worker=index, code=error.code)
 
 
 async def _give_up(worker: Worker) -> None:

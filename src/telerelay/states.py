@@ -1,8 +1,9 @@
 """
 The life of everything that has one, as tables: (state, event) to the next state; what is not listed changes nothing.
 
-Pure. docs/states.md says the same for people, tests/test_states.py holds the two, and the code, to each other. The
-transport's table is in native/src/transport.c.
+Pure. Of these only SESSION drives code: what its transport does to a session. The others declare what code elsewhere
+does by itself, and tests/test_states.py drives that code through them; it holds docs/states.md, which has the same for
+people, to these too. The transport's table is in native/src/transport.c, and drives it.
 """
 
 from collections.abc import Mapping
@@ -63,7 +64,7 @@ SESSION: Table = {
         for event in ("failed", "closed", "delete")
     },
 }
-"""A WHIP or WHEP session (signaling/seat.py). Its events are the states of its transport, its deadline, a DELETE."""
+"""A WHIP or WHEP session (signaling/host.py). Its events are the states of its transport, its deadline, a DELETE."""
 
 SOCKET: Table = {
     ("open", "close"): "closing",
@@ -82,6 +83,11 @@ TABLES: Mapping[str, Table] = {
     "session": SESSION,
     "socket": SOCKET,
 }
+
+
+def session_at(transport: str) -> str:
+    """The state of a session that goes on from another process, by what its transport's was then."""
+    return "opened" if transport == "new" else transport
 
 
 def after(table: Table, state: str, event: str) -> str:

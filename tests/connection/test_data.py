@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from telerelay.connection import sctp as own
-from telerelay.connection import transport
+from telerelay.connection import sending, transport
 from telerelay.connection.data import Channel, DataListener, DataTransport, Message
 from telerelay.connection.transport import Connection
 from telerelay.dataplane import DataReceived
@@ -82,7 +82,7 @@ class Pair:
     def _send(self, packet: bytes) -> None:
         self.sent.append(packet)
         if self.passes(packet):
-            asyncio.get_running_loop().call_soon(lambda: own.run_now(self.peer._handle_data(packet)))
+            asyncio.get_running_loop().call_soon(lambda: sending.run_now(self.peer._handle_data(packet)))
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         self.opened.append(channel)
@@ -118,6 +118,44 @@ async def pair() -> AsyncIterator[Pair]:
     yield pair
     pair.ours.close()
     await pair.peer.stop()
+
+
+async def test_a_peer_that_began_too_early_is_not_kept_waiting() -> None:
+    """
+    Its first step came before our half was described; it would come again after three seconds.
+    """
+    pair = Pair()
+    starting = asyncio.ensure_future(pair.peer.start(sctp.RTCSctpCapabilities(0), 5000))
+    early: list[bytes] = []
+    pair.line.far = lambda packet: (early.append(packet), pair.ours.feed(packet))[0]
+    await starting
+    await until(lambda: early)
+    pair.ours.describe(DataParameters("0", 5000, 0), is_dtls_client=False)
+    pair.ours.start()
+    await until(lambda: pair.ours.is_up and pair.peer.state == "connected", 2)
+    pair.ours.close()
+    await pair.peer.stop()
+
+
+async def test_a_successor_begins_at_once_though_it_is_dtls_server(pair: Pair) -> None:
+    """
+    The peer has an association and would wait for ever. Its channel stays open and carries what comes after that;
+    unordered, for aiortc does not count its streams anew.
+    """
+    channel = await pair.open("chat", ordered=False)
+    remote, channels = pair.ours.remote, pair.ours.snapshot()
+    assert remote is not None
+    pair.ours = DataTransport(pair._send, pair.heard)
+    pair.line.far = pair.ours.feed
+    pair.ours.describe(remote, is_dtls_client=False)
+    pair.ours.go_on(channels)
+    pair.ours.start()
+    await until(lambda: pair.ours.is_up, 2)
+    channel.send("again")
+    await until(lambda: pair.heard.messages, 2)
+
+    assert ("chat", sctp.WEBRTC_STRING, b"again") == pair.heard.messages[-1]
+    assert "open" == channel.readyState
 
 
 @pytest.mark.parametrize(
@@ -265,9 +303,9 @@ async def test_what_waits_for_a_slow_peer_is_counted_until_it_is_acknowledged(pa
     pair.passes = lambda packet: True
     await until(lambda: pair.ours.queued_bytes == 0)
 
-    assert 10 * (1000 + own.MESSAGE_OVERHEAD_BYTES) == waiting
-    assert pair.ours.has_room(message, 1000 + own.MESSAGE_OVERHEAD_BYTES)
-    assert not pair.ours.has_room(message, 1000 + own.MESSAGE_OVERHEAD_BYTES - 1)
+    assert 10 * (1000 + sending.MESSAGE_OVERHEAD_BYTES) == waiting
+    assert pair.ours.has_room(message, 1000 + sending.MESSAGE_OVERHEAD_BYTES)
+    assert not pair.ours.has_room(message, 1000 + sending.MESSAGE_OVERHEAD_BYTES - 1)
 
 
 async def test_datagrams_stay_below_1200_bytes(pair: Pair) -> None:

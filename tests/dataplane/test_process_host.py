@@ -21,10 +21,12 @@ from telerelay._native import ffi, lib
 
 from support.waiting import until
 from telerelay.dataplane import ProcessHost, Worker, WorkerSettings, make_certificate
+from telerelay.dataplane import hosts as module
 from telerelay.dataplane.frames import MAX_BODY_BYTES, PROTOCOL, Decoder, Frame, Kind, encode
+from telerelay.dataplane.hosts import end_surplus
 from telerelay.dataplane.process import NOTE_OVERHEAD_BYTES, Notes
 from telerelay.dataplane.rundir import RunDir
-from telerelay.errors import ConfigError, NativeError
+from telerelay.errors import ConfigError, NativeError, RemoteProtocolError
 
 SETTINGS = WorkerSettings(index=3, binds=(("127.0.0.1", 0),), max_transports=64)
 
@@ -135,6 +137,28 @@ async def test_a_worker_that_is_left_is_found_again_as_it_was(hosts: Hosts) -> N
         for each in inventory.transports.values()
     ]
     assert 1 == second.stats().transports["new"]
+    await second.stop()
+
+
+async def test_a_worker_that_is_found_keeps_the_settings_it_was_started_with(hosts: Hosts) -> None:
+    """
+    Asked for one bind more and for more transports, it has those it has; nobody is given an id that it would refuse.
+    """
+    first = await hosts.start(settings=dataclasses.replace(SETTINGS, max_transports=4))
+    await add(first)
+    first.leave()
+    wanted = dataclasses.replace(SETTINGS, binds=(("127.0.0.1", 0), ("127.0.0.1", 0)), max_transports=8)
+    second = await hosts.start(settings=wanted)
+    second.transports.adopt((await second.inventory()).transports)
+    for _ in range(3):
+        await add(second)
+    with pytest.raises(RemoteProtocolError) as error:
+        await add(second)
+
+    assert "room_full" == error.value.code
+    assert first.settings == second.settings
+    assert (("127.0.0.1", first.ports[0]),) == second.binds
+    assert ("binds", "max_transports") == wanted.differences(second.settings)
     await second.stop()
 
 
@@ -319,7 +343,7 @@ async def test_a_border_of_another_version_is_refused(tmp_path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "worker-3.sock"))
     listener.listen()
-    about = {"protocol": PROTOCOL, "index": 3, "pid": os.getpid(), "ports": [1], "fingerprint": "AB", "settings": {}}
+    about = {"protocol": PROTOCOL, "pid": os.getpid(), "ports": [1], "fingerprint": "AB", "settings": {}}
 
     def serve() -> None:
         connection, _ = listener.accept()
@@ -336,6 +360,43 @@ async def test_a_border_of_another_version_is_refused(tmp_path: Path) -> None:
     thread.join(5)
     listener.close()
     lib.tr_worker_free(out[0])
+
+
+# ---------------------------------------------------------------------- one too many
+
+
+async def test_a_worker_too_many_is_ended(hosts: Hosts) -> None:
+    """
+    And what a dead one left of itself goes too.
+    """
+    worker = await hosts.start()
+    pid, path = worker.pid, hosts.path / "worker-3.sock"
+    worker.leave()
+    assert True is await asyncio.to_thread(end_surplus, hosts.path, 3)
+    await until(lambda: not is_alive(pid))
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert False is await asyncio.to_thread(end_surplus, hosts.path, 3)
+    assert False is path.exists()
+    assert False is await asyncio.to_thread(end_surplus, hosts.path, 3)
+
+
+async def test_a_worker_too_many_that_does_not_answer_keeps_its_socket(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Without it nobody could ever end it but by hand.
+    """
+    worker = await hosts.start()
+    worker.leave()
+    os.kill(worker.pid, signal.SIGSTOP)
+    monkeypatch.setattr(module, "START_TIMEOUT_S", 0.2)
+    with pytest.raises(NativeError, match="worker 3 does not answer"):
+        await asyncio.to_thread(end_surplus, hosts.path, 3)
+    assert True is (hosts.path / "worker-3.sock").exists()
+    os.kill(worker.pid, signal.SIGCONT)
+    monkeypatch.setattr(module, "START_TIMEOUT_S", 15.0)
+    assert True is await asyncio.to_thread(end_surplus, hosts.path, 3)
 
 
 # ---------------------------------------------------------------------- the run directory

@@ -13,7 +13,7 @@ from telerelay.client import Client, Tone
 from telerelay.client.channels import ChannelOptions, RoomChannel
 from telerelay.client.whip import HttpSession
 from telerelay.connection.data import Channel, DataTransport, Message
-from telerelay.connection.sctp import MESSAGE_OVERHEAD_BYTES
+from telerelay.connection.sending import MESSAGE_OVERHEAD_BYTES
 from telerelay.errors import LocalProtocolError
 from telerelay.protocol.data import ChannelParameters
 from telerelay.signaling import channels as module
@@ -311,6 +311,54 @@ async def test_who_opens_and_closes_for_ever_is_refused(bench: Bench, monkeypatc
 
     assert [True] * 64 + [False] == opened
     assert [("ada", "file", "too_many_requests")] == bench.told
+
+
+async def test_what_a_successor_must_know_is_told_when_it_changes_and_only_then(bench: Bench) -> None:
+    """
+    A channel that nobody else has yet, one that was passed on, one that closed, a line that came up; not who comes or
+    speaks.
+    """
+    told: list[str] = []
+    doing = ""
+    bench.relay = ChannelRelay(cast(dict[str, Seat], bench.seats), lambda: told.append(doing))
+    for line in bench.lines.values():
+        line.relay = bench
+    others = {who: bench.seats.pop(who) for who in ("bob", "cem")}
+    doing = "opened"
+    own = await bench.open("ada", FILE)
+    bench.seats.update(others)
+    doing = "passed on"
+    bench.relay.changed()
+    await asyncio.sleep(0)
+    doing = "somebody came"
+    bench.relay.changed()
+    await asyncio.sleep(0)
+    doing = "spoke"
+    bench.lines["ada"].receive(own, b"x")
+    doing = "up"
+    bench.relay.line_changed(cast(DataTransport, bench.lines["bob"]))
+    await asyncio.sleep(0)
+    doing = "closed"
+    bench.lines["ada"].close_channel(own, is_dropping=False)
+    await asyncio.sleep(0)
+
+    assert ["opened", "passed on", "up", "closed"] == list(dict.fromkeys(told))
+
+
+async def test_a_label_that_outlived_its_opener_outlives_a_restart(bench: Bench) -> None:
+    """
+    Two people talk on what the relay opened to them; its successor closes neither end, and passes on what they say.
+    """
+    ends = {who: bench.lines[who].open(FILE) for who in ("bob", "cem")}
+    for who, channel in ends.items():
+        bench.relay.resumed(who, channel)
+    bench.relay.changed()
+    await asyncio.sleep(0)
+    _, bob, cem = bench.lines.values()
+    bob.receive(ends["bob"], b"still here")
+
+    assert ([ends["bob"]], [ends["cem"]]) == (bob.channels, cem.channels)
+    assert [b"still here"] == cem.sent
 
 
 # -------------------------------------------------------------------- over the wire

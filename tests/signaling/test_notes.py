@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
+from telerelay.connection import WhepConnection
 from telerelay.dataplane.hosts import NoNotes
-from telerelay.notes import encode
+from telerelay.notes import decode, encode
+from telerelay.rooms import Participant, Publication
 from telerelay.signaling.notes import (
     MAX_EVENT_BYTES,
     MAX_EVENTS,
     ParticipantNote,
+    PublicationNote,
     RoomNote,
     RoomNotes,
     SeatNote,
@@ -15,6 +21,7 @@ from telerelay.signaling.notes import (
     seat_key,
     session_key,
 )
+from telerelay.signaling.seat import Resource, Seat
 
 ROOM = RoomNote("demo", 7, "key", 3)
 
@@ -99,6 +106,26 @@ def test_who_goes_is_forgotten_and_so_is_a_room() -> None:
     assert ["70/room"] == list(store.notes)
 
 
+def test_a_session_that_ended_is_forgotten_and_its_person_is_not() -> None:
+    """
+    Another session of the same person's stays.
+    """
+    store = Store()
+    person = Participant("p", "dr-7", "patient", is_admitted=True, attachments={"one", "two"})
+    sitting = Seat(person, 1, 8, RoomNotes(7, lambda: store))
+    for secret in ("one", "two"):
+        connection = SimpleNamespace(snapshot=lambda: None)
+        sitting.resources[secret] = Resource(secret, "etag", cast(WhepConnection, connection), "p")
+    sitting.save()
+    before = set(store.notes)
+    del sitting.resources["one"]
+    sitting.forget_session("one")
+    sitting.save()
+
+    assert {"7/seat/p", "7/session/p/one", "7/session/p/two"} == before
+    assert {"7/seat/p", "7/session/p/two"} == set(store.notes)
+
+
 def test_rooms_are_read_with_their_seats_in_the_order_they_came() -> None:
     """
     An event that was noted after its seat counts; a gap in the events cuts off what is before it.
@@ -115,6 +142,36 @@ def test_rooms_are_read_with_their_seats_in_the_order_they_came() -> None:
     assert [("a", 10, ("7", "8", "9", "10")), ("b", 0, ())] == [
         (each.seat.participant.id, each.seat.seq, each.events) for each in room.seats
     ]
+
+
+def test_a_participant_comes_out_of_its_note_as_it_went_in() -> None:
+    """
+    With every publication, muted or not, and why. Of the resume secret only the hash is left.
+    """
+    before = Participant(
+        id="a",
+        sub="dr-7",
+        role="patient",
+        is_admitted=True,
+        attachments={"socket"},
+        publications={
+            "m": Publication("m", "a", "socket", "0", "audio", "microphone", True, "device_lost"),
+            "c": Publication("c", "a", "socket", "1", "video", "camera"),
+        },
+        paused={"x"},
+        seat_until=3.5,
+        resume_hash=b"hash",
+    )
+    note = encode(SeatNote(ParticipantNote.of(before), 1, 0))
+
+    assert before == decode(SeatNote, note).participant.participant()
+
+
+def test_notes_hold_all_of_a_publication() -> None:
+    """
+    A new field of one has to find its place in its note, or a restart forgets it.
+    """
+    assert set(Publication.__dataclass_fields__) - {"participant"} == set(PublicationNote.__dataclass_fields__)
 
 
 def test_what_cannot_be_read_is_passed_over() -> None:

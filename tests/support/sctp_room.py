@@ -19,7 +19,7 @@ from aiortc.rtcdatachannel import RTCDataChannel, RTCDataChannelParameters
 
 from telerelay.connection import sending
 from telerelay.connection.data import DataTransport
-from telerelay.connection.sctp import run_now
+from telerelay.connection.sending import run_now
 from telerelay.protocol.data import DataParameters
 from telerelay.signaling import channels
 from telerelay.signaling.channels import ChannelRelay
@@ -135,8 +135,10 @@ class Peer:
         self.down = Way(bad, seed + 1, lambda packet: run_now(self.association._handle_data(packet)))
         self.line.send = self.up.send
 
-    async def start(self) -> None:
-        self.data.describe(DataParameters("0", 5000, 0), is_dtls_client=False)
+    async def start(self, *, is_dtls_client: bool = True) -> None:
+        """Who is the DTLS client begins with SCTP, too."""
+        self.line._role = "client" if is_dtls_client else "server"
+        self.data.describe(DataParameters("0", 5000, 0), is_dtls_client=not is_dtls_client)
         self.data.start()
         await self.association.start(sctp.RTCSctpCapabilities(0), 5000)
         await until(lambda: self.data.is_up and self.association.state == "connected")
@@ -184,7 +186,7 @@ class Room:
         self.peers[who] = Peer(self, who, bad, seed)
         return self.peers[who]
 
-    async def seat(self, peer: Peer) -> None:
+    async def seat(self, peer: Peer, *, is_dtls_client: bool = True) -> None:
         who = peer.who
         holder = type("Holder", (), {"transport": type("Transport", (), {"data": peer.data})})
         self.seats[who] = type(
@@ -199,7 +201,7 @@ class Room:
                 "tell": lambda event: self.told.append((who, event.label, event.code)),
             },
         )
-        await peer.start()
+        await peer.start(is_dtls_client=is_dtls_client)
 
     async def leave(self, peer: Peer) -> None:
         del self.seats[peer.who]

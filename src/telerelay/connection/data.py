@@ -83,7 +83,7 @@ class DataListener:
         """The peer acknowledged some of what waited."""
 
     def on_changed(self, data: "DataTransport") -> None:
-        """The association came up, or is gone."""
+        """The association came up, or is gone; or the peer has taken a channel of ours, which has its stream now."""
 
 
 class _Stream(RTCDataChannel):  # type: ignore[misc,unused-ignore]
@@ -110,6 +110,7 @@ class DataTransport:
         self._association = Association(self, self)
         self._remote: DataParameters | None = None
         self._is_started = False
+        self._must_begin = False
         self._channels: dict[RTCDataChannel, Channel] = {}
         self._streams: dict[Channel, RTCDataChannel] = {}
         self._refused: set[int] = set()
@@ -154,10 +155,12 @@ class DataTransport:
         """DTLS is up. Nothing happens before the peer is described, or twice."""
         if self._remote is not None and not self._is_started and not self.is_gone:
             self._is_started = True
-            self._association.begin(self._remote.port)
+            self._association.begin(self._remote.port, at_once=self._must_begin)
 
     def feed(self, packet: bytes) -> None:
-        if self._is_started and not self.is_gone:
+        if not self._is_started:
+            self._must_begin = True  # the peer began before we could; it would say so again in a second or three
+        elif not self.is_gone:
             self._association.feed(packet)
 
     def close(self) -> None:
@@ -180,6 +183,7 @@ class DataTransport:
         Go on with these. The association is begun anew with the same peer, whose SCTP takes it for a restart of ours
         (RFC 9260, 5.2.2): its channels stay open, and what was under way on them is lost.
         """
+        self._must_begin = True
         for each in channels:
             channel = Channel(self, each.parameters, is_own=each.is_own)
             stream = self._make(channel, each.stream)
@@ -322,6 +326,7 @@ class DataTransport:
         if payload[:1] == bytes([sctp.DATA_CHANNEL_ACK]):
             if known is not None and known.readyState == "connecting":
                 known._setReadyState("open")
+                self._listener.on_changed(self)
             return
         parameters = _opening(payload)
         if known is not None or stream >= MAX_STREAMS or parameters is None:

@@ -1,9 +1,9 @@
 """
-SCTP over a transport's DTLS (RFC 9260, RFC 8261): aiortc's association, with bounds that it does not have. What it
-sends, and when, is sending.py's.
+An SCTP association over a transport's DTLS (RFC 9260, RFC 8261): how it begins and ends, what it takes, and when it
+says so. The other half, what it sends and sends again, is sending.py's.
 
-Event loop's thread. An association never waits: sending is handing a record to the worker, so each of its coroutines
-runs to its end at once (`run_now`), and packets are taken strictly in order.
+Event loop's thread. aiortc keeps the state and parses. An association never waits: sending is handing a record to the
+worker, so each of its coroutines runs to its end at once (`run_now`), and packets are taken strictly in order.
 
 What a hostile peer may cost is bounded here (A45, A46): bytes and chunks held for reassembly, streams, how far ahead of
 the sequence a chunk may lie, gap blocks of an acknowledgement, and the size of a message, which is swallowed past it.
@@ -18,10 +18,8 @@ from aiortc import rtcsctptransport as sctp
 from aiortc.rtcdatachannel import RTCDataChannel
 from aiortc.utils import uint16_add, uint32_gte
 
-from telerelay.connection.sending import MESSAGE_OVERHEAD_BYTES, TSN_MODULO, Sending, run_now
+from telerelay.connection.sending import TSN_MODULO, Sending, run_now
 from telerelay.protocol.data import MAX_MESSAGE_BYTES
-
-__all__ = ["MAX_STREAMS", "MESSAGE_OVERHEAD_BYTES", "WINDOW_BYTES", "Association", "chunk_count", "run_now"]
 
 WINDOW_BYTES = 262144
 """Taken from a peer and not yet passed on, at most."""
@@ -38,6 +36,10 @@ MAX_GAPS = 128
 # Every second packet is acknowledged, or the first after that long (RFC 9260, 6.2 allows 200 ms); at once if one is
 # missing. Half the acknowledgements are half their cost, here and at the peer.
 SACK_DELAY_S = 0.02
+# As DTLS server the relay lets the peer begin, which has its last flight then. What comes before a lost one is there
+# again spoils aiortc: it takes one record for each datagram, so each is read when the next one comes, from then on. A
+# peer that waits for us (RFC 8841, 9.3 has both begin) is kept waiting as long as DTLS takes for three lost flights.
+PATIENCE_S = 8.0
 _IMMEDIATE = 0x08  # RFC 7053: the sender asks for it
 
 # The relay's own channels take their streams from here on, so that they do not meet those that two clients agreed upon.
@@ -56,8 +58,10 @@ class Line(Protocol):
 
 
 class Owner(Protocol):
-    """Who is told what happens on an association."""
+    """Who is told what happens on an association. `is_paused`: whole messages are held because nobody takes them."""
 
+    @property
+    def is_paused(self) -> bool: ...
     def on_user_message(self, stream: int, protocol: int, payload: bytes, *, is_ordered: bool) -> None: ...
     def on_too_large(self, stream: int) -> None: ...
     def on_acknowledged(self) -> None: ...
@@ -130,7 +134,9 @@ class Association(Sending):
         self._is_ordered = True
         self._unsacked = 0  # packets of data since the last acknowledgement
         self._is_urgent = False
+        self._begins_at_once = False
         self._sack_handle: asyncio.TimerHandle | None = None
+        self._init_handle: asyncio.TimerHandle | None = None
 
     # ---------------------------------------------------------------- in
 
@@ -147,13 +153,27 @@ class Association(Sending):
         """End the association now; the peer is told."""
         run_now(self.stop())
 
-    def begin(self, port: int) -> None:
-        """Begin the association towards the peer's SCTP port."""
+    def begin(self, port: int, *, at_once: bool = False) -> None:
+        """
+        Begin the association towards the peer's SCTP port. `at_once`: as DTLS server too, for the peer has an
+        association already, or has begun before this.
+        """
+        self._begins_at_once = at_once
         run_now(self.start(None, port))
         first = FIRST_STREAM + (1 if self.is_server else 0)
         # Streams of channels from before a restart are the peer's and ours still.
         taken = [each + 2 for each in self._data_channels if each >= first and (each - first) % 2 == 0]
         self._data_channel_id = max([first, *taken])
+
+    async def _init(self) -> None:
+        if self.is_server and not self._begins_at_once:
+            self._init_handle = asyncio.get_running_loop().call_later(PATIENCE_S, self._init_is_due)
+        else:
+            await super()._init()
+
+    def _init_is_due(self) -> None:
+        if self._association_state == self.State.CLOSED:
+            run_now(super()._init())
 
     def held(self, size: int) -> None:
         """So many bytes wait for the owner to take them (negative: he did)."""
@@ -209,7 +229,7 @@ class Association(Sending):
         await self._reset_deferred_streams()
 
     def _is_too_much(self, ahead: int, room: int) -> bool:
-        if room >= SLACK_BYTES or (ahead == 1 and not self._is_waiting()):
+        if room >= SLACK_BYTES or (ahead == 1 and not self._owner.is_paused):
             return False  # what is missing in the sequence may be what all else waits for
         if ahead > 1:
             return room < RESERVE_BYTES
@@ -219,10 +239,6 @@ class Association(Sending):
         for message in stream.pop_messages():
             self._advertised_rwnd += len(message[2])
             await self._receive(*message)
-
-    def _is_waiting(self) -> bool:
-        """Whether whole messages are held because nobody takes them: then there is no hurry for more."""
-        return bool(getattr(self._owner, "is_paused", False))
 
     async def _receive_forward_tsn_chunk(self, chunk: Any) -> None:
         self._is_ordered = self._is_urgent = True
@@ -309,8 +325,8 @@ class Association(Sending):
         self._data_channel_open(channel)
 
     def acknowledge(self, channel: RTCDataChannel) -> None:
-        self.post(channel, sctp.WEBRTC_DCEP, bytes([sctp.DATA_CHANNEL_ACK]))
-        channel._addBufferedAmount(-1)
+        """Say that a channel of the peer's is open (RFC 8832, 5.2)."""
+        self.queue(channel, sctp.WEBRTC_DCEP, bytes([sctp.DATA_CHANNEL_ACK]))
 
     def adopt(self, channel: RTCDataChannel) -> None:
         """A channel that the peer opened, or agreed upon with others."""
@@ -330,10 +346,7 @@ class Association(Sending):
             kind, reliability = 2, channel.maxPacketLifeTime
         kind |= 0 if channel.ordered else 0x80
         header = pack("!BBHLHH", sctp.DATA_CHANNEL_OPEN, kind, 256, reliability, len(label), len(protocol))
-        opening = header + label + protocol
-        self.queued_bytes += self.cost(opening)
-        self._data_channel_queue.append((channel, sctp.WEBRTC_DCEP, opening))
-        run_now(self._data_channel_flush())
+        self.queue(channel, sctp.WEBRTC_DCEP, header + label + protocol)
 
     def _data_channel_close(self, channel: RTCDataChannel) -> None:
         if self._association_state != self.State.ESTABLISHED or channel.id is None:
@@ -349,6 +362,7 @@ class Association(Sending):
             if self.state == "closed":
                 self.forget()
                 self._inbound_streams.clear()
-                if self._sack_handle is not None:
-                    self._sack_handle.cancel()
+                for handle in (self._sack_handle, self._init_handle):
+                    if handle is not None:
+                        handle.cancel()
             self._owner.on_association(self.state)

@@ -83,8 +83,12 @@ class Sending(sctp.RTCSctpTransport):  # type: ignore[misc,unused-ignore]
 
     def post(self, channel: RTCDataChannel, protocol: int, payload: bytes) -> None:
         """Queue a message on a channel and send what may be sent."""
+        channel._addBufferedAmount(len(payload))  # taken off when it leaves the queue
+        self.queue(channel, protocol, payload)
+
+    def queue(self, channel: RTCDataChannel, protocol: int, payload: bytes) -> None:
+        """The same for what is no message of the application's (RFC 8832, 5): its buffered amount does not count it."""
         self.queued_bytes += self.cost(payload)
-        channel._addBufferedAmount(len(payload))
         self._data_channel_queue.append((channel, protocol, payload))
         run_now(self._data_channel_flush())
 

@@ -238,8 +238,8 @@ class Connection:
         self._found = found
         self._found_data = (state.data, state.channels)
         self.srtp_profile = found.srtp_profile
-        self._receivers = {each.receiver for each in inventory.receivers.values() if each.transport == state.transport}
-        self._senders = {each.sender for each in inventory.senders.values() if each.transport == state.transport}
+        self._receivers = set(inventory.receivers_of.get(state.transport, ()))
+        self._senders = set(inventory.senders_of.get(state.transport, ()))
         self._worker.listen(self._transport, self._on_event)
         return True
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
         WorkerEvent,
         WorkerStopped,
     )
-    from telerelay.dataplane.hosts import ProcessHost, ThreadHost, WorkerSettings
+    from telerelay.dataplane.hosts import ProcessHost, ThreadHost
     from telerelay.dataplane.inventory import Inventory
+    from telerelay.dataplane.settings import WorkerSettings
     from telerelay.dataplane.stats import ReceiverStats, SenderStats, StatsReport, TransportStats, WorkerStats
     from telerelay.dataplane.worker import Worker
 
@@ -40,7 +41,7 @@ _HOMES = {
     "TransportStats": "stats",
     "Worker": "worker",
     "WorkerEvent": "events",
-    "WorkerSettings": "hosts",
+    "WorkerSettings": "settings",
     "WorkerStats": "stats",
     "WorkerStopped": "events",
     "make_certificate": "certificate",

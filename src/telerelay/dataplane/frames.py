@@ -24,7 +24,7 @@ class Kind(IntEnum):
     """Who says it: c the control, w the worker."""
 
     HELLO = 1  # c: {"protocol"}, the first frame
-    WELCOME = 2  # w: {"protocol", "index", "pid", "ports", "fingerprint", "settings"}, with three descriptors
+    WELCOME = 2  # w: {"protocol", "pid", "ports", "fingerprint", "settings"}, with three descriptors
     FAILED = 3  # w, instead: {"status", "reason"}; it ends then
     PUT = 4  # c: keep this note under this key
     DELETE = 5  # c: forget the note of this key

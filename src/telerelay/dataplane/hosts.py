@@ -7,7 +7,6 @@ driven through the same two rings, by telerelay.dataplane.worker.
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import os
 import signal
@@ -16,13 +15,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from telerelay._native import ffi, lib
 from telerelay.dataplane.certificate import Certificate
 from telerelay.dataplane.frames import PROTOCOL, Decoder, Frame, Kind, encode
+from telerelay.dataplane.settings import WorkerSettings, native_config
 from telerelay.dataplane.status import check
 from telerelay.errors import ConfigError, NativeError
 
@@ -33,30 +33,19 @@ STOP_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """
-    What one worker is started with. `binds` are (address, UDP port), port 0 lets the kernel choose; `cpu` -1: none.
-    """
-
-    index: int
-    binds: tuple[tuple[str, int], ...]
-    max_transports: int = 4096
-    video_history_bytes: int = 524288
-    audio_history_bytes: int = 16384
-    consent_timeout_us: int = 30_000_000
-    cpu: int = -1
-
-
-@dataclass(frozen=True, slots=True)
 class Running:
-    """A worker that runs: its border, the UDP port of each bind, its certificate's sha-256, and its process."""
+    """
+    A worker that runs: its border, the settings it was started with, the UDP port of each bind, its certificate's
+    sha-256, and its process.
+    """
 
     native: Any
+    settings: WorkerSettings
     ports: tuple[int, ...]
     fingerprint: bytes
     pid: int
     is_found: bool
-    """It ran before this process did: there may be transports and notes."""
+    """It ran before this process did, maybe with other settings than were asked for: it has transports and notes."""
 
 
 class NoteStore(Protocol):
@@ -92,24 +81,6 @@ class WorkerHost(Protocol):
     async def read_notes(self) -> dict[str, bytes]: ...
 
 
-def native_config(settings: WorkerSettings, certificate: Certificate) -> Any:
-    """A `tr_worker_config *`; wipe it after use."""
-    config = ffi.new("tr_worker_config *")
-    lib.tr_worker_config_init(config)
-    config.index = settings.index
-    config.bind_count = len(settings.binds)
-    for slot, (address, port) in zip(config.binds, settings.binds, strict=False):
-        slot.address = address.encode("ascii")
-        slot.port = port
-    config.max_transports = settings.max_transports
-    config.video_history_bytes = settings.video_history_bytes
-    config.audio_history_bytes = settings.audio_history_bytes
-    config.consent_timeout_us = settings.consent_timeout_us
-    config.cpu = settings.cpu
-    config.certificate = certificate.raw[0]
-    return config
-
-
 def _where(settings: WorkerSettings) -> str:
     binds = ", ".join(f"{address} port {port}" for address, port in settings.binds)
     return f"open worker {settings.index} on {binds}"
@@ -129,7 +100,7 @@ class ThreadHost:
 
     async def start(self, settings: WorkerSettings) -> Running:
         """Bind and run. Raises NativeError, before anything runs, when an address cannot be bound."""
-        config = native_config(settings, self._certificate)
+        config = native_config(settings, self._certificate.raw[0])
         out = ffi.new("tr_worker **")
         try:
             check(lib.tr_worker_new(config, out), _where(settings))
@@ -138,7 +109,7 @@ class ThreadHost:
         self._native = native = ffi.gc(out[0], lib.tr_worker_free)
         check(lib.tr_worker_start(native), f"start worker {settings.index}")
         ports = tuple(lib.tr_worker_port(native, bind) for bind in range(len(settings.binds)))
-        return Running(native, ports, self._certificate.fingerprint, os.getpid(), is_found=False)
+        return Running(native, settings, ports, self._certificate.fingerprint, os.getpid(), is_found=False)
 
     async def stop(self) -> None:
         native, self._native = self._native, None
@@ -254,8 +225,9 @@ class ProcessHost:
         out = ffi.new("tr_worker **")
         try:
             check(lib.tr_worker_attach(*fds, out), f"attach to worker {settings.index}")
+            found = WorkerSettings.of(about["settings"])
             self._pidfd = os.pidfd_open(about["pid"])
-        except (NativeError, OSError):
+        except BaseException:
             connection.close()
             if out[0] == ffi.NULL:
                 for fd in fds:
@@ -268,6 +240,7 @@ class ProcessHost:
         loop.add_reader(self._pidfd, self._on_exit)
         return Running(
             self._native,
+            found,
             tuple(about["ports"]),
             bytes.fromhex(about["fingerprint"].replace(":", "")),
             about["pid"],
@@ -366,7 +339,7 @@ class ProcessHost:
                 raise ConfigError("bad_value", f"serve.run_dir: no socket at {path}: {error}") from None
             path.chmod(0o600)
             listener.listen(8)
-            given = {**dataclasses.asdict(settings), "socket": str(path), "orphan_s": self._orphan_s}
+            given = {**asdict(settings), "socket": str(path), "orphan_s": self._orphan_s}
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "telerelay.dataplane.process", str(listener.fileno())],
                 stdin=subprocess.PIPE,
@@ -382,7 +355,7 @@ class ProcessHost:
 def end_surplus(run_dir: Path, index: int) -> bool:
     """
     End a worker that ran before this process and is one more than is wanted; False where there is none. Blocks: for an
-    executor.
+    executor. Raises NativeError where one lives and does not answer: it keeps its socket, so it can be tried again.
     """
     path = run_dir / f"worker-{index}.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -393,17 +366,23 @@ def end_surplus(run_dir: Path, index: int) -> bool:
             for fd in fds:
                 os.close(fd)
             connection.sendall(encode(Kind.STOP))
-            while connection.recv(65536):
-                pass
-        except (OSError, NativeError):
+            with contextlib.suppress(ConnectionResetError):
+                while connection.recv(65536):
+                    pass
+        except (FileNotFoundError, ConnectionRefusedError):
             path.unlink(missing_ok=True)
             return False
+        except OSError as error:
+            raise _silent(index) from error
     return True
+
+
+def _silent(index: int) -> NativeError:
+    return NativeError(lib.TR_ERR_STATE, f"worker {index} does not answer", code="state")
 
 
 def _greet(connection: socket.socket, settings: WorkerSettings) -> tuple[dict[str, Any], list[int]]:
     """The first words with a worker process. Raises NativeError."""
-    silent = NativeError(lib.TR_ERR_STATE, f"worker {settings.index} does not answer", code="state")
     decoder, fds = Decoder(), list[int]()
     deadline = time.monotonic() + START_TIMEOUT_S
     try:
@@ -418,13 +397,13 @@ def _greet(connection: socket.socket, settings: WorkerSettings) -> tuple[dict[st
                     raise NativeError(about["status"], f"{_where(settings)}: {about['reason']}", code="system")
                 if frame.kind == Kind.WELCOME and len(fds) == 3:
                     return about, fds
-                raise silent
+                raise _silent(settings.index)
             if not data:
                 raise NativeError(
                     lib.TR_ERR_VERSION, f"worker {settings.index} refuses this version of telerelay", code="version"
                 )
     except (OSError, ValueError) as error:
-        raise silent from error
+        raise _silent(settings.index) from error
     finally:
         if len(fds) not in (0, 3):
             for fd in fds:

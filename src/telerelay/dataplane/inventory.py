@@ -1,9 +1,10 @@
 """
 What is there on a worker that ran before this process did: ids, and what belongs to what.
 
-Values, and the arithmetic of pages. Read once, after attaching.
+Pure values. Event loop's thread, which takes an inventory once, after attaching.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -40,8 +41,25 @@ Found = TransportFound | ReceiverFound | SenderFound
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All of one worker, by id."""
+    """All of one worker, by id; `receivers_of` and `senders_of` have the ids of what hangs on each transport."""
 
     transports: dict[int, TransportFound]
     receivers: dict[int, ReceiverFound]
     senders: dict[int, SenderFound]
+    receivers_of: dict[int, set[int]]
+    senders_of: dict[int, set[int]]
+
+    @classmethod
+    def of(cls, found: Iterable[Found]) -> "Inventory":
+        all_of = cls({}, {}, {}, {}, {})
+        for each in found:
+            match each:
+                case TransportFound():
+                    all_of.transports[each.transport] = each
+                case ReceiverFound():
+                    all_of.receivers[each.receiver] = each
+                    all_of.receivers_of.setdefault(each.transport, set()).add(each.receiver)
+                case SenderFound():
+                    all_of.senders[each.sender] = each
+                    all_of.senders_of.setdefault(each.transport, set()).add(each.sender)
+        return all_of

@@ -19,11 +19,14 @@ import struct
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from telerelay._native import ffi, lib
 from telerelay.dataplane.frames import PROTOCOL, Decoder, Frame, Kind, encode
+from telerelay.dataplane.settings import WorkerSettings, native_config
+from telerelay.dataplane.status import why
 
 # Of all notes together: four thousand transports with 16 KiB each.
 MAX_NOTES_BYTES = 64 << 20
@@ -83,8 +86,10 @@ class _Control:
 class WorkerProcess:
     """The thread that waits."""
 
-    def __init__(self, settings: dict[str, Any], listener: socket.socket) -> None:
+    def __init__(self, settings: WorkerSettings, listener: socket.socket, path: Path, orphan_s: float) -> None:
         self._settings = settings
+        self._path = path
+        self._orphan_s = orphan_s
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._controls: dict[socket.socket, _Control] = {}
@@ -120,24 +125,13 @@ class WorkerProcess:
 
     def _open(self) -> tuple[int, str]:
         """(0, ""), or why there is no worker."""
-        settings = self._settings
         status = lib.tr_certificate_make(self._certificate)
         if status != 0:
             return status, "make a certificate"
-        config = ffi.new("tr_worker_config *")
-        lib.tr_worker_config_init(config)
-        binds = settings["binds"]
-        config.index = settings["index"]
-        config.bind_count = len(binds)
-        for slot, (address, port) in zip(config.binds, binds, strict=False):
-            slot.address = address.encode("ascii")
-            slot.port = port
-        for name in ("max_transports", "video_history_bytes", "audio_history_bytes", "consent_timeout_us", "cpu"):
-            setattr(config, name, settings[name])
-        config.certificate = self._certificate[0]
+        config = native_config(self._settings, self._certificate[0])
         out = ffi.new("tr_worker **")
         status = lib.tr_worker_new(config, out)
-        reason = os.strerror(ffi.errno) if status == lib.TR_ERR_SYSTEM else _status_name(status)
+        reason = why(status)
         ffi.buffer(config)[:] = bytes(ffi.sizeof("tr_worker_config"))
         ffi.buffer(self._certificate.key_pem)[:] = bytes(ffi.sizeof(self._certificate.key_pem))
         if status == 0:
@@ -203,12 +197,10 @@ class WorkerProcess:
         lib.tr_worker_fds(self._native, fds)
         about = {
             "protocol": PROTOCOL,
-            "border": lib.tr_version(),
-            "index": self._settings["index"],
             "pid": os.getpid(),
-            "ports": [lib.tr_worker_port(self._native, bind) for bind in range(len(self._settings["binds"]))],
+            "ports": [lib.tr_worker_port(self._native, bind) for bind in range(len(self._settings.binds))],
             "fingerprint": ffi.string(self._certificate.fingerprint).decode("ascii"),
-            "settings": self._settings,
+            "settings": asdict(self._settings),
         }
         socket.send_fds(control.connection, [encode(Kind.WELCOME, body=_json(about))], list(fds))
 
@@ -242,7 +234,7 @@ class WorkerProcess:
         now = time.monotonic()
         due = [control.since + HELLO_TIMEOUT_S for control in self._controls.values() if not control.is_attached]
         if not any(control.is_attached for control in self._controls.values()):
-            due.append(self._alone_since + self._settings["orphan_s"])
+            due.append(self._alone_since + self._orphan_s)
         return max(0.0, min(due) - now) if due else None
 
     def _look_at_the_clock(self) -> None:
@@ -251,7 +243,7 @@ class WorkerProcess:
             if not control.is_attached and control.since + HELLO_TIMEOUT_S <= now:
                 self._drop(control)
         is_alone = not any(control.is_attached for control in self._controls.values())
-        if is_alone and self._alone_since + self._settings["orphan_s"] <= now:
+        if is_alone and self._alone_since + self._orphan_s <= now:
             self._is_over = True
 
     def _terminated(self, woken: Any) -> None:
@@ -261,29 +253,28 @@ class WorkerProcess:
 
     def _unlink(self) -> None:
         with suppress(OSError):
-            Path(self._settings["socket"]).unlink()
+            self._path.unlink()
 
 
 def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _status_name(status: int) -> str:
-    name = lib.tr_status_name(status)
-    return "unknown" if name == ffi.NULL else str(ffi.string(name).decode("ascii"))
-
-
 def main() -> int:
-    """Settings come on standard input, the listening socket as the descriptor that the one argument names."""
+    """
+    Settings come on standard input, with the path of the listening socket and `orphan_s`; the socket itself as the
+    descriptor that the one argument names.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    settings = json.load(sys.stdin)
+    given = json.load(sys.stdin)
+    settings = WorkerSettings.of(given)
     listener = socket.socket(fileno=int(sys.argv[1]))
     listener.set_inheritable(False)
     with suppress(OSError):
-        Path("/proc/self/comm").write_text(f"telerelay-w{settings['index']}")
+        Path("/proc/self/comm").write_text(f"telerelay-w{settings.index}")
     # Standard output belongs to the control, whose reader waits for its end.
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-    return WorkerProcess(settings, listener).run()
+    return WorkerProcess(settings, listener, Path(given["socket"]), given["orphan_s"]).run()
 
 
 if __name__ == "__main__":

@@ -14,11 +14,15 @@ def status_name(status: int) -> str:
     return "unknown" if name == ffi.NULL else str(ffi.string(name).decode("ascii"))
 
 
+def why(status: int) -> str:
+    """The same, but for an error of the system its own words: `Address already in use`. Right after the call."""
+    if status == lib.TR_ERR_SYSTEM and ffi.errno:
+        return os.strerror(ffi.errno)
+    return status_name(status)
+
+
 def check(status: int, doing: str) -> int:
     """Hand back a status of 0 or more; raise NativeError, with the status and what was being done, for the rest."""
     if status >= 0:
         return status
-    why = status_name(status)
-    if status == lib.TR_ERR_SYSTEM and ffi.errno:
-        why = os.strerror(ffi.errno)
-    raise NativeError(status, f"{doing}: {why}", code=status_name(status))
+    raise NativeError(status, f"{doing}: {why(status)}", code=status_name(status))

@@ -12,9 +12,10 @@ from typing import Any
 from telerelay._native import ffi, lib
 from telerelay.dataplane import events
 from telerelay.dataplane.certificate import Certificate
-from telerelay.dataplane.hosts import NoteStore, Running, ThreadHost, WorkerHost, WorkerSettings
+from telerelay.dataplane.hosts import NoteStore, Running, ThreadHost, WorkerHost
 from telerelay.dataplane.ids import MAX_INDEXES, IdPool
 from telerelay.dataplane.inventory import Found, Inventory, ReceiverFound, SenderFound, TransportFound
+from telerelay.dataplane.settings import WorkerSettings
 from telerelay.dataplane.stats import (
     ReceiverStats,
     SenderStats,
@@ -75,9 +76,14 @@ class Worker:
     # ---------------------------------------------------------------- life
 
     async def start(self) -> None:
-        """Run, or attach to what runs. Raises NativeError, before anything runs, when an address cannot be bound."""
+        """
+        Run, or attach to what runs; `settings` are those it runs with from then on. Raises NativeError, before anything
+        runs, when an address cannot be bound.
+        """
         self._host.on_end = self._ended
         self._running = await self._host.start(self.settings)
+        self.settings = self._running.settings
+        self.transports = IdPool(self.settings.max_transports)
         self._native = self._running.native
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(lib.tr_worker_event_fd(self._native), self._take)
@@ -144,6 +150,11 @@ class Worker:
     def ports(self) -> tuple[int, ...]:
         """The UDP port of each bind, as the kernel gave it."""
         return self._about.ports
+
+    @property
+    def binds(self) -> tuple[tuple[str, int], ...]:
+        """Where media is taken: each address with its port."""
+        return tuple((address, port) for (address, _), port in zip(self.settings.binds, self.ports, strict=True))
 
     @property
     def _about(self) -> Running:
@@ -303,11 +314,7 @@ class Worker:
                 if not isinstance(end, int) or not end:
                     break
                 index = end
-        return Inventory(
-            transports={each.transport: each for each in found if isinstance(each, TransportFound)},
-            receivers={each.receiver: each for each in found if isinstance(each, ReceiverFound)},
-            senders={each.sender: each for each in found if isinstance(each, SenderFound)},
-        )
+        return Inventory.of(each for each in found if isinstance(each, Found))
 
     # ---------------------------------------------------------------- the rings
 

@@ -53,22 +53,23 @@ class Channels(Generic[H]):
         self._may_send = may_send
         self._may_receive = may_receive
         self._ends: dict[H, _End] = {}
+        self._by_name: dict[Name, dict[str, list[H]]] = {}  # of each participant, in the order they were opened
         self._cut: set[tuple[str, Name]] = set()
 
     def opened(self, participant: str, handle: H, parameters: ChannelParameters) -> bool:
         """A participant opened a channel; False if that is one more than it may have."""
         if sum(end.is_own and end.participant == participant for end in self._ends.values()) >= MAX_CHANNELS:
             return False
-        self._ends[handle] = _End(participant, parameters, True)
+        self._add(handle, _End(participant, parameters, True))
         self._cut.discard((participant, parameters.name))
         return True
 
     def passed_on(self, participant: str, handle: H, parameters: ChannelParameters) -> None:
         """The relay opened a channel, as `plan` asked."""
-        self._ends[handle] = _End(participant, parameters, False)
+        self._add(handle, _End(participant, parameters, False))
 
     def closed(self, handle: H) -> None:
-        self._ends.pop(handle, None)
+        self._remove(handle)
 
     def spoke(self, handle: H) -> None:
         """A message came in on a channel: if the relay opened it, it is in use now, whoever it was opened for."""
@@ -78,7 +79,7 @@ class Channels(Generic[H]):
 
     def cut(self, handle: H) -> None:
         """A participant did not keep up: this channel is gone, and none of its name is opened to it by the relay."""
-        end = self._ends.pop(handle, None)
+        end = self._remove(handle)
         if end is not None:
             self._cut.add((end.participant, end.parameters.name))
 
@@ -90,25 +91,18 @@ class Channels(Generic[H]):
         """Where a message goes: one channel of each other participant, its own if it has one of that name."""
         if not self._may_send(sender):
             return ()
-        found: dict[str, H] = {}
-        for handle, end in self._ends.items():
-            if end.participant != sender and end.parameters.name == name and self._may_receive(end.participant):
-                if end.is_own and not self._has_own(found.get(end.participant)):
-                    found[end.participant] = handle
-                else:
-                    found.setdefault(end.participant, handle)
-        return tuple(found.values())
+        return tuple(
+            next((handle for handle in handles if self._ends[handle].is_own), handles[0])
+            for participant, handles in self._by_name.get(name, {}).items()
+            if participant != sender and self._may_receive(participant)
+        )
 
     def others(self, handle: H) -> tuple[H, ...]:
         """Beside an own channel: the same participant's others of its name. What went out on them comes first."""
         end = self._ends.get(handle)
         if end is None or not end.is_own:
             return ()
-        return tuple(
-            other
-            for other, each in self._ends.items()
-            if other != handle and each.participant == end.participant and each.parameters.name == end.parameters.name
-        )
+        return tuple(other for other in self._by_name[end.parameters.name][end.participant] if other != handle)
 
     def plan(self, participants: Iterable[str]) -> tuple[OpenChannel | CloseChannel[H], ...]:
         """What to open and to close, given who is in the room. Asked again after that, it is nothing."""
@@ -128,6 +122,21 @@ class Channels(Generic[H]):
             missing.sort(key=lambda name: name not in owners)
             steps += [OpenChannel(participant, live[name]) for name in missing[: MAX_CHANNELS - len(kept)]]
         return tuple(steps)
+
+    def _add(self, handle: H, end: _End) -> None:
+        self._ends[handle] = end
+        self._by_name.setdefault(end.parameters.name, {}).setdefault(end.participant, []).append(handle)
+
+    def _remove(self, handle: H) -> _End | None:
+        end = self._ends.pop(handle, None)
+        if end is not None:
+            people = self._by_name[end.parameters.name]
+            people[end.participant].remove(handle)
+            if not people[end.participant]:
+                del people[end.participant]
+            if not people:
+                del self._by_name[end.parameters.name]
+        return end
 
     def _passed(self, participant: str) -> dict[Name, H]:
         return {
@@ -174,6 +183,3 @@ class Channels(Generic[H]):
         if owners is None:
             return True
         return participant in owners and not self._ends[handle].has_spoken
-
-    def _has_own(self, handle: H | None) -> bool:
-        return handle is not None and self._ends[handle].is_own

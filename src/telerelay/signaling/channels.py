@@ -28,7 +28,10 @@ PACE_S = 0.05
 
 
 class ChannelRelay:
-    """One room's channels. `seats` are the room's, as they come and go; `on_changed` is told of what was opened."""
+    """
+    One room's channels. `seats` are the room's, as they come and go. `on_changed` is told when channels were opened or
+    closed, or have got their stream: a successor of this process must know them.
+    """
 
     def __init__(self, seats: Mapping[str, Seat], on_changed: Callable[[], None] = lambda: None) -> None:
         self._seats = seats
@@ -38,6 +41,7 @@ class ChannelRelay:
         self._stalled: dict[DataTransport, asyncio.TimerHandle] = {}
         self._owner: dict[DataTransport, str] = {}
         self._is_planned = False
+        self._has_changed = False
 
     def listener(self, seat_id: Callable[[], str]) -> "SeatChannels":
         """For a connection of whoever `seat_id` tells: "" as long as nobody has it."""
@@ -66,6 +70,7 @@ class ChannelRelay:
         if not self._channels.opened(participant, channel, channel.parameters):
             self.refuse(participant, channel.parameters.label, "too_many_channels")
             return False
+        self._has_changed = True
         self._carry_out()  # now: the first message may be in the same packet
         return True
 
@@ -76,9 +81,18 @@ class ChannelRelay:
             self._channels.opened(participant, channel, channel.parameters)
         else:
             self._channels.passed_on(participant, channel, channel.parameters)
+            # Whether anything was said on it nobody noted: where its opener has left, that would lose what is queued.
+            self._channels.spoke(channel)
 
     def closed(self, channel: Channel) -> None:
         self._channels.closed(channel)
+        self._has_changed = True
+        self.changed()
+
+    def line_changed(self, data: DataTransport) -> None:
+        """Its association came up, or is gone, or a channel of the relay's is open."""
+        self.drained(data)
+        self._has_changed = True
         self.changed()
 
     def take(self, sender: str, channel: Channel, message: Message) -> bool:
@@ -145,6 +159,7 @@ class ChannelRelay:
     def _carry_out(self) -> None:
         self._is_planned = False
         for step in self._channels.plan(list(self._seats)):
+            self._has_changed = True
             if isinstance(step, CloseChannel):
                 self._channels.closed(step.handle)
                 step.handle.close()
@@ -154,7 +169,9 @@ class ChannelRelay:
                 self._owner[data] = step.participant
                 self._channels.passed_on(step.participant, data.open(step.parameters), step.parameters)
         self._owner = {data: owner for data, owner in self._owner.items() if not data.is_gone}
-        self._on_changed()
+        if self._has_changed:
+            self._has_changed = False
+            self._on_changed()
 
     def _owner_of(self, data: DataTransport) -> str:
         return next((id for id, seat in self._seats.items() if data in _lines(seat)), self._owner.get(data, ""))
@@ -218,5 +235,4 @@ class SeatChannels(DataListener):
         self._relay.drained(data)
 
     def on_changed(self, data: DataTransport) -> None:
-        self._relay.drained(data)
-        self._relay.changed()
+        self._relay.line_changed(data)

@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Literal
+from typing import Literal, TypeVar
 
 from telerelay import events, states
 from telerelay.config import Config
@@ -50,6 +50,7 @@ NORMAL_CLOSE = 1000
 MAX_RESOURCES = 32
 
 What = Literal["joined", "interrupted", "back", "left"]
+C = TypeVar("C", bound=PublishConnection | WhepConnection)
 
 
 def new_id() -> str:
@@ -242,15 +243,7 @@ class RoomHost:
         if not check_role(grant.role).may_publish:
             raise RemoteProtocolError("forbidden", "this role may not publish")
         await self._has_worker.wait()
-        connection = PublishConnection(
-            self.site,
-            self._policy,
-            participant=self._number_of(grant.sub),
-            is_admitted=False,
-            on_state=lambda state: self._resource_changed(resource, state),
-            data_listener=self._data.listener(lambda: resource.participant),
-        )
-        resource = _new_resource(connection)
+        resource, connection = self._new_session(PublishConnection, self._number_of(grant.sub), is_admitted=False)
         answer, seat = await self._open(resource, grant, connection.offer(sdp))
         try:
             self._publish(seat, connection, resource.secret, {})
@@ -271,15 +264,7 @@ class RoomHost:
                 raise RemoteProtocolError("not_found", "there is no such participant in this room")
             only = found.id
         await self._has_worker.wait()
-        connection = WhepConnection(
-            self.site,
-            self._policy,
-            participant=self._number_of(grant.sub),
-            is_admitted=False,
-            on_state=lambda state: self._resource_changed(resource, state),
-            data_listener=self._data.listener(lambda: resource.participant),
-        )
-        resource = _new_resource(connection)
+        resource, connection = self._new_session(WhepConnection, self._number_of(grant.sub), is_admitted=False)
         answer, seat = await self._open(resource, grant, connection.offer(sdp))
         resource.publisher = only
         self.start_whep(seat, resource, connection)
@@ -304,6 +289,7 @@ class RoomHost:
         seat = self.seats.get(resource.participant)
         if seat is None or seat.resources.pop(resource.secret, None) is None:
             return
+        seat.forget_session(resource.secret)
         resource.state = "ended"
         resource.disarm()
         if isinstance(resource.connection, WhepConnection):
@@ -311,6 +297,19 @@ class RoomHost:
         self._tasks.spawn(resource.close(), "close")
         self._carry_out(self.room.detach(_now(), seat.id, resource.secret, reason))
         seat.save()
+
+    def _new_session(self, make: Callable[..., C], number: int, *, is_admitted: bool) -> tuple[Resource, C]:
+        """A session, and its connection; both know of each other and nobody else does yet."""
+        connection = make(
+            self.site,
+            self._policy,
+            participant=number,
+            is_admitted=is_admitted,
+            on_state=lambda state: self._resource_changed(resource, state),
+            data_listener=self._data.listener(lambda: resource.participant),
+        )
+        resource: Resource = Resource(secrets.token_urlsafe(24), new_etag(), connection)
+        return resource, connection
 
     async def _open(self, resource: Resource, grant: Grant, offer: Awaitable[str]) -> tuple[str, Seat]:
         """
@@ -418,15 +417,9 @@ class RoomHost:
     def session(self, seat: Seat, note: SessionNote) -> Resource:
         """A session of another process: its connection is one that goes on nowhere yet."""
         make = PublishConnection if note.publish is not None else WhepConnection
-        connection = make(
-            self.site,
-            self._policy,
-            participant=seat.number,
-            is_admitted=seat.participant.is_admitted,
-            on_state=lambda state: self._resource_changed(resource, state),
-            data_listener=self._data.listener(lambda: resource.participant),
-        )
-        resource = Resource(note.secret, note.etag, connection, seat.id, publisher=note.publisher, since=note.since)
+        resource, _ = self._new_session(make, seat.number, is_admitted=seat.participant.is_admitted)
+        resource.secret, resource.etag, resource.since = note.secret, note.etag, note.since
+        resource.participant, resource.publisher = seat.id, note.publisher
         return resource
 
     # ---------------------------------------------------------------- within
@@ -604,7 +597,3 @@ class RoomHost:
 
 def _now() -> float:
     return time.monotonic()
-
-
-def _new_resource(connection: PublishConnection | WhepConnection) -> Resource:
-    return Resource(secret=secrets.token_urlsafe(24), etag=new_etag(), connection=connection)

@@ -11,7 +11,7 @@ and gone with the last transport.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,16 @@ class PublicationNote:
     kind: str
     source: str
     is_muted: bool = False
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, given: Publication) -> PublicationNote:
+        return cls(given.id, given.attachment, given.mid, given.kind, given.source, given.is_muted, given.reason)
+
+    def publication(self, participant: str) -> Publication:
+        return Publication(
+            self.id, participant, self.attachment, self.mid, self.kind, self.source, self.is_muted, self.reason
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +82,7 @@ class ParticipantNote:
             is_admitted=participant.is_admitted,
             secret_hash=participant.secret_hash,
             attachments=frozenset(participant.attachments),
-            publications=tuple(
-                PublicationNote(each.id, each.attachment, each.mid, each.kind, each.source, each.is_muted)
-                for each in participant.publications.values()
-            ),
+            publications=tuple(map(PublicationNote.of, participant.publications.values())),
             paused=frozenset(participant.paused),
             seat_until=participant.seat_until,
         )
@@ -87,10 +94,7 @@ class ParticipantNote:
             role=self.role,
             is_admitted=self.is_admitted,
             attachments=set(self.attachments),
-            publications={
-                each.id: Publication(each.id, self.id, each.attachment, each.mid, each.kind, each.source, each.is_muted)
-                for each in self.publications
-            },
+            publications={each.id: each.publication(self.id) for each in self.publications},
             paused=set(self.paused),
             seat_until=self.seat_until,
             resume_hash=self.secret_hash,
@@ -249,7 +253,7 @@ class RoomFound:
     unreadable: int = 0
 
 
-def read_rooms(notes: dict[str, bytes]) -> list[RoomFound]:
+def read_rooms(notes: Mapping[str, bytes]) -> list[RoomFound]:
     """
     All rooms in a worker's notes. One that cannot be read is passed over, with what only makes sense beside it: its
     participant is not here then, and comes in anew.

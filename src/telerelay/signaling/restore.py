@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
+from telerelay import states
 from telerelay.connection import PublishConnection, WhepConnection
 from telerelay.connection.transport import Connection
 from telerelay.dataplane import Inventory, Worker
@@ -30,18 +31,13 @@ async def restore(worker: Worker, notes: Mapping[str, bytes], inventory: Invento
     worker.receivers.adopt(inventory.receivers)
     worker.senders.adopt(inventory.senders)
     restored = []
-    for found in read_rooms(dict(notes)):
+    for found in read_rooms(notes):
         host = open_room(found.room)
         if host is not None:
             restored.append(_Restored(host, found, inventory))
     kept = {transport for each in restored for transport in each.transports}
     for transport in set(inventory.transports) - kept:
-        await _remove(worker, transport)
-    leftovers = [each for each in inventory.receivers.values() if each.transport not in kept]
-    for receiver in leftovers:
-        worker.receivers.give_back(receiver.receiver)
-    for sender in [each for each in inventory.senders.values() if each.transport not in kept]:
-        worker.senders.give_back(sender.sender)
+        await _remove(worker, inventory, transport)
     for each in restored:
         await each.go_on()
     say(
@@ -53,13 +49,18 @@ async def restore(worker: Worker, notes: Mapping[str, bytes], inventory: Invento
     )
 
 
-async def _remove(worker: Worker, transport: int) -> None:
+async def _remove(worker: Worker, inventory: Inventory, transport: int) -> None:
+    """With all that hangs on it."""
     try:
         await worker.remove_transport(transport)
     except NativeError as error:
         say(logging.WARNING, "close_failed", worker=worker.index, transport=transport, code=error.code)
         return
     worker.transports.give_back(transport)
+    for receiver in inventory.receivers_of.get(transport, ()):
+        worker.receivers.give_back(receiver)
+    for sender in inventory.senders_of.get(transport, ()):
+        worker.senders.give_back(sender)
 
 
 class _Restored:
@@ -135,8 +136,7 @@ class _Restored:
                 if seat.subscribing.transport not in self._gone:
                     host.start_subscribing(seat, seat.subscribing)
             for resource in list(seat.resources.values()):
-                state = resource.connection.transport.state
-                resource.state = "opened" if state == "new" else state
+                resource.state = states.session_at(resource.connection.transport.state)
                 host.arm(resource)
                 await resource.connection.catch_up()
                 if isinstance(resource.connection, WhepConnection):

@@ -160,7 +160,10 @@ class Seat:
         put(subscribe_key(id), None if self.subscribing is None else self.subscribing.snapshot())
         for resource in self.resources.values():
             put(session_key(id, resource.secret), SessionNote.of(resource))
-        self._notes.keep_only(session_key(id, ""), self.resources)
+
+    def forget_session(self, secret: str) -> None:
+        """Nothing is left to know of a session that ended."""
+        self._notes.put(session_key(self.id, secret), None)
 
     def forget(self) -> None:
         """Nothing is left to know."""
