@@ -55,7 +55,7 @@ soak: build
 
 interop: build
 	@tools/interop.sh
-	@TELERELAY_INTEROP=1 $(BIN)/python -m pytest tests/interop -v $(ARGS)
+	@TELERELAY_INTEROP=1 $(BIN)/python -m pytest tests/interop -m "not soak" -v $(ARGS)
 
 bench: build
 	@$(BIN)/python benchmarks/forwarding.py $(ARGS)
