@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from telerelay._native import ffi, lib
 
+from support.processes import ended, is_alive
 from support.waiting import until
 from telerelay.dataplane import ProcessHost, Worker, WorkerSettings, make_certificate
 from telerelay.dataplane.frames import MAX_BODY_BYTES, PROTOCOL, Decoder, Frame, Kind, encode
@@ -27,14 +28,6 @@ from telerelay.dataplane.rundir import RunDir
 from telerelay.errors import ConfigError, NativeError
 
 SETTINGS = WorkerSettings(index=3, binds=(("127.0.0.1", 0),), max_transports=64)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
 
 
 class Hosts:
@@ -172,11 +165,11 @@ async def test_left_alone_a_worker_ends_when_its_patience_does(hosts: Hosts) -> 
     """
     worker = await hosts.start(orphan_s=0.3)
     pid = worker.pid
-    await asyncio.sleep(0.6)  # longer than its patience
+    assert [] == await asyncio.to_thread(ended, [pid], within_s=0.6)
     await add(worker)
     worker.leave()
 
-    await until(lambda: not is_alive(pid))
+    assert [pid] == await asyncio.to_thread(ended, [pid])
     assert [] == list(hosts.path.iterdir())
 
 
