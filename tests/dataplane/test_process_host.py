@@ -147,6 +147,8 @@ async def test_a_killed_worker_is_noticed_and_its_commands_fail(hosts: Hosts) ->
     ended: list[Worker] = []
     worker.on_end = ended.append
     os.kill(worker.pid, signal.SIGSTOP)
+    # Its thread goes on for a moment on another core, and might answer.
+    await asyncio.to_thread(os.waitid, os.P_PID, worker.pid, os.WSTOPPED)
     waiting = asyncio.ensure_future(add(worker))
     await asyncio.sleep(0)
     os.kill(worker.pid, signal.SIGKILL)
