@@ -55,7 +55,7 @@ soak: build
 
 interop: build
 	@tools/interop.sh
-	@TELERELAY_INTEROP=1 $(BIN)/python -m pytest tests/interop -v $(ARGS)
+	@TELERELAY_INTEROP=1 $(BIN)/python -m pytest tests/interop -m "not soak" -v $(ARGS)
 
 bench: build
 	@$(BIN)/python benchmarks/forwarding.py $(ARGS)
@@ -63,7 +63,7 @@ bench: build
 	else echo "instructions of a packet: not counted, valgrind is not installed"; fi
 
 bench-peers: build
-	@command -v janus >/dev/null || apt-get install -y -q --no-install-recommends janus
+	@tools/setup.sh peers
 	@$(BIN)/python benchmarks/peers/run.py $(ARGS)
 
 fuzz: build/packages
@@ -82,4 +82,5 @@ format: build
 	@clang-format -i $(C_FILES)
 
 clean:
-	rm -rf build dist src/*.egg-info src/telerelay/_native*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf build dist src/*.egg-info src/telerelay/_native*.so src/telerelay/_load*.so \
+	  .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

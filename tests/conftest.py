@@ -8,6 +8,7 @@ the environment any other skip, of a test or of a whole file, fails the run.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ HERE = Path(__file__).resolve().parent
 for folder in (HERE, HERE.parent / "src"):
     if str(folder) not in sys.path and (folder == HERE or "PYTHONPATH" not in os.environ):
         sys.path.insert(0, str(folder))
+
+CROWD_FILES = 8192
+"""The largest crowd is five thousand sockets; the rest is what a run has open besides."""
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -54,6 +58,15 @@ def pytest_make_collect_report(
 
 def _reason(longrepr: Any) -> str:
     return str(longrepr[2]) if isinstance(longrepr, tuple) else str(longrepr)
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """As many open files as a crowd of thousands needs, in processes started meanwhile too; put back afterwards."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, CROWD_FILES)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv and what it needs. Called by the Makefile, one step at a time: packages, venv, native.
+# Makes .venv and what it needs. Called by the Makefile, one step at a time: packages, venv, native; peers.
 # Does only what is missing, says in one line what it does, and stops with the line to type where it may not act itself.
 set -eu
 cd "$(dirname "$0")/.."
@@ -52,19 +52,25 @@ packages() {
         fi
         is_installed "$name" || missing="$missing $name"
     done <tools/debian-packages.txt
-    missing=$(echo $missing)
-    [ -n "$missing" ] || return 0
+    # shellcheck disable=SC2086  # a list of names
+    [ -z "$missing" ] || install_debian $missing
+}
+
+# Debian packages by name; without root the line to type.
+install_debian() {
     if [ "$(id -u)" != 0 ]; then
         say "Debian packages are missing. Type this, then make again:"
-        echo "    sudo apt-get update && sudo apt-get install -y --no-install-recommends $missing" >&2
+        echo "    sudo apt-get update && sudo apt-get install -y --no-install-recommends $*" >&2
         exit 1
     fi
-    say "installing Debian packages: $missing"
+    say "installing Debian packages: $*"
     export DEBIAN_FRONTEND=noninteractive
     logged apt apt-get update
-    # shellcheck disable=SC2086  # a list of names
-    logged apt apt-get install -y --no-install-recommends $missing
+    logged apt apt-get install -y --no-install-recommends "$@"
 }
+
+# What make bench-peers puts the same load on.
+peers() { command -v janus >/dev/null || install_debian janus; }
 
 # Runs a command with its output in a log; if it fails, shows what in there says why.
 logged() {
@@ -98,6 +104,6 @@ native() {
 }
 
 case ${1:-} in
-packages | venv | native) "$1" ;;
-*) stop "usage: tools/setup.sh packages|venv|native" ;;
+packages | venv | native | peers) "$1" ;;
+*) stop "usage: tools/setup.sh packages|venv|native|peers" ;;
 esac

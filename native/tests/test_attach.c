@@ -9,6 +9,8 @@
 #include "check.h"
 #include "telerelay.h"
 
+#include "support/worker_events.h"
+
 static tr_worker *make(uint32_t event_ring_bytes)
 {
     tr_worker_config config;
@@ -29,16 +31,6 @@ static tr_worker *attach(const tr_worker *worker)
     tr_worker *control = NULL;
     CHECK_EQ(TR_OK, tr_worker_attach(dup(fds[0]), dup(fds[1]), dup(fds[2]), &control));
     return control;
-}
-
-static bool take(tr_worker *worker, tr_event *event)
-{
-    for (int i = 0; i < 500; i++) {
-        if (tr_worker_take(worker, event) == 1) return true;
-        struct pollfd fd = {.fd = tr_worker_event_fd(worker), .events = POLLIN};
-        poll(&fd, 1, 10);
-    }
-    return false;
 }
 
 static tr_add_transport a_transport(uint32_t id)

@@ -8,6 +8,8 @@
 #include "stun.h"
 #include "telerelay.h"
 
+#include "support/worker_events.h"
+
 static tr_worker *make(void)
 {
     tr_worker_config config;
@@ -16,16 +18,6 @@ static tr_worker *make(void)
     tr_worker *worker = NULL;
     CHECK_EQ(TR_OK, tr_worker_new(&config, &worker));
     return worker;
-}
-
-static bool take(tr_worker *worker, tr_event *event)
-{
-    for (int i = 0; i < 500; i++) {
-        if (tr_worker_take(worker, event) == 1) return true;
-        struct pollfd fd = {.fd = tr_worker_event_fd(worker), .events = POLLIN};
-        poll(&fd, 1, 10);
-    }
-    return false;
 }
 
 static int result_of(tr_worker *worker, uint64_t tag)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import socket
 import struct
 import time
@@ -20,7 +19,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -28,10 +26,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from support import checks, sealing
+from support.certificates import self_signed
+from support.numbered import Numbered
 from telerelay.connection.credentials import new_credentials
 from telerelay.dataplane.certificate import make_certificate
 from telerelay.dataplane.events import PathChanged, TransportStateChanged, WorkerEvent
@@ -54,7 +53,6 @@ GCM = b"SRTP_AEAD_AES_128_GCM"
 RECEIVE_BUFFER, SO_RCVBUFFORCE = 4 << 20, 33
 OUTSTANDING = 128
 """Datagrams that may wait in the relay's socket: a test of ours must not be what overflows it."""
-CALL_INTERVAL_S = 0.01
 RETRANSMIT_S = 0.5
 PUBLISH_S = 0.03
 """The worker publishes its counters every 20 ms at the latest."""
@@ -82,20 +80,7 @@ async def until(condition: Callable[[], Any], timeout_s: float = 5.0) -> bool:
 @cache
 def identity() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     """A certificate and its key, for all peers of a run."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "peer")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
-        .sign(key, hashes.SHA256())
-    )
-    return certificate, key
+    return self_signed()
 
 
 def fingerprint() -> Fingerprint:
@@ -543,25 +528,22 @@ async def pair(
         await publisher.leave()
 
 
-class LiveCall:
+class LiveCall(Numbered):
     """Two honest peers: `ada` publishes a numbered packet every 10 ms, `bob` notes what he gets."""
 
     SSRC, HEARD_AS = 0x0A0A0A0A, 0x0B0B0B0B
 
     def __init__(self, world: World) -> None:
+        super().__init__()
         self.world = world
-        self.said = 0
-        self.heard: list[int] = []
-        self.changed = 0
-        """Packets that came with other bytes than they left with."""
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> LiveCall:
         self.ada, self.bob = await self.world.peer(), await self.world.peer()
         self.receiver = await self.ada.publishes(self.SSRC)
         self.sender = await self.bob.watches(self.receiver, self.HEARD_AS)
-        self.bob.on_packet = self._hear
-        self._task = asyncio.create_task(self._talk())
+        self.bob.on_packet = self.hear
+        self._task = asyncio.create_task(self.talk())
         assert await until(lambda: len(self.heard) > 2)
         return self
 
@@ -569,29 +551,14 @@ class LiveCall:
         if self._task:
             self._task.cancel()
 
-    @staticmethod
-    def words(number: int) -> bytes:
-        return struct.pack("!Q", number) + random.Random(number).randbytes(72)
-
     def packet(self, number: int) -> bytes:
         return sealing.rtp(111, number, self.SSRC, self.words(number), ts=number * 480)
 
     def sealed(self, number: int) -> bytes:
         return self.ada.seal(self.packet(number), number >> 16)
 
-    async def _talk(self) -> None:
-        due = time.monotonic()
-        while True:
-            self.ada.send(self.sealed(self.said))
-            self.said += 1
-            due += CALL_INTERVAL_S
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-
-    def _hear(self, packet: bytes) -> None:
-        payload = packet[sealing.header_size(packet) :]
-        number = int.from_bytes(payload[:8], "big")
-        self.heard.append(number)
-        self.changed += payload != self.words(number)
+    def say(self, number: int) -> None:
+        self.ada.send(self.sealed(number))
 
     async def check(self) -> None:
         """All that was said up to now is heard: once each, in order, unchanged, and it goes on."""

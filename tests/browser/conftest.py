@@ -1,37 +1,19 @@
 """
 One Chromium and one relay for each module of browser tests; every person has a context of their own.
-
-The browser's microphone beeps, its camera shows a clock at 30 frames a second; no packet leaves the machine.
 """
 
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 from consulting import OpenPage, Person
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
+from support.chromium import chromium
 from support.relay_process import RelayProcess
-
-ARGUMENTS = [
-    "--use-fake-device-for-media-stream=fps=30",
-    "--use-fake-ui-for-media-stream",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--mute-audio",
-    "--autoplay-policy=no-user-gesture-required",
-    "--allow-loopback-in-peer-connection",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 
 _rooms = itertools.count(1)
 
@@ -46,13 +28,8 @@ def relay() -> Iterator[RelayProcess]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium, headless."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
-        yield browser
-        await browser.close()
+    async with chromium() as started:
+        yield started
 
 
 @pytest.fixture

@@ -9,15 +9,14 @@ on iOS) says so in its docstring and comes in by the standard event.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from consulting import OpenPage, Person, Wire
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
-from conftest import ARGUMENTS  # type: ignore[attr-defined]
+from support.chromium import chromium
 from support.impairment import Impairment, UdpImpairment
 from support.relay_process import RelayProcess
 
@@ -130,14 +129,8 @@ async def test_a_device_that_is_gone_can_be_had_again(open_page: OpenPage) -> No
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asking_browser() -> AsyncIterator[Browser]:
     """A Chromium that does not say yes by itself: what a page may is what its context was granted."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    arguments = [each for each in ARGUMENTS if each != "--use-fake-ui-for-media-stream"]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=arguments)
-        yield browser
-        await browser.close()
+    async with chromium(says_yes=False) as started:
+        yield started
 
 
 async def permit(browser: Browser, person: Person, setting: str) -> None:

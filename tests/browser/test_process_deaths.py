@@ -12,6 +12,7 @@ import time
 import pytest
 from consulting import OpenPage, Person
 
+from support.calls import restart_control
 from support.relay_process import RelayProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -36,11 +37,6 @@ async def in_call(open_page: OpenPage) -> tuple[Person, Person]:
         await person.sees()
         await person.until("consult.call.channel('chat').isOpen")
     return alice, bob
-
-
-async def restart_control(relay: RelayProcess) -> None:
-    await asyncio.to_thread(relay.kill)
-    await asyncio.to_thread(relay.start)
 
 
 async def test_control_killed_pictures_and_messages_go_on(open_page: OpenPage, relay: RelayProcess) -> None:

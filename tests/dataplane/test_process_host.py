@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from telerelay._native import ffi, lib
 
+from support.processes import ended, is_alive
 from support.waiting import until
 from telerelay.dataplane import ProcessHost, Worker, WorkerSettings, make_certificate
 from telerelay.dataplane import hosts as module
@@ -29,20 +30,6 @@ from telerelay.dataplane.rundir import RunDir
 from telerelay.errors import ConfigError, NativeError, RemoteProtocolError
 
 SETTINGS = WorkerSettings(index=3, binds=(("127.0.0.1", 0),), max_transports=64)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether each thread has come to a halt: a signal does not wait for that."""
-    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return set(states) == {"T"}
 
 
 class Hosts:
@@ -184,7 +171,8 @@ async def test_a_killed_worker_is_noticed_and_its_commands_fail(hosts: Hosts) ->
     ended: list[Worker] = []
     worker.on_end = ended.append
     os.kill(worker.pid, signal.SIGSTOP)
-    await until(lambda: is_stopped(worker.pid))
+    # Its thread goes on for a moment on another core, and might answer.
+    await asyncio.to_thread(os.waitid, os.P_PID, worker.pid, os.WSTOPPED)
     waiting = asyncio.ensure_future(add(worker))
     await asyncio.sleep(0)
     os.kill(worker.pid, signal.SIGKILL)
@@ -203,11 +191,11 @@ async def test_left_alone_a_worker_ends_when_its_patience_does(hosts: Hosts) -> 
     """
     worker = await hosts.start(orphan_s=0.3)
     pid = worker.pid
-    await asyncio.sleep(0.6)  # longer than its patience
+    assert [] == await asyncio.to_thread(ended, [pid], within_s=0.6)
     await add(worker)
     worker.leave()
 
-    await until(lambda: not is_alive(pid))
+    assert [pid] == await asyncio.to_thread(ended, [pid])
     assert [] == list(hosts.path.iterdir())
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,18 +83,13 @@ async def browser(client: str, run: Any) -> None:
 
 
 async def chromium(url: str) -> None:
-    from playwright.async_api import async_playwright
+    from support.chromium import chromium as started
 
-    from browser.conftest import ARGUMENTS
-
-    async with async_playwright() as playwright:
-        path = shutil.which("chromium")
-        window = await playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
+    async with started() as window:
         context = await window.new_context(permissions=["camera", "microphone"])
         page = await context.new_page()
         await page.goto(url)
         await browser("chromium", lambda step, sdp: page.evaluate(f"([step, sdp]) => ({PAGE})(step, sdp)", [step, sdp]))
-        await window.close()
 
 
 async def firefox(url: str) -> None:

@@ -4,22 +4,19 @@ What Chromium decodes of FFmpeg: H.264 and Opus by its WHIP muxer, in the consul
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
 import av
 import pytest
-from playwright.async_api import async_playwright
 
 from interop.seen import seen
+from support.chromium import chromium
 from support.ffmpeg_whip import FfmpegWhip
 from support.relay_process import RelayProcess
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
 from consulting import Person
-
-from browser.conftest import ARGUMENTS
 
 FFMPEG = f"{av.ffmpeg_version_info} (PyAV {av.__version__})"
 
@@ -29,11 +26,7 @@ async def test_chromium_decodes_ffmpeg(relay: RelayProcess, room: str, tmp_path:
     """
     The picture at its size and in its codec, going on, and sound that is not silent.
     """
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
+    async with chromium() as browser:
         with FfmpegWhip(f"{relay.url}/whip/{room}", relay.token(room, "camera"), tmp_path) as camera:
             person = await Person.open(browser, relay.url, room=room, token=relay.token(room, "ada"))
             await person.join()
@@ -47,4 +40,3 @@ async def test_chromium_decodes_ffmpeg(relay: RelayProcess, room: str, tmp_path:
             assert ("video/H264", 320, 240) == (picture["codec"], picture["width"], picture["height"])
             seen("Chromium", browser.version, "subscribe", "H264 of FFmpeg")
             seen("FFmpeg's WHIP muxer", FFMPEG, "publish", "H264", "opus")
-        await browser.close()

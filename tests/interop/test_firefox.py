@@ -6,18 +6,18 @@ Both have the consult page open; what is asserted is what the browsers themselve
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from interop.firefox import Firefox
 from interop.programs import slow
 from interop.seen import seen
+from support.chromium import chromium
 from support.relay_process import RelayProcess
 from support.waiting import until
 from support.wrtc_peer import Peers
@@ -25,25 +25,18 @@ from support.wrtc_peer import Peers
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
 from consulting import Person
 
-from browser.conftest import ARGUMENTS
-
 
 @pytest_asyncio.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """Debian's Chromium, headless."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
-        yield browser
-        await browser.close()
+async def browser() -> AsyncIterator[Browser]:
+    """The other engine."""
+    async with chromium() as started:
+        yield started
 
 
 @slow
 @pytest.mark.parametrize("codec", ["VP8", "VP9", "AV1"])
 async def test_firefox_and_chromium_see_and_hear_each_other(
-    relay: RelayProcess, chromium: Browser, room: str, codec: str
+    relay: RelayProcess, browser: Browser, room: str, codec: str
 ) -> None:
     """
     Each engine decodes what the other encodes, in the codec asked for, at the source's size; sound is not silent.
@@ -51,7 +44,7 @@ async def test_firefox_and_chromium_see_and_hear_each_other(
     async with Firefox() as firefox:
         await firefox.open(f"{relay.url}/?room={room}&codec={codec}#token={relay.token(room, 'fox')}")
         crane = await Person.open(
-            chromium, relay.url, room=room, token=relay.token(room, "crane", "patient"), query=f"&codec={codec}"
+            browser, relay.url, room=room, token=relay.token(room, "crane", "patient"), query=f"&codec={codec}"
         )
         await firefox.join()
         await crane.join()
@@ -76,14 +69,14 @@ async def test_firefox_and_chromium_see_and_hear_each_other(
 
 @slow
 async def test_a_call_of_three_mixes_engines(
-    relay: RelayProcess, chromium: Browser, room: str, wrtc_peers: Peers
+    relay: RelayProcess, browser: Browser, room: str, wrtc_peers: Peers
 ) -> None:
     """
     Firefox, Chromium and libwebrtc without a browser in one room: everyone decodes both others and hears both.
     """
     async with Firefox() as firefox:
         await firefox.open(f"{relay.url}/?room={room}#token={relay.token(room, 'fox')}")
-        crane = await Person.open(chromium, relay.url, room=room, token=relay.token(room, "crane", "patient"))
+        crane = await Person.open(browser, relay.url, room=room, token=relay.token(room, "crane", "patient"))
         await firefox.join()
         await crane.join()
         third = await wrtc_peers.join(room, "third")
@@ -117,14 +110,14 @@ HEAR = """{ window.heard = [];
 
 
 @slow
-async def test_firefox_sends_messages_and_restarts_ice(relay: RelayProcess, chromium: Browser, room: str) -> None:
+async def test_firefox_sends_messages_and_restarts_ice(relay: RelayProcess, browser: Browser, room: str) -> None:
     """
     Text and bytes go both ways; when Firefox's network changes both connections get a new ICE session, in which
     pictures and messages go on.
     """
     async with Firefox() as firefox:
         await firefox.open(f"{relay.url}/?room={room}#token={relay.token(room, 'fox')}")
-        crane = await Person.open(chromium, relay.url, room=room, token=relay.token(room, "crane", "patient"))
+        crane = await Person.open(browser, relay.url, room=room, token=relay.token(room, "crane", "patient"))
         await firefox.join()
         await crane.join()
         for person in (firefox, crane):

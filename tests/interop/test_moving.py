@@ -9,7 +9,6 @@ on 127.0.0.1, which browsers give camera and microphone; its connections die wit
 from __future__ import annotations
 
 import asyncio
-import shutil
 import statistics
 import subprocess
 import sys
@@ -19,19 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import async_playwright
 
 from interop.firefox import Firefox
 from interop.programs import slow
 from interop.seen import seen
-from support.netsim import NamespacePair, Shape
+from support.chromium import chromium
+from support.netsim import MEASUREMENTS, NamespacePair, Shape
 from support.relay_process import MAIN, RelayProcess
 from support.two_sides import program
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
 from consulting import Person, Wire
-
-from browser.conftest import ARGUMENTS
 
 ONE_WAY = Shape(delay_ms=25)
 HTTP, UDP = "10.201.0.2:18080", "10.201.0.2:40000"
@@ -65,13 +62,8 @@ async def page_of(name: str, url: str, room: str, token: str) -> AsyncIterator[A
             await firefox.open(f"{url}/?room={room}#token={token}")
             yield firefox
         return
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
+    async with chromium() as browser:
         yield Chromium(await Person.open(browser, url, room=room, token=token), browser.version)
-        await browser.close()
 
 
 @contextmanager
@@ -90,24 +82,10 @@ def move(old: str, new: str) -> None:
     subprocess.run(["ip", "-batch", "-"], input=change, text=True, check=True)
 
 
-@slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("name", "is_told", "max_gap_ms"),
-    [
-        # The page's second for the old socket, and some round trips: that of the join, of ICE, of the first packet.
-        # 1.6 to 2.4 s were seen; three times 5 s of a page that waits for its heartbeat is what this is to find.
-        pytest.param("Firefox ESR", False, 4000, id="Firefox, which notices by itself"),
-        pytest.param("Chromium", True, 4000, id="Chromium, told by its system"),
-        # Five seconds of libwebrtc's until it believes that the path is gone, on top of that.
-        pytest.param("Chromium", False, 10_000, id="Chromium, told nothing"),
-    ],
-)
-async def test_a_browser_whose_address_changes_is_heard_again(
-    room: str, name: str, is_told: bool, max_gap_ms: int
-) -> None:
+async def moved(room: str, name: str, is_told: bool) -> tuple[NamespacePair, list[dict[str, Any]], str]:
     """
-    Five moves, or three: the page comes back to its seat and restarts ICE; its sound and what it hears go on.
+    A call in which the browser changes its address again and again, and goes on each time: the line, after its end, the
+    longest silence around each move, the browser's version.
     """
     with (
         NamespacePair(ONE_WAY, ONE_WAY, is_here=True) as net,
@@ -140,11 +118,35 @@ async def test_a_browser_whose_address_changes_is_heard_again(
                     )
                 version = ada.version
         await wire.cut()
-    median_ms = statistics.median(gap["gap_ms"] for gap in gaps)
-    if median_ms > max_gap_ms and net.was_late:
-        pytest.skip(f"void: the line itself ran late on this busy machine: {net.report}")
+    return net, gaps, version
 
-    assert median_ms <= max_gap_ms, gaps
+
+@slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("name", "is_told", "max_gap_ms"),
+    [
+        # The page's second for the old socket, and some round trips: that of the join, of ICE, of the first packet.
+        # 1.6 to 2.4 s were seen; three times 5 s of a page that waits for its heartbeat is what this is to find.
+        pytest.param("Firefox ESR", False, 4000, id="Firefox, which notices by itself"),
+        pytest.param("Chromium", True, 4000, id="Chromium, told by its system"),
+        # Five seconds of libwebrtc's until it believes that the path is gone, on top of that.
+        pytest.param("Chromium", False, 10_000, id="Chromium, told nothing"),
+    ],
+)
+async def test_a_browser_whose_address_changes_is_heard_again(
+    room: str, name: str, is_told: bool, max_gap_ms: int
+) -> None:
+    """
+    Five moves, or three: the page comes back to its seat and restarts ICE; its sound and what it hears go on.
+    """
+    for _ in range(MEASUREMENTS):
+        net, gaps, version = await moved(room, name, is_told)
+        median_ms = statistics.median(gap["gap_ms"] for gap in gaps)
+        if median_ms <= max_gap_ms or not net.was_late:
+            break
+
+    assert median_ms <= max_gap_ms, (gaps, net.report)
     how = "told" if is_told else "not told"
     seen(name, version, "publish", f"address change, {how}: silence of {median_ms / 1e3:.1f} s (median)")
 

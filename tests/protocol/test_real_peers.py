@@ -3,7 +3,6 @@ Real WebRTC stacks take our answers and answer our offers. No media flows: descr
 """
 
 import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from negotiating import H264, VP8, VP9, counter, local, track
 
+from support.chromium import chromium
 from telerelay.protocol.negotiation import CodecPolicy, PublishNegotiation, SubscribeNegotiation, WhepNegotiation
 from telerelay.protocol.parameters import Codec
 
@@ -159,35 +159,15 @@ async def test_aiortc_answers_our_offers(aiortc_peer: RTCPeerConnection) -> None
     assert FOLLOWED[:4] == sent
 
 
-ARGS = [
-    "--use-fake-device-for-media-stream=fps=30",
-    "--use-fake-ui-for-media-stream",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--mute-audio",
-    "--allow-loopback-in-peer-connection",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
-
-
 @pytest.fixture
 async def page() -> AsyncIterator[Any]:
     """A page of Chromium's with a fake camera, on an address that only Playwright answers."""
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=ARGS)
+    async with chromium() as browser:
         context = await browser.new_context(permissions=["camera", "microphone"])
         await context.route("**/*", lambda route: route.fulfill(content_type="text/html", body="<p>"))
         page = await context.new_page()
         await page.goto("http://127.0.0.1:9/")
         yield page
-        await browser.close()
 
 
 CAMERA = """async (isSimulcast) => {

@@ -5,8 +5,6 @@ A hundred people join within two seconds while a call runs: all are in and hear 
 from __future__ import annotations
 
 import asyncio
-import random
-import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,14 +13,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from support import sealing
+from support.numbered import Numbered
 from support.raw_peer import RawPerson, SocketPerson, WhipPerson
 from support.relay_process import RelayProcess
 from support.waiting import until
 
 PEOPLE = 100
 WITHIN_S = 2.0
-SAY_EVERY_S = 0.01
 # From the first request until the last of them is connected. On two idle cores that the crowd shares with the relay it
 # is 2.0 s by WHIP and 2.1 s over WebSockets, the slowest join being 0.03 s and 0.2 s (in rooms of twenty each newcomer
 # is offered to nineteen); up to 10 s were seen on cores that had ten times their work to do. That no join waits for
@@ -33,33 +30,16 @@ ALL_IN_S = 20.0
 NOT_YET = {"no_subscriber", "no_path", "srtp_no_keys", "dtls_state"}
 
 
-class Call:
-    """One of two who talk: numbered packets, of which the other has to get each once, in order and unchanged."""
+class Call(Numbered):
+    """One of two who talk, in a room of their own."""
 
     def __init__(self, ada: RawPerson, bob: RawPerson) -> None:
-        self._ada, self._bob = ada, bob
-        self.said = 0
-        self.heard: list[int] = []
-        self.changed = 0
-        bob.listens.on_packet = self._hear
+        super().__init__()
+        self._ada = ada
+        bob.listens.on_packet = self.hear
 
-    @staticmethod
-    def words(number: int) -> bytes:
-        return struct.pack("!Q", number) + random.Random(number).randbytes(72)
-
-    async def talk(self) -> None:
-        due = time.monotonic()
-        while True:
-            self._ada.speaks.say(self.words(self.said))
-            self.said += 1
-            due += SAY_EVERY_S
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-
-    def _hear(self, packet: bytes) -> None:
-        payload = packet[sealing.header_size(packet) :]
-        number = int.from_bytes(payload[:8], "big")
-        self.heard.append(number)
-        self.changed += payload != self.words(number)
+    def say(self, number: int) -> None:
+        self._ada.speaks.say(self.words(number))
 
 
 @asynccontextmanager

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import aiohttp
 import pytest
 
-from support.calls import aside, consult, going_on, lost, whip_to_whep
+from support.calls import consult, going_on, lost, restart_control, whip_to_whep
 from support.relay_process import RelayProcess
 from support.waiting import until
 from telerelay.client import Client
@@ -54,14 +53,6 @@ async def test_control_stopped_costs_no_packet(relay: RelayProcess, seconds: int
         await going_on(receivers)
         assert [0, 0, 0] == lost(receivers)
         assert {"publish", "subscribe"} == set(await patient.relay_stats())
-
-
-async def restart_control(relay: RelayProcess) -> float:
-    """Kill and start; the seconds from the kill until it is ready."""
-    began = time.monotonic()
-    await aside(relay.kill)
-    await aside(relay.start)
-    return time.monotonic() - began
 
 
 async def patched(session: HttpSession) -> int:
@@ -143,26 +134,25 @@ async def test_who_joins_and_publishes_after_a_restart_meets_those_from_before(r
             assert 0 == sum(track.lost_packets for track in third.track_stats())
 
 
-async def test_who_does_not_come_back_loses_the_seat(tmp_path: object) -> None:
+async def test_who_does_not_come_back_loses_the_seat(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The others see somebody interrupted; when the seat's time is over he is gone. His media stops with him.
+    The others see somebody interrupted; when the seat's time is over he is gone, and his two transports with him.
     """
-    os.environ["TELERELAY_ROOMS_SEAT_S"] = "3"
-    try:
-        with RelayProcess() as relay:
-            async with consult(relay) as (patient, doctor):
-                await going_on((patient, doctor))
-                assert patient._keeper is not None
-                patient._keeper.cancel()
-                gone = patient.participant
-                await restart_control(relay)
-                await until(lambda: doctor.comebacks, timeout_s=60)
+    monkeypatch.setenv("TELERELAY_ROOMS_SEAT_S", "3")
+    with RelayProcess() as relay:
+        async with consult(relay) as (patient, doctor):
+            await going_on((patient, doctor))
+            assert patient._keeper is not None
+            patient._keeper.cancel()
+            gone = patient.participant
+            await restart_control(relay)
+            await until(lambda: doctor.comebacks, timeout_s=60)
 
-                assert True is doctor.participants[gone]["interrupted"]
-                await until(lambda: gone not in doctor.participants, timeout_s=30)
-                await until(lambda: relay.metrics()["telerelay_participants"] == 1)
-    finally:
-        del os.environ["TELERELAY_ROOMS_SEAT_S"]
+            assert True is doctor.participants[gone]["interrupted"]
+            assert 4 == relay.metrics()['telerelay_transports{state="connected"}']
+            await until(lambda: gone not in doctor.participants, timeout_s=30)
+            await until(lambda: relay.metrics()["telerelay_participants"] == 1)
+            await until(lambda: relay.metrics()['telerelay_transports{state="connected"}'] == 2)
 
 
 async def test_data_channels_go_on_after_a_restart(relay: RelayProcess) -> None:

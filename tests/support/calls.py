@@ -90,6 +90,12 @@ async def consult(relay: RelayProcess, room: str = "ws") -> AsyncIterator[tuple[
         yield people[0], people[1]
 
 
+async def restart_control(relay: RelayProcess) -> None:
+    """Kill the control process and start it again, until it is ready; its workers go on."""
+    await aside(relay.kill)
+    await aside(relay.start)
+
+
 async def aside(call: object, *arguments: object) -> object:
     """A blocking call, without keeping this loop's media waiting."""
     return await asyncio.get_running_loop().run_in_executor(None, call, *arguments)  # type: ignore[arg-type]

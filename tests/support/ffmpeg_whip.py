@@ -6,7 +6,6 @@ FFmpeg blocks while it sends, so it has a thread of its own. Its certificate is 
 
 from __future__ import annotations
 
-import datetime
 import fractions
 import threading
 import time
@@ -14,11 +13,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
+from support.certificates import self_signed
 from telerelay.client.media import MovingPicture, Tone
 
 FPS = 25
@@ -27,19 +24,7 @@ AUDIO_FRAME_S = 0.020
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
     """A self-signed P-256 certificate and its key, as PEM files in `folder`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "publisher")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
-        .sign(key, hashes.SHA256())
-    )
+    certificate, key = self_signed()
     cert_file, key_file = folder / "cert.pem", folder / "key.pem"
     cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(

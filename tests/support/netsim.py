@@ -4,7 +4,7 @@ Two network namespaces joined by a user-space link, for real programs on a bad l
 `Line` is one direction without sockets or clock: a drop-tail queue in bytes served at a rate, then loss, then delay;
 all draws from its seed. `NamespacePair` makes the namespaces, runs a process with both lines between two TUN devices,
 and removes all of it. Needs root. The link reports how late it ran: with `late_ms_p99` above 5 the machine was too
-busy and the run says nothing.
+busy to measure a time, and a test measures it again.
 
 Run as a program it is that process: netsim.py NS_A ADDRESS_A NS_B ADDRESS_B A_TO_B B_TO_A SEED, specs as in
 `Shape.parse`.
@@ -33,6 +33,8 @@ CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
 IFF_TUN_NO_PI = 0x1001
 TOO_LATE_MS = 5.0
+MEASUREMENTS = 3
+"""Of a time that came out too long while the line itself ran late: after three in a row the test has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ class NamespacePair:
 
     @property
     def was_late(self) -> bool:
-        """After the end: the machine could not keep up and the run is void."""
+        """After the end: the machine could not keep up, and a time that came out too long says nothing."""
         late_ms = self.report.get("late_ms_p99", 0.0)
         return isinstance(late_ms, float) and late_ms > TOO_LATE_MS
 

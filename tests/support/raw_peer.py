@@ -18,18 +18,15 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import aiohttp
-from cryptography import x509
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from support import checks, sealing
+from support.certificates import self_signed
 
 OPUS_PT = 111
 MID_ID = 1
@@ -42,19 +39,7 @@ _SSRCS = itertools.count(0x01000001, 0x10)
 @cache
 def _context() -> tuple[SSL.Context, str]:
     """One certificate for all of them (each is another peer to the relay all the same), and its fingerprint."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "peer")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
-        .sign(key, hashes.SHA256())
-    )
+    certificate, key = self_signed()
     context = SSL.Context(SSL.DTLS_METHOD)
     context.set_verify(SSL.VERIFY_NONE)
     context.use_certificate(certificate)

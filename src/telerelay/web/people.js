@@ -1,7 +1,8 @@
 /**
  * The other people on the consult page: one picture each, one of them large, and in words what is wrong with one.
  *
- * Reads `page.call`; touches the tiles alone.
+ * Reads `page.call` and plays its streams; touches the tiles and the note in their place, and the focus when a picture is
+ * made large. Of `page` it changes which one that is, and whether the browser keeps the sound off.
  */
 
 import { $, page, say, setText } from "./state.js";

@@ -1,7 +1,9 @@
 /**
- * What the consult page knows, and the small helpers that its other modules share. Touches sessionStorage, nothing else.
+ * What the consult page knows, and the small helpers that its other modules share.
  *
  * `page` is the whole state; who changes it calls `page.render()`, which page.js puts in, and all that is shown follows.
+ * Reads the address and the browser's languages once; keeps what a reload may know in sessionStorage; of the document it
+ * changes the nodes it is given.
  */
 
 import { firstLanguage, words } from "./strings.js";

@@ -127,7 +127,6 @@ const en = {
   after_duplicate_join: "You have joined from another window or another device. Go on there.",
   rejoin: "Join again",
 
-  problem_title: "Something is missing",
   error_permission_denied_video:
     "The browser may not use your camera. Press the camera sign beside the page address, choose “Allow”, then “Try again”.",
   error_permission_denied_audio:
@@ -297,7 +296,6 @@ const fr = {
   after_duplicate_join: "Vous êtes entré depuis une autre fenêtre ou un autre appareil. Continuez là-bas.",
   rejoin: "Entrer de nouveau",
 
-  problem_title: "Il manque quelque chose",
   error_permission_denied_video:
     "Le navigateur n’a pas le droit d’utiliser votre caméra. Appuyez sur le signe à côté de l’adresse de la page, choisissez « Autoriser », puis « Réessayer ».",
   error_permission_denied_audio:

@@ -2,8 +2,9 @@
  * telerelay in the browser: join a room, publish camera and microphone, receive the others.
  *
  * One ES module without dependencies, served by the relay beside its WebSocket; docs/browser.md says how to use it.
- * It touches WebSocket, RTCPeerConnection, mediaDevices, permissions and sessionStorage (the seat's resume secret); of the
- * page it knows only whether it is visible or asleep, and the media elements it is given.
+ * It touches WebSocket, RTCPeerConnection, mediaDevices, permissions and sessionStorage (the seat's resume secret), and
+ * hears of the network (`online`, navigator.connection). Of the page it knows whether it is visible or asleep, and the media
+ * elements and AudioContexts it is given.
  * Two connections: on "publish" we offer, on "subscribe" the relay does (docs/signaling.md). No candidate is ever sent:
  * the relay is ICE-lite and learns a path from its authenticated checks only.
  *
@@ -47,7 +48,6 @@ const SENTENCES = {
   insecure_context: "Camera and microphone need a page served over HTTPS.",
   unsupported: "This browser has no WebRTC.",
   no_network: "The relay cannot be reached.",
-  timeout: "The relay does not answer.",
   media_blocked: "Sound and picture do not get through this network.",
   no_common_codec: "The relay and this browser have no codec in common.",
   unauthorized: "The token is missing or not valid.",
@@ -730,11 +730,6 @@ export class Call extends EventTarget {
     const [track] = stream.getTracks();
     if (own) (await this.replaceTrack(own, track)).stop();
     return track;
-  }
-
-  /** The browser's devices. */
-  devices() {
-    return devices();
   }
 
   /** Stop or resume receiving one publication of somebody else. */
