@@ -50,7 +50,7 @@ tl_client *tl__client_new(tl_shared *shared, const tl_peer *params, const tl_rou
     tl_client *c = calloc(1, sizeof *c);
     bool wants_twcc = params->extensions[TL_EXT_TWCC] != 0;
     tr_twcc *twcc = wants_twcc ? malloc(sizeof *twcc) : NULL;
-    if (!c || (wants_twcc && !twcc) || !tl__timers_reserve(shared->timers, shared->timers->count + 2)) {
+    if (!c || (wants_twcc && !twcc)) {
         if (!route->is_packed) tl__net_close_one(shared->net, route->fd);
         free(c);
         free(twcc);
@@ -60,7 +60,6 @@ tl_client *tl__client_new(tl_shared *shared, const tl_peer *params, const tl_rou
     c->id = params->peer;
     c->serial = serial;
     c->route = *route;
-    c->timer = (tl_timer){.kind = TL_TIMER_CLIENT, .at = TL_TIMER_IDLE, .due_ns = UINT64_MAX};
     memcpy(c->extensions, params->extensions, sizeof params->extensions);
     c->twcc = twcc;
     if (twcc) tr__twcc_init(twcc);
@@ -94,11 +93,11 @@ void tl__client_free(tl_client *c, int leave)
         tl__outbound_stop(c->outbounds[i], shared->now_ns);
         shared->totals.published_packets += c->outbounds[i]->source->next;
         shared->totals.published_bytes += c->outbounds[i]->bytes;
-        tl__timers_set(shared->timers, &c->outbounds[i]->timer, UINT64_MAX);
+        tr__deadlines_set(shared->deadlines, tl__send_deadline(c, i), TR_DEADLINES_NEVER);
         tl__outbound_dispose(c->outbounds[i]);
         free(c->outbounds[i]);
     }
-    tl__timers_set(shared->timers, &c->timer, UINT64_MAX);
+    tr__deadlines_set(shared->deadlines, c->id, TR_DEADLINES_NEVER);
     tr__srtp_free(c->srtp);
     tr__dtls_free(c->dtls);
     free(c->twcc);
@@ -113,7 +112,7 @@ static void pause_sending(tl_client *c)
 {
     for (uint32_t i = 0; i < c->outbound_count; i++) {
         if (c->outbounds[i]->is_sending) tl__outbound_stop(c->outbounds[i], c->shared->now_ns);
-        tl__timers_set(c->shared->timers, &c->outbounds[i]->timer, UINT64_MAX);
+        tr__deadlines_set(c->shared->deadlines, tl__send_deadline(c, i), TR_DEADLINES_NEVER);
     }
 }
 
@@ -123,7 +122,7 @@ static void resume_sending(tl_client *c)
     for (uint32_t i = 0; i < c->outbound_count; i++) {
         tl_outbound *o = c->outbounds[i];
         tl__outbound_start(o, c->start_ns > c->shared->now_ns ? c->start_ns : c->shared->now_ns);
-        tl__timers_set(c->shared->timers, &o->timer, tl__outbound_at(o));
+        tr__deadlines_set(c->shared->deadlines, tl__send_deadline(c, i), tl__outbound_at(o));
     }
 }
 
@@ -344,5 +343,5 @@ void tl__client_schedule(tl_client *c)
         for (size_t i = 0; i < sizeof dues / sizeof *dues; i++)
             if (dues[i] < at_us) at_us = dues[i];
     }
-    tl__timers_set(c->shared->timers, &c->timer, at_us == UINT64_MAX ? UINT64_MAX : at_us * 1000);
+    tr__deadlines_set(c->shared->deadlines, c->id, at_us == UINT64_MAX ? TR_DEADLINES_NEVER : at_us * 1000);
 }

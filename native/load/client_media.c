@@ -13,7 +13,7 @@ int tl__client_add_send(tl_client *c, const tl_send *params)
     if (c->outbound_count == TL_MAX_SENDS) return TL_ERR_FULL;
     tl_source *source = tl__shared_source(shared, params->stream, true);
     tl_outbound *o = calloc(1, sizeof *o);
-    if (!source || !o || !tl__timers_reserve(shared->timers, shared->timers->count + 2)) {
+    if (!source || !o) {
         free(o);
         return TL_ERR_NO_MEMORY;
     }
@@ -23,8 +23,6 @@ int tl__client_add_send(tl_client *c, const tl_send *params)
         free(o);
         return status;
     }
-    o->timer.kind = TL_TIMER_OUTBOUND;
-    o->client = c;
     *source = (tl_source){.stream = params->stream,
                           .peer = c->id,
                           .kind = params->kind,
@@ -36,9 +34,10 @@ int tl__client_add_send(tl_client *c, const tl_send *params)
     return TL_OK;
 }
 
-void tl__client_send_media(tl_client *c, tl_outbound *o)
+void tl__client_send_media(tl_client *c, uint32_t n)
 {
     tl_shared *shared = c->shared;
+    tl_outbound *o = c->outbounds[n];
     uint64_t index, late_ns, real_ns = shared->now_ns - (uint64_t)shared->real_to_monotonic_ns;
     for (;;) {
         uint8_t *out = tl__net_reserve(shared->net);
@@ -47,7 +46,7 @@ void tl__client_send_media(tl_client *c, tl_outbound *o)
         if (late_ns != UINT64_MAX) tl__histogram_add(&shared->histograms[TL_HISTOGRAM_LATE], late_ns / 1000);
         tl__client_send(c, tr__srtp_seal_rtp(c->srtp, out, size, index));
     }
-    tl__timers_set(shared->timers, &o->timer, tl__outbound_at(o));
+    tr__deadlines_set(shared->deadlines, tl__send_deadline(c, n), tl__outbound_at(o));
 }
 
 /* ------------------------------------------------------------------ sections and their SSRCs */
@@ -352,5 +351,6 @@ void tl__client_on_rtp(tl_client *c, uint8_t *data, size_t size, uint64_t arriva
     if (tl__inbound_wants_keyframe(in, shared->now_us)) tl__client_send_pli(c, in);
     uint64_t due_us = in->nack ? tr__nack_at(in->nack) : UINT64_MAX;
     if (c->twcc && tr__twcc_at(c->twcc) < due_us) due_us = tr__twcc_at(c->twcc);
-    if (due_us < c->timer.due_ns / 1000) tl__timers_set(shared->timers, &c->timer, due_us * 1000);
+    if (due_us < tr__deadlines_at(shared->deadlines, c->id) / 1000)
+        tr__deadlines_set(shared->deadlines, c->id, due_us * 1000);
 }

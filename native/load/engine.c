@@ -245,18 +245,21 @@ static bool work_off_handshakes(tl_engine *e)
 
 /* ------------------------------------------------------------------ time */
 
+static void on_deadline(tl_engine *e, uint32_t index)
+{
+    uint32_t peers = e->config.max_peers;
+    if (index < peers)
+        tl__client_on_timer(e->clients[index]);
+    else
+        tl__client_send_media(e->clients[(index - peers) / TL_MAX_SENDS], (index - peers) % TL_MAX_SENDS);
+}
+
 static bool run_timers(tl_engine *e)
 {
     for (int i = 0; i < TIMERS_PER_TURN; i++) {
-        tl_timer *timer = tl__timers_first(&e->timers);
         read_clock(&e->shared); /* for the stamp: what is sent now is stamped now */
-        if (!timer || timer->due_ns > e->shared.now_ns) return false;
-        if (timer->kind == TL_TIMER_CLIENT) {
-            tl__client_on_timer((tl_client *)((uint8_t *)timer - offsetof(tl_client, timer)));
-        } else {
-            tl_outbound *o = (tl_outbound *)((uint8_t *)timer - offsetof(tl_outbound, timer));
-            tl__client_send_media(o->client, o);
-        }
+        if (tr__deadlines_next(&e->deadlines) > e->shared.now_ns) return false;
+        on_deadline(e, tr__deadlines_first(&e->deadlines));
         if (tl__net_pending(&e->net) >= FLUSH_AT) tl__net_flush(&e->net);
     }
     return true;
@@ -282,10 +285,9 @@ static void fetch_ready(tl_engine *e, const struct timespec *timeout)
  * While none do, sleep until a socket wakes us. */
 static void wait_for_work(tl_engine *e, bool has_more, bool is_busy)
 {
-    const tl_timer *timer = tl__timers_first(&e->timers);
     read_clock(&e->shared);
-    uint64_t now_ns = e->shared.now_ns,
-             wait_ns = timer ? timer->due_ns > now_ns ? timer->due_ns - now_ns : 0 : UINT64_MAX;
+    uint64_t now_ns = e->shared.now_ns, due_ns = tr__deadlines_next(&e->deadlines);
+    uint64_t wait_ns = due_ns == TR_DEADLINES_NEVER ? UINT64_MAX : due_ns > now_ns ? due_ns - now_ns : 0;
     struct timespec none = {0, 0};
     if (has_more || !tr__ring_is_empty(&e->commands)) wait_ns = 0;
     e->shared.totals.wakes += wait_ns != 0;

@@ -59,7 +59,7 @@ struct tl_engine {
     /* owned by the engine's thread while it runs */
     tl_shared shared;
     tl_net net;
-    tl_timers timers;
+    tr_deadlines deadlines;
     tr_crypto *crypto;
     tr_dtls_context *dtls;
     tl_client **clients; /* by peer id */

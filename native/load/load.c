@@ -98,7 +98,7 @@ static int init_tables(tl_engine *e)
     e->taken_streams = calloc(TL_MAX_STREAMS / 8, 1);
     e->by_local = calloc(c->sockets == TL_SOCKETS_PACKED ? TL_NET_ADDRESSES : 1, sizeof *e->by_local);
     bool ok = e->clients && e->waiting && e->taken_peers && e->taken_streams && e->by_local &&
-              tl__timers_init(&e->timers, 4096);
+              tr__deadlines_init(&e->deadlines, tl__deadline_count(c)) == TR_OK;
     if (!ok) return TL_ERR_NO_MEMORY;
     int status = make_ring(&e->commands, &e->command_memory, c->command_ring_bytes);
     return status == TL_OK ? make_ring(&e->events, &e->event_memory, c->event_ring_bytes) : status;
@@ -129,7 +129,7 @@ static int init(tl_engine *e)
     clock_gettime(CLOCK_MONOTONIC, &now);
     e->shared.config = &e->config;
     e->shared.net = &e->net;
-    e->shared.timers = &e->timers;
+    e->shared.deadlines = &e->deadlines;
     e->shared.crypto = e->crypto;
     e->shared.dtls = e->dtls;
     e->shared.events = &e->events;
@@ -205,7 +205,7 @@ void tl_engine_free(tl_engine *e)
     tr__dtls_context_free(e->dtls);
     tr__crypto_free(e->crypto);
     tl__net_close(&e->net);
-    tl__timers_dispose(&e->timers);
+    tr__deadlines_dispose(&e->deadlines);
     int fds[] = {e->epoll_fd, e->command_fd, e->event_fd};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0) close(fds[i]);

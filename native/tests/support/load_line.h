@@ -61,7 +61,7 @@ typedef struct line {
     tl_config config;
     tl_shared shared;
     tl_net net;
-    tl_timers timers;
+    tr_deadlines deadlines;
     tr_crypto *crypto;
     tr_ring events;
     void *events_memory;
@@ -83,13 +83,13 @@ static inline void line_init(line *l)
     memset(l, 0, sizeof *l);
     tl_config_init(&l->config);
     CHECK_EQ(TL_OK, tl__net_open(&l->net, &l->config));
-    CHECK(tl__timers_init(&l->timers, 16));
+    CHECK_EQ(TR_OK, tr__deadlines_init(&l->deadlines, tl__deadline_count(&l->config)));
     l->crypto = tr__crypto_new(TR_CRYPTO_AUTO);
     l->events_memory = aligned_alloc(64, tr__ring_footprint(1 << 16));
     tr__ring_create(&l->events, l->events_memory, 1 << 16);
     l->shared.config = &l->config;
     l->shared.net = &l->net;
-    l->shared.timers = &l->timers;
+    l->shared.deadlines = &l->deadlines;
     l->shared.crypto = l->crypto;
     l->shared.events = &l->events;
     l->shared.stamp = LINE_STAMP;
@@ -124,7 +124,7 @@ static inline void line_dispose(line *l)
     for (size_t i = 0; i < sizeof l->shared.sources / sizeof *l->shared.sources; i++) free(l->shared.sources[i]);
     tr__srtp_free(l->server);
     tr__crypto_free(l->crypto);
-    tl__timers_dispose(&l->timers);
+    tr__deadlines_dispose(&l->deadlines);
     tl__net_close(&l->net);
     free(l->events_memory);
     close(l->fd);
@@ -246,12 +246,12 @@ static inline void line_pass(line *l, uint64_t us)
         l->shared.now_us += 1000;
         l->shared.now_ns = l->shared.now_us * 1000;
         l->client->agent.consent_us = l->shared.now_us; /* these tests are not about consent */
-        tl_timer *timer;
-        while ((timer = tl__timers_first(&l->timers)) && timer->due_ns <= l->shared.now_ns) {
-            if (timer->kind == TL_TIMER_CLIENT)
+        while (tr__deadlines_next(&l->deadlines) <= l->shared.now_ns) {
+            uint32_t index = tr__deadlines_first(&l->deadlines);
+            if (index == l->client->id)
                 tl__client_on_timer(l->client);
             else
-                tl__client_send_media(l->client, l->client->outbounds[0]);
+                tl__client_send_media(l->client, index - tl__send_deadline(l->client, 0));
         }
         tl__net_flush(&l->net);
     }
