@@ -6,8 +6,8 @@
 
 #include "demux.h"
 
-/* RFC 7675, 5.1: consent is gone 30 s after the latest answer. */
-#define CONSENT_US 30000000u
+/* RFC 7675, 5.1: consent is gone so long after the latest answer. */
+#define CONSENT_EXPIRES_US 30000000u
 /* The answer has come and waits its turn: to send the flight again would be to ask for it twice. */
 #define HANDSHAKE_PAUSE_US 50000u
 
@@ -221,7 +221,7 @@ static void follow_agent(tl_client *c)
         tell(c, TL_EVENT_CHECKED, 0, "");
         if (c->is_dtls_client) tr__dtls_start(c->dtls);
         follow_dtls(c);
-    } else if (c->state == TL_PEER_DISCONNECTED && c->shared->now_us - c->agent.consent_us < CONSENT_US) {
+    } else if (c->state == TL_PEER_DISCONNECTED && c->shared->now_us - c->agent.consent_us < CONSENT_EXPIRES_US) {
         c->state = TL_PEER_CONNECTED;
         resume_sending(c);
     }
@@ -309,7 +309,7 @@ static void check_deadlines(tl_client *c)
         if (c->state == TL_PEER_CHECKING) tl__client_fail(c, "ice_timeout");
         if (c->state == TL_PEER_HANDSHAKE) tl__client_fail(c, "dtls_timeout");
     }
-    if (c->state == TL_PEER_CONNECTED && now_us - c->agent.consent_us >= CONSENT_US) {
+    if (c->state == TL_PEER_CONNECTED && now_us - c->agent.consent_us >= CONSENT_EXPIRES_US) {
         c->state = TL_PEER_DISCONNECTED;
         pause_sending(c);
         tell(c, TL_EVENT_CONSENT_LOST, 0, "");
