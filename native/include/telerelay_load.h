@@ -74,7 +74,6 @@ typedef struct tl_config {
     uint8_t has_gro;       /* the kernel may hand us runs: cheaper here, and cheaper for the server as well */
     uint8_t crypto;        /* 0 auto, 1 OpenSSL, 2 ipsec-mb */
     uint16_t srtp_profile; /* 0 any; 1 AES_CM_128_HMAC_SHA1_80, 7 AEAD_AES_128_GCM, 8 AEAD_AES_256_GCM alone */
-    int32_t cpu;           /* to pin the thread to, -1: none */
     uint32_t tick_us;      /* while busy, how long one turn waits for more to do: default 500 */
     uint32_t handshakes_per_turn; /* DTLS datagrams worked off between media: default 2 */
     uint32_t flight_us;       /* how long a packet not yet seen counts as in flight, then as lost: default 1,000,000 */
@@ -157,8 +156,7 @@ typedef enum tl_event_type {
     TL_EVENT_GONE,         /* removed: the last event of this peer, its id is free */
     TL_EVENT_FIRST_PACKET, /* of a leg: section, stream; at_ns is the packet's arrival */
     TL_EVENT_FIRST_FRAME,  /* of a leg: the first frame that could be decoded (video: from a keyframe on) */
-    TL_EVENT_CONSENT_LOST, /* no check was answered for 30 s (RFC 7675); sending stops until one is */
-    TL_EVENT_STOPPED       /* the engine's thread has ended; with a reason if of its own accord */
+    TL_EVENT_CONSENT_LOST  /* no check was answered for 30 s (RFC 7675); sending stops until one is */
 } tl_event_type;
 
 /* Reasons of TL_EVENT_FAILED: "ice_timeout", "dtls_timeout", "dtls_handshake", "fingerprint_mismatch",
@@ -246,10 +244,10 @@ typedef struct tl_totals {
     uint64_t send_errors;       /* datagrams the kernel did not take; they count as published, so they are lost */
     uint64_t receive_overflows; /* datagrams the kernel dropped because we read too late: our loss, not the server's */
     uint64_t buffer_bytes;      /* what a socket's receive buffer really is */
-    uint64_t
-        handshake_overflows;  /* datagrams that found no room behind handshakes: we were too slow; peers repeat them */
-    uint64_t unknown_packets; /* from another address than the server's, or of no class, or for a peer that left */
-    uint64_t unstamped_packets; /* media that bears no stamp of ours */
+    uint64_t handshake_overflows; /* datagrams that found no room behind handshakes: we were too slow. Handshakes are
+                                     repeated; media behind one is lost, by our fault */
+    uint64_t unknown_packets;     /* from another address than the server's, or of no class, or for a peer that left */
+    uint64_t unstamped_packets;   /* media that bears no stamp of ours */
     uint64_t stun_rx, stun_failures, dtls_rx, rtcp_rx, rtcp_tx, twcc_rx, twcc_tx, remb_rx;
     uint64_t rtcp_failures;  /* SRTCP that did not authenticate or was malformed */
     uint64_t legs, peers[7]; /* peers by tl_peer_state */
@@ -287,8 +285,8 @@ int tl_engine_new(const tl_config *config, tl_engine **out); /* binds, makes a c
 int tl_engine_start(tl_engine *engine);                      /* the thread runs */
 int tl_engine_stop(tl_engine *engine);                       /* joins it; safe twice */
 void tl_engine_free(tl_engine *engine);                      /* stops first */
-int tl_engine_event_fd(const tl_engine *engine);             /* readable: events wait */
-int tl_engine_take(tl_engine *engine, tl_event *event);      /* 1, or 0 when there is none */
+int tl_engine_event_fd(const tl_engine *engine);             /* readable: events wait; not to be read by control */
+int tl_engine_take(tl_engine *engine, tl_event *event);      /* 1, or 0 when there is none: the descriptor is quiet */
 /* "AB:CD:..." of the engine's certificate, sha-256, as an SDP fingerprint has it; 96 bytes. */
 int tl_engine_fingerprint(const tl_engine *engine, char *out);
 

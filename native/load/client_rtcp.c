@@ -3,6 +3,7 @@
  * Requests for resends, keyframes and the transport-wide feedback leave as they fall due, as reduced-size RTCP
  * (RFC 5506); sender and receiver reports once a second. */
 #include "client.h"
+#include "clock.h"
 
 #define REPORT_US 1000000u /* as browsers report of video, with a half to either side at random (RFC 3550, 6.2) */
 #define MAX_ASKED 256      /* packets of one NACK */
@@ -13,8 +14,7 @@
 static uint64_t ntp_now(const tl_shared *shared)
 {
     uint64_t real_ns = shared->now_ns - (uint64_t)shared->real_to_monotonic_ns;
-    uint64_t seconds = real_ns / 1000000000u + NTP_UNIX_SECONDS, rest_ns = real_ns % 1000000000u;
-    return seconds << 32 | (rest_ns << 32) / 1000000000u;
+    return tr__ntp_from_us(real_ns / 1000 + (uint64_t)NTP_UNIX_SECONDS * 1000000u);
 }
 
 static tr_pen begin(tl_client *c) { return tr__pen(tl__net_reserve(c->shared->net), TR_MAX_FORWARD - 32); }

@@ -2,12 +2,14 @@
 #include "engine.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "border.h"
+#include "demux.h"
 
 /* Commands of one turn: a join storm must not hold media up. */
 #define COMMANDS_PER_TURN 64
@@ -22,8 +24,6 @@
 #define FLUSH_AT 64u
 /* Three readings of a clock take a hundredth of this; what passes is a tenth of what latency is worth telling. */
 #define CLOCK_GAP_NS 10000u
-#define WATCH_COMMANDS UINT32_MAX
-#define WATCH_PACKED (UINT32_MAX - 1)
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -162,7 +162,7 @@ static bool take_commands(tl_engine *e)
 static void put_waiting(tl_engine *e, tl_client *c, const tl_datagram *in)
 {
     bool is_full = e->waiting_put - e->waiting_taken == TL_ENGINE_WAITING || in->size > TL_NET_SLOT;
-    bool is_handshake = in->data[0] >= 20 && in->data[0] < 64;
+    bool is_handshake = tr__demux(in->data, in->size) == TR_CLASS_DTLS;
     if (is_full || (is_handshake && c->waiting >= HANDSHAKES_OF_A_PEER)) {
         e->shared.totals.handshake_overflows++;
         return;
@@ -236,7 +236,7 @@ static bool work_off_handshakes(tl_engine *e)
         tl_client *c = e->clients[w->peer];
         if (!c || c->serial != w->serial) continue;
         c->waiting--;
-        steps += w->data[0] >= 20 && w->data[0] < 64;
+        steps += tr__demux(w->data, w->size) == TR_CLASS_DTLS;
         read_clock(&e->shared);
         tl__client_on_waiting(c, w->data, w->size, w->arrival_ns);
     }
@@ -271,13 +271,10 @@ static void fetch_ready(tl_engine *e, const struct timespec *timeout)
     int count = epoll_pwait2(e->epoll_fd, events, 256, timeout, NULL);
     e->ready_count = 0;
     for (int i = 0; i < count; i++) {
-        if (events[i].data.u32 == WATCH_COMMANDS) {
-            uint64_t ignored;
-            ssize_t size = read(e->command_fd, &ignored, sizeof ignored);
-            (void)size;
-        } else if (events[i].data.u32 != WATCH_PACKED) {
+        if (events[i].data.u32 == TL_WATCH_COMMANDS)
+            tr__border_hush(e->command_fd);
+        else if (events[i].data.u32 != TL_WATCH_PACKED)
             e->ready[e->ready_count++] = events[i].data.u32;
-        }
     }
 }
 
@@ -318,22 +315,17 @@ static void answer_question(tl_engine *e)
     pthread_mutex_unlock(&e->mutex);
 }
 
-static void prepare(tl_engine *e)
+static void prepare(void)
 {
     prctl(PR_SET_NAME, "telerelay-load");
     prctl(PR_SET_TIMERSLACK, 1000UL); /* the default of 50 us would be lateness of ours */
-    if (e->config.cpu < 0) return;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET((unsigned)e->config.cpu, &set);
-    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
 void tl__engine_run(tl_engine *e)
 {
     tl_shared *shared = &e->shared;
     uint64_t told = 0;
-    prepare(e);
+    prepare();
     while (!atomic_load_explicit(&e->should_stop, memory_order_acquire)) {
         read_clock(shared);
         uint64_t began_us = shared->now_us;
@@ -347,10 +339,8 @@ void tl__engine_run(tl_engine *e)
         atomic_store_explicit(&e->cpu_ns, (int64_t)clock_ns(CLOCK_THREAD_CPUTIME_ID), memory_order_relaxed);
         answer_question(e);
         if (tr__ring_written(&e->events) != told) {
-            uint64_t one = 1;
             told = tr__ring_written(&e->events);
-            ssize_t ignored = write(e->event_fd, &one, sizeof one);
-            (void)ignored;
+            tr__border_wake(e->event_fd);
         }
         wait_for_work(e, has_more, received != 0);
     }

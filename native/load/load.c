@@ -6,10 +6,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "border.h"
 #include "engine.h"
 
 uint32_t tl_version(void) { return TL_VERSION; }
@@ -24,7 +24,6 @@ void tl_config_init(tl_config *config)
         .bind_address = "0.0.0.0",
         .buffer_bytes = 32u << 20, /* 100 ms of 200,000 packets a second, at the kernel's 2.3 KiB each, is 46 MB */
         .has_gso = 1,
-        .cpu = -1,
         .tick_us = 500,
         .handshakes_per_turn = 2,
         .flight_us = 1000000,
@@ -44,8 +43,8 @@ static bool is_sane(const tl_config *c)
 {
     return c->max_peers >= 1 && c->max_peers <= 65536 && c->sockets <= TL_SOCKETS_EACH && c->socket_count >= 1 &&
            c->socket_count <= TL_NET_SOCKETS && memchr(c->bind_address, 0, sizeof c->bind_address) && c->crypto <= 2 &&
-           (c->srtp_profile <= 1 || c->srtp_profile == 7 || c->srtp_profile == 8) && c->cpu < 1024 &&
-           c->tick_us <= 100000 && c->handshakes_per_turn >= 1 && c->flight_us >= 1000 && c->flight_us <= 60000000 &&
+           (c->srtp_profile <= 1 || c->srtp_profile == 7 || c->srtp_profile == 8) && c->tick_us <= 100000 &&
+           c->handshakes_per_turn >= 1 && c->flight_us >= 1000 && c->flight_us <= 60000000 &&
            c->ice_timeout_us >= 1000 && c->dtls_timeout_us >= 1000 &&
            is_power_of_two(c->command_ring_bytes, 65536, 1u << 28) &&
            is_power_of_two(c->event_ring_bytes, 65536, 1u << 28);
@@ -59,15 +58,6 @@ static int make_ring(tr_ring *ring, void **memory, uint32_t size)
     if (!*memory) return TL_ERR_NO_MEMORY;
     tr__ring_create(ring, *memory, size);
     return TL_OK;
-}
-
-/* A socket for each peer: as many files as the system lets us have. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int watch(int epoll_fd, int fd, uint32_t what)
@@ -112,9 +102,9 @@ static int init_files(tl_engine *e)
     e->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     e->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (e->epoll_fd < 0 || e->command_fd < 0 || e->event_fd < 0) return TL_ERR_SYSTEM;
-    status = watch(e->epoll_fd, e->command_fd, UINT32_MAX);
+    status = watch(e->epoll_fd, e->command_fd, TL_WATCH_COMMANDS);
     for (uint32_t i = 0; i < e->net.socket_count && status == TL_OK; i++)
-        status = watch(e->epoll_fd, e->net.fds[i], UINT32_MAX - 1);
+        status = watch(e->epoll_fd, e->net.fds[i], TL_WATCH_PACKED);
     return status;
 }
 
@@ -149,7 +139,6 @@ int tl_engine_new(const tl_config *config, tl_engine **out)
     e->epoll_fd = e->command_fd = e->event_fd = -1;
     pthread_mutex_init(&e->mutex, NULL);
     pthread_cond_init(&e->answered, NULL);
-    if (config->sockets == TL_SOCKETS_EACH) raise_file_limit();
     int status = init(e);
     if (status != TL_OK) {
         int error = errno;
@@ -167,13 +156,6 @@ static void *thread_main(void *engine)
     return NULL;
 }
 
-static void wake(int fd)
-{
-    uint64_t one = 1;
-    ssize_t ignored = write(fd, &one, sizeof one);
-    (void)ignored;
-}
-
 int tl_engine_start(tl_engine *e)
 {
     if (e->is_running) return TL_ERR_STATE;
@@ -187,11 +169,9 @@ int tl_engine_stop(tl_engine *e)
 {
     if (!e->is_running) return TL_OK;
     atomic_store_explicit(&e->should_stop, true, memory_order_release);
-    wake(e->command_fd);
+    tr__border_wake(e->command_fd);
     pthread_join(e->thread, NULL);
     e->is_running = false;
-    tl__shared_tell(&e->shared, TL_EVENT_STOPPED, 0, 0, 0, 0, e->shared.now_ns, "");
-    wake(e->event_fd);
     return TL_OK;
 }
 
@@ -235,7 +215,11 @@ int tl_engine_take(tl_engine *e, tl_event *event)
     uint16_t type;
     uint64_t tag;
     size_t size;
-    if (tr__ring_pop(&e->events, &type, &tag, event, sizeof *event, &size) != 1) return 0;
+    if (tr__ring_pop(&e->events, &type, &tag, event, sizeof *event, &size) != 1) {
+        /* Hush, then look once more: what was pushed in between has woken us again, or is found now. */
+        tr__border_hush(e->event_fd);
+        if (tr__ring_pop(&e->events, &type, &tag, event, sizeof *event, &size) != 1) return 0;
+    }
     if (event->type == TL_EVENT_GONE) e->taken_peers[event->peer] = 0;
     return 1;
 }
@@ -252,7 +236,7 @@ static int post(tl_engine *e, tl_command command, uint32_t peer, const void *bod
 {
     int status = tr__ring_push(&e->commands, (uint16_t)command, peer, body, size);
     if (status != TR_OK) return TL_ERR_FULL;
-    wake(e->command_fd);
+    tr__border_wake(e->command_fd);
     return TL_OK;
 }
 
@@ -365,7 +349,7 @@ static int ask(tl_engine *e, tl_question *question)
     pthread_mutex_lock(&e->mutex);
     e->question = question;
     atomic_store_explicit(&e->is_asked, true, memory_order_release);
-    wake(e->command_fd);
+    tr__border_wake(e->command_fd);
     while (e->question) pthread_cond_wait(&e->answered, &e->mutex);
     pthread_mutex_unlock(&e->mutex);
     return question->result;

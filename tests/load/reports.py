@@ -69,7 +69,6 @@ def measurement(given: RunSettings | None = None, **changes: Any) -> Measurement
         people_full=2,
         began_ns=SECOND_NS,
         crypto="none",
-        stopped_reason=None,
     )
     return replace(base, **changes)
 

@@ -224,8 +224,6 @@ static inline bool room_wait(load_room *r, tl_event_type type, int count)
         if (room_count(r, type) >= count) return true;
         struct pollfd fd = {.fd = tl_engine_event_fd(r->engine), .events = POLLIN};
         poll(&fd, 1, 10);
-        uint64_t ignored;
-        if (fd.revents && read(fd.fd, &ignored, sizeof ignored) < 0) continue;
     }
     return false;
 }

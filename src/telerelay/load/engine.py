@@ -6,8 +6,6 @@ never takes the GIL. A question waits for the engine's next turn, a millisecond 
 """
 
 import asyncio
-import contextlib
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +37,6 @@ GONE: int = lib.TL_EVENT_GONE
 FIRST_PACKET: int = lib.TL_EVENT_FIRST_PACKET
 FIRST_FRAME: int = lib.TL_EVENT_FIRST_FRAME
 CONSENT_LOST: int = lib.TL_EVENT_CONSENT_LOST
-STOPPED: int = lib.TL_EVENT_STOPPED
 
 # Events taken in one turn of the loop: signalling gets its turn even in a storm of them.
 _EVENTS_PER_TURN = 256
@@ -90,7 +87,6 @@ class Engine:
         self._free: list[int] = list(range(settings.max_peers - 1, -1, -1))
         self._next_stream = 0
         self._event = ffi.new("tl_event *")
-        self.stopped_reason: str | None = None
 
     # ---------------------------------------------------------------- life
 
@@ -101,7 +97,6 @@ class Engine:
         config.seed = self.settings.seed
         config.max_peers = self.settings.max_peers
         config.has_gso = self.settings.has_gso
-        config.cpu = self.settings.cpu
         config.flight_us = self.settings.flight_us
         if self.settings.bind_address:
             config.sockets = lib.TL_SOCKETS_EACH
@@ -308,16 +303,9 @@ class Engine:
             if self._native is None:
                 return
             if lib.tl_engine_take(self._native, raw) != 1:
-                # Hush first, then look once more: an event pushed in between has woken us again, or is found now.
-                with contextlib.suppress(BlockingIOError):
-                    os.read(lib.tl_engine_event_fd(self._native), 8)
-                if lib.tl_engine_take(self._native, raw) != 1:
-                    return
+                return
             reason = ffi.string(raw.reason).decode("ascii", "replace")
             event = Event(raw.type, raw.peer, raw.section, raw.stream, raw.value, raw.at_ns, reason)
-            if event.type == STOPPED:
-                self.stopped_reason = event.reason
-                continue
             listener = self._listeners.get(event.peer)
             if event.type == GONE:
                 self._listeners.pop(event.peer, None)

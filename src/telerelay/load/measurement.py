@@ -31,7 +31,6 @@ class EngineSettings:
     max_peers: int = 16384
     bind_address: str = ""
     has_gso: bool = True
-    cpu: int = -1
     flight_us: int = 1_000_000
 
 
@@ -135,7 +134,6 @@ class Measurement:
     people_full: int
     began_ns: int
     crypto: str
-    stopped_reason: str | None
     returns_ns: tuple[int, ...] = ()
     is_interrupted: bool = False
 

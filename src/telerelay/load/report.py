@@ -405,8 +405,6 @@ def _warnings(settings: RunSettings, seen: Measurement, report: dict[str, Any]) 
     back = report["joins"]["back_ms"]
     if back and back["missing"]:
         found.append(f"{back['missing']} people were not back within {JOIN_TIMEOUT_S:g} s, or before the end")
-    if seen.stopped_reason:
-        found.append(f"the engine stopped by itself: {seen.stopped_reason}")
     if seen.is_interrupted:
         found.append("ended early by hand")
     return found

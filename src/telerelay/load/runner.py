@@ -115,7 +115,6 @@ class Run:
             people_full=people,
             began_ns=self._began_ns,
             crypto=self._engine.crypto_name,
-            stopped_reason=self._engine.stopped_reason,
             returns_ns=tuple(self._began_ns + round(at_s * 1e9) for at_s in plan.returns_s),
             is_interrupted=self._interrupted.is_set(),
         )
