@@ -31,7 +31,7 @@ void tl__agent_set_remote(tl_agent *agent, const char *ufrag, const char *pwd, u
     snprintf(agent->remote_pwd, sizeof agent->remote_pwd, "%s", pwd);
     agent->has_remote = true;
     agent->is_waiting = false;
-    agent->due_us = agent->first_sent_us = now_us;
+    agent->due_us = now_us;
 }
 
 bool tl__agent_is_ready(const tl_agent *agent)
@@ -55,7 +55,6 @@ size_t tl__agent_next(tl_agent *agent, uint64_t now_us, uint8_t *out, size_t roo
         tr__store32(agent->transaction + 8, (uint32_t)draw(agent));
         agent->is_waiting = true;
         agent->tries = 0;
-        agent->sent_us = now_us;
     }
     agent->due_us = now_us + timeout_us(++agent->tries);
     char username[sizeof agent->remote_ufrag + sizeof agent->local_ufrag];
@@ -77,7 +76,6 @@ static tr_drop on_response(tl_agent *agent, const tr_stun *stun, uint64_t now_us
         agent->due_us = stun->error_code == ROLE_CONFLICT ? now_us : now_us + FIRST_RTO_US;
         return TR_DROP_NONE;
     }
-    if (agent->tries == 1) agent->rtt_us = now_us - agent->sent_us; /* Karn: of a repeated one nobody knows which */
     agent->is_answered = true;
     agent->consent_us = now_us;
     agent->due_us = now_us + CONSENT_EVERY_US * (800 + draw(agent) % 401) / 1000;

@@ -77,9 +77,6 @@ typedef struct tl_client {
     uint16_t twcc_next;
     uint32_t rtcp_ssrc, media_ssrc; /* ours in feedback; the latest that came */
     uint32_t waiting;               /* datagrams that wait their turn among handshakes; the engine's */
-    /* counters */
-    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, auth_failures, replays;
-    uint64_t checked_at_ns, connected_at_ns;
 } tl_client;
 
 /* Where the deadline of a client's nth stream is among the deadlines, and how many there are of all peers. */
@@ -93,7 +90,7 @@ static inline uint32_t tl__deadline_count(const tl_config *config) { return conf
 
 tl_source *tl__shared_source(tl_shared *shared, uint32_t stream, bool makes); /* NULL: none, or no memory */
 void tl__shared_tell(tl_shared *shared, tl_event_type type, uint32_t peer, uint16_t section, uint32_t stream,
-                     uint32_t value, uint64_t at_ns, const char *reason);
+                     uint64_t at_ns, const char *reason);
 
 /* NULL: no memory. Takes the route's socket over, if it is one of its own, also when it fails. */
 tl_client *tl__client_new(tl_shared *shared, const tl_peer *params, const tl_route *route, uint32_t serial);

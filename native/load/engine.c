@@ -22,6 +22,10 @@
 #define HANDSHAKES_OF_A_PEER 4
 /* Sends wait for others to share a system call with, but no longer than this many datagrams: what waits is stamped. */
 #define FLUSH_AT 64u
+/* DTLS datagrams worked off between media: each may cost public-key arithmetic, longer than a batch of packets. */
+#define HANDSHAKES_PER_TURN 2
+/* While packets come, how long a turn waits for more: long against a system call, short against a frame's 33 ms. */
+#define TICK_NS 500000u
 /* Three readings of a clock take a hundredth of this; what passes is a tenth of what latency is worth telling. */
 #define CLOCK_GAP_NS 10000u
 
@@ -55,7 +59,7 @@ static void compare_clocks(tl_shared *shared)
 
 static void tell_failure(tl_engine *e, uint32_t peer, const char *reason)
 {
-    tl__shared_tell(&e->shared, TL_EVENT_FAILED, peer, 0, 0, 0, e->shared.now_ns, reason);
+    tl__shared_tell(&e->shared, TL_EVENT_FAILED, peer, 0, 0, e->shared.now_ns, reason);
 }
 
 static void add_peer(tl_engine *e, const tl_add_peer *add)
@@ -83,13 +87,7 @@ void tl__engine_remove(tl_engine *e, uint32_t peer, int leave)
         e->clients[peer] = NULL;
         tl__client_free(c, leave);
     }
-    tl__shared_tell(&e->shared, TL_EVENT_GONE, peer, 0, 0, 0, e->shared.now_ns, "");
-}
-
-static void request_keyframe(tl_client *c, uint32_t section)
-{
-    tl_section *s = section < TL_MAX_RECEIVES ? c->sections[section] : NULL;
-    if (s && s->latest) tl__client_send_pli(c, s->latest);
+    tl__shared_tell(&e->shared, TL_EVENT_GONE, peer, 0, 0, e->shared.now_ns, "");
 }
 
 static void obey(tl_client *c, uint16_t type, const void *body)
@@ -114,9 +112,6 @@ static void obey(tl_client *c, uint16_t type, const void *body)
         break;
     case TL_COMMAND_STOP:
         tl__client_stop(c);
-        break;
-    case TL_COMMAND_KEYFRAME:
-        request_keyframe(c, order->value);
         break;
     case TL_COMMAND_ADD_PEER:
     case TL_COMMAND_REMOVE_PEER:
@@ -231,7 +226,7 @@ static uint32_t receive_each(tl_engine *e)
 static bool work_off_handshakes(tl_engine *e)
 {
     uint32_t steps = 0;
-    while (e->waiting_taken != e->waiting_put && steps < e->config.handshakes_per_turn) {
+    while (e->waiting_taken != e->waiting_put && steps < HANDSHAKES_PER_TURN) {
         tl_waiting *w = &e->waiting[e->waiting_taken++ % TL_ENGINE_WAITING];
         tl_client *c = e->clients[w->peer];
         if (!c || c->serial != w->serial) continue;
@@ -287,9 +282,8 @@ static void wait_for_work(tl_engine *e, bool has_more, bool is_busy)
     uint64_t wait_ns = due_ns == TR_DEADLINES_NEVER ? UINT64_MAX : due_ns > now_ns ? due_ns - now_ns : 0;
     struct timespec none = {0, 0};
     if (has_more || !tr__ring_is_empty(&e->commands)) wait_ns = 0;
-    e->shared.totals.wakes += wait_ns != 0;
     if (is_busy) {
-        uint64_t tick_ns = (uint64_t)e->config.tick_us * 1000, sleep_ns = wait_ns < tick_ns ? wait_ns : tick_ns;
+        uint64_t sleep_ns = wait_ns < TICK_NS ? wait_ns : TICK_NS;
         struct timespec pause = {.tv_sec = (time_t)(sleep_ns / 1000000000u), .tv_nsec = (long)(sleep_ns % 1000000000u)};
         if (sleep_ns) nanosleep(&pause, NULL);
         if (!e->net.is_packed) fetch_ready(e, &none);
@@ -328,14 +322,12 @@ void tl__engine_run(tl_engine *e)
     prepare();
     while (!atomic_load_explicit(&e->should_stop, memory_order_acquire)) {
         read_clock(shared);
-        uint64_t began_us = shared->now_us;
         compare_clocks(shared);
         bool has_more = take_commands(e);
         uint32_t received = e->net.is_packed ? receive_packed(e) : receive_each(e);
         has_more |= work_off_handshakes(e);
         has_more |= run_timers(e);
         tl__net_flush(&e->net);
-        if (shared->now_us - began_us > e->turn_max_us) e->turn_max_us = shared->now_us - began_us;
         atomic_store_explicit(&e->cpu_ns, (int64_t)clock_ns(CLOCK_THREAD_CPUTIME_ID), memory_order_relaxed);
         answer_question(e);
         if (tr__ring_written(&e->events) != told) {

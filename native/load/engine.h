@@ -24,7 +24,6 @@ typedef enum tl_command {
     TL_COMMAND_REMOVE_RECEIVE,
     TL_COMMAND_START,
     TL_COMMAND_STOP,
-    TL_COMMAND_KEYFRAME,
     TL_COMMAND_REMOVE_PEER
 } tl_command;
 
@@ -38,7 +37,7 @@ typedef struct tl_order { /* commands of a number or two */
     uint64_t at_ns;
 } tl_order;
 
-typedef enum tl_topic { TL_TOPIC_TOTALS, TL_TOPIC_PEERS, TL_TOPIC_STREAMS, TL_TOPIC_LEGS, TL_TOPIC_HISTOGRAM } tl_topic;
+typedef enum tl_topic { TL_TOPIC_TOTALS, TL_TOPIC_LEGS, TL_TOPIC_HISTOGRAM } tl_topic;
 
 typedef struct tl_question {
     tl_topic topic;
@@ -72,7 +71,6 @@ struct tl_engine {
     int epoll_fd;
     uint32_t serial;
     uint32_t ready[256], ready_count; /* each: peers whose sockets have something */
-    uint64_t turn_max_us;
     /* shared with control */
     tr_ring commands, events;
     void *command_memory, *event_memory;

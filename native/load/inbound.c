@@ -8,13 +8,12 @@
 /* And not again before an answer can have come from the publisher. */
 #define PLI_PAUSE_US 1000000u
 
-tl_inbound *tl__inbound_new(uint32_t ssrc, uint16_t section, uint8_t kind, const tl_payload *payload)
+tl_inbound *tl__inbound_new(uint32_t ssrc, uint16_t section, const tl_payload *payload)
 {
     tl_inbound *in = calloc(1, sizeof *in);
     if (!in) return NULL;
     in->ssrc = ssrc;
     in->section = section;
-    in->kind = kind;
     in->clock_rate = payload->clock_rate;
     in->has_pli = payload->has_pli;
     if (payload->has_nack) {

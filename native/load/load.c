@@ -12,7 +12,8 @@
 #include "border.h"
 #include "engine.h"
 
-uint32_t tl_version(void) { return TL_VERSION; }
+/* Two thousand peers' commands, fifty thousand events: more than comes between two looks of the other side. */
+#define RING_BYTES (4u << 20)
 
 void tl_config_init(tl_config *config)
 {
@@ -24,39 +25,26 @@ void tl_config_init(tl_config *config)
         .bind_address = "0.0.0.0",
         .buffer_bytes = 32u << 20, /* 100 ms of 200,000 packets a second, at the kernel's 2.3 KiB each, is 46 MB */
         .has_gso = 1,
-        .tick_us = 500,
-        .handshakes_per_turn = 2,
         .flight_us = 1000000,
         .ice_timeout_us = 15000000,
-        .dtls_timeout_us = 15000000,
-        .command_ring_bytes = 4u << 20,
-        .event_ring_bytes = 4u << 20,
     };
-}
-
-static bool is_power_of_two(uint32_t n, uint32_t least, uint32_t most)
-{
-    return n >= least && n <= most && (n & (n - 1)) == 0;
 }
 
 static bool is_sane(const tl_config *c)
 {
     return c->max_peers >= 1 && c->max_peers <= 65536 && c->sockets <= TL_SOCKETS_EACH && c->socket_count >= 1 &&
-           c->socket_count <= TL_NET_SOCKETS && memchr(c->bind_address, 0, sizeof c->bind_address) && c->crypto <= 2 &&
-           (c->srtp_profile <= 1 || c->srtp_profile == 7 || c->srtp_profile == 8) && c->tick_us <= 100000 &&
-           c->handshakes_per_turn >= 1 && c->flight_us >= 1000 && c->flight_us <= 60000000 &&
-           c->ice_timeout_us >= 1000 && c->dtls_timeout_us >= 1000 &&
-           is_power_of_two(c->command_ring_bytes, 65536, 1u << 28) &&
-           is_power_of_two(c->event_ring_bytes, 65536, 1u << 28);
+           c->socket_count <= TL_NET_SOCKETS && memchr(c->bind_address, 0, sizeof c->bind_address) &&
+           (c->srtp_profile <= 1 || c->srtp_profile == 7 || c->srtp_profile == 8) && c->flight_us >= 1000 &&
+           c->flight_us <= 60000000 && c->ice_timeout_us >= 1000;
 }
 
 /* ------------------------------------------------------------------ life */
 
-static int make_ring(tr_ring *ring, void **memory, uint32_t size)
+static int make_ring(tr_ring *ring, void **memory)
 {
-    *memory = aligned_alloc(64, (tr__ring_footprint(size) + 63) & ~(size_t)63);
+    *memory = aligned_alloc(64, (tr__ring_footprint(RING_BYTES) + 63) & ~(size_t)63);
     if (!*memory) return TL_ERR_NO_MEMORY;
-    tr__ring_create(ring, *memory, size);
+    tr__ring_create(ring, *memory, RING_BYTES);
     return TL_OK;
 }
 
@@ -69,7 +57,7 @@ static int watch(int epoll_fd, int fd, uint32_t what)
 static int init_crypto(tl_engine *e)
 {
     tr_certificate certificate;
-    e->crypto = tr__crypto_new(e->config.crypto);
+    e->crypto = tr__crypto_new(TR_CRYPTO_AUTO);
     if (!e->crypto || tr_certificate_make(&certificate) != TR_OK) return TL_ERR_CRYPTO;
     memcpy(e->fingerprint, certificate.fingerprint, sizeof e->fingerprint);
     e->dtls = tr__dtls_context_new(&certificate);
@@ -90,8 +78,8 @@ static int init_tables(tl_engine *e)
     bool ok = e->clients && e->waiting && e->taken_peers && e->taken_streams && e->by_local &&
               tr__deadlines_init(&e->deadlines, tl__deadline_count(c)) == TR_OK;
     if (!ok) return TL_ERR_NO_MEMORY;
-    int status = make_ring(&e->commands, &e->command_memory, c->command_ring_bytes);
-    return status == TL_OK ? make_ring(&e->events, &e->event_memory, c->event_ring_bytes) : status;
+    int status = make_ring(&e->commands, &e->command_memory);
+    return status == TL_OK ? make_ring(&e->events, &e->event_memory) : status;
 }
 
 static int init_files(tl_engine *e)
@@ -327,11 +315,6 @@ int tl_engine_start_sending(tl_engine *e, uint32_t peer, uint64_t at_ns)
 
 int tl_engine_stop_sending(tl_engine *e, uint32_t peer) { return order(e, TL_COMMAND_STOP, peer, 0, 0); }
 
-int tl_engine_request_keyframe(tl_engine *e, uint32_t peer, uint32_t section)
-{
-    return order(e, TL_COMMAND_KEYFRAME, peer, section, 0);
-}
-
 int tl_engine_remove_peer(tl_engine *e, uint32_t peer, int leave)
 {
     if (leave != TL_LEAVE_CLOSE && leave != TL_LEAVE_VANISH) return TL_ERR_ARGUMENT;
@@ -358,16 +341,6 @@ static int ask(tl_engine *e, tl_question *question)
 int tl_engine_totals(tl_engine *e, tl_totals *out)
 {
     return ask(e, &(tl_question){.topic = TL_TOPIC_TOTALS, .out = out});
-}
-
-int tl_engine_peers(tl_engine *e, tl_peer_stats *out, uint32_t max)
-{
-    return ask(e, &(tl_question){.topic = TL_TOPIC_PEERS, .out = out, .max = max});
-}
-
-int tl_engine_streams(tl_engine *e, tl_stream *out, uint32_t max)
-{
-    return ask(e, &(tl_question){.topic = TL_TOPIC_STREAMS, .out = out, .max = max});
 }
 
 int tl_engine_legs(tl_engine *e, tl_leg *out, uint32_t max)

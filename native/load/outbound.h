@@ -54,8 +54,6 @@ typedef struct tl_outbound {
     /* counters; packets are source->next */
     uint64_t bytes, frames, keyframes, nacks, resent, plis, nacks_unknown;
     uint64_t rtp_bytes; /* payload, resends included: for sender reports */
-    uint32_t peer_lost, rtt_us;
-    uint8_t peer_fraction_lost;
 } tl_outbound;
 
 bool tl__outbound_is_sane(const tl_send *params); /* would init take it? Any thread. */

@@ -2,6 +2,8 @@
  * for again, what happens when the server changes streams; and that none of it allocates. */
 #include "support/load_line.h"
 
+#include "clock.h"
+
 static line l;
 
 static tl_leg leg_of(uint32_t stream)
@@ -148,8 +150,6 @@ static void failures_are_put_down_to_the_ssrc_they_claim(void)
     CHECK_EQ(1, t.auth_failures);
     CHECK_EQ(1, t.duplicates);
     CHECK_EQ(2, t.received);
-    CHECK_EQ(1, l.client->auth_failures);
-    CHECK_EQ(1, l.client->replays);
     line_dispose(&l);
 }
 
@@ -296,7 +296,7 @@ static void reports_tell_of_loss_and_round_trips(void)
     line_dispose(&l);
 }
 
-static void what_the_server_reports_is_kept_with_the_stream(void)
+static void what_was_sent_is_told_in_sender_reports(void)
 {
     line_init(&l);
     tl_send send = line_send(9, TL_VIDEO, 0);
@@ -308,17 +308,9 @@ static void what_the_server_reports_is_kept_with_the_stream(void)
     const tl_outbound *o = l.client->outbounds[0];
     CHECK_EQ(send.ssrc, sr.ssrc);
     CHECK(sr.packets > 0 && sr.packets <= o->source->next);
-    line_pass(&l, 200000);
-    tr_rtcp_report report = {
-        .ssrc = send.ssrc, .fraction_lost = 12, .lost = 5, .last_sr = (uint32_t)(sr.ntp >> 16), .delay_since_sr = 6554};
-    uint8_t data[256];
-    tr_pen pen = tr__pen(data, sizeof data);
-    tr__rtcp_put_rr(&pen, 3, &report, 1);
-    line_give_rtcp(&l, &pen);
-    CHECK_EQ(12, o->peer_fraction_lost);
-    CHECK_EQ(5, o->peer_lost);
-    /* It left 300 ms ago, and a tenth of a second the server kept it. */
-    CHECK(o->rtt_us > 198000 && o->rtt_us < 202000);
+    /* Of the clock of packets' stamps: within the second that has passed. */
+    uint64_t now_us = (l.shared.now_ns - (uint64_t)l.shared.real_to_monotonic_ns) / 1000 + 2208988800000000u;
+    CHECK(tr__ntp_to_us(sr.ntp) + 200000 > now_us && tr__ntp_to_us(sr.ntp) <= now_us);
     line_dispose(&l);
 }
 
@@ -395,7 +387,7 @@ static const check_test tests[] = {
     TEST(a_picture_that_stands_still_asks_for_a_keyframe_once_a_second),
     TEST(requests_for_packets_and_pictures_are_answered),
     TEST(reports_tell_of_loss_and_round_trips),
-    TEST(what_the_server_reports_is_kept_with_the_stream),
+    TEST(what_was_sent_is_told_in_sender_reports),
     TEST(arrivals_are_told_transport_wide),
     TEST(a_section_that_is_removed_ends_its_accounts),
     TEST(packets_allocate_nothing),

@@ -199,7 +199,6 @@ static inline void room_subscribe(load_room *r, uint32_t peer, uint32_t section,
     memcpy(receive.mid, add.mid, sizeof receive.mid);
     receive.payloads[0] = (tl_payload){.pt = bind.pts[0],
                                        .rtx_pt = bind.rtx_pts[0],
-                                       .codec = of->codec,
                                        .has_nack = is_video && !r->has_no_nack,
                                        .has_pli = is_video,
                                        .clock_rate = of->clock_rate};

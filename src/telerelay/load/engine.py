@@ -30,7 +30,6 @@ from telerelay.protocol.parameters import (
 )
 
 CONNECTED: int = lib.TL_EVENT_CONNECTED
-CHECKED: int = lib.TL_EVENT_CHECKED
 FAILED: int = lib.TL_EVENT_FAILED
 CLOSED: int = lib.TL_EVENT_CLOSED
 GONE: int = lib.TL_EVENT_GONE
@@ -69,7 +68,6 @@ class Event:
     peer: int
     section: int
     stream: int
-    value: int
     at_ns: int
     reason: str
 
@@ -217,7 +215,6 @@ class Engine:
         for slot, each in zip(body.payloads, known, strict=False):
             slot.pt = each.pt
             slot.rtx_pt = each.rtx_pt if has_rtx and each.rtx_pt is not None else lib.TL_NO_PT
-            slot.codec = _CODECS[each.codec.name.lower()]
             slot.has_nack = "nack" in each.codec.feedback
             slot.has_pli = "nack pli" in each.codec.feedback
             slot.clock_rate = each.codec.clock_rate
@@ -247,14 +244,8 @@ class Engine:
         """All counters, of one moment."""
         raw = ffi.new("tl_totals *")
         _check(lib.tl_engine_totals(self._native, raw), "count")
-        fields = {name: int(getattr(raw, name)) for name in Totals.COUNTERS}
-        return Totals(
-            media=_tally(raw.media),
-            audio=_tally(raw.audio),
-            video=_tally(raw.video),
-            peers=tuple(int(each) for each in raw.peers),
-            **fields,
-        )
+        counters = {name: int(getattr(raw, name)) for name in Totals.counters()}
+        return Totals(media=_tally(raw.media), audio=_tally(raw.audio), video=_tally(raw.video), **counters)
 
     def latency(self, kind: str) -> Histogram:
         """One-way latency since the last reset: "audio", "video" or "resent"."""
@@ -274,9 +265,7 @@ class Engine:
         raw = ffi.new("tl_leg[]", count)
         count = min(count, lib.tl_engine_legs(self._native, raw, count))
         kinds = {number: kind for kind, number in _KINDS.items()}
-        return tuple(
-            Leg(int(each.peer), int(each.stream), kinds.get(each.kind, ""), _tally(each.tally)) for each in raw[0:count]
-        )
+        return tuple(Leg(int(each.peer), kinds.get(each.kind, ""), _tally(each.tally)) for each in raw[0:count])
 
     def _histogram(self, kind: int, *, resets: bool) -> Histogram:
         raw = ffi.new("tl_histogram *")
@@ -305,7 +294,7 @@ class Engine:
             if lib.tl_engine_take(self._native, raw) != 1:
                 return
             reason = ffi.string(raw.reason).decode("ascii", "replace")
-            event = Event(raw.type, raw.peer, raw.section, raw.stream, raw.value, raw.at_ns, reason)
+            event = Event(raw.type, raw.peer, raw.section, raw.stream, raw.at_ns, reason)
             listener = self._listeners.get(event.peer)
             if event.type == GONE:
                 self._listeners.pop(event.peer, None)

@@ -39,7 +39,6 @@ class Leg:
     """One track on its way to one receiver, at the end."""
 
     peer: int
-    stream: int
     kind: str
     tally: Tally
 

@@ -324,7 +324,7 @@ def _generator(settings: RunSettings, seen: Measurement, wall_s: float) -> dict[
 
 def _series(seen: Measurement) -> list[dict[str, Any]]:
     # Before the first second there was nothing.
-    began = Sample(0.0, Totals(Tally(), Tally(), Tally(), ()), Histogram(()), None, 0, 0, 0, 0)
+    began = Sample(0.0, Totals(Tally(), Tally(), Tally()), Histogram(()), None, 0, 0, 0, 0)
     return [_second(before, now) for before, now in pairwise([began, *seen.samples])]
 
 
