@@ -82,6 +82,7 @@ class Engine:
         self._fingerprint: Fingerprint | None = None
         self._listeners: dict[int, Callable[[Event], None]] = {}
         self._stream_listeners: dict[int, Callable[[Event], None]] = {}
+        self._streams: dict[int, list[int]] = {}
         self._free: list[int] = list(range(settings.max_peers - 1, -1, -1))
         self._next_stream = 0
         self._event = ffi.new("tl_event *")
@@ -200,6 +201,7 @@ class Engine:
                 )
             await self._post(lib.tl_engine_add_send, body, doing="add a stream")
             streams.append(self._next_stream)
+            self._streams.setdefault(peer, []).append(self._next_stream)
             self._next_stream += 1
         return tuple(streams)
 
@@ -224,7 +226,10 @@ class Engine:
         await self._post(lib.tl_engine_remove_receive, peer, section, doing="remove a section")
 
     def on_stream(self, stream: int, listener: Callable[[Event], None]) -> None:
-        """Tell `listener` when somebody receives this stream for the first time (FIRST_PACKET, FIRST_FRAME)."""
+        """
+        Tell `listener` when somebody receives this stream for the first time (FIRST_PACKET, FIRST_FRAME), while its peer is
+        there.
+        """
         self._stream_listeners[stream] = listener
 
     async def start_sending(self, peer: int, at_ns: int) -> None:
@@ -299,6 +304,8 @@ class Engine:
             if event.type == GONE:
                 self._listeners.pop(event.peer, None)
                 self._free.append(event.peer)
+                for stream in self._streams.pop(event.peer, ()):
+                    self._stream_listeners.pop(stream, None)
             if event.type in (FIRST_PACKET, FIRST_FRAME):
                 published = self._stream_listeners.get(event.stream)
                 if published is not None:
@@ -328,33 +335,21 @@ def _fill_extensions(slots: Any, extensions: tuple[tuple[int, int], ...]) -> Non
             slots[_EXTENSIONS[extension]] = number
 
 
-_STATUS_CODES = {
-    lib.TL_ERR_ARGUMENT: "argument",
-    lib.TL_ERR_NO_MEMORY: "no_memory",
-    lib.TL_ERR_SYSTEM: "system",
-    lib.TL_ERR_NOT_FOUND: "not_found",
-    lib.TL_ERR_EXISTS: "exists",
-    lib.TL_ERR_FULL: "full",
-    lib.TL_ERR_STATE: "state",
-    lib.TL_ERR_CRYPTO: "crypto",
+_STATUSES = {
+    lib.TL_ERR_ARGUMENT: ("argument", "a value is out of its range"),
+    lib.TL_ERR_NO_MEMORY: ("no_memory", "out of memory"),
+    lib.TL_ERR_SYSTEM: ("system", "a system call failed"),
+    lib.TL_ERR_NOT_FOUND: ("not_found", "there is none"),
+    lib.TL_ERR_EXISTS: ("exists", "there is one already"),
+    lib.TL_ERR_FULL: ("full", "the ring stays full"),
+    lib.TL_ERR_STATE: ("state", "not in this state"),
+    lib.TL_ERR_CRYPTO: ("crypto", "the crypto library refused"),
 }
-_STATUS_WORDS = {
-    lib.TL_ERR_ARGUMENT: "a value is out of its range",
-    lib.TL_ERR_NO_MEMORY: "out of memory",
-    lib.TL_ERR_SYSTEM: "a system call failed",
-    lib.TL_ERR_NOT_FOUND: "there is none",
-    lib.TL_ERR_EXISTS: "there is one already",
-    lib.TL_ERR_FULL: "the ring stays full",
-    lib.TL_ERR_STATE: "not in this state",
-    lib.TL_ERR_CRYPTO: "the crypto library refused",
-}
+"""What each is called in codes, and in words."""
 
 
 def _check(status: int, doing: str) -> None:
     if status < 0:
+        code, words = _STATUSES.get(status, (str(status), f"status {status}"))
         detail = f" ({ffi.errno})" if status == lib.TL_ERR_SYSTEM else ""
-        raise NativeError(
-            status,
-            f"cannot {doing}: {_STATUS_WORDS.get(status, status)}{detail}",
-            code=f"engine_{_STATUS_CODES.get(status, status)}",
-        )
+        raise NativeError(status, f"cannot {doing}: {words}{detail}", code=f"engine_{code}")
