@@ -7,7 +7,7 @@ never takes the GIL. A question waits for the engine's next turn, a millisecond 
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +127,7 @@ class Engine:
     # ---------------------------------------------------------------- peers
 
     def add_peer(
-        self, *, is_controlling: bool, extensions: tuple[tuple[int, int], ...], listener: Callable[[Event], None]
+        self, *, is_controlling: bool, extensions: Mapping[int, int], listener: Callable[[Event], None]
     ) -> tuple[int, LocalEnd]:
         """A new peer, which waits for its remote. Raises NativeError when all ids are taken."""
         if not self._free:
@@ -227,8 +227,9 @@ class Engine:
 
     def on_stream(self, stream: int, listener: Callable[[Event], None]) -> None:
         """
-        Tell `listener` when somebody receives this stream for the first time (FIRST_PACKET, FIRST_FRAME), while its peer is
-        there.
+        Tell `listener` when somebody receives this stream for the first time (FIRST_PACKET, FIRST_FRAME).
+
+        It is forgotten with the peer.
         """
         self._stream_listeners[stream] = listener
 
@@ -329,8 +330,8 @@ def _tally(raw: Any) -> Tally:
     return Tally(**{name: int(getattr(raw, name)) for name in Tally.__slots__})
 
 
-def _fill_extensions(slots: Any, extensions: tuple[tuple[int, int], ...]) -> None:
-    for extension, number in extensions:
+def _fill_extensions(slots: Any, extensions: Mapping[int, int]) -> None:
+    for extension, number in extensions.items():
         if extension in _EXTENSIONS:
             slots[_EXTENSIONS[extension]] = number
 
