@@ -40,7 +40,7 @@ def measurement(given: RunSettings | None = None, **changes: Any) -> Measurement
         moments.first_packet_ns = SECOND_NS + wait_ms * 1_000_000
         moments.first_frame_ns = moments.first_packet_ns + 10_000_000
         moments.seen_ns = moments.first_packet_ns + 5_000_000
-        visits.append(Visit(person, moments, base_ns=SECOND_NS, publishes=True, receives=True))
+        visits.append(Visit(person, moments, base_ns=SECOND_NS, receives=True))
     after = Totals(media, Tally(), media, cpu_ns=500_000_000, now_ns=11 * SECOND_NS, tx_packets=1000)
     before = Totals(Tally(), Tally(), Tally(), now_ns=SECOND_NS)
     empty, full = Usage(0, 10 << 20, 3), Usage(2 * SECOND_NS, 11 << 20, 4)

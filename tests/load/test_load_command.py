@@ -13,7 +13,7 @@ import pytest
 
 from support.relay_process import MAIN, RelayProcess
 from telerelay.cli import main
-from telerelay.load import flags, profiles
+from telerelay.load import flags, profiles, targets
 from telerelay.load.procfs import Processes
 from telerelay.load.tokens import CommandTokens, SignedTokens
 from telerelay.protocol.grants import load_key, write_key
@@ -60,7 +60,10 @@ def test_wrong_usage_is_one_line_and_exit_2(
     assert 1 == errors.count("\n")
 
 
-@pytest.mark.parametrize("arguments", [["--no-such-flag"], ["--codec", "AV1"], ["--bitrate", "fast"], ["--rooms", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--no-such-flag"], ["--codec", "AV1"], ["--bitrate", "fast"], ["--rooms", "x"], [URL, "--token-c", "a"]],
+)
 def test_what_the_parser_refuses_is_exit_2_too(arguments: list[str]) -> None:
     """
     As argparse has it.
@@ -68,6 +71,21 @@ def test_what_the_parser_refuses_is_exit_2_too(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["load", *arguments])
     assert 2 == ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"relay": "http://user:word@h:8080/a?token=b"}, "telerelay http://h:8080"),
+        ({"whip": "https://user@h/{room}?token=b"}, "WHIP/WHEP https://h"),
+        ({"janus": "ws://user:word@[::1]:8188"}, "Janus VideoRoom ws://[::1]:8188"),
+    ],
+)
+def test_a_targets_name_says_where_it_is_and_not_who_asks(given: dict[str, str], name: str) -> None:
+    """
+    Reports are passed on.
+    """
+    assert name == targets.make(**given).name
 
 
 def test_a_server_that_is_not_there_is_exit_1(capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,7 +78,6 @@ class Visit:
     person: Person
     moments: Moments
     base_ns: int = 0
-    publishes: bool = False
     receives: bool = False
     publish: PublishPeer | None = None
     receive: ReceivePeer | None = None

@@ -200,7 +200,7 @@ class Run:
             failure = _code(error)
         # The click is the join's: a token command's time is not the server's.
         moments = Moments(click_ns=time.monotonic_ns())
-        visit = Visit(person, moments, publishes=person.publishes, receives=others > 0)
+        visit = Visit(person, moments, receives=others > 0)
         self._visits.append(visit)
         self._current[person.number] = visit
         room = self._rooms.setdefault(person.room, {})
