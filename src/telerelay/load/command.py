@@ -27,7 +27,7 @@ import telerelay
 from telerelay.errors import ConfigError, TelerelayError
 from telerelay.load import findmax, flags, page, profiles, report, slo, targets, text
 from telerelay.load.measurement import EngineSettings, Network, RunSettings
-from telerelay.load.procfs import Processes
+from telerelay.load.procfs import Processes, machine
 from telerelay.load.profiles import Profile
 from telerelay.load.targets.base import Target, Tokens
 from telerelay.load.tokens import CommandTokens, FixedToken, SignedTokens
@@ -203,7 +203,7 @@ class _Plan:
     async def _run(self, profile: Profile, target: Target, tokens: Tokens, pids: tuple[int, ...]) -> dict[str, Any]:
         from telerelay.load import schedule
         from telerelay.load.live import Live
-        from telerelay.load.runner import Run, machine
+        from telerelay.load.runner import Run
 
         options = self._options
         # libnice, which Janus has its ICE from, answers no loopback address: its peers have sockets of their own.
