@@ -198,7 +198,7 @@ class _Plan:
 
         async with OwnRelay(profile, cpu=self._relay_cpu) as relay:
             tokens = SignedTokens.from_file(relay.key_file)
-            return await self._run(profile, self._target(relay.url), tokens, relay.pids)
+            return await self._run(profile, self._target(relay.url), tokens, (relay.pid,))
 
     async def _run(self, profile: Profile, target: Target, tokens: Tokens, pids: tuple[int, ...]) -> dict[str, Any]:
         from telerelay.load import schedule
