@@ -3,6 +3,7 @@
 #include "support/load_line.h"
 
 #include "clock.h"
+#include "support/allocations.h"
 
 static line l;
 
@@ -346,6 +347,9 @@ static void a_section_that_is_removed_ends_its_accounts(void)
 
 static void packets_allocate_nothing(void)
 {
+#ifndef CANNOT_COUNT_ALLOCATIONS
+    CHECK(allocations_are_counted());
+#endif
     line_init(&l);
     line_publish(&l, 1, TL_VIDEO, 0);
     line_receive(&l, 0, TL_VIDEO, "v", 5000, true);
@@ -357,7 +361,7 @@ static void packets_allocate_nothing(void)
     for (; seq <= 50; seq++) line_forward(&l, 1, 5000, seq, "v");
     line_pass(&l, 1000000);
     line_collect(&l);
-    line_counting = true;
+    counting = true;
     for (; seq <= 5000; seq++) {
         if (seq % 50)
             line_forward(&l, 1, 5000, seq, "v");
@@ -365,8 +369,8 @@ static void packets_allocate_nothing(void)
             line_skip(&l, 1, 1);
         if (seq % 20 == 0) line_pass(&l, 33000);
     }
-    line_counting = false;
-    CHECK_EQ(0, line_allocations);
+    counting = false;
+    CHECK_EQ(0, allocations);
     CHECK(leg_of(1).tally.received > 4800);
     CHECK(l.client->outbounds[0]->source->next > 500);
     CHECK(leg_of(1).tally.nacks > 50);
@@ -395,6 +399,6 @@ static const check_test tests[] = {
 
 int main(void)
 {
-    line_interpose();
+    allocations_interpose();
     return check_main("test_load_client", tests, sizeof tests / sizeof *tests);
 }

@@ -1,5 +1,5 @@
 /* load_line: one simulated peer with its keys, and a server made of a socket and the other end's keys. Time is a
- * number. Also counts allocations while line_counting is set. */
+ * number. */
 #ifndef TR_TEST_LOAD_LINE_H
 #define TR_TEST_LOAD_LINE_H
 
@@ -15,45 +15,6 @@
 #define LINE_AUDIO_PT 111
 #define LINE_STAMP 4242
 #define LINE_STREAMS 16
-
-/* ------------------------------------------------------------------ allocations */
-
-static bool line_counting;
-static unsigned long line_allocations;
-
-#if defined(__SANITIZE_ADDRESS__)
-int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
-                                              void (*on_free)(const volatile void *));
-static void line_on_malloc(const volatile void *p, size_t n)
-{
-    (void)p, (void)n;
-    line_allocations += line_counting;
-}
-static void line_on_free(const volatile void *p) { (void)p; }
-static void line_interpose(void) { __sanitizer_install_malloc_and_free_hooks(line_on_malloc, line_on_free); }
-#elif defined(__SANITIZE_THREAD__)
-static void line_interpose(void) {} /* its allocator cannot be counted; the other builds do */
-#else
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-void *malloc(size_t n)
-{
-    line_allocations += line_counting;
-    return __libc_malloc(n);
-}
-void *calloc(size_t n, size_t size)
-{
-    line_allocations += line_counting;
-    return __libc_calloc(n, size);
-}
-void *realloc(void *p, size_t n)
-{
-    line_allocations += line_counting;
-    return __libc_realloc(p, n);
-}
-static void line_interpose(void) {}
-#endif
 
 /* ------------------------------------------------------------------ a peer and a server */
 
