@@ -30,7 +30,6 @@ from telerelay.load import profiles  # noqa: E402
 from telerelay.load.own_relay import OwnRelay  # noqa: E402
 
 RELAY_CPU, GENERATOR_CPU = 0, 1
-PROGRAM = "import sys; from telerelay.cli import main; sys.exit(main())"
 
 # Far above any SLO: rows that only read figures are not to fail by it.
 NO_SLO = "failed_joins<=1000000"
@@ -82,7 +81,7 @@ class Bench:
 
     async def load(self, relay: OwnRelay, *flags: str, cpu: int = GENERATOR_CPU, whip: bool = False) -> dict[str, Any]:
         """One run of `telerelay load`; its report."""
-        command = [sys.executable, "-c", PROGRAM, "load"]
+        command = [sys.executable, "-m", "telerelay.cli", "load"]
         if whip:
             command += ["--whip", f"{relay.url}/whip/{{room}}", "--whep", f"{relay.url}/whep/{{room}}"]
         else:
@@ -90,8 +89,8 @@ class Bench:
         command += ["--key-file", str(relay.key_file), "--cpu", str(cpu), "--json", "--quiet"]
         if "--slo" not in flags:
             command += ["--slo", NO_SLO]
-        for pid in relay.pids:
-            command += ["--server-pid", str(pid)]
+        # Worker processes are its children, which are counted with it.
+        command += ["--server-pid", str(relay.pid)]
         env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
         process = await asyncio.create_subprocess_exec(
             *command, *flags, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env, limit=1 << 26

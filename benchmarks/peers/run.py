@@ -33,7 +33,7 @@ SERVER_CPU, GENERATOR_CPU = 0, 1
 # An address that is not loopback, of documentation's block (RFC 5737): it never leaves the namespace.
 ADDRESS = "192.0.2.77"
 
-PROGRAM = "import sys; from telerelay.cli import main; sys.exit(main())"
+TELERELAY = (sys.executable, "-m", "telerelay.cli")
 START_TIMEOUT_S = 30.0
 
 # aiortc forwards each packet in Python: more than this is past what it carries.
@@ -90,22 +90,20 @@ def wait_for(port: int, child: subprocess.Popen[bytes], log: Path) -> None:
 def telerelay(folder: Path) -> Iterator[Running]:
     port, key = free_port(), folder / "key"
     key.unlink(missing_ok=True)
-    python = [sys.executable, "-c", PROGRAM]
-    subprocess.run([*python, "token", "--new-key", str(key)], check=True, env=env())
-    command = [*python, "serve", "--http", f"127.0.0.1:{port}", "--udp", f"{ADDRESS}:0", "--key-file", str(key)]
+    subprocess.run([*TELERELAY, "token", "--new-key", str(key)], check=True, env=env())
+    command = [*TELERELAY, "serve", "--http", f"127.0.0.1:{port}", "--udp", f"{ADDRESS}:0", "--key-file", str(key)]
     with process([*command, "--cpus", str(SERVER_CPU)], port=port, log=folder / "telerelay.log") as pid:
         yield Running((f"http://127.0.0.1:{port}", "--key-file", str(key)), pid)
 
 
 @contextlib.contextmanager
 def janus(folder: Path) -> Iterator[Running]:
-    """The package's program, with our configuration and the ports filled in."""
-    ws, http = free_port(), free_port()
+    """The package's program, with our configuration and the port filled in."""
+    port = free_port()
     for source in (HERE / "janus").glob("*.jcfg"):
-        text = source.read_text().replace("WS_PORT", str(ws)).replace("HTTP_PORT", str(http))
-        (folder / source.name).write_text(text)
-    with process(["janus", "-F", str(folder)], port=ws, log=folder / "janus.log") as pid:
-        yield Running(("--janus", f"ws://127.0.0.1:{ws}"), pid)
+        (folder / source.name).write_text(source.read_text().replace("WS_PORT", str(port)))
+    with process(["janus", "-F", str(folder)], port=port, log=folder / "janus.log") as pid:
+        yield Running(("--janus", f"ws://127.0.0.1:{port}"), pid)
 
 
 @contextlib.contextmanager
@@ -123,7 +121,7 @@ SERVERS = {"telerelay": telerelay, "janus": janus, "aiortc": aiortc}
 
 def load(server: Running, *flags: str) -> dict[str, Any]:
     """One run of the load tester; its report."""
-    command = [sys.executable, "-c", PROGRAM, "load", *server.flags, "--server-pid", str(server.pid)]
+    command = [*TELERELAY, "load", *server.flags, "--server-pid", str(server.pid)]
     # libnice answers no loopback address, so peers have sockets at ours, for all servers alike.
     command += ["--bind", ADDRESS, "--cpu", str(GENERATOR_CPU), "--json", "--quiet", *flags]
     done = subprocess.run(command, capture_output=True, text=True, env=env(), check=False)

@@ -7,8 +7,8 @@
  *
  * Threads: every tl_* call is for one control thread. Commands (add, set, start, stop, remove) are posted into a ring
  * and taken in order by the engine: they return at once, and what fails later comes back as TL_EVENT_FAILED. Questions
- * (totals, peers, streams, legs, histogram) wait for the engine's next turn, a millisecond or so; CFFI lets go of the
- * interpreter's lock meanwhile.
+ * (totals, legs, histogram) wait for the engine's next turn, a millisecond or so; CFFI lets go of the interpreter's lock
+ * meanwhile.
  *
  * Time: "at_ns" and "now_ns" are CLOCK_MONOTONIC (Python: time.monotonic_ns()). Latency is measured on CLOCK_REALTIME,
  * from the stamp in the payload to the kernel's receive stamp, so both ends must be on this machine: they are, since
@@ -35,7 +35,6 @@ typedef enum tl_status {
     TL_ERR_CRYPTO = -9
 } tl_status;
 
-#define TL_VERSION 1
 #define TL_MAX_PAYLOADS 16     /* payload types one receive section may take, RTX not counted */
 #define TL_MAX_SENDS 8         /* streams one peer sends: each simulcast encoding is one */
 #define TL_MAX_RECEIVES 64     /* sections one peer receives in */
@@ -64,23 +63,17 @@ typedef enum tl_sockets {
 } tl_sockets;
 
 typedef struct tl_config {
-    uint64_t seed;         /* same seed, same ids, same streams: same packet sizes at the same offsets */
-    uint32_t max_peers;    /* peer ids are below this; 1 to 65,536 */
-    uint8_t sockets;       /* tl_sockets */
-    uint8_t socket_count;  /* packed: how many share the peers, 1 to 8 */
-    char bind_address[46]; /* each: "0.0.0.0", "::" or one address of ours; packed: ignored */
-    uint32_t buffer_bytes; /* of a socket; past the system's limit only with CAP_NET_ADMIN, see totals.buffer_bytes */
-    uint8_t has_gso;       /* our own sends leave as GSO runs where sizes allow */
-    uint8_t has_gro;       /* the kernel may hand us runs: cheaper here, and cheaper for the server as well */
-    uint8_t crypto;        /* 0 auto, 1 OpenSSL, 2 ipsec-mb */
-    uint16_t srtp_profile; /* 0 any; 1 AES_CM_128_HMAC_SHA1_80, 7 AEAD_AES_128_GCM, 8 AEAD_AES_256_GCM alone */
-    int32_t cpu;           /* to pin the thread to, -1: none */
-    uint32_t tick_us;      /* while busy, how long one turn waits for more to do: default 500 */
-    uint32_t handshakes_per_turn; /* DTLS datagrams worked off between media: default 2 */
-    uint32_t flight_us;       /* how long a packet not yet seen counts as in flight, then as lost: default 1,000,000 */
-    uint32_t ice_timeout_us;  /* no answer to a check for so long is failure: default 15,000,000 */
-    uint32_t dtls_timeout_us; /* likewise for the handshake: default 15,000,000 */
-    uint32_t command_ring_bytes, event_ring_bytes; /* powers of two */
+    uint64_t seed;           /* same seed, same ids, same streams: same packet sizes at the same offsets */
+    uint32_t max_peers;      /* peer ids are below this; 1 to 65,536 */
+    uint8_t sockets;         /* tl_sockets */
+    uint8_t socket_count;    /* packed: how many share the peers, 1 to 8 */
+    char bind_address[46];   /* each: "0.0.0.0", "::" or one address of ours; packed: ignored */
+    uint32_t buffer_bytes;   /* of a socket; past the system's limit only with CAP_NET_ADMIN, see totals.buffer_bytes */
+    uint8_t has_gso;         /* our own sends leave as GSO runs where sizes allow */
+    uint8_t has_gro;         /* the kernel may hand us runs: cheaper here, and cheaper for the server as well */
+    uint16_t srtp_profile;   /* 0 any; 1 AES_CM_128_HMAC_SHA1_80, 7 AEAD_AES_128_GCM, 8 AEAD_AES_256_GCM alone */
+    uint32_t flight_us;      /* how long a packet not yet seen counts as in flight, then as lost: default 1,000,000 */
+    uint32_t ice_timeout_us; /* no answer to a check for so long is failure: default 15,000,000 */
 } tl_config;
 
 /* ------------------------------------------------------------------ commands */
@@ -127,7 +120,7 @@ typedef struct tl_send {
 } tl_send;
 
 typedef struct tl_payload {
-    uint8_t pt, rtx_pt, codec; /* codec: tl_codec */
+    uint8_t pt, rtx_pt;
     uint8_t has_nack, has_pli;
     uint32_t clock_rate;
 } tl_payload;
@@ -150,23 +143,21 @@ typedef enum tl_leave {
 /* ------------------------------------------------------------------ events */
 
 typedef enum tl_event_type {
-    TL_EVENT_CHECKED = 1,  /* the first connectivity check was answered (controlled: the server nominated) */
-    TL_EVENT_CONNECTED,    /* DTLS finished, fingerprint verified, SRTP keys in use; value: the profile's number */
-    TL_EVENT_FAILED,       /* the peer is useless; reason says why; it stays until it is removed */
-    TL_EVENT_CLOSED,       /* the server closed DTLS */
-    TL_EVENT_GONE,         /* removed: the last event of this peer, its id is free */
-    TL_EVENT_FIRST_PACKET, /* of a leg: section, stream; at_ns is the packet's arrival */
-    TL_EVENT_FIRST_FRAME,  /* of a leg: the first frame that could be decoded (video: from a keyframe on) */
-    TL_EVENT_CONSENT_LOST, /* no check was answered for 30 s (RFC 7675); sending stops until one is */
-    TL_EVENT_STOPPED       /* the engine's thread has ended; with a reason if of its own accord */
+    TL_EVENT_CONNECTED = 1, /* DTLS finished, fingerprint verified, SRTP keys in use */
+    TL_EVENT_FAILED,        /* the peer is useless; reason says why; it stays until it is removed */
+    TL_EVENT_CLOSED,        /* the server closed DTLS */
+    TL_EVENT_GONE,          /* removed: the last event of this peer, its id is free */
+    TL_EVENT_FIRST_PACKET,  /* of a leg: section, stream; at_ns is the packet's arrival */
+    TL_EVENT_FIRST_FRAME,   /* of a leg: the first frame that could be decoded (video: from a keyframe on) */
+    TL_EVENT_CONSENT_LOST   /* no check was answered for 30 s (RFC 7675); sending stops until one is */
 } tl_event_type;
 
 /* Reasons of TL_EVENT_FAILED: "ice_timeout", "dtls_timeout", "dtls_handshake", "fingerprint_mismatch",
- * "no_srtp_profile", "role_conflict", "no_memory", "socket", "not_found", "exists", "argument". */
+ * "no_srtp_profile", "no_memory", "socket", "not_found", "exists", "argument". */
 typedef struct tl_event {
     uint16_t type; /* tl_event_type */
     uint16_t section;
-    uint32_t peer, stream, value;
+    uint32_t peer, stream;
     uint64_t at_ns;
     char reason[32];
 } tl_event;
@@ -200,21 +191,8 @@ typedef struct tl_leg {
     uint32_t publisher;    /* peer id of the publisher */
     uint16_t section;
     uint8_t kind, is_parked; /* parked: the section carries another stream now */
-    uint32_t ssrc;
-    uint64_t first_at_ns, first_frame_at_ns, last_at_ns;
     tl_tally tally;
 } tl_leg;
-
-typedef struct tl_stream { /* of what is published */
-    uint32_t stream, peer;
-    uint8_t kind, is_sending;
-    uint64_t packets, bytes; /* first sendings; payload bytes */
-    uint64_t frames, keyframes;
-    uint64_t nacks_rx, resent, plis_rx; /* nacks_rx: packets asked for */
-    uint64_t nacks_unknown;             /* asked for, and no longer held */
-    uint32_t peer_lost, rtt_us;         /* of the latest receiver report */
-    uint8_t peer_fraction_lost;         /* 0-255 */
-} tl_stream;
 
 typedef enum tl_peer_state {
     TL_PEER_NEW = 0, /* no remote yet */
@@ -227,34 +205,24 @@ typedef enum tl_peer_state {
     TL_PEER_STATE_COUNT
 } tl_peer_state;
 
-typedef struct tl_peer_stats {
-    uint32_t peer;
-    uint8_t state; /* tl_peer_state */
-    uint16_t srtp_profile;
-    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* datagrams of any class */
-    uint64_t auth_failures, replays;
-    uint64_t rtt_us; /* of the latest check, 0: none */
-    uint64_t checked_at_ns, connected_at_ns;
-} tl_peer_stats;
-
 typedef struct tl_totals {
     tl_tally media;        /* of all legs there were, ended ones included */
     tl_tally audio, video; /* its two parts; failures no SSRC could be found for are in `media` alone */
-    uint64_t published_packets, published_bytes;              /* media of first sendings */
-    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;      /* datagrams of any class */
-    uint64_t receive_calls, send_calls, send_messages, wakes; /* a message is a run of one datagram or more */
+    uint64_t published_packets, published_bytes; /* media of first sendings */
+    uint64_t rx_packets, tx_packets;             /* datagrams of any class */
+    uint64_t send_messages;                      /* a message is a run of one datagram or more */
     uint64_t send_errors;       /* datagrams the kernel did not take; they count as published, so they are lost */
     uint64_t receive_overflows; /* datagrams the kernel dropped because we read too late: our loss, not the server's */
     uint64_t buffer_bytes;      /* what a socket's receive buffer really is */
-    uint64_t
-        handshake_overflows;  /* datagrams that found no room behind handshakes: we were too slow; peers repeat them */
-    uint64_t unknown_packets; /* from another address than the server's, or of no class, or for a peer that left */
-    uint64_t unstamped_packets; /* media that bears no stamp of ours */
-    uint64_t stun_rx, stun_failures, dtls_rx, rtcp_rx, rtcp_tx, twcc_rx, twcc_tx, remb_rx;
+    uint64_t handshake_overflows; /* datagrams that found no room behind handshakes: we were too slow. Handshakes are
+                                     repeated; media behind one is lost, by our fault */
+    uint64_t unknown_packets;     /* from another address than the server's, or of no class, or for a peer that left */
+    uint64_t unstamped_packets;   /* media that bears no stamp of ours */
+    uint64_t rtcp_rx, rtcp_tx, twcc_rx;
+    uint64_t stun_failures;  /* checks and answers that were refused */
     uint64_t rtcp_failures;  /* SRTCP that did not authenticate or was malformed */
     uint64_t legs, peers[7]; /* peers by tl_peer_state */
     uint64_t cpu_ns;         /* the thread's */
-    uint64_t turn_max_us;    /* the longest turn since the last call */
     uint64_t late_p50_us, late_p99_us,
         late_max_us;      /* how late frames left, since the last reset of TL_HISTOGRAM_LATE */
     uint64_t events_lost; /* the event ring was full */
@@ -279,7 +247,6 @@ typedef struct tl_histogram {
 
 typedef struct tl_engine tl_engine;
 
-uint32_t tl_version(void);
 const char *tl_crypto_name(const tl_engine *engine); /* "ipsec-mb 1.3.0" */
 
 void tl_config_init(tl_config *config);                      /* the defaults */
@@ -287,8 +254,8 @@ int tl_engine_new(const tl_config *config, tl_engine **out); /* binds, makes a c
 int tl_engine_start(tl_engine *engine);                      /* the thread runs */
 int tl_engine_stop(tl_engine *engine);                       /* joins it; safe twice */
 void tl_engine_free(tl_engine *engine);                      /* stops first */
-int tl_engine_event_fd(const tl_engine *engine);             /* readable: events wait */
-int tl_engine_take(tl_engine *engine, tl_event *event);      /* 1, or 0 when there is none */
+int tl_engine_event_fd(const tl_engine *engine);             /* readable: events wait; not to be read by control */
+int tl_engine_take(tl_engine *engine, tl_event *event);      /* 1, or 0 when there is none: the descriptor is quiet */
 /* "AB:CD:..." of the engine's certificate, sha-256, as an SDP fingerprint has it; 96 bytes. */
 int tl_engine_fingerprint(const tl_engine *engine, char *out);
 
@@ -301,13 +268,10 @@ int tl_engine_remove_receive(tl_engine *engine, uint32_t peer, uint32_t section)
 /* Frames of all the peer's streams leave from at_ns on (at once if that is past), as soon as it is connected. */
 int tl_engine_start_sending(tl_engine *engine, uint32_t peer, uint64_t at_ns);
 int tl_engine_stop_sending(tl_engine *engine, uint32_t peer);
-int tl_engine_request_keyframe(tl_engine *engine, uint32_t peer, uint32_t section); /* a PLI, as a decoder would */
 int tl_engine_remove_peer(tl_engine *engine, uint32_t peer, int leave);
 
 int tl_engine_totals(tl_engine *engine, tl_totals *out);
 /* How many were written, `max` at the most; with max 0 how many there are. */
-int tl_engine_peers(tl_engine *engine, tl_peer_stats *out, uint32_t max);
-int tl_engine_streams(tl_engine *engine, tl_stream *out, uint32_t max);
 int tl_engine_legs(tl_engine *engine, tl_leg *out, uint32_t max);
 int tl_engine_histogram(tl_engine *engine, int kind, tl_histogram *out, int resets);
 

@@ -5,11 +5,11 @@
 
 #include "stamp.h"
 
-#define FIRST_RTO_US 500000u /* RFC 8445, 14.3 */
-#define MAX_RTO_US 2000000u  /* a join that lost three checks should not wait longer than its user would */
-#define MAX_TRIES 7          /* RFC 8489, 6.2.1: Rc */
-#define CONSENT_US 5000000u  /* RFC 7675, 5.1: with a fifth to either side at random */
-#define PRIORITY 1845501695u /* of a peer-reflexive candidate, RFC 8445, 5.1.2.1 */
+#define FIRST_RTO_US 500000u      /* RFC 8445, 14.3 */
+#define MAX_RTO_US 2000000u       /* a join that lost three checks should not wait longer than its user would */
+#define MAX_TRIES 7               /* RFC 8489, 6.2.1: Rc */
+#define CONSENT_EVERY_US 5000000u /* RFC 7675, 5.1: with a fifth to either side at random */
+#define PRIORITY 1845501695u      /* of a peer-reflexive candidate, RFC 8445, 5.1.2.1 */
 #define ROLE_CONFLICT 487
 
 static uint64_t draw(tl_agent *agent) { return tl__mix(agent->random++); }
@@ -31,7 +31,7 @@ void tl__agent_set_remote(tl_agent *agent, const char *ufrag, const char *pwd, u
     snprintf(agent->remote_pwd, sizeof agent->remote_pwd, "%s", pwd);
     agent->has_remote = true;
     agent->is_waiting = false;
-    agent->due_us = agent->first_sent_us = now_us;
+    agent->due_us = now_us;
 }
 
 bool tl__agent_is_ready(const tl_agent *agent)
@@ -55,7 +55,6 @@ size_t tl__agent_next(tl_agent *agent, uint64_t now_us, uint8_t *out, size_t roo
         tr__store32(agent->transaction + 8, (uint32_t)draw(agent));
         agent->is_waiting = true;
         agent->tries = 0;
-        agent->sent_us = now_us;
     }
     agent->due_us = now_us + timeout_us(++agent->tries);
     char username[sizeof agent->remote_ufrag + sizeof agent->local_ufrag];
@@ -77,10 +76,9 @@ static tr_drop on_response(tl_agent *agent, const tr_stun *stun, uint64_t now_us
         agent->due_us = stun->error_code == ROLE_CONFLICT ? now_us : now_us + FIRST_RTO_US;
         return TR_DROP_NONE;
     }
-    if (agent->tries == 1) agent->rtt_us = now_us - agent->sent_us; /* Karn: of a repeated one nobody knows which */
     agent->is_answered = true;
     agent->consent_us = now_us;
-    agent->due_us = now_us + CONSENT_US * (800 + draw(agent) % 401) / 1000;
+    agent->due_us = now_us + CONSENT_EVERY_US * (800 + draw(agent) % 401) / 1000;
     return TR_DROP_NONE;
 }
 

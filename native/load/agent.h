@@ -17,11 +17,10 @@ typedef struct tl_agent {
     /* state */
     bool has_remote, is_answered, is_nominated;
     uint8_t transaction[TR_STUN_TRANSACTION];
-    bool is_waiting; /* for the answer to `transaction` */
-    uint32_t tries;  /* of it */
-    uint64_t due_us, sent_us, first_sent_us, consent_us;
-    uint64_t rtt_us;
-    uint64_t random; /* its own sequence */
+    bool is_waiting;             /* for the answer to `transaction` */
+    uint32_t tries;              /* of it */
+    uint64_t due_us, consent_us; /* of the next check; of the latest answer */
+    uint64_t random;             /* its own sequence */
 } tl_agent;
 
 void tl__agent_init(tl_agent *agent, const char *ufrag, const char *pwd, bool is_controlling, uint64_t random);

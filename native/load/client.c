@@ -6,8 +6,10 @@
 
 #include "demux.h"
 
-/* RFC 7675, 5.1: consent is gone 30 s after the latest answer. */
-#define CONSENT_US 30000000u
+/* RFC 7675, 5.1: consent is gone so long after the latest answer. */
+#define CONSENT_EXPIRES_US 30000000u
+/* A handshake is a few round trips; one that takes so long is given up, as its person would. */
+#define DTLS_TIMEOUT_US 15000000u
 /* The answer has come and waits its turn: to send the flight again would be to ask for it twice. */
 #define HANDSHAKE_PAUSE_US 50000u
 
@@ -30,17 +32,16 @@ tl_source *tl__shared_source(tl_shared *shared, uint32_t stream, bool makes)
 }
 
 void tl__shared_tell(tl_shared *shared, tl_event_type type, uint32_t peer, uint16_t section, uint32_t stream,
-                     uint32_t value, uint64_t at_ns, const char *reason)
+                     uint64_t at_ns, const char *reason)
 {
-    tl_event event = {
-        .type = (uint16_t)type, .section = section, .peer = peer, .stream = stream, .value = value, .at_ns = at_ns};
+    tl_event event = {.type = (uint16_t)type, .section = section, .peer = peer, .stream = stream, .at_ns = at_ns};
     snprintf(event.reason, sizeof event.reason, "%s", reason);
     if (tr__ring_push(shared->events, event.type, 0, &event, sizeof event) != TR_OK) shared->totals.events_lost++;
 }
 
-static void tell(tl_client *c, tl_event_type type, uint32_t value, const char *reason)
+static void tell(tl_client *c, tl_event_type type, const char *reason)
 {
-    tl__shared_tell(c->shared, type, c->id, 0, 0, value, c->shared->now_ns, reason);
+    tl__shared_tell(c->shared, type, c->id, 0, 0, c->shared->now_ns, reason);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -50,7 +51,7 @@ tl_client *tl__client_new(tl_shared *shared, const tl_peer *params, const tl_rou
     tl_client *c = calloc(1, sizeof *c);
     bool wants_twcc = params->extensions[TL_EXT_TWCC] != 0;
     tr_twcc *twcc = wants_twcc ? malloc(sizeof *twcc) : NULL;
-    if (!c || (wants_twcc && !twcc) || !tl__timers_reserve(shared->timers, shared->timers->count + 2)) {
+    if (!c || (wants_twcc && !twcc)) {
         if (!route->is_packed) tl__net_close_one(shared->net, route->fd);
         free(c);
         free(twcc);
@@ -60,7 +61,6 @@ tl_client *tl__client_new(tl_shared *shared, const tl_peer *params, const tl_rou
     c->id = params->peer;
     c->serial = serial;
     c->route = *route;
-    c->timer = (tl_timer){.kind = TL_TIMER_CLIENT, .at = TL_TIMER_IDLE, .due_ns = UINT64_MAX};
     memcpy(c->extensions, params->extensions, sizeof params->extensions);
     c->twcc = twcc;
     if (twcc) tr__twcc_init(twcc);
@@ -94,11 +94,11 @@ void tl__client_free(tl_client *c, int leave)
         tl__outbound_stop(c->outbounds[i], shared->now_ns);
         shared->totals.published_packets += c->outbounds[i]->source->next;
         shared->totals.published_bytes += c->outbounds[i]->bytes;
-        tl__timers_set(shared->timers, &c->outbounds[i]->timer, UINT64_MAX);
+        tr__deadlines_set(shared->deadlines, tl__send_deadline(c, i), TR_DEADLINES_NEVER);
         tl__outbound_dispose(c->outbounds[i]);
         free(c->outbounds[i]);
     }
-    tl__timers_set(shared->timers, &c->timer, UINT64_MAX);
+    tr__deadlines_set(shared->deadlines, c->id, TR_DEADLINES_NEVER);
     tr__srtp_free(c->srtp);
     tr__dtls_free(c->dtls);
     free(c->twcc);
@@ -113,7 +113,7 @@ static void pause_sending(tl_client *c)
 {
     for (uint32_t i = 0; i < c->outbound_count; i++) {
         if (c->outbounds[i]->is_sending) tl__outbound_stop(c->outbounds[i], c->shared->now_ns);
-        tl__timers_set(c->shared->timers, &c->outbounds[i]->timer, UINT64_MAX);
+        tr__deadlines_set(c->shared->deadlines, tl__send_deadline(c, i), TR_DEADLINES_NEVER);
     }
 }
 
@@ -123,7 +123,7 @@ static void resume_sending(tl_client *c)
     for (uint32_t i = 0; i < c->outbound_count; i++) {
         tl_outbound *o = c->outbounds[i];
         tl__outbound_start(o, c->start_ns > c->shared->now_ns ? c->start_ns : c->shared->now_ns);
-        tl__timers_set(c->shared->timers, &o->timer, tl__outbound_at(o));
+        tr__deadlines_set(c->shared->deadlines, tl__send_deadline(c, i), tl__outbound_at(o));
     }
 }
 
@@ -145,7 +145,7 @@ void tl__client_fail(tl_client *c, const char *reason)
     if (c->state == TL_PEER_FAILED || c->state == TL_PEER_CLOSED) return;
     c->state = TL_PEER_FAILED;
     pause_sending(c);
-    tell(c, TL_EVENT_FAILED, 0, reason);
+    tell(c, TL_EVENT_FAILED, reason);
 }
 
 static void become_connected(tl_client *c)
@@ -157,9 +157,8 @@ static void become_connected(tl_client *c)
     }
     c->state = TL_PEER_CONNECTED;
     c->deadline_us = UINT64_MAX;
-    c->connected_at_ns = c->shared->now_ns;
     c->report_due_us = c->shared->now_us + tl__mix(c->rtcp_ssrc) % 1000000u;
-    tell(c, TL_EVENT_CONNECTED, tr__dtls_profile(c->dtls), "");
+    tell(c, TL_EVENT_CONNECTED, "");
     resume_sending(c);
 }
 
@@ -182,7 +181,7 @@ static void follow_dtls(tl_client *c)
         if (c->state == TL_PEER_CLOSED) break;
         c->state = TL_PEER_CLOSED;
         pause_sending(c);
-        tell(c, TL_EVENT_CLOSED, 0, "");
+        tell(c, TL_EVENT_CLOSED, "");
         break;
     case TR_DTLS_NEW:
     case TR_DTLS_HANDSHAKE:
@@ -217,12 +216,10 @@ static void follow_agent(tl_client *c)
 {
     if (c->state == TL_PEER_CHECKING && tl__agent_is_ready(&c->agent)) {
         c->state = TL_PEER_HANDSHAKE;
-        c->deadline_us = c->shared->now_us + c->shared->config->dtls_timeout_us;
-        c->checked_at_ns = c->shared->now_ns;
-        tell(c, TL_EVENT_CHECKED, 0, "");
+        c->deadline_us = c->shared->now_us + DTLS_TIMEOUT_US;
         if (c->is_dtls_client) tr__dtls_start(c->dtls);
         follow_dtls(c);
-    } else if (c->state == TL_PEER_DISCONNECTED && c->shared->now_us - c->agent.consent_us < CONSENT_US) {
+    } else if (c->state == TL_PEER_DISCONNECTED && c->shared->now_us - c->agent.consent_us < CONSENT_EXPIRES_US) {
         c->state = TL_PEER_CONNECTED;
         resume_sending(c);
     }
@@ -230,12 +227,7 @@ static void follow_agent(tl_client *c)
 
 /* ------------------------------------------------------------------ datagrams and time */
 
-void tl__client_send(tl_client *c, size_t size)
-{
-    c->tx_packets++;
-    c->tx_bytes += size;
-    tl__net_commit(c->shared->net, &c->route, size);
-}
+void tl__client_send(tl_client *c, size_t size) { tl__net_commit(c->shared->net, &c->route, size); }
 
 static void on_stun(tl_client *c, const uint8_t *data, size_t size)
 {
@@ -244,7 +236,6 @@ static void on_stun(tl_client *c, const uint8_t *data, size_t size)
     const void *ip = is_v4 ? (const void *)&from->v4.sin_addr : (const void *)&from->v6.sin6_addr;
     uint16_t port = ntohs(is_v4 ? from->v4.sin_port : from->v6.sin6_port);
     size_t answer_size;
-    c->shared->totals.stun_rx++;
     uint8_t *answer = tl__net_reserve(c->shared->net);
     tr_drop drop =
         tl__agent_on_stun(&c->agent, data, size, is_v4 ? 4 : 6, ip, port, c->shared->now_us, answer, &answer_size);
@@ -256,8 +247,6 @@ static void on_stun(tl_client *c, const uint8_t *data, size_t size)
 
 bool tl__client_on_datagram(tl_client *c, uint8_t *data, size_t size, uint64_t arrival_ns)
 {
-    c->rx_packets++;
-    c->rx_bytes += size;
     if (c->state == TL_PEER_NEW || c->state >= TL_PEER_FAILED) {
         c->shared->totals.unknown_packets++;
         return true;
@@ -267,7 +256,6 @@ bool tl__client_on_datagram(tl_client *c, uint8_t *data, size_t size, uint64_t a
         on_stun(c, data, size);
         return true;
     case TR_CLASS_DTLS:
-        c->shared->totals.dtls_rx++;
         return false;
     case TR_CLASS_RTP:
         if (!c->srtp || c->waiting) return false;
@@ -310,10 +298,10 @@ static void check_deadlines(tl_client *c)
         if (c->state == TL_PEER_CHECKING) tl__client_fail(c, "ice_timeout");
         if (c->state == TL_PEER_HANDSHAKE) tl__client_fail(c, "dtls_timeout");
     }
-    if (c->state == TL_PEER_CONNECTED && now_us - c->agent.consent_us >= CONSENT_US) {
+    if (c->state == TL_PEER_CONNECTED && now_us - c->agent.consent_us >= CONSENT_EXPIRES_US) {
         c->state = TL_PEER_DISCONNECTED;
         pause_sending(c);
-        tell(c, TL_EVENT_CONSENT_LOST, 0, "");
+        tell(c, TL_EVENT_CONSENT_LOST, "");
     }
 }
 
@@ -344,5 +332,5 @@ void tl__client_schedule(tl_client *c)
         for (size_t i = 0; i < sizeof dues / sizeof *dues; i++)
             if (dues[i] < at_us) at_us = dues[i];
     }
-    tl__timers_set(c->shared->timers, &c->timer, at_us == UINT64_MAX ? UINT64_MAX : at_us * 1000);
+    tr__deadlines_set(c->shared->deadlines, c->id, at_us == UINT64_MAX ? TR_DEADLINES_NEVER : at_us * 1000);
 }

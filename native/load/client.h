@@ -9,6 +9,7 @@
 #define TL_CLIENT_H
 
 #include "agent.h"
+#include "deadlines.h"
 #include "dtls.h"
 #include "inbound.h"
 #include "net.h"
@@ -20,13 +21,11 @@
 #define TL_CLIENT_SSRCS TR_SRTP_MAX_SSRCS
 #define TL_SOURCE_CHUNK 1024u /* sources are made so many at a time, and stay */
 
-enum { TL_TIMER_CLIENT = 0, TL_TIMER_OUTBOUND = 1 };
-
 /* What all clients of an engine share. Times are those of the turn. */
 typedef struct tl_shared {
     const tl_config *config;
     tl_net *net;
-    tl_timers *timers;
+    tr_deadlines *deadlines; /* nanoseconds: of each peer by its id, behind them of each stream a peer may send */
     const tr_crypto *crypto;
     tr_dtls_context *dtls;
     tr_ring *events;
@@ -62,7 +61,6 @@ typedef struct tl_client {
     uint64_t start_ns;
     /* owned */
     tl_route route;
-    tl_timer timer;
     tl_agent agent;
     tr_dtls *dtls;
     tr_srtp *srtp;
@@ -79,16 +77,20 @@ typedef struct tl_client {
     uint16_t twcc_next;
     uint32_t rtcp_ssrc, media_ssrc; /* ours in feedback; the latest that came */
     uint32_t waiting;               /* datagrams that wait their turn among handshakes; the engine's */
-    /* counters */
-    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, auth_failures, replays;
-    uint64_t checked_at_ns, connected_at_ns;
 } tl_client;
+
+/* Where the deadline of a client's nth stream is among the deadlines, and how many there are of all peers. */
+static inline uint32_t tl__send_deadline(const tl_client *client, uint32_t n)
+{
+    return client->shared->config->max_peers + client->id * TL_MAX_SENDS + n;
+}
+static inline uint32_t tl__deadline_count(const tl_config *config) { return config->max_peers * (1 + TL_MAX_SENDS); }
 
 /* ------------------------------------------------------------------ client.c */
 
 tl_source *tl__shared_source(tl_shared *shared, uint32_t stream, bool makes); /* NULL: none, or no memory */
 void tl__shared_tell(tl_shared *shared, tl_event_type type, uint32_t peer, uint16_t section, uint32_t stream,
-                     uint32_t value, uint64_t at_ns, const char *reason);
+                     uint64_t at_ns, const char *reason);
 
 /* NULL: no memory. Takes the route's socket over, if it is one of its own, also when it fails. */
 tl_client *tl__client_new(tl_shared *shared, const tl_peer *params, const tl_route *route, uint32_t serial);
@@ -105,7 +107,7 @@ void tl__client_stop(tl_client *client);
 bool tl__client_on_datagram(tl_client *client, uint8_t *data, size_t size, uint64_t arrival_ns);
 void tl__client_on_waiting(tl_client *client, uint8_t *data, size_t size, uint64_t arrival_ns);
 void tl__client_on_timer(tl_client *client);
-void tl__client_schedule(tl_client *client);          /* sets the timer to what is due first */
+void tl__client_schedule(tl_client *client);          /* sets its deadline to what is due first */
 void tl__client_send(tl_client *client, size_t size); /* what was written into the net's slot */
 
 /* ------------------------------------------------------------------ client_media.c */
@@ -114,8 +116,8 @@ int tl__client_add_send(tl_client *client, const tl_send *params);
 int tl__client_add_receive(tl_client *client, const tl_receive *params);
 void tl__client_remove_receive(tl_client *client, uint32_t section);
 void tl__client_on_rtp(tl_client *client, uint8_t *data, size_t size, uint64_t arrival_ns);
-void tl__client_send_media(tl_client *client, tl_outbound *outbound); /* all that is due; sets its timer */
-void tl__client_end_ways(tl_client *client, int section);             /* -1: of all sections; they count as ended */
+void tl__client_send_media(tl_client *client, uint32_t n); /* all that is due of its nth stream; sets its deadline */
+void tl__client_end_ways(tl_client *client, int section);  /* -1: of all sections; they count as ended */
 tl_tally tl__way_settle(const tl_way *way, const tl_shared *shared);
 
 /* ------------------------------------------------------------------ client_rtcp.c */

@@ -13,7 +13,7 @@ int tl__client_add_send(tl_client *c, const tl_send *params)
     if (c->outbound_count == TL_MAX_SENDS) return TL_ERR_FULL;
     tl_source *source = tl__shared_source(shared, params->stream, true);
     tl_outbound *o = calloc(1, sizeof *o);
-    if (!source || !o || !tl__timers_reserve(shared->timers, shared->timers->count + 2)) {
+    if (!source || !o) {
         free(o);
         return TL_ERR_NO_MEMORY;
     }
@@ -23,22 +23,17 @@ int tl__client_add_send(tl_client *c, const tl_send *params)
         free(o);
         return status;
     }
-    o->timer.kind = TL_TIMER_OUTBOUND;
-    o->client = c;
-    *source = (tl_source){.stream = params->stream,
-                          .peer = c->id,
-                          .kind = params->kind,
-                          .exists = true,
-                          .group = params->group,
-                          .interval_ns = tl__plan_interval_ns(&o->plan)};
+    *source = (tl_source){
+        .stream = params->stream, .peer = c->id, .kind = params->kind, .exists = true, .group = params->group};
     c->outbounds[c->outbound_count++] = o;
     if (c->wants_sending) tl__client_start(c, c->start_ns);
     return TL_OK;
 }
 
-void tl__client_send_media(tl_client *c, tl_outbound *o)
+void tl__client_send_media(tl_client *c, uint32_t n)
 {
     tl_shared *shared = c->shared;
+    tl_outbound *o = c->outbounds[n];
     uint64_t index, late_ns, real_ns = shared->now_ns - (uint64_t)shared->real_to_monotonic_ns;
     for (;;) {
         uint8_t *out = tl__net_reserve(shared->net);
@@ -47,7 +42,7 @@ void tl__client_send_media(tl_client *c, tl_outbound *o)
         if (late_ns != UINT64_MAX) tl__histogram_add(&shared->histograms[TL_HISTOGRAM_LATE], late_ns / 1000);
         tl__client_send(c, tr__srtp_seal_rtp(c->srtp, out, size, index));
     }
-    tl__timers_set(shared->timers, &o->timer, tl__outbound_at(o));
+    tr__deadlines_set(shared->deadlines, tl__send_deadline(c, n), tl__outbound_at(o));
 }
 
 /* ------------------------------------------------------------------ sections and their SSRCs */
@@ -136,8 +131,7 @@ static tl_ssrc_entry *learn(tl_client *c, const tr_rtp *rtp, const tr_rtp_extens
     const tl_payload *payload = section ? find_payload(section, rtp->pt, &is_rtx) : NULL;
     if (!payload || c->ssrc_count == TL_CLIENT_SSRCS) return NULL;
     uint16_t number = (uint16_t)section->params.section;
-    tl_inbound *in =
-        is_rtx ? find_primary(c, section) : tl__inbound_new(rtp->ssrc, number, section->params.kind, payload);
+    tl_inbound *in = is_rtx ? find_primary(c, section) : tl__inbound_new(rtp->ssrc, number, payload);
     if (!in) return NULL;
     if (!is_rtx) section->latest = in;
     c->ssrcs[c->ssrc_count] = (tl_ssrc_entry){.ssrc = rtp->ssrc, .section = number, .is_rtx = is_rtx, .inbound = in};
@@ -192,16 +186,11 @@ static tl_way *make_way(tl_client *c, const tl_inbound *in, uint32_t stream, uin
     }
     tl_way *way = malloc(sizeof *way);
     if (!way) return NULL;
-    *way = (tl_way){.stream = stream,
-                    .section = in->section,
-                    .kind = source->kind,
-                    .source = source,
-                    .ssrc = in->ssrc,
-                    .first_at_ns = at_ns};
+    *way = (tl_way){.stream = stream, .section = in->section, .kind = source->kind, .source = source};
     tl__account_init(&way->account);
     tl__frames_init(&way->frames);
     c->ways[c->way_count++] = way;
-    tl__shared_tell(c->shared, TL_EVENT_FIRST_PACKET, c->id, in->section, stream, 0, at_ns, "");
+    tl__shared_tell(c->shared, TL_EVENT_FIRST_PACKET, c->id, in->section, stream, at_ns, "");
     return way;
 }
 
@@ -234,7 +223,6 @@ static void switch_to(tl_client *c, tl_inbound *in, tl_way *way)
             park(other);
     }
     in->way = way;
-    way->ssrc = in->ssrc;
 }
 
 /* ------------------------------------------------------------------ receiving */
@@ -257,7 +245,6 @@ static void count_arrival(tl_client *c, tl_inbound *in, const tl_stamp *stamp, s
     }
     tl_tally *tally = &way->account.tally;
     tl_arrival arrival = tl__account_on_packet(&way->account, stamp->counter);
-    way->last_at_ns = at_ns;
     switch (arrival) {
     case TL_ARRIVAL_NEW:
         if (in->way != way) switch_to(c, in, way);
@@ -277,11 +264,10 @@ static void count_arrival(tl_client *c, tl_inbound *in, const tl_stamp *stamp, s
     }
     tally->bytes += size;
     measure_latency(c->shared, way, stamp, arrival_ns, is_resend);
-    bool has_decoded =
-        tl__frames_on_packet(&way->frames, stamp->frame, stamp->part, stamp->parts, stamp->is_keyframe, at_ns / 1000);
-    if (has_decoded && !way->first_frame_at_ns) {
-        way->first_frame_at_ns = at_ns;
-        tl__shared_tell(c->shared, TL_EVENT_FIRST_FRAME, c->id, in->section, way->stream, 0, at_ns, "");
+    bool has_decoded = tl__frames_on_packet(&way->frames, stamp->frame, stamp->parts, stamp->is_keyframe, at_ns / 1000);
+    if (has_decoded && !way->has_frame) {
+        way->has_frame = true;
+        tl__shared_tell(c->shared, TL_EVENT_FIRST_FRAME, c->id, in->section, way->stream, at_ns, "");
     }
 }
 
@@ -292,13 +278,10 @@ static void count_failure(tl_client *c, tr_drop drop, uint32_t ssrc)
     tl_ssrc_entry *entry = find_entry(c, ssrc);
     tl_tally *tally = &c->shared->ended[0];
     if (entry && entry->inbound->way) tally = &entry->inbound->way->account.tally;
-    if (drop == TR_DROP_SRTP_REPLAY) {
-        c->replays++;
+    if (drop == TR_DROP_SRTP_REPLAY)
         tally->duplicates++;
-    } else {
-        c->auth_failures++;
+    else
         tally->auth_failures++;
-    }
 }
 
 void tl__client_on_rtp(tl_client *c, uint8_t *data, size_t size, uint64_t arrival_ns)
@@ -352,5 +335,6 @@ void tl__client_on_rtp(tl_client *c, uint8_t *data, size_t size, uint64_t arriva
     if (tl__inbound_wants_keyframe(in, shared->now_us)) tl__client_send_pli(c, in);
     uint64_t due_us = in->nack ? tr__nack_at(in->nack) : UINT64_MAX;
     if (c->twcc && tr__twcc_at(c->twcc) < due_us) due_us = tr__twcc_at(c->twcc);
-    if (due_us < c->timer.due_ns / 1000) tl__timers_set(shared->timers, &c->timer, due_us * 1000);
+    if (due_us < tr__deadlines_at(shared->deadlines, c->id) / 1000)
+        tr__deadlines_set(shared->deadlines, c->id, due_us * 1000);
 }

@@ -3,6 +3,7 @@
  * Requests for resends, keyframes and the transport-wide feedback leave as they fall due, as reduced-size RTCP
  * (RFC 5506); sender and receiver reports once a second. */
 #include "client.h"
+#include "clock.h"
 
 #define REPORT_US 1000000u /* as browsers report of video, with a half to either side at random (RFC 3550, 6.2) */
 #define MAX_ASKED 256      /* packets of one NACK */
@@ -13,8 +14,7 @@
 static uint64_t ntp_now(const tl_shared *shared)
 {
     uint64_t real_ns = shared->now_ns - (uint64_t)shared->real_to_monotonic_ns;
-    uint64_t seconds = real_ns / 1000000000u + NTP_UNIX_SECONDS, rest_ns = real_ns % 1000000000u;
-    return seconds << 32 | (rest_ns << 32) / 1000000000u;
+    return tr__ntp_from_us(real_ns / 1000 + (uint64_t)NTP_UNIX_SECONDS * 1000000u);
 }
 
 static tr_pen begin(tl_client *c) { return tr__pen(tl__net_reserve(c->shared->net), TR_MAX_FORWARD - 32); }
@@ -50,19 +50,6 @@ static void on_nack(tl_client *c, const tr_rtcp_part *part)
     }
 }
 
-static void on_reports(tl_client *c, const tr_rtcp_part *part)
-{
-    tr_rtcp_report report;
-    for (size_t i = 0; tr__rtcp_read_report(part, i, &report); i++) {
-        tl_outbound *o = find_outbound(c, report.ssrc);
-        if (!o) continue;
-        o->peer_lost = report.lost > 0 ? (uint32_t)report.lost : 0;
-        o->peer_fraction_lost = report.fraction_lost;
-        uint32_t passed = (uint32_t)(ntp_now(c->shared) >> 16) - report.last_sr - report.delay_since_sr;
-        if (report.last_sr && passed < 65536u * 60) o->rtt_us = (uint32_t)((uint64_t)passed * 1000000u >> 16);
-    }
-}
-
 static void on_sr(tl_client *c, const tr_rtcp_part *part)
 {
     tr_rtcp_sr sr;
@@ -76,7 +63,6 @@ static void on_feedback(tl_client *c, const tr_rtcp_part *part)
 {
     uint32_t ssrc;
     uint8_t number;
-    uint64_t rate_bps;
     if (part->type == TR_RTCP_RTPFB) {
         if (part->count == TR_RTPFB_NACK) on_nack(c, part);
         c->shared->totals.twcc_rx += part->count == TR_RTPFB_TWCC;
@@ -90,8 +76,6 @@ static void on_feedback(tl_client *c, const tr_rtcp_part *part)
             tl_outbound *o = find_outbound(c, ssrc);
             if (o) tl__outbound_on_pli(o);
         }
-    } else if (tr__rtcp_read_remb(part, &rate_bps)) {
-        c->shared->totals.remb_rx++;
     }
 }
 
@@ -107,10 +91,6 @@ void tl__client_on_rtcp(tl_client *c, uint8_t *data, size_t size)
         switch (part.type) {
         case TR_RTCP_SR:
             on_sr(c, &part);
-            on_reports(c, &part);
-            break;
-        case TR_RTCP_RR:
-            on_reports(c, &part);
             break;
         case TR_RTCP_RTPFB:
         case TR_RTCP_PSFB:
@@ -163,7 +143,6 @@ static void send_transport_feedback(tl_client *c)
     for (;;) {
         tr_pen pen = begin(c);
         if (!tr__twcc_put_feedback(c->twcc, &pen, c->rtcp_ssrc, c->media_ssrc, c->shared->now_us)) return;
-        c->shared->totals.twcc_tx++;
         post(c, &pen);
         if (tr__twcc_at(c->twcc) > c->shared->now_us) return;
     }

@@ -2,12 +2,14 @@
 #include "engine.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "border.h"
+#include "demux.h"
 
 /* Commands of one turn: a join storm must not hold media up. */
 #define COMMANDS_PER_TURN 64
@@ -20,10 +22,12 @@
 #define HANDSHAKES_OF_A_PEER 4
 /* Sends wait for others to share a system call with, but no longer than this many datagrams: what waits is stamped. */
 #define FLUSH_AT 64u
+/* DTLS datagrams worked off between media: each may cost public-key arithmetic, longer than a batch of packets. */
+#define HANDSHAKES_PER_TURN 2
+/* While packets come, how long a turn waits for more: long against a system call, short against a frame's 33 ms. */
+#define TICK_NS 500000u
 /* Three readings of a clock take a hundredth of this; what passes is a tenth of what latency is worth telling. */
 #define CLOCK_GAP_NS 10000u
-#define WATCH_COMMANDS UINT32_MAX
-#define WATCH_PACKED (UINT32_MAX - 1)
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -55,7 +59,7 @@ static void compare_clocks(tl_shared *shared)
 
 static void tell_failure(tl_engine *e, uint32_t peer, const char *reason)
 {
-    tl__shared_tell(&e->shared, TL_EVENT_FAILED, peer, 0, 0, 0, e->shared.now_ns, reason);
+    tl__shared_tell(&e->shared, TL_EVENT_FAILED, peer, 0, 0, e->shared.now_ns, reason);
 }
 
 static void add_peer(tl_engine *e, const tl_add_peer *add)
@@ -83,13 +87,7 @@ void tl__engine_remove(tl_engine *e, uint32_t peer, int leave)
         e->clients[peer] = NULL;
         tl__client_free(c, leave);
     }
-    tl__shared_tell(&e->shared, TL_EVENT_GONE, peer, 0, 0, 0, e->shared.now_ns, "");
-}
-
-static void request_keyframe(tl_client *c, uint32_t section)
-{
-    tl_section *s = section < TL_MAX_RECEIVES ? c->sections[section] : NULL;
-    if (s && s->latest) tl__client_send_pli(c, s->latest);
+    tl__shared_tell(&e->shared, TL_EVENT_GONE, peer, 0, 0, e->shared.now_ns, "");
 }
 
 static void obey(tl_client *c, uint16_t type, const void *body)
@@ -114,9 +112,6 @@ static void obey(tl_client *c, uint16_t type, const void *body)
         break;
     case TL_COMMAND_STOP:
         tl__client_stop(c);
-        break;
-    case TL_COMMAND_KEYFRAME:
-        request_keyframe(c, order->value);
         break;
     case TL_COMMAND_ADD_PEER:
     case TL_COMMAND_REMOVE_PEER:
@@ -162,7 +157,7 @@ static bool take_commands(tl_engine *e)
 static void put_waiting(tl_engine *e, tl_client *c, const tl_datagram *in)
 {
     bool is_full = e->waiting_put - e->waiting_taken == TL_ENGINE_WAITING || in->size > TL_NET_SLOT;
-    bool is_handshake = in->data[0] >= 20 && in->data[0] < 64;
+    bool is_handshake = tr__demux(in->data, in->size) == TR_CLASS_DTLS;
     if (is_full || (is_handshake && c->waiting >= HANDSHAKES_OF_A_PEER)) {
         e->shared.totals.handshake_overflows++;
         return;
@@ -231,12 +226,12 @@ static uint32_t receive_each(tl_engine *e)
 static bool work_off_handshakes(tl_engine *e)
 {
     uint32_t steps = 0;
-    while (e->waiting_taken != e->waiting_put && steps < e->config.handshakes_per_turn) {
+    while (e->waiting_taken != e->waiting_put && steps < HANDSHAKES_PER_TURN) {
         tl_waiting *w = &e->waiting[e->waiting_taken++ % TL_ENGINE_WAITING];
         tl_client *c = e->clients[w->peer];
         if (!c || c->serial != w->serial) continue;
         c->waiting--;
-        steps += w->data[0] >= 20 && w->data[0] < 64;
+        steps += tr__demux(w->data, w->size) == TR_CLASS_DTLS;
         read_clock(&e->shared);
         tl__client_on_waiting(c, w->data, w->size, w->arrival_ns);
     }
@@ -245,18 +240,21 @@ static bool work_off_handshakes(tl_engine *e)
 
 /* ------------------------------------------------------------------ time */
 
+static void on_deadline(tl_engine *e, uint32_t index)
+{
+    uint32_t peers = e->config.max_peers;
+    if (index < peers)
+        tl__client_on_timer(e->clients[index]);
+    else
+        tl__client_send_media(e->clients[(index - peers) / TL_MAX_SENDS], (index - peers) % TL_MAX_SENDS);
+}
+
 static bool run_timers(tl_engine *e)
 {
     for (int i = 0; i < TIMERS_PER_TURN; i++) {
-        tl_timer *timer = tl__timers_first(&e->timers);
         read_clock(&e->shared); /* for the stamp: what is sent now is stamped now */
-        if (!timer || timer->due_ns > e->shared.now_ns) return false;
-        if (timer->kind == TL_TIMER_CLIENT) {
-            tl__client_on_timer((tl_client *)((uint8_t *)timer - offsetof(tl_client, timer)));
-        } else {
-            tl_outbound *o = (tl_outbound *)((uint8_t *)timer - offsetof(tl_outbound, timer));
-            tl__client_send_media(o->client, o);
-        }
+        if (tr__deadlines_next(&e->deadlines) > e->shared.now_ns) return false;
+        on_deadline(e, tr__deadlines_first(&e->deadlines));
         if (tl__net_pending(&e->net) >= FLUSH_AT) tl__net_flush(&e->net);
     }
     return true;
@@ -268,13 +266,10 @@ static void fetch_ready(tl_engine *e, const struct timespec *timeout)
     int count = epoll_pwait2(e->epoll_fd, events, 256, timeout, NULL);
     e->ready_count = 0;
     for (int i = 0; i < count; i++) {
-        if (events[i].data.u32 == WATCH_COMMANDS) {
-            uint64_t ignored;
-            ssize_t size = read(e->command_fd, &ignored, sizeof ignored);
-            (void)size;
-        } else if (events[i].data.u32 != WATCH_PACKED) {
+        if (events[i].data.u32 == TL_WATCH_COMMANDS)
+            tr__border_hush(e->command_fd);
+        else if (events[i].data.u32 != TL_WATCH_PACKED)
             e->ready[e->ready_count++] = events[i].data.u32;
-        }
     }
 }
 
@@ -282,15 +277,13 @@ static void fetch_ready(tl_engine *e, const struct timespec *timeout)
  * While none do, sleep until a socket wakes us. */
 static void wait_for_work(tl_engine *e, bool has_more, bool is_busy)
 {
-    const tl_timer *timer = tl__timers_first(&e->timers);
     read_clock(&e->shared);
-    uint64_t now_ns = e->shared.now_ns,
-             wait_ns = timer ? timer->due_ns > now_ns ? timer->due_ns - now_ns : 0 : UINT64_MAX;
+    uint64_t now_ns = e->shared.now_ns, due_ns = tr__deadlines_next(&e->deadlines);
+    uint64_t wait_ns = due_ns == TR_DEADLINES_NEVER ? UINT64_MAX : due_ns > now_ns ? due_ns - now_ns : 0;
     struct timespec none = {0, 0};
     if (has_more || !tr__ring_is_empty(&e->commands)) wait_ns = 0;
-    e->shared.totals.wakes += wait_ns != 0;
     if (is_busy) {
-        uint64_t tick_ns = (uint64_t)e->config.tick_us * 1000, sleep_ns = wait_ns < tick_ns ? wait_ns : tick_ns;
+        uint64_t sleep_ns = wait_ns < TICK_NS ? wait_ns : TICK_NS;
         struct timespec pause = {.tv_sec = (time_t)(sleep_ns / 1000000000u), .tv_nsec = (long)(sleep_ns % 1000000000u)};
         if (sleep_ns) nanosleep(&pause, NULL);
         if (!e->net.is_packed) fetch_ready(e, &none);
@@ -316,39 +309,30 @@ static void answer_question(tl_engine *e)
     pthread_mutex_unlock(&e->mutex);
 }
 
-static void prepare(tl_engine *e)
+static void prepare(void)
 {
     prctl(PR_SET_NAME, "telerelay-load");
     prctl(PR_SET_TIMERSLACK, 1000UL); /* the default of 50 us would be lateness of ours */
-    if (e->config.cpu < 0) return;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET((unsigned)e->config.cpu, &set);
-    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
 void tl__engine_run(tl_engine *e)
 {
     tl_shared *shared = &e->shared;
     uint64_t told = 0;
-    prepare(e);
+    prepare();
     while (!atomic_load_explicit(&e->should_stop, memory_order_acquire)) {
         read_clock(shared);
-        uint64_t began_us = shared->now_us;
         compare_clocks(shared);
         bool has_more = take_commands(e);
         uint32_t received = e->net.is_packed ? receive_packed(e) : receive_each(e);
         has_more |= work_off_handshakes(e);
         has_more |= run_timers(e);
         tl__net_flush(&e->net);
-        if (shared->now_us - began_us > e->turn_max_us) e->turn_max_us = shared->now_us - began_us;
         atomic_store_explicit(&e->cpu_ns, (int64_t)clock_ns(CLOCK_THREAD_CPUTIME_ID), memory_order_relaxed);
         answer_question(e);
         if (tr__ring_written(&e->events) != told) {
-            uint64_t one = 1;
             told = tr__ring_written(&e->events);
-            ssize_t ignored = write(e->event_fd, &one, sizeof one);
-            (void)ignored;
+            tr__border_wake(e->event_fd);
         }
         wait_for_work(e, has_more, received != 0);
     }

@@ -12,6 +12,9 @@
 #include "client.h"
 
 #define TL_ENGINE_WAITING 2048u /* datagrams behind handshakes: a join storm's first seconds */
+/* What epoll says of what is no peer's own socket: no peer has so great an id. */
+#define TL_WATCH_COMMANDS UINT32_MAX
+#define TL_WATCH_PACKED (UINT32_MAX - 1)
 
 typedef enum tl_command {
     TL_COMMAND_ADD_PEER = 1,
@@ -21,7 +24,6 @@ typedef enum tl_command {
     TL_COMMAND_REMOVE_RECEIVE,
     TL_COMMAND_START,
     TL_COMMAND_STOP,
-    TL_COMMAND_KEYFRAME,
     TL_COMMAND_REMOVE_PEER
 } tl_command;
 
@@ -35,7 +37,7 @@ typedef struct tl_order { /* commands of a number or two */
     uint64_t at_ns;
 } tl_order;
 
-typedef enum tl_topic { TL_TOPIC_TOTALS, TL_TOPIC_PEERS, TL_TOPIC_STREAMS, TL_TOPIC_LEGS, TL_TOPIC_HISTOGRAM } tl_topic;
+typedef enum tl_topic { TL_TOPIC_TOTALS, TL_TOPIC_LEGS, TL_TOPIC_HISTOGRAM } tl_topic;
 
 typedef struct tl_question {
     tl_topic topic;
@@ -59,7 +61,7 @@ struct tl_engine {
     /* owned by the engine's thread while it runs */
     tl_shared shared;
     tl_net net;
-    tl_timers timers;
+    tr_deadlines deadlines;
     tr_crypto *crypto;
     tr_dtls_context *dtls;
     tl_client **clients; /* by peer id */
@@ -69,7 +71,6 @@ struct tl_engine {
     int epoll_fd;
     uint32_t serial;
     uint32_t ready[256], ready_count; /* each: peers whose sockets have something */
-    uint64_t turn_max_us;
     /* shared with control */
     tr_ring commands, events;
     void *command_memory, *event_memory;

@@ -29,7 +29,6 @@ static void measure(tl_frames *frames, uint64_t at_us)
 static void decode(tl_frames *frames, tl_frame *frame, uint64_t at_us)
 {
     if (frames->last_us) measure(frames, at_us);
-    if (!frames->first_us) frames->first_us = at_us;
     frames->last_us = at_us;
     frames->decoded++;
     frames->keyframes += frame->is_keyframe;
@@ -44,11 +43,8 @@ static bool is_complete(const tl_frame *frame, uint32_t number)
     return frame->is_used && frame->frame == number && frame->got >= frame->parts;
 }
 
-bool tl__frames_on_packet(tl_frames *frames, uint32_t number, uint16_t part, uint16_t parts, bool is_keyframe,
-                          uint64_t at_us)
+bool tl__frames_on_packet(tl_frames *frames, uint32_t number, uint16_t parts, bool is_keyframe, uint64_t at_us)
 {
-    (void)part; /* the account has seen to it that no packet counts twice */
-    if (!frames->first_packet_us) frames->first_packet_us = at_us;
     if (frames->has_next && number < frames->next) return false;
     tl_frame *frame = &frames->ring[number % TL_FRAMES_RING];
     if (!frame->is_used || frame->frame != number) {

@@ -28,15 +28,15 @@ typedef struct tl_frames {
     uint32_t intervals_us[TL_FRAMES_MEAN];
     uint32_t interval_count; /* ever measured */
     uint64_t interval_sum_us;
-    uint64_t first_packet_us, first_us, last_us; /* of decoded frames; 0: none */
+    uint64_t last_us;    /* of the latest decoded frame; 0: none */
     uint64_t blocked_us; /* since when later frames have waited for a missing one, 0: they do not */
     uint64_t decoded, keyframes, freezes, freeze_us;
 } tl_frames;
 
 void tl__frames_init(tl_frames *frames);
-/* A packet that had not come before. True: frames were decoded. */
-bool tl__frames_on_packet(tl_frames *frames, uint32_t frame, uint16_t part, uint16_t parts, bool is_keyframe,
-                          uint64_t at_us);
+/* A packet that had not come before (which of the frame's is all one: the account has seen to it that none counts
+ * twice). True: frames were decoded. */
+bool tl__frames_on_packet(tl_frames *frames, uint32_t frame, uint16_t parts, bool is_keyframe, uint64_t at_us);
 /* The server is known to have left frames out (another encoding, another stream): no freeze, and a keyframe is due. */
 void tl__frames_cut(tl_frames *frames);
 /* How long the picture has stood still for want of a keyframe, microseconds. */

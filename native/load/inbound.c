@@ -8,13 +8,12 @@
 /* And not again before an answer can have come from the publisher. */
 #define PLI_PAUSE_US 1000000u
 
-tl_inbound *tl__inbound_new(uint32_t ssrc, uint16_t section, uint8_t kind, const tl_payload *payload)
+tl_inbound *tl__inbound_new(uint32_t ssrc, uint16_t section, const tl_payload *payload)
 {
     tl_inbound *in = calloc(1, sizeof *in);
     if (!in) return NULL;
     in->ssrc = ssrc;
     in->section = section;
-    in->kind = kind;
     in->clock_rate = payload->clock_rate;
     in->has_pli = payload->has_pli;
     if (payload->has_nack) {
@@ -73,14 +72,20 @@ void tl__inbound_report(tl_inbound *in, tr_rtcp_report *report, uint64_t now_us)
 {
     uint64_t expected = in->highest_index - in->first_index + 1;
     uint64_t expected_since = expected - in->expected_before, received_since = in->received - in->received_before;
+    /* RFC 3550, 6.4.1: 24 bits with a sign, and duplicates may make more of it than was sent. */
+    int64_t lost = (int64_t)expected - (int64_t)in->received;
+    if (lost > 0x7fffff) lost = 0x7fffff;
+    if (lost < -0x800000) lost = -0x800000;
+    /* A.3: 256ths, of which there is no word for all. */
     uint64_t lost_since = expected_since > received_since ? expected_since - received_since : 0;
+    uint64_t fraction = expected_since ? (lost_since << 8) / expected_since : 0;
     in->expected_before = expected;
     in->received_before = in->received;
     uint64_t delay_us = in->last_sr_us ? now_us - in->last_sr_us : 0;
     *report = (tr_rtcp_report){
         .ssrc = in->ssrc,
-        .fraction_lost = (uint8_t)(expected_since ? lost_since * 255 / expected_since : 0),
-        .lost = (int32_t)((int64_t)expected - (int64_t)in->received),
+        .fraction_lost = (uint8_t)(fraction > 255 ? 255 : fraction),
+        .lost = (int32_t)lost,
         .highest_seq = (uint32_t)in->highest_index,
         .jitter = in->jitter16 >> 4,
         .last_sr = in->last_sr,

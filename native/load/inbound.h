@@ -17,17 +17,15 @@ typedef struct tl_way { /* tl_leg of the border is its print */
     uint8_t kind;
     tl_source *source;
     /* state */
-    uint32_t ssrc;
     tl_account account;
     tl_frames frames;
-    uint64_t first_at_ns, first_frame_at_ns, last_at_ns; /* monotonic */
+    bool has_frame; /* one that could be decoded */
 } tl_way;
 
 typedef struct tl_inbound {
     /* given */
     uint32_t ssrc, clock_rate;
     uint16_t section;
-    uint8_t kind;
     bool has_pli;
     /* owned */
     tr_nack *nack; /* NULL: nothing is asked for again */
@@ -41,11 +39,10 @@ typedef struct tl_inbound {
     uint32_t jitter16;                                   /* sixteenths of a tick */
     uint32_t last_sr;                                    /* middle of its NTP time */
     uint64_t last_sr_us, pli_us;
-    uint64_t auth_failures, replays; /* before any way is known */
 } tl_inbound;
 
 /* NULL: no memory. */
-tl_inbound *tl__inbound_new(uint32_t ssrc, uint16_t section, uint8_t kind, const tl_payload *payload);
+tl_inbound *tl__inbound_new(uint32_t ssrc, uint16_t section, const tl_payload *payload);
 void tl__inbound_free(tl_inbound *inbound);
 
 /* A packet that authenticated, of this SSRC (is_rtx: of its RTX twin, with the index it was sent under first). True:

@@ -6,13 +6,14 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "border.h"
 #include "engine.h"
 
-uint32_t tl_version(void) { return TL_VERSION; }
+/* Two thousand peers' commands, fifty thousand events: more than comes between two looks of the other side. */
+#define RING_BYTES (4u << 20)
 
 void tl_config_init(tl_config *config)
 {
@@ -24,50 +25,27 @@ void tl_config_init(tl_config *config)
         .bind_address = "0.0.0.0",
         .buffer_bytes = 32u << 20, /* 100 ms of 200,000 packets a second, at the kernel's 2.3 KiB each, is 46 MB */
         .has_gso = 1,
-        .cpu = -1,
-        .tick_us = 500,
-        .handshakes_per_turn = 2,
         .flight_us = 1000000,
         .ice_timeout_us = 15000000,
-        .dtls_timeout_us = 15000000,
-        .command_ring_bytes = 4u << 20,
-        .event_ring_bytes = 4u << 20,
     };
-}
-
-static bool is_power_of_two(uint32_t n, uint32_t least, uint32_t most)
-{
-    return n >= least && n <= most && (n & (n - 1)) == 0;
 }
 
 static bool is_sane(const tl_config *c)
 {
     return c->max_peers >= 1 && c->max_peers <= 65536 && c->sockets <= TL_SOCKETS_EACH && c->socket_count >= 1 &&
-           c->socket_count <= TL_NET_SOCKETS && memchr(c->bind_address, 0, sizeof c->bind_address) && c->crypto <= 2 &&
-           (c->srtp_profile <= 1 || c->srtp_profile == 7 || c->srtp_profile == 8) && c->cpu < 1024 &&
-           c->tick_us <= 100000 && c->handshakes_per_turn >= 1 && c->flight_us >= 1000 && c->flight_us <= 60000000 &&
-           c->ice_timeout_us >= 1000 && c->dtls_timeout_us >= 1000 &&
-           is_power_of_two(c->command_ring_bytes, 65536, 1u << 28) &&
-           is_power_of_two(c->event_ring_bytes, 65536, 1u << 28);
+           c->socket_count <= TL_NET_SOCKETS && memchr(c->bind_address, 0, sizeof c->bind_address) &&
+           (c->srtp_profile <= 1 || c->srtp_profile == 7 || c->srtp_profile == 8) && c->flight_us >= 1000 &&
+           c->flight_us <= 60000000 && c->ice_timeout_us >= 1000;
 }
 
 /* ------------------------------------------------------------------ life */
 
-static int make_ring(tr_ring *ring, void **memory, uint32_t size)
+static int make_ring(tr_ring *ring, void **memory)
 {
-    *memory = aligned_alloc(64, (tr__ring_footprint(size) + 63) & ~(size_t)63);
+    *memory = aligned_alloc(64, (tr__ring_footprint(RING_BYTES) + 63) & ~(size_t)63);
     if (!*memory) return TL_ERR_NO_MEMORY;
-    tr__ring_create(ring, *memory, size);
+    tr__ring_create(ring, *memory, RING_BYTES);
     return TL_OK;
-}
-
-/* A socket for each peer: as many files as the system lets us have. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int watch(int epoll_fd, int fd, uint32_t what)
@@ -79,7 +57,7 @@ static int watch(int epoll_fd, int fd, uint32_t what)
 static int init_crypto(tl_engine *e)
 {
     tr_certificate certificate;
-    e->crypto = tr__crypto_new(e->config.crypto);
+    e->crypto = tr__crypto_new(TR_CRYPTO_AUTO);
     if (!e->crypto || tr_certificate_make(&certificate) != TR_OK) return TL_ERR_CRYPTO;
     memcpy(e->fingerprint, certificate.fingerprint, sizeof e->fingerprint);
     e->dtls = tr__dtls_context_new(&certificate);
@@ -98,10 +76,10 @@ static int init_tables(tl_engine *e)
     e->taken_streams = calloc(TL_MAX_STREAMS / 8, 1);
     e->by_local = calloc(c->sockets == TL_SOCKETS_PACKED ? TL_NET_ADDRESSES : 1, sizeof *e->by_local);
     bool ok = e->clients && e->waiting && e->taken_peers && e->taken_streams && e->by_local &&
-              tl__timers_init(&e->timers, 4096);
+              tr__deadlines_init(&e->deadlines, tl__deadline_count(c)) == TR_OK;
     if (!ok) return TL_ERR_NO_MEMORY;
-    int status = make_ring(&e->commands, &e->command_memory, c->command_ring_bytes);
-    return status == TL_OK ? make_ring(&e->events, &e->event_memory, c->event_ring_bytes) : status;
+    int status = make_ring(&e->commands, &e->command_memory);
+    return status == TL_OK ? make_ring(&e->events, &e->event_memory) : status;
 }
 
 static int init_files(tl_engine *e)
@@ -112,9 +90,9 @@ static int init_files(tl_engine *e)
     e->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     e->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (e->epoll_fd < 0 || e->command_fd < 0 || e->event_fd < 0) return TL_ERR_SYSTEM;
-    status = watch(e->epoll_fd, e->command_fd, UINT32_MAX);
+    status = watch(e->epoll_fd, e->command_fd, TL_WATCH_COMMANDS);
     for (uint32_t i = 0; i < e->net.socket_count && status == TL_OK; i++)
-        status = watch(e->epoll_fd, e->net.fds[i], UINT32_MAX - 1);
+        status = watch(e->epoll_fd, e->net.fds[i], TL_WATCH_PACKED);
     return status;
 }
 
@@ -129,7 +107,7 @@ static int init(tl_engine *e)
     clock_gettime(CLOCK_MONOTONIC, &now);
     e->shared.config = &e->config;
     e->shared.net = &e->net;
-    e->shared.timers = &e->timers;
+    e->shared.deadlines = &e->deadlines;
     e->shared.crypto = e->crypto;
     e->shared.dtls = e->dtls;
     e->shared.events = &e->events;
@@ -149,7 +127,6 @@ int tl_engine_new(const tl_config *config, tl_engine **out)
     e->epoll_fd = e->command_fd = e->event_fd = -1;
     pthread_mutex_init(&e->mutex, NULL);
     pthread_cond_init(&e->answered, NULL);
-    if (config->sockets == TL_SOCKETS_EACH) raise_file_limit();
     int status = init(e);
     if (status != TL_OK) {
         int error = errno;
@@ -167,13 +144,6 @@ static void *thread_main(void *engine)
     return NULL;
 }
 
-static void wake(int fd)
-{
-    uint64_t one = 1;
-    ssize_t ignored = write(fd, &one, sizeof one);
-    (void)ignored;
-}
-
 int tl_engine_start(tl_engine *e)
 {
     if (e->is_running) return TL_ERR_STATE;
@@ -187,11 +157,9 @@ int tl_engine_stop(tl_engine *e)
 {
     if (!e->is_running) return TL_OK;
     atomic_store_explicit(&e->should_stop, true, memory_order_release);
-    wake(e->command_fd);
+    tr__border_wake(e->command_fd);
     pthread_join(e->thread, NULL);
     e->is_running = false;
-    tl__shared_tell(&e->shared, TL_EVENT_STOPPED, 0, 0, 0, 0, e->shared.now_ns, "");
-    wake(e->event_fd);
     return TL_OK;
 }
 
@@ -205,7 +173,7 @@ void tl_engine_free(tl_engine *e)
     tr__dtls_context_free(e->dtls);
     tr__crypto_free(e->crypto);
     tl__net_close(&e->net);
-    tl__timers_dispose(&e->timers);
+    tr__deadlines_dispose(&e->deadlines);
     int fds[] = {e->epoll_fd, e->command_fd, e->event_fd};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0) close(fds[i]);
@@ -235,7 +203,11 @@ int tl_engine_take(tl_engine *e, tl_event *event)
     uint16_t type;
     uint64_t tag;
     size_t size;
-    if (tr__ring_pop(&e->events, &type, &tag, event, sizeof *event, &size) != 1) return 0;
+    if (tr__ring_pop(&e->events, &type, &tag, event, sizeof *event, &size) != 1) {
+        /* Hush, then look once more: what was pushed in between has woken us again, or is found now. */
+        tr__border_hush(e->event_fd);
+        if (tr__ring_pop(&e->events, &type, &tag, event, sizeof *event, &size) != 1) return 0;
+    }
     if (event->type == TL_EVENT_GONE) e->taken_peers[event->peer] = 0;
     return 1;
 }
@@ -252,7 +224,7 @@ static int post(tl_engine *e, tl_command command, uint32_t peer, const void *bod
 {
     int status = tr__ring_push(&e->commands, (uint16_t)command, peer, body, size);
     if (status != TR_OK) return TL_ERR_FULL;
-    wake(e->command_fd);
+    tr__border_wake(e->command_fd);
     return TL_OK;
 }
 
@@ -343,11 +315,6 @@ int tl_engine_start_sending(tl_engine *e, uint32_t peer, uint64_t at_ns)
 
 int tl_engine_stop_sending(tl_engine *e, uint32_t peer) { return order(e, TL_COMMAND_STOP, peer, 0, 0); }
 
-int tl_engine_request_keyframe(tl_engine *e, uint32_t peer, uint32_t section)
-{
-    return order(e, TL_COMMAND_KEYFRAME, peer, section, 0);
-}
-
 int tl_engine_remove_peer(tl_engine *e, uint32_t peer, int leave)
 {
     if (leave != TL_LEAVE_CLOSE && leave != TL_LEAVE_VANISH) return TL_ERR_ARGUMENT;
@@ -365,7 +332,7 @@ static int ask(tl_engine *e, tl_question *question)
     pthread_mutex_lock(&e->mutex);
     e->question = question;
     atomic_store_explicit(&e->is_asked, true, memory_order_release);
-    wake(e->command_fd);
+    tr__border_wake(e->command_fd);
     while (e->question) pthread_cond_wait(&e->answered, &e->mutex);
     pthread_mutex_unlock(&e->mutex);
     return question->result;
@@ -374,16 +341,6 @@ static int ask(tl_engine *e, tl_question *question)
 int tl_engine_totals(tl_engine *e, tl_totals *out)
 {
     return ask(e, &(tl_question){.topic = TL_TOPIC_TOTALS, .out = out});
-}
-
-int tl_engine_peers(tl_engine *e, tl_peer_stats *out, uint32_t max)
-{
-    return ask(e, &(tl_question){.topic = TL_TOPIC_PEERS, .out = out, .max = max});
-}
-
-int tl_engine_streams(tl_engine *e, tl_stream *out, uint32_t max)
-{
-    return ask(e, &(tl_question){.topic = TL_TOPIC_STREAMS, .out = out, .max = max});
 }
 
 int tl_engine_legs(tl_engine *e, tl_leg *out, uint32_t max)

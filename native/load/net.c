@@ -233,13 +233,11 @@ uint32_t tl__net_receive(tl_net *net, int fd, const tl_datagram **batch)
                                                   .msg_controllen = sizeof rx->control[i]};
     }
     int count = recvmmsg(fd, rx->messages, TL_NET_MESSAGES, MSG_DONTWAIT, NULL);
-    net->receive_calls++;
     uint32_t total = 0;
     for (int i = 0; i < count; i++) {
         tl_datagram first = {.data = rx->iov[i].iov_base, .from = rx->from[i]};
         uint32_t left = rx->messages[i].msg_len, segment = read_control(&rx->messages[i].msg_hdr, &first);
         if (!segment) segment = left ? left : 1;
-        net->rx_bytes += left;
         do {
             tl_datagram *out = &rx->batch[total++];
             *out = first;
@@ -336,12 +334,11 @@ static void send_singly(tl_net *net, int fd, const struct msghdr *run)
         m.msg_iovlen = 1;
         m.msg_controllen = m.msg_name ? CMSG_SPACE(sizeof(struct in_pktinfo)) : 0;
         if (!m.msg_controllen) m.msg_control = NULL;
-        net->send_calls++;
         net->send_messages++;
         if (sendmsg(fd, &m, MSG_DONTWAIT) < 0)
             net->send_errors++;
         else
-            net->tx_packets++, net->tx_bytes += m.msg_iov[0].iov_len;
+            net->tx_packets++;
     }
 }
 
@@ -353,11 +350,9 @@ static void send_messages(tl_net *net, uint32_t from, uint32_t to)
     bool waited = false;
     while (from < to) {
         int sent = sendmmsg(fd, tx->messages + from, to - from, MSG_DONTWAIT);
-        net->send_calls++;
         for (int i = 0; i < sent; i++, from++) {
             net->send_messages++;
             net->tx_packets += tx->messages[from].msg_hdr.msg_iovlen;
-            net->tx_bytes += tx->messages[from].msg_len;
         }
         if (sent > 0 || errno == EINTR || errno == ECONNREFUSED) continue; /* refused: an old ICMP answer, told now */
         if ((errno == EAGAIN || errno == ENOBUFS) && !waited) {

@@ -58,7 +58,7 @@ typedef struct tl_net {
     struct tl_net_rx *rx;
     struct tl_net_tx *tx;
     /* counters */
-    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, receive_calls, send_calls, send_messages, send_errors;
+    uint64_t rx_packets, tx_packets, send_messages, send_errors;
     uint64_t closed_overflows; /* of sockets that are closed */
     uint64_t real_buffer_bytes;
 } tl_net;

@@ -84,11 +84,7 @@ bool tl__outbound_is_sane(const tl_send *p)
 int tl__outbound_init(tl_outbound *o, const tl_send *params, uint64_t seed, uint32_t engine, tl_source *source,
                       uint64_t flight_ns)
 {
-    *o = (tl_outbound){.params = *params,
-                       .engine = engine,
-                       .source = source,
-                       .flight_ns = flight_ns,
-                       .timer = {.at = TL_TIMER_IDLE, .due_ns = UINT64_MAX}};
+    *o = (tl_outbound){.params = *params, .engine = engine, .source = source, .flight_ns = flight_ns};
     tl_send *p = &o->params;
     if (!tl__outbound_is_sane(p)) return TL_ERR_ARGUMENT;
     if (!p->max_payload) p->max_payload = DEFAULT_MAX_PAYLOAD;

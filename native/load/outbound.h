@@ -10,7 +10,6 @@
 #include "plan.h"
 #include "rtcp.h"
 #include "source.h"
-#include "timers.h"
 
 #define TL_OUTBOUND_HELD_VIDEO 512u /* packets that can be sent again: 3 s of 1.5 Mbit/s */
 #define TL_OUTBOUND_HELD_AUDIO 64u
@@ -35,7 +34,6 @@ typedef struct tl_outbound {
     uint64_t first_index, flight_ns;
     uint32_t first_ts;
     /* owned */
-    tl_timer timer;
     tl_plan plan;
     tl_payload_maker maker;
     tl_header header, rtx_header;
@@ -43,7 +41,6 @@ typedef struct tl_outbound {
     uint32_t held_size; /* a power of two */
     /* borrowed */
     tl_source *source;
-    struct tl_client *client; /* whose it is; for the caller */
     /* state */
     bool is_sending, wants_keyframe;
     uint64_t start_ns, stopped_ns, keyframe_ns; /* monotonic: the plan's zero; of the latest stop and keyframe */
@@ -57,8 +54,6 @@ typedef struct tl_outbound {
     /* counters; packets are source->next */
     uint64_t bytes, frames, keyframes, nacks, resent, plis, nacks_unknown;
     uint64_t rtp_bytes; /* payload, resends included: for sender reports */
-    uint32_t peer_lost, rtt_us;
-    uint8_t peer_fraction_lost;
 } tl_outbound;
 
 bool tl__outbound_is_sane(const tl_send *params); /* would init take it? Any thread. */

@@ -13,11 +13,7 @@ static void add_overflows(tl_engine *e, tl_totals *out)
 static void add_net(const tl_net *net, tl_totals *out)
 {
     out->rx_packets = net->rx_packets;
-    out->rx_bytes = net->rx_bytes;
     out->tx_packets = net->tx_packets;
-    out->tx_bytes = net->tx_bytes;
-    out->receive_calls = net->receive_calls;
-    out->send_calls = net->send_calls;
     out->send_messages = net->send_messages;
     out->send_errors = net->send_errors;
     out->buffer_bytes = net->real_buffer_bytes;
@@ -53,49 +49,8 @@ static int answer_totals(tl_engine *e, tl_totals *out)
     out->late_p99_us = tl_histogram_value(late, 0.99);
     out->late_max_us = late->max_us;
     out->cpu_ns = (uint64_t)atomic_load_explicit(&e->cpu_ns, memory_order_relaxed);
-    out->turn_max_us = e->turn_max_us;
     out->now_ns = shared->now_ns;
-    e->turn_max_us = 0;
     return TL_OK;
-}
-
-static void print_peer(const tl_client *c, tl_peer_stats *out)
-{
-    *out = (tl_peer_stats){
-        .peer = c->id,
-        .state = (uint8_t)c->state,
-        .srtp_profile = c->srtp ? (uint16_t)tr__srtp_profile_of(c->srtp) : 0,
-        .rx_packets = c->rx_packets,
-        .rx_bytes = c->rx_bytes,
-        .tx_packets = c->tx_packets,
-        .tx_bytes = c->tx_bytes,
-        .auth_failures = c->auth_failures,
-        .replays = c->replays,
-        .rtt_us = c->agent.rtt_us,
-        .checked_at_ns = c->checked_at_ns,
-        .connected_at_ns = c->connected_at_ns,
-    };
-}
-
-static void print_stream(const tl_client *c, const tl_outbound *o, tl_stream *out)
-{
-    *out = (tl_stream){
-        .stream = o->params.stream,
-        .peer = c->id,
-        .kind = o->params.kind,
-        .is_sending = o->is_sending,
-        .packets = o->source->next,
-        .bytes = o->bytes,
-        .frames = o->frames,
-        .keyframes = o->keyframes,
-        .nacks_rx = o->nacks,
-        .resent = o->resent,
-        .plis_rx = o->plis,
-        .nacks_unknown = o->nacks_unknown,
-        .peer_lost = o->peer_lost,
-        .rtt_us = o->rtt_us,
-        .peer_fraction_lost = o->peer_fraction_lost,
-    };
 }
 
 static void print_leg(const tl_client *c, const tl_way *way, tl_leg *out)
@@ -107,34 +62,20 @@ static void print_leg(const tl_client *c, const tl_way *way, tl_leg *out)
         .section = way->section,
         .kind = way->kind,
         .is_parked = way->account.is_parked,
-        .ssrc = way->ssrc,
-        .first_at_ns = way->first_at_ns,
-        .first_frame_at_ns = way->first_frame_at_ns,
-        .last_at_ns = way->last_at_ns,
         .tally = tl__way_settle(way, c->shared),
     };
 }
 
-/* One after the other into an array of control's; how many there were room for, or, without room, how many there are.
- */
-static int answer_list(tl_engine *e, const tl_question *q)
+/* One after the other into an array of control's; how many there was room for, or, without room, how many there are. */
+static int answer_legs(tl_engine *e, const tl_question *q)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < e->config.max_peers; i++) {
         const tl_client *c = e->clients[i];
-        if (!c) continue;
-        uint32_t items = q->topic == TL_TOPIC_PEERS     ? 1
-                         : q->topic == TL_TOPIC_STREAMS ? c->outbound_count
-                                                        : c->way_count;
-        for (uint32_t k = 0; k < items; k++, count++) {
+        for (uint32_t k = 0; c && k < c->way_count; k++, count++) {
             if (!q->max) continue;
             if (count == q->max) return (int)count;
-            if (q->topic == TL_TOPIC_PEERS)
-                print_peer(c, (tl_peer_stats *)q->out + count);
-            else if (q->topic == TL_TOPIC_STREAMS)
-                print_stream(c, c->outbounds[k], (tl_stream *)q->out + count);
-            else
-                print_leg(c, c->ways[k], (tl_leg *)q->out + count);
+            print_leg(c, c->ways[k], (tl_leg *)q->out + count);
         }
     }
     return (int)count;
@@ -154,10 +95,8 @@ void tl__engine_answer(tl_engine *e, tl_question *q)
     case TL_TOPIC_TOTALS:
         q->result = answer_totals(e, q->out);
         break;
-    case TL_TOPIC_PEERS:
-    case TL_TOPIC_STREAMS:
     case TL_TOPIC_LEGS:
-        q->result = answer_list(e, q);
+        q->result = answer_legs(e, q);
         break;
     case TL_TOPIC_HISTOGRAM:
         q->result = answer_histogram(e, q);

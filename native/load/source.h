@@ -15,9 +15,9 @@ typedef struct tl_source {
     uint32_t stream, peer;
     uint8_t kind;
     bool exists, is_sending;
-    uint64_t group, interval_ns; /* of its frames */
-    uint64_t next;               /* counter of the next packet: as many were sent */
-    uint64_t last_ns;            /* monotonic, of the latest packet */
+    uint64_t group;   /* of encodings of one picture, 0: none */
+    uint64_t next;    /* counter of the next packet: as many were sent */
+    uint64_t last_ns; /* monotonic, of the latest packet */
     struct {
         uint64_t at_ns, next;
     } marks[TL_SOURCE_MARKS];

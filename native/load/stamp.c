@@ -1,4 +1,5 @@
-/* stamp: see stamp.h. Touches the payload it is given and a constant table. Engine thread. */
+/* stamp: see stamp.h. Touches the payload it is given, and a table that is made when the library is loaded and only
+ * read from then on. Engine thread. */
 #include "stamp.h"
 
 #include <string.h>
@@ -9,7 +10,7 @@
 #define KEYFRAME 1
 
 /* Bytes without zeros, so that no start code of H.264 appears in a payload by chance (RFC 6184 has no escape for one).
- * Made once, by the first engine; the same in every process. */
+ * The same in every process. */
 static uint8_t filler[2 * TL_STAMP_FILL];
 
 __attribute__((constructor)) static void make_filler(void)

@@ -1,4 +1,4 @@
-/* deadlines: see deadlines.h. Touches only its own memory. Worker thread. */
+/* deadlines: see deadlines.h. Touches only its own memory. Its owner's thread. */
 #include "deadlines.h"
 
 #include <stdlib.h>
@@ -10,8 +10,7 @@ int tr__deadlines_init(tr_deadlines *deadlines, uint32_t capacity)
 {
     *deadlines = (tr_deadlines){.at = malloc(capacity * sizeof *deadlines->at),
                                 .place = malloc(capacity * sizeof *deadlines->place),
-                                .heap = malloc(capacity * sizeof *deadlines->heap),
-                                .capacity = capacity};
+                                .heap = malloc(capacity * sizeof *deadlines->heap)};
     if (!deadlines->at || !deadlines->place || !deadlines->heap) {
         tr__deadlines_dispose(deadlines);
         return TR_ERR_NO_MEMORY;
@@ -62,14 +61,14 @@ static void sink(tr_deadlines *deadlines, uint32_t place, uint32_t index)
     put(deadlines, place, index);
 }
 
-void tr__deadlines_set(tr_deadlines *deadlines, uint32_t index, uint64_t at_us)
+void tr__deadlines_set(tr_deadlines *deadlines, uint32_t index, uint64_t at)
 {
     uint64_t before = deadlines->at[index];
-    if (before == at_us) return;
-    deadlines->at[index] = at_us;
+    if (before == at) return;
+    deadlines->at[index] = at;
     if (before == TR_DEADLINES_NEVER) {
         rise(deadlines, deadlines->count++, index);
-    } else if (at_us == TR_DEADLINES_NEVER) {
+    } else if (at == TR_DEADLINES_NEVER) {
         uint32_t hole = deadlines->place[index], last = deadlines->heap[--deadlines->count];
         if (last == index) return;
         uint32_t parent = hole ? (hole - 1) / 2 : 0;
@@ -77,7 +76,7 @@ void tr__deadlines_set(tr_deadlines *deadlines, uint32_t index, uint64_t at_us)
             rise(deadlines, hole, last);
         else
             sink(deadlines, hole, last);
-    } else if (at_us < before) {
+    } else if (at < before) {
         rise(deadlines, deadlines->place[index], index);
     } else {
         sink(deadlines, deadlines->place[index], index);

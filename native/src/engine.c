@@ -734,7 +734,7 @@ void tr__engine_on_timer(tr_engine *e, uint64_t now_us)
     /* One look at each: what stays due, a datagram that found no room, comes again with the next look. */
     uint64_t next;
     while ((next = tr__deadlines_next(&e->deadlines)) <= now_us) {
-        uint32_t index = e->deadlines.heap[0];
+        uint32_t index = tr__deadlines_first(&e->deadlines);
         tr_transport *t = e->transports[index];
         if (t->due_us <= now_us) tr__transport_on_timer(t, now_us);
         tr__deadlines_set(&e->deadlines, index, t->due_us > now_us ? t->due_us : now_us + 1);

@@ -51,7 +51,6 @@ static void a_controlling_agent_nominates_with_its_first_check(void)
     CHECK(!tl__agent_is_ready(&agent));
     succeed(&agent, &check, 1000700);
     CHECK(tl__agent_is_ready(&agent));
-    CHECK_EQ(700, agent.rtt_us);
 }
 
 static void a_check_is_repeated_until_it_is_answered(void)
@@ -71,7 +70,6 @@ static void a_check_is_repeated_until_it_is_answered(void)
     }
     succeed(&agent, &check, 6500100);
     CHECK(tl__agent_is_ready(&agent));
-    CHECK_EQ(0, agent.rtt_us); /* nobody knows which of them was answered */
 }
 
 static void consent_is_asked_for_every_five_seconds(void)

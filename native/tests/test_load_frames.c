@@ -7,7 +7,7 @@
 
 static bool whole(tl_frames *frames, uint32_t number, bool is_keyframe, uint64_t at_us)
 {
-    return tl__frames_on_packet(frames, number, 0, 1, is_keyframe, at_us);
+    return tl__frames_on_packet(frames, number, 1, is_keyframe, at_us);
 }
 
 /* A keyframe and `count` more, evenly; the time of the next. */
@@ -37,10 +37,10 @@ static void a_frame_waits_for_all_its_packets_in_any_order(void)
 {
     tl_frames frames;
     tl__frames_init(&frames);
-    CHECK(!tl__frames_on_packet(&frames, 0, 2, 3, true, 1000));
-    CHECK(!tl__frames_on_packet(&frames, 0, 0, 3, true, 1000));
-    CHECK(!tl__frames_on_packet(&frames, 1, 0, 1, false, 1100));
-    CHECK(tl__frames_on_packet(&frames, 0, 1, 3, true, 1200));
+    CHECK(!tl__frames_on_packet(&frames, 0, 3, true, 1000));
+    CHECK(!tl__frames_on_packet(&frames, 0, 3, true, 1000));
+    CHECK(!tl__frames_on_packet(&frames, 1, 1, false, 1100));
+    CHECK(tl__frames_on_packet(&frames, 0, 3, true, 1200));
     CHECK_EQ(2, frames.decoded); /* the one behind it was complete already */
 }
 

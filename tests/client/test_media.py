@@ -7,7 +7,8 @@ import pytest
 
 from telerelay.client.ice import host_addresses, local_addresses
 from telerelay.client.media import MovingPicture, Tone
-from telerelay.client.participant import new_peer_connection, ssrcs_of, websocket_url, with_candidate_port
+from telerelay.client.participant import new_peer_connection, ssrcs_of, with_candidate_port
+from telerelay.client.ws import websocket_url
 
 
 def test_the_picture_moves_and_has_the_size_asked_for() -> None:
@@ -84,6 +85,7 @@ def test_loopback_relays_are_reached_from_loopback(url: str, addresses: tuple[st
         ("http://127.0.0.1:8080", "ws://127.0.0.1:8080/ws"),
         ("https://a.example/relay/", "wss://a.example/relay/ws"),
         ("ws://a.example/ws", "ws://a.example/ws"),
+        ("wss://a.example/ws/", "wss://a.example/ws"),
     ],
 )
 def test_signalling_address_follows_from_the_page(url: str, expected: str) -> None:

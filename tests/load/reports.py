@@ -40,9 +40,9 @@ def measurement(given: RunSettings | None = None, **changes: Any) -> Measurement
         moments.first_packet_ns = SECOND_NS + wait_ms * 1_000_000
         moments.first_frame_ns = moments.first_packet_ns + 10_000_000
         moments.seen_ns = moments.first_packet_ns + 5_000_000
-        visits.append(Visit(person, moments, base_ns=SECOND_NS, publishes=True, receives=True))
-    after = Totals(media, Tally(), media, (0, 0, 0, 4), cpu_ns=500_000_000, now_ns=11 * SECOND_NS, tx_packets=1000)
-    before = Totals(Tally(), Tally(), Tally(), (0, 0, 0, 4), now_ns=SECOND_NS)
+        visits.append(Visit(person, moments, base_ns=SECOND_NS, receives=True))
+    after = Totals(media, Tally(), media, cpu_ns=500_000_000, now_ns=11 * SECOND_NS, tx_packets=1000)
+    before = Totals(Tally(), Tally(), Tally(), now_ns=SECOND_NS)
     empty, full = Usage(0, 10 << 20, 3), Usage(2 * SECOND_NS, 11 << 20, 4)
     base = Measurement(
         schedule=plan,
@@ -62,14 +62,13 @@ def measurement(given: RunSettings | None = None, **changes: Any) -> Measurement
             Sample(2.0, after, latency(10, 20), full, 700_000_000, 2, 2, 0),
         ],
         visits=visits,
-        legs=(Leg(0, 0, "video", media),),
+        legs=(Leg(0, "video", media),),
         who={0: plan.people[0]},
         failures=Counter(),
         late_s=0.0,
         people_full=2,
         began_ns=SECOND_NS,
         crypto="none",
-        stopped_reason=None,
     )
     return replace(base, **changes)
 

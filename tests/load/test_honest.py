@@ -4,6 +4,7 @@ The report says exactly what a server did wrong: real relay, real peers, and a p
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -156,6 +157,22 @@ async def test_the_same_seed_sends_the_same_load(relay: RelayProcess) -> None:
 
     assert first == again
     assert first[0][1:] != other[0][1:] or first[1][1:] != other[1][1:]
+
+
+async def test_a_run_that_fails_by_itself_is_no_report(relay: RelayProcess) -> None:
+    """
+    It ends at once, and raises what it failed by.
+    """
+
+    def on_sample(sample: Sample) -> None:
+        raise ZeroDivisionError
+
+    values = {"shape": {"rooms": 1}, "timing": {"duration_s": PATIENCE_S, "warmup_s": 0}}
+    settings = RunSettings(profile=with_values(PROFILES["consult"], values), engine=EngineSettings(max_peers=64))
+    run = Run(settings, WebSocketTarget(relay.url), SignedTokens.from_file(relay.key_file), on_sample)
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(PATIENCE_S / 2):
+            await run.measure()
 
 
 @pytest.mark.parametrize("kind", ["whip", "websocket"])

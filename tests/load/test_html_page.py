@@ -3,7 +3,6 @@ The page: one file that needs nothing else, with every figure in it.
 """
 
 import html.parser
-import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -152,11 +151,3 @@ def test_a_gap_in_a_line_is_a_gap_in_its_drawing() -> None:
     drawing = plot("t", [Line("a", ((0, 1.0), (1, 2.0), (2, None), (3, 1.0), (4, 1.5)))], x_label="s", y_label="n")
 
     assert 2 == drawing.count("<polyline")
-
-
-def test_a_figure_that_is_not_finite_cannot_be_in_a_report() -> None:
-    """
-    JSON has no word for it.
-    """
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        json.dumps({"x": float("inf")}, allow_nan=False)

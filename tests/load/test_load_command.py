@@ -4,6 +4,7 @@ The command: what it refuses as usage, its exit codes, and that its last line of
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from support.relay_process import MAIN, RelayProcess
 from telerelay.cli import main
-from telerelay.load import flags, profiles
+from telerelay.load import flags, profiles, targets
 from telerelay.load.procfs import Processes
 from telerelay.load.tokens import CommandTokens, SignedTokens
 from telerelay.protocol.grants import load_key, write_key
@@ -60,7 +61,10 @@ def test_wrong_usage_is_one_line_and_exit_2(
     assert 1 == errors.count("\n")
 
 
-@pytest.mark.parametrize("arguments", [["--no-such-flag"], ["--codec", "AV1"], ["--bitrate", "fast"], ["--rooms", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--no-such-flag"], ["--codec", "AV1"], ["--bitrate", "fast"], ["--rooms", "x"], [URL, "--token-c", "a"]],
+)
 def test_what_the_parser_refuses_is_exit_2_too(arguments: list[str]) -> None:
     """
     As argparse has it.
@@ -68,6 +72,21 @@ def test_what_the_parser_refuses_is_exit_2_too(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["load", *arguments])
     assert 2 == ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"relay": "http://user:word@h:8080/a?token=b"}, "telerelay http://h:8080"),
+        ({"whip": "https://user@h/{room}?token=b"}, "WHIP/WHEP https://h"),
+        ({"janus": "ws://user:word@[::1]:8188"}, "Janus VideoRoom ws://[::1]:8188"),
+    ],
+)
+def test_a_targets_name_says_where_it_is_and_not_who_asks(given: dict[str, str], name: str) -> None:
+    """
+    Reports are passed on.
+    """
+    assert name == targets.make(**given).name
 
 
 def test_a_server_that_is_not_there_is_exit_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,21 +181,24 @@ def test_a_search_reports_the_most_and_how_sure_it_is(relay: RelayProcess) -> No
 
 def test_a_processs_time_and_memory_are_read_and_never_fall() -> None:
     """
-    Its children are counted with it, also after they ended.
+    Of a parent that only waits they are its child's, and they stay counted when both have ended.
     """
-    child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    waits = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])"
+    parent = subprocess.Popen([sys.executable, "-c", waits], start_new_session=True)
     try:
-        processes = Processes((os.getpid(),))
-        first = processes.read()
-        while (busy := processes.read()).cpu_ns < first.cpu_ns + 50_000_000:
+        processes = Processes((parent.pid,))
+        deadline = time.monotonic() + 60
+        # Far more than the parent's interpreter needs to start.
+        while (busy := processes.read()).cpu_ns < 1_500_000_000 and time.monotonic() < deadline:
             pass
     finally:
-        child.kill()
-        child.wait()
+        os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait()
 
+    assert busy.cpu_ns >= 1_500_000_000
     assert processes.read().cpu_ns >= busy.cpu_ns
     assert busy.memory_bytes > 5 << 20
-    assert busy.threads >= 2
+    assert 2 == busy.threads
 
 
 async def test_tokens_are_signed_for_each_and_kept(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 Profiles: what comes with the tool, what a file may say, and what is refused by name.
 """
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -111,10 +113,12 @@ def test_every_key_has_a_sentence() -> None:
     """
     The print explains all of it.
     """
-    text = describe(PROFILES["surge"])
+    lines = describe(PROFILES["surge"]).splitlines()
+    said = [(after.partition(" = ")[0], before) for before, after in pairwise(lines) if re.match(r"\w+ = ", after)]
 
-    assert all(f"{key.partition('.')[2]} = " in text for key in profiles._all_keys())
-    assert 'arrival = "surge"' in text
+    assert [key.partition(".")[2] for key in profiles._all_keys()] == [key for key, _ in said]
+    assert [] == [key for key, sentence in said if not re.fullmatch(r"# \S.*\.", sentence)]
+    assert 'arrival = "surge"' in lines
 
 
 def test_values_go_over_a_profile() -> None:

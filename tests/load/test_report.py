@@ -105,11 +105,17 @@ def test_a_sum_that_is_off_is_the_first_warning() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"receive_overflows": 3}, {"send_errors": 1}, {"cpu_ns": 9_500_000_000}, {"late_p99_us": 20_000}],
+    [
+        {"receive_overflows": 3},
+        {"handshake_overflows": 2},
+        {"send_errors": 1},
+        {"cpu_ns": 9_500_000_000},
+        {"late_p99_us": 20_000},
+    ],
 )
 def test_a_generator_that_was_the_limit_says_so(change: dict[str, int]) -> None:
     """
-    Packets the kernel dropped before it, a full processor, or late frames are its fault, not the server's.
+    Packets dropped before it or behind handshakes, a full processor, late frames are its fault, not the server's.
     """
     seen = measurement()
     found = build(replace(seen, end=replace(seen.end, **change)))
@@ -160,8 +166,8 @@ def test_how_long_it_took_until_all_were_back() -> None:
     for person, wait_s in zip(seen.schedule.people, (1, 3), strict=False):
         there = left_ns + wait_s * SECOND_NS
         moments = Moments(click_ns=left_ns, first_packet_ns=there, first_frame_ns=there, seen_ns=there)
-        seen.visits.append(Visit(person, moments, base_ns=left_ns, publishes=True, receives=True))
-    lost = Visit(seen.schedule.people[0], Moments(click_ns=left_ns), base_ns=left_ns, publishes=True, receives=True)
+        seen.visits.append(Visit(person, moments, base_ns=left_ns, receives=True))
+    lost = Visit(seen.schedule.people[0], Moments(click_ns=left_ns), base_ns=left_ns, receives=True)
     seen.visits.append(lost)
     back = build(replace(seen, returns_ns=(left_ns,)), given)["joins"]["back_ms"]
 
@@ -178,6 +184,33 @@ def test_no_token_is_kept() -> None:
     assert "telerelay load http://127.0.0.1:8080 --token … --json" == found["set_up"]["command"]
     assert "a --token=…" == report.redacted(["a", "--token=x"])
     assert "a --token-command … b" == report.redacted(["a", "--token-command", "print x", "b"])
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("http://user:word@h:8080/", "http://h:8080/"),
+        ("http://h:8080/#word", "http://h:8080/?…"),
+        ("https://h/whip/{room}?key=word#part", "'https://h/whip/{room}'?…"),
+        ("--whip=http://user@h/w?key=word", "--whip=http://h/w?…"),
+        ("https://[::1]:8080/a", "'https://[::1]:8080/a'"),
+        ("ws://user:a@b@h", "ws://h"),
+    ],
+)
+def test_of_an_address_neither_user_nor_query_is_kept(given: str, kept: str) -> None:
+    """
+    Tokens stand there too.
+    """
+    assert f"load {kept}" == report.redacted(["load", given])
+
+
+@pytest.mark.parametrize("flag", ["--key-file", "--html", "--profile"])
+def test_of_a_file_its_name_is_kept(flag: str) -> None:
+    """
+    Not whose folder it lies in.
+    """
+    assert f"load {flag} f.x --json" == report.redacted(["load", flag, "/home/jane/f.x", "--json"])
+    assert f"load {flag}=f.x" == report.redacted(["load", f"{flag}=/home/jane/f.x"])
 
 
 def test_each_second_is_a_row() -> None:

@@ -37,8 +37,7 @@ async def call(commands: asyncio.StreamReader, settings: dict[str, str]) -> None
     """The one who moves, on `device`, from address to address."""
     from support.moved_path import Credentials, MovedPath
     from telerelay.client import Client, Tone
-    from telerelay.client.participant import websocket_url
-    from telerelay.client.ws import Socket
+    from telerelay.client.ws import Socket, websocket_url
 
     client = await Client.join(settings["url"], settings["token"], settings["room"])
     await client.publish([Tone()])

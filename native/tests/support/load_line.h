@@ -1,5 +1,5 @@
 /* load_line: one simulated peer with its keys, and a server made of a socket and the other end's keys. Time is a
- * number. Also counts allocations while line_counting is set. */
+ * number. */
 #ifndef TR_TEST_LOAD_LINE_H
 #define TR_TEST_LOAD_LINE_H
 
@@ -16,52 +16,13 @@
 #define LINE_STAMP 4242
 #define LINE_STREAMS 16
 
-/* ------------------------------------------------------------------ allocations */
-
-static bool line_counting;
-static unsigned long line_allocations;
-
-#if defined(__SANITIZE_ADDRESS__)
-int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
-                                              void (*on_free)(const volatile void *));
-static void line_on_malloc(const volatile void *p, size_t n)
-{
-    (void)p, (void)n;
-    line_allocations += line_counting;
-}
-static void line_on_free(const volatile void *p) { (void)p; }
-static void line_interpose(void) { __sanitizer_install_malloc_and_free_hooks(line_on_malloc, line_on_free); }
-#elif defined(__SANITIZE_THREAD__)
-static void line_interpose(void) {} /* its allocator cannot be counted; the other builds do */
-#else
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-void *malloc(size_t n)
-{
-    line_allocations += line_counting;
-    return __libc_malloc(n);
-}
-void *calloc(size_t n, size_t size)
-{
-    line_allocations += line_counting;
-    return __libc_calloc(n, size);
-}
-void *realloc(void *p, size_t n)
-{
-    line_allocations += line_counting;
-    return __libc_realloc(p, n);
-}
-static void line_interpose(void) {}
-#endif
-
 /* ------------------------------------------------------------------ a peer and a server */
 
 typedef struct line {
     tl_config config;
     tl_shared shared;
     tl_net net;
-    tl_timers timers;
+    tr_deadlines deadlines;
     tr_crypto *crypto;
     tr_ring events;
     void *events_memory;
@@ -83,13 +44,13 @@ static inline void line_init(line *l)
     memset(l, 0, sizeof *l);
     tl_config_init(&l->config);
     CHECK_EQ(TL_OK, tl__net_open(&l->net, &l->config));
-    CHECK(tl__timers_init(&l->timers, 16));
+    CHECK_EQ(TR_OK, tr__deadlines_init(&l->deadlines, tl__deadline_count(&l->config)));
     l->crypto = tr__crypto_new(TR_CRYPTO_AUTO);
     l->events_memory = aligned_alloc(64, tr__ring_footprint(1 << 16));
     tr__ring_create(&l->events, l->events_memory, 1 << 16);
     l->shared.config = &l->config;
     l->shared.net = &l->net;
-    l->shared.timers = &l->timers;
+    l->shared.deadlines = &l->deadlines;
     l->shared.crypto = l->crypto;
     l->shared.events = &l->events;
     l->shared.stamp = LINE_STAMP;
@@ -124,7 +85,7 @@ static inline void line_dispose(line *l)
     for (size_t i = 0; i < sizeof l->shared.sources / sizeof *l->shared.sources; i++) free(l->shared.sources[i]);
     tr__srtp_free(l->server);
     tr__crypto_free(l->crypto);
-    tl__timers_dispose(&l->timers);
+    tr__deadlines_dispose(&l->deadlines);
     tl__net_close(&l->net);
     free(l->events_memory);
     close(l->fd);
@@ -246,12 +207,12 @@ static inline void line_pass(line *l, uint64_t us)
         l->shared.now_us += 1000;
         l->shared.now_ns = l->shared.now_us * 1000;
         l->client->agent.consent_us = l->shared.now_us; /* these tests are not about consent */
-        tl_timer *timer;
-        while ((timer = tl__timers_first(&l->timers)) && timer->due_ns <= l->shared.now_ns) {
-            if (timer->kind == TL_TIMER_CLIENT)
+        while (tr__deadlines_next(&l->deadlines) <= l->shared.now_ns) {
+            uint32_t index = tr__deadlines_first(&l->deadlines);
+            if (index == l->client->id)
                 tl__client_on_timer(l->client);
             else
-                tl__client_send_media(l->client, l->client->outbounds[0]);
+                tl__client_send_media(l->client, index - tl__send_deadline(l->client, 0));
         }
         tl__net_flush(&l->net);
     }

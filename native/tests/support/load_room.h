@@ -199,7 +199,6 @@ static inline void room_subscribe(load_room *r, uint32_t peer, uint32_t section,
     memcpy(receive.mid, add.mid, sizeof receive.mid);
     receive.payloads[0] = (tl_payload){.pt = bind.pts[0],
                                        .rtx_pt = bind.rtx_pts[0],
-                                       .codec = of->codec,
                                        .has_nack = is_video && !r->has_no_nack,
                                        .has_pli = is_video,
                                        .clock_rate = of->clock_rate};
@@ -224,8 +223,6 @@ static inline bool room_wait(load_room *r, tl_event_type type, int count)
         if (room_count(r, type) >= count) return true;
         struct pollfd fd = {.fd = tl_engine_event_fd(r->engine), .events = POLLIN};
         poll(&fd, 1, 10);
-        uint64_t ignored;
-        if (fd.revents && read(fd.fd, &ignored, sizeof ignored) < 0) continue;
     }
     return false;
 }

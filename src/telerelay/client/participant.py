@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -26,7 +25,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from telerelay.client.channels import ChannelOptions, RoomChannel, follow_restarts
 from telerelay.client.ice import host_addresses, local_addresses
 from telerelay.client.tap import StreamCount, Tap
-from telerelay.client.ws import Message, Socket
+from telerelay.client.ws import Message, Socket, websocket_url
 from telerelay.errors import LocalProtocolError, RemoteProtocolError, TelerelayError
 
 CONNECT_TIMEOUT_S = 10.0
@@ -87,14 +86,6 @@ class _Draining:
 
     counts_for: RemoteTrack
     task: asyncio.Task[None] | None = field(default=None)
-
-
-def websocket_url(url: str) -> str:
-    """The signalling address of the relay at `url` (http or https, any prefix)."""
-    parts = urlsplit(url)
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    path = parts.path if parts.path.endswith("/ws") else parts.path.rstrip("/") + "/ws"
-    return urlunsplit((scheme, parts.netloc, path, "", ""))
 
 
 class Client:

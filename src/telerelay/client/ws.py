@@ -12,6 +12,7 @@ import itertools
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
@@ -24,6 +25,14 @@ REPLY_TIMEOUT_S = 10.0
 
 # Both sides close after a leave; whoever is second may wait for an answer that does not come.
 CLOSE_TIMEOUT_S = 1.0
+
+
+def websocket_url(url: str) -> str:
+    """The signalling address of the relay at `url` (http or https, any prefix)."""
+    parts = urlsplit(url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    path = parts.path.rstrip("/").removesuffix("/ws") + "/ws"
+    return urlunsplit((scheme, parts.netloc, path, "", ""))
 
 
 class Socket:

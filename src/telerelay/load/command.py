@@ -27,7 +27,7 @@ import telerelay
 from telerelay.errors import ConfigError, TelerelayError
 from telerelay.load import findmax, flags, page, profiles, report, slo, targets, text
 from telerelay.load.measurement import EngineSettings, Network, RunSettings
-from telerelay.load.procfs import Processes
+from telerelay.load.procfs import Processes, machine
 from telerelay.load.profiles import Profile
 from telerelay.load.targets.base import Target, Tokens
 from telerelay.load.tokens import CommandTokens, FixedToken, SignedTokens
@@ -198,12 +198,12 @@ class _Plan:
 
         async with OwnRelay(profile, cpu=self._relay_cpu) as relay:
             tokens = SignedTokens.from_file(relay.key_file)
-            return await self._run(profile, self._target(relay.url), tokens, relay.pids)
+            return await self._run(profile, self._target(relay.url), tokens, (relay.pid,))
 
     async def _run(self, profile: Profile, target: Target, tokens: Tokens, pids: tuple[int, ...]) -> dict[str, Any]:
         from telerelay.load import schedule
         from telerelay.load.live import Live
-        from telerelay.load.runner import Run, machine
+        from telerelay.load.runner import Run
 
         options = self._options
         # libnice, which Janus has its ICE from, answers no loopback address: its peers have sockets of their own.
@@ -217,7 +217,6 @@ class _Plan:
                 max_peers=min(65_536, max(64, 4 * profile.people)),
                 bind_address="" if is_local else options.bind or _own_address(),
                 has_gso=options.gso == "on",
-                cpu=-1 if self._cpu is None else self._cpu,
             ),
             network=Network(self._media_host, self._media_port, ":" not in options.bind, is_local_only=is_local),
             server_pids=pids,

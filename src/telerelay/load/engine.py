@@ -6,10 +6,8 @@ never takes the GIL. A question waits for the engine's next turn, a millisecond 
 """
 
 import asyncio
-import contextlib
-import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,14 +30,12 @@ from telerelay.protocol.parameters import (
 )
 
 CONNECTED: int = lib.TL_EVENT_CONNECTED
-CHECKED: int = lib.TL_EVENT_CHECKED
 FAILED: int = lib.TL_EVENT_FAILED
 CLOSED: int = lib.TL_EVENT_CLOSED
 GONE: int = lib.TL_EVENT_GONE
 FIRST_PACKET: int = lib.TL_EVENT_FIRST_PACKET
 FIRST_FRAME: int = lib.TL_EVENT_FIRST_FRAME
 CONSENT_LOST: int = lib.TL_EVENT_CONSENT_LOST
-STOPPED: int = lib.TL_EVENT_STOPPED
 
 # Events taken in one turn of the loop: signalling gets its turn even in a storm of them.
 _EVENTS_PER_TURN = 256
@@ -72,7 +68,6 @@ class Event:
     peer: int
     section: int
     stream: int
-    value: int
     at_ns: int
     reason: str
 
@@ -87,10 +82,10 @@ class Engine:
         self._fingerprint: Fingerprint | None = None
         self._listeners: dict[int, Callable[[Event], None]] = {}
         self._stream_listeners: dict[int, Callable[[Event], None]] = {}
+        self._streams: dict[int, list[int]] = {}
         self._free: list[int] = list(range(settings.max_peers - 1, -1, -1))
         self._next_stream = 0
         self._event = ffi.new("tl_event *")
-        self.stopped_reason: str | None = None
 
     # ---------------------------------------------------------------- life
 
@@ -101,7 +96,6 @@ class Engine:
         config.seed = self.settings.seed
         config.max_peers = self.settings.max_peers
         config.has_gso = self.settings.has_gso
-        config.cpu = self.settings.cpu
         config.flight_us = self.settings.flight_us
         if self.settings.bind_address:
             config.sockets = lib.TL_SOCKETS_EACH
@@ -133,7 +127,7 @@ class Engine:
     # ---------------------------------------------------------------- peers
 
     def add_peer(
-        self, *, is_controlling: bool, extensions: tuple[tuple[int, int], ...], listener: Callable[[Event], None]
+        self, *, is_controlling: bool, extensions: Mapping[int, int], listener: Callable[[Event], None]
     ) -> tuple[int, LocalEnd]:
         """A new peer, which waits for its remote. Raises NativeError when all ids are taken."""
         if not self._free:
@@ -207,6 +201,7 @@ class Engine:
                 )
             await self._post(lib.tl_engine_add_send, body, doing="add a stream")
             streams.append(self._next_stream)
+            self._streams.setdefault(peer, []).append(self._next_stream)
             self._next_stream += 1
         return tuple(streams)
 
@@ -222,7 +217,6 @@ class Engine:
         for slot, each in zip(body.payloads, known, strict=False):
             slot.pt = each.pt
             slot.rtx_pt = each.rtx_pt if has_rtx and each.rtx_pt is not None else lib.TL_NO_PT
-            slot.codec = _CODECS[each.codec.name.lower()]
             slot.has_nack = "nack" in each.codec.feedback
             slot.has_pli = "nack pli" in each.codec.feedback
             slot.clock_rate = each.codec.clock_rate
@@ -232,7 +226,11 @@ class Engine:
         await self._post(lib.tl_engine_remove_receive, peer, section, doing="remove a section")
 
     def on_stream(self, stream: int, listener: Callable[[Event], None]) -> None:
-        """Tell `listener` when somebody receives this stream for the first time (FIRST_PACKET, FIRST_FRAME)."""
+        """
+        Tell `listener` when somebody receives this stream for the first time (FIRST_PACKET, FIRST_FRAME).
+
+        It is forgotten with the peer.
+        """
         self._stream_listeners[stream] = listener
 
     async def start_sending(self, peer: int, at_ns: int) -> None:
@@ -252,14 +250,8 @@ class Engine:
         """All counters, of one moment."""
         raw = ffi.new("tl_totals *")
         _check(lib.tl_engine_totals(self._native, raw), "count")
-        fields = {name: int(getattr(raw, name)) for name in Totals.COUNTERS}
-        return Totals(
-            media=_tally(raw.media),
-            audio=_tally(raw.audio),
-            video=_tally(raw.video),
-            peers=tuple(int(each) for each in raw.peers),
-            **fields,
-        )
+        counters = {name: int(getattr(raw, name)) for name in Totals.counters()}
+        return Totals(media=_tally(raw.media), audio=_tally(raw.audio), video=_tally(raw.video), **counters)
 
     def latency(self, kind: str) -> Histogram:
         """One-way latency since the last reset: "audio", "video" or "resent"."""
@@ -279,9 +271,7 @@ class Engine:
         raw = ffi.new("tl_leg[]", count)
         count = min(count, lib.tl_engine_legs(self._native, raw, count))
         kinds = {number: kind for kind, number in _KINDS.items()}
-        return tuple(
-            Leg(int(each.peer), int(each.stream), kinds.get(each.kind, ""), _tally(each.tally)) for each in raw[0:count]
-        )
+        return tuple(Leg(int(each.peer), kinds.get(each.kind, ""), _tally(each.tally)) for each in raw[0:count])
 
     def _histogram(self, kind: int, *, resets: bool) -> Histogram:
         raw = ffi.new("tl_histogram *")
@@ -308,20 +298,15 @@ class Engine:
             if self._native is None:
                 return
             if lib.tl_engine_take(self._native, raw) != 1:
-                # Hush first, then look once more: an event pushed in between has woken us again, or is found now.
-                with contextlib.suppress(BlockingIOError):
-                    os.read(lib.tl_engine_event_fd(self._native), 8)
-                if lib.tl_engine_take(self._native, raw) != 1:
-                    return
+                return
             reason = ffi.string(raw.reason).decode("ascii", "replace")
-            event = Event(raw.type, raw.peer, raw.section, raw.stream, raw.value, raw.at_ns, reason)
-            if event.type == STOPPED:
-                self.stopped_reason = event.reason
-                continue
+            event = Event(raw.type, raw.peer, raw.section, raw.stream, raw.at_ns, reason)
             listener = self._listeners.get(event.peer)
             if event.type == GONE:
                 self._listeners.pop(event.peer, None)
                 self._free.append(event.peer)
+                for stream in self._streams.pop(event.peer, ()):
+                    self._stream_listeners.pop(stream, None)
             if event.type in (FIRST_PACKET, FIRST_FRAME):
                 published = self._stream_listeners.get(event.stream)
                 if published is not None:
@@ -345,39 +330,27 @@ def _tally(raw: Any) -> Tally:
     return Tally(**{name: int(getattr(raw, name)) for name in Tally.__slots__})
 
 
-def _fill_extensions(slots: Any, extensions: tuple[tuple[int, int], ...]) -> None:
-    for extension, number in extensions:
+def _fill_extensions(slots: Any, extensions: Mapping[int, int]) -> None:
+    for extension, number in extensions.items():
         if extension in _EXTENSIONS:
             slots[_EXTENSIONS[extension]] = number
 
 
-_STATUS_CODES = {
-    lib.TL_ERR_ARGUMENT: "argument",
-    lib.TL_ERR_NO_MEMORY: "no_memory",
-    lib.TL_ERR_SYSTEM: "system",
-    lib.TL_ERR_NOT_FOUND: "not_found",
-    lib.TL_ERR_EXISTS: "exists",
-    lib.TL_ERR_FULL: "full",
-    lib.TL_ERR_STATE: "state",
-    lib.TL_ERR_CRYPTO: "crypto",
+_STATUSES = {
+    lib.TL_ERR_ARGUMENT: ("argument", "a value is out of its range"),
+    lib.TL_ERR_NO_MEMORY: ("no_memory", "out of memory"),
+    lib.TL_ERR_SYSTEM: ("system", "a system call failed"),
+    lib.TL_ERR_NOT_FOUND: ("not_found", "there is none"),
+    lib.TL_ERR_EXISTS: ("exists", "there is one already"),
+    lib.TL_ERR_FULL: ("full", "the ring stays full"),
+    lib.TL_ERR_STATE: ("state", "not in this state"),
+    lib.TL_ERR_CRYPTO: ("crypto", "the crypto library refused"),
 }
-_STATUS_WORDS = {
-    lib.TL_ERR_ARGUMENT: "a value is out of its range",
-    lib.TL_ERR_NO_MEMORY: "out of memory",
-    lib.TL_ERR_SYSTEM: "a system call failed",
-    lib.TL_ERR_NOT_FOUND: "there is none",
-    lib.TL_ERR_EXISTS: "there is one already",
-    lib.TL_ERR_FULL: "the ring stays full",
-    lib.TL_ERR_STATE: "not in this state",
-    lib.TL_ERR_CRYPTO: "the crypto library refused",
-}
+"""What each is called in codes, and in words."""
 
 
 def _check(status: int, doing: str) -> None:
     if status < 0:
+        code, words = _STATUSES.get(status, (str(status), f"status {status}"))
         detail = f" ({ffi.errno})" if status == lib.TL_ERR_SYSTEM else ""
-        raise NativeError(
-            status,
-            f"cannot {doing}: {_STATUS_WORDS.get(status, status)}{detail}",
-            code=f"engine_{_STATUS_CODES.get(status, status)}",
-        )
+        raise NativeError(status, f"cannot {doing}: {words}{detail}", code=f"engine_{code}")

@@ -31,6 +31,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
         description="Loads a media server with real WebRTC peers and measures what becomes of every packet.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        # A report keeps the command line without its secrets, which it knows by their flags' whole names.
+        allow_abbrev=False,
     )
     parser.add_argument("target", nargs="?", metavar="TARGET", help="address of a telerelay; or the word compare")
     parser.add_argument("files", nargs="*", metavar="FILE", help="of compare: two reports")
@@ -42,7 +44,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
     where.add_argument("--token", help="one token for everybody")
     where.add_argument("--token-command", metavar="CMD", help="prints a participant's token; {room}, {participant}")
     where.add_argument("--key-file", metavar="FILE", help="telerelay's key, to sign tokens with")
-    where.add_argument("--media-address", metavar="HOST:PORT", help="send media here, not to the candidate answered")
+    where.add_argument("--media-address", metavar="IP:PORT", help="send media here, not to the candidate answered")
     where.add_argument("--bind", metavar="IP", default="", help="our address, for a server on another machine")
     where.add_argument("--room-prefix", default="load", help="rooms are called PREFIX-0, PREFIX-1, … (load)")
 

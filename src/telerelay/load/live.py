@@ -12,8 +12,11 @@ from telerelay.load.measurement import Sample
 _BAR_CHARS = 30
 
 
-def line(before: Sample | None, now: Sample, people: int, end_s: float) -> str:
-    """One second in one line."""
+# Of the parts: how far it is, who is there, packets, bits; then what was lost, how late, whose time it took.
+_FIRST_ROW = 4
+
+
+def _parts(before: Sample | None, now: Sample, people: int, end_s: float) -> list[str]:
     wall_s = max(1e-6, now.at_s - (before.at_s if before else 0.0))
     media = now.totals.media.since(before.totals.media) if before else now.totals.media
     parts = [
@@ -30,7 +33,12 @@ def line(before: Sample | None, now: Sample, people: int, end_s: float) -> str:
         parts.append(f"generator {(now.own_cpu_ns - before.own_cpu_ns) / wall_s / 1e7:.0f} %")
     if now.failed_joins:
         parts.append(f"{now.failed_joins} joins failed")
-    return "  ".join(parts)
+    return parts
+
+
+def line(before: Sample | None, now: Sample, people: int, end_s: float) -> str:
+    """One second in one line."""
+    return "  ".join(_parts(before, now, people, end_s))
 
 
 def block(before: Sample | None, now: Sample, people: int, measure_s: float, end_s: float) -> list[str]:
@@ -38,8 +46,9 @@ def block(before: Sample | None, now: Sample, people: int, measure_s: float, end
     done = min(1.0, now.at_s / end_s) if end_s else 1.0
     filled = round(done * _BAR_CHARS)
     phase = "joining and warming up" if now.at_s < measure_s else "measuring"
-    words = line(before, now, people, end_s).split("  ")
-    return [f"[{'#' * filled}{'.' * (_BAR_CHARS - filled)}] {phase}", "  ".join(words[:4]), "  ".join(words[4:])]
+    parts = _parts(before, now, people, end_s)
+    rows = (parts[:_FIRST_ROW], parts[_FIRST_ROW:])
+    return [f"[{'#' * filled}{'.' * (_BAR_CHARS - filled)}] {phase}", *("  ".join(row) for row in rows)]
 
 
 def _ms(value_us: int | None) -> str:

@@ -6,7 +6,6 @@ Pure. The engine's counters only ever grow; a measurement is the difference of t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar
 
 BUCKETS_PER_DOUBLING = 64
 """The engine's histograms: a value is known to 1.6 %."""
@@ -64,82 +63,33 @@ class Tally:
 class Totals:
     """The engine's counters of one moment (tl_totals)."""
 
-    COUNTERS: ClassVar[tuple[str, ...]] = (
-        "published_packets",
-        "published_bytes",
-        "rx_packets",
-        "rx_bytes",
-        "tx_packets",
-        "tx_bytes",
-        "receive_calls",
-        "send_calls",
-        "send_messages",
-        "wakes",
-        "send_errors",
-        "receive_overflows",
-        "buffer_bytes",
-        "unknown_packets",
-        "unstamped_packets",
-        "stun_rx",
-        "stun_failures",
-        "dtls_rx",
-        "rtcp_rx",
-        "rtcp_tx",
-        "twcc_rx",
-        "twcc_tx",
-        "remb_rx",
-        "rtcp_failures",
-        "legs",
-        "cpu_ns",
-        "turn_max_us",
-        "late_p50_us",
-        "late_p99_us",
-        "late_max_us",
-        "events_lost",
-        "now_ns",
-    )
-
     media: Tally
     audio: Tally
     video: Tally
-    peers: tuple[int, ...]
     published_packets: int = 0
     published_bytes: int = 0
     rx_packets: int = 0
-    rx_bytes: int = 0
     tx_packets: int = 0
-    tx_bytes: int = 0
-    receive_calls: int = 0
-    send_calls: int = 0
     send_messages: int = 0
-    wakes: int = 0
     send_errors: int = 0
     receive_overflows: int = 0
+    handshake_overflows: int = 0
     buffer_bytes: int = 0
     unknown_packets: int = 0
     unstamped_packets: int = 0
-    stun_rx: int = 0
-    stun_failures: int = 0
-    dtls_rx: int = 0
     rtcp_rx: int = 0
     rtcp_tx: int = 0
-    twcc_rx: int = 0
-    twcc_tx: int = 0
-    remb_rx: int = 0
-    rtcp_failures: int = 0
-    legs: int = 0
     cpu_ns: int = 0
-    turn_max_us: int = 0
     late_p50_us: int = 0
     late_p99_us: int = 0
     late_max_us: int = 0
     events_lost: int = 0
     now_ns: int = 0
 
-    @property
-    def connected(self) -> int:
-        """Peers (transports) whose keys are in use."""
-        return self.peers[3] if len(self.peers) > 3 else 0
+    @classmethod
+    def counters(cls) -> tuple[str, ...]:
+        """The names of all that are plain numbers."""
+        return tuple(each.name for each in fields(cls) if each.name not in ("media", "audio", "video"))
 
 
 def bucket_low(bucket: int) -> int:

@@ -31,7 +31,6 @@ class EngineSettings:
     max_peers: int = 16384
     bind_address: str = ""
     has_gso: bool = True
-    cpu: int = -1
     flight_us: int = 1_000_000
 
 
@@ -40,7 +39,6 @@ class Leg:
     """One track on its way to one receiver, at the end."""
 
     peer: int
-    stream: int
     kind: str
     tally: Tally
 
@@ -80,7 +78,6 @@ class Visit:
     person: Person
     moments: Moments
     base_ns: int = 0
-    publishes: bool = False
     receives: bool = False
     publish: PublishPeer | None = None
     receive: ReceivePeer | None = None
@@ -135,7 +132,6 @@ class Measurement:
     people_full: int
     began_ns: int
     crypto: str
-    stopped_reason: str | None
     returns_ns: tuple[int, ...] = ()
     is_interrupted: bool = False
 

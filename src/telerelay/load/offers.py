@@ -6,15 +6,20 @@ do. Answers are read by the relay's own reader, which bounds what any server may
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from telerelay.errors import RemoteProtocolError
 from telerelay.load.profiles import Profile
 from telerelay.protocol import sdp as sdp_text
-from telerelay.protocol.codecs import CodecLines, codec_lines, offered_codecs
+from telerelay.protocol.codecs import (
+    CodecLines,
+    answered_extmaps,
+    codec_lines,
+    offered_codecs,
+    offered_extmaps,
+    select_extensions,
+)
 from telerelay.protocol.parameters import (
-    EXTENSION_URIS,
-    EXTENSIONS,
     MID,
     RID,
     TWCC,
@@ -26,7 +31,9 @@ from telerelay.protocol.parameters import (
     NegotiatedCodec,
     as_kind,
 )
-from telerelay.protocol.session import ExtMap, Media, Rid, Session, Simulcast, SsrcGroup, serialise
+from telerelay.protocol.sections import KINDS, bad_sdp, rejected
+from telerelay.protocol.session import Media, Rid, Session, Simulcast, serialise
+from telerelay.protocol.whep import with_stream
 
 MAX_SECTIONS = 64
 """Of a server's offer: what a room of 32 publishers comes to."""
@@ -58,25 +65,27 @@ class LocalEnd:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEnd:
-    """The server's. `is_dtls_client`: it opens the handshake; `is_lite`: it makes no checks of its own."""
+    """The server's. `is_dtls_client`: it opens the handshake."""
 
     ice: IceParameters
     fingerprints: tuple[Fingerprint, ...]
     candidates: tuple[Candidate, ...]
-    is_lite: bool
     is_dtls_client: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SendTrack:
-    """One section we send on. `ssrcs` are (media, RTX or 0), one for each encoding; `rids` likewise, or empty."""
+    """
+    One section we send on. `ssrcs` are (media, RTX or 0), one for each encoding; `rids` likewise, or empty;
+    `extensions` maps tr_ext to the negotiated id.
+    """
 
     mid: str
     kind: Kind
     ssrcs: tuple[tuple[int, int], ...]
     rids: tuple[str, ...] = ()
     codec: NegotiatedCodec | None = None
-    extensions: tuple[tuple[int, int], ...] = ()
+    extensions: dict[int, int] = field(default_factory=dict)
 
     @property
     def is_taken(self) -> bool:
@@ -93,7 +102,6 @@ class ReceiveTrack:
     codecs: tuple[NegotiatedCodec, ...]
     ssrc: int = 0
     rtx_ssrc: int = 0
-    extensions: tuple[tuple[int, int], ...] = ()
 
 
 # -------------------------------------------------------------------- offering
@@ -107,8 +115,7 @@ def publish_tracks(profile: Profile, new_ssrcs: Iterable[int]) -> tuple[SendTrac
         tracks.append(SendTrack("0", "audio", ((next(source), 0),)))
     if profile.video.is_on:
         count = profile.video.encodings
-        has_rtx = profile.repair.has_nack and profile.repair.has_rtx
-        ssrcs = tuple((next(source), next(source) if has_rtx else 0) for _ in range(count))
+        ssrcs = tuple((next(source), next(source) if profile.repair.uses_rtx else 0) for _ in range(count))
         tracks.append(SendTrack(str(len(tracks)), "video", ssrcs, RIDS[-count:] if count > 1 else ()))
     return tuple(tracks)
 
@@ -119,22 +126,18 @@ def publish_offer(local: LocalEnd, tracks: Sequence[SendTrack], profile: Profile
     for track in tracks:
         name = profile.video.codec if track.kind == "video" else "opus"
         media = _section(track.mid, track.kind, "sendonly", _lines((name,), track.kind, profile), profile)
-        media = replace(media, msid=(cname, f"{cname}-{track.kind}"))
+        msid = (cname, f"{cname}-{track.kind}")
         if track.rids:
             pt = _CODECS[name][1]
             media = replace(
                 media,
+                msid=msid,
                 rids=tuple(Rid(rid, "send", (pt,)) for rid in track.rids),
                 simulcast=Simulcast(send=tuple((rid,) for rid in track.rids)),
-                extmaps=(*media.extmaps, ExtMap(_EXTENSION_IDS[RID], EXTENSION_URIS[RID])),
+                extmaps=offered_extmaps(_ids((*_wanted(profile), RID))),
             )
         else:
-            pairs = [tuple(filter(None, pair)) for pair in track.ssrcs]
-            media = replace(
-                media,
-                ssrcs=tuple((ssrc, cname) for pair in pairs for ssrc in pair),
-                ssrc_groups=tuple(SsrcGroup("FID", pair) for pair in pairs if len(pair) == 2),
-            )
+            media = with_stream(media, *track.ssrcs[0], cname, msid)
         sections.append(media)
     return _written(local, sections, "actpass")
 
@@ -148,27 +151,18 @@ def receive_offer(local: LocalEnd, kinds: Sequence[Kind], profile: Profile) -> s
     return _written(local, sections, "actpass")
 
 
-def received_extensions(profile: Profile) -> tuple[tuple[int, int], ...]:
-    """Ids of the header extensions a receiver offers to take."""
-    wanted = (MID, TWCC) if profile.repair.has_twcc else (MID,)
-    return tuple((each, _EXTENSION_IDS[each]) for each in wanted)
+def received_extensions(profile: Profile) -> dict[int, int]:
+    """Ids of the header extensions a receiver offers to take, by tr_ext."""
+    return _ids(_wanted(profile))
 
 
-@dataclass(frozen=True, slots=True)
-class OfferedBasics:
-    """What must be known of a server's offer before there is a peer to answer it with."""
-
-    extensions: tuple[tuple[int, int], ...]
-    is_lite: bool
+def _wanted(profile: Profile) -> tuple[int, ...]:
+    """Header extensions of every section, whoever sends."""
+    return (MID, TWCC) if profile.repair.has_twcc else (MID,)
 
 
-def read_offer(text: str, profile: Profile) -> OfferedBasics:
-    """Header extensions that the answer takes, and whether the server is lite. Raises RemoteProtocolError."""
-    wanted = (MID, TWCC) if profile.repair.has_twcc else (MID,)
-    session = sdp_text.parse(text, max_media=MAX_SECTIONS)
-    found = {number: extension for media in session.media for extension, number in _extensions(media)}
-    taken = tuple((extension, number) for number, extension in found.items() if extension in wanted)
-    return OfferedBasics(taken, session.is_ice_lite)
+def _ids(extensions: Iterable[int]) -> dict[int, int]:
+    return {each: _EXTENSION_IDS[each] for each in extensions}
 
 
 def receive_kinds(profile: Profile, publishers: int) -> tuple[Kind, ...]:
@@ -192,7 +186,7 @@ def _feedback(kind: str, profile: Profile) -> frozenset[str]:
 
 
 def _lines(names: Iterable[str], kind: str, profile: Profile) -> CodecLines:
-    has_rtx = kind == "video" and profile.repair.has_nack and profile.repair.has_rtx
+    has_rtx = kind == "video" and profile.repair.uses_rtx
     codecs = []
     for name in names:
         codec, pt, rtx_pt = _CODECS[name]
@@ -203,7 +197,6 @@ def _lines(names: Iterable[str], kind: str, profile: Profile) -> CodecLines:
 
 
 def _section(mid: str, kind: str, direction: str, lines: CodecLines, profile: Profile) -> Media:
-    wanted = (MID, TWCC) if profile.repair.has_twcc else (MID,)
     return Media(
         kind=kind,
         port=9,
@@ -212,7 +205,7 @@ def _section(mid: str, kind: str, direction: str, lines: CodecLines, profile: Pr
         direction=direction,
         is_rtcp_mux=True,
         is_rtcp_rsize=True,
-        extmaps=tuple(ExtMap(_EXTENSION_IDS[each], EXTENSION_URIS[each]) for each in wanted),
+        extmaps=offered_extmaps(_ids(_wanted(profile))),
         **lines,
     )
 
@@ -239,38 +232,29 @@ def _written(local: LocalEnd, sections: Sequence[Media], setup: str, version: in
 # -------------------------------------------------------------------- what a server answered
 
 
-def _bad(what: str) -> RemoteProtocolError:
-    return RemoteProtocolError("bad_sdp", f"the server's SDP {what}")
-
-
 def _remote(session: Session, *, is_answer: bool) -> RemoteEnd:
     alive = [media for media in session.media if not media.is_rejected]
     if not alive:
         raise RemoteProtocolError("no_common_codec", "the server took none of the sections")
     first = next((media for media in alive if media.ice_ufrag), alive[0])
     if not first.ice_ufrag or not first.ice_pwd or not first.fingerprints:
-        raise _bad("has no ICE credentials or no fingerprint")
+        raise bad_sdp("has no ICE credentials or no fingerprint")
     candidates = {candidate: None for media in alive for candidate in media.candidates}
     if is_answer and first.setup not in ("active", "passive"):
-        raise _bad("leaves the DTLS roles open")
+        raise bad_sdp("leaves the DTLS roles open")
     return RemoteEnd(
         ice=IceParameters(first.ice_ufrag, first.ice_pwd, session.is_ice_lite),
         fingerprints=first.fingerprints,
         candidates=tuple(each for each in candidates if each.protocol == "udp" and each.component == 1),
-        is_lite=session.is_ice_lite,
         is_dtls_client=first.setup == "active",
     )
-
-
-def _extensions(media: Media) -> tuple[tuple[int, int], ...]:
-    return tuple((EXTENSIONS[each.uri], each.id) for each in media.extmaps if each.uri in EXTENSIONS)
 
 
 def on_publish_answer(tracks: Sequence[SendTrack], text: str) -> tuple[RemoteEnd, tuple[SendTrack, ...]]:
     """Who the server is and the tracks as it takes them, in the order offered. Raises RemoteProtocolError."""
     session = sdp_text.parse(text)
     if len(session.media) != len(tracks):
-        raise _bad("does not answer the sections that were offered")
+        raise bad_sdp("does not answer the sections that were offered")
     taken = []
     for track, media in zip(tracks, session.media, strict=True):
         codecs = () if media.is_rejected or media.direction not in ("recvonly", "sendrecv") else offered_codecs(media)
@@ -283,9 +267,8 @@ def on_publish_answer(tracks: Sequence[SendTrack], text: str) -> tuple[RemoteEnd
         ssrcs = track.ssrcs
         if track.rids and rids != track.rids:
             ssrcs = tuple(p for r, p in zip(track.rids, track.ssrcs, strict=True) if r in rids) or track.ssrcs[-1:]
-        taken.append(
-            replace(track, codec=codecs[0] if codecs else None, rids=rids, ssrcs=ssrcs, extensions=_extensions(media))
-        )
+        extensions = select_extensions(media, _EXTENSION_IDS, ("sendrecv", "recvonly"))
+        taken.append(replace(track, codec=codecs[0] if codecs else None, rids=rids, ssrcs=ssrcs, extensions=extensions))
     return _remote(session, is_answer=True), tuple(taken)
 
 
@@ -299,7 +282,7 @@ def _receive_tracks(sections: Iterable[Media], directions: tuple[str, ...]) -> t
     return tuple(
         _receive_track(media)
         for media in sections
-        if media.kind in ("audio", "video") and not media.is_rejected and media.direction in directions
+        if media.kind in KINDS and not media.is_rejected and media.direction in directions
     )
 
 
@@ -312,11 +295,36 @@ def _receive_track(media: Media) -> ReceiveTrack:
         codecs=offered_codecs(media),
         ssrc=ssrc,
         rtx_ssrc=fid[1] if fid else 0,
-        extensions=_extensions(media),
     )
 
 
 # -------------------------------------------------------------------- what a server offers
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A server's offer, and what must be known of it before there is a peer to answer it with."""
+
+    session: Session
+    extensions: dict[int, int]
+
+    @property
+    def is_lite(self) -> bool:
+        """The server makes no checks of its own."""
+        return self.session.is_ice_lite
+
+
+def read_offer(text: str, profile: Profile) -> Offered:
+    """An offer with the header extensions that the answer takes. Raises RemoteProtocolError."""
+    session = sdp_text.parse(text, max_media=MAX_SECTIONS)
+    extensions: dict[int, int] = {}
+    for media in session.media:
+        extensions = _taken_extensions(media, profile) | extensions
+    return Offered(session, extensions)
+
+
+def _taken_extensions(media: Media, profile: Profile) -> dict[int, int]:
+    return select_extensions(media, _wanted(profile), ("sendrecv", "sendonly"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,22 +336,21 @@ class Answered:
     tracks: tuple[ReceiveTrack, ...]
 
 
-def answer_offer(local: LocalEnd, text: str, profile: Profile, version: int = 1) -> Answered:
+def answer_offer(local: LocalEnd, offered: Offered, profile: Profile, version: int = 1) -> Answered:
     """Take all audio and video that a server offers to send; all else is refused. Raises RemoteProtocolError."""
-    session = sdp_text.parse(text, max_media=MAX_SECTIONS)
     sections, taken = [], []
-    for media in session.media:
-        is_played = media.kind in ("audio", "video")
+    for media in offered.session.media:
+        is_played = media.kind in KINDS
         known = {name.lower() for name in _taken_names(media.kind)}
         codecs = [each for each in offered_codecs(media) if each.codec.name.lower() in known] if is_played else []
         if media.is_rejected or not codecs:
-            sections.append(Media(media.kind, 0, media.protocol, media.formats, mid=media.mid, direction="inactive"))
+            sections.append(rejected(media))
             continue
         accepted = [
             NegotiatedCodec(
                 replace(each.codec, feedback=each.codec.feedback & _feedback(media.kind, profile)),
                 each.pt,
-                each.rtx_pt if profile.repair.has_nack and profile.repair.has_rtx else None,
+                each.rtx_pt if profile.repair.uses_rtx else None,
             )
             for each in codecs
         ]
@@ -351,7 +358,6 @@ def answer_offer(local: LocalEnd, text: str, profile: Profile, version: int = 1)
         if is_sent:
             # What the server may send is what we accept, feedback included.
             taken.append(replace(_receive_track(media), codecs=tuple(accepted)))
-        wanted = (MID, TWCC) if profile.repair.has_twcc else (MID,)
         sections.append(
             Media(
                 kind=media.kind,
@@ -361,11 +367,9 @@ def answer_offer(local: LocalEnd, text: str, profile: Profile, version: int = 1)
                 direction="recvonly" if is_sent else "inactive",
                 is_rtcp_mux=True,
                 is_rtcp_rsize=media.is_rtcp_rsize,
-                extmaps=tuple(
-                    ExtMap(each.id, each.uri) for each in media.extmaps if EXTENSIONS.get(each.uri) in wanted
-                ),
+                extmaps=answered_extmaps(media, _taken_extensions(media, profile)),
                 **codec_lines(accepted, media.kind),
             )
         )
     answer = _written(local, sections, "active", version)
-    return Answered(answer, _remote(session, is_answer=False), tuple(taken))
+    return Answered(answer, _remote(offered.session, is_answer=False), tuple(taken))

@@ -45,7 +45,6 @@ class OwnRelay:
         self.key_file = Path(self._folder.name) / "key"
         self.url = ""
         self.pid = 0
-        self.pids: tuple[int, ...] = ()
         self.has_worker_processes = False
 
     async def __aenter__(self) -> "OwnRelay":
@@ -53,8 +52,8 @@ class OwnRelay:
         people = self._profile.shape.publishers + self._profile.shape.viewers
         env = {
             **os.environ,
-            # The relay of this very package, wherever that is.
-            "PYTHONPATH": _SOURCE,
+            # The relay of this very package, wherever that is; what it imports may lie elsewhere.
+            "PYTHONPATH": os.pathsep.join(filter(None, (_SOURCE, os.environ.get("PYTHONPATH")))),
             "TELERELAY_ROOMS_MAX_PARTICIPANTS": str(max(16, people)),
             "TELERELAY_WORKERS_MAX_TRANSPORTS": str(min(65535, max(4096, 4 * self._profile.people))),
             "TELERELAY_LOG_LEVEL": "error",
@@ -77,8 +76,6 @@ class OwnRelay:
             raise
         self.url, self.pid = str(ready["http"]), int(str(ready["pid"]))
         self.has_worker_processes = bool(ready.get("worker_pids"))
-        # Worker processes are its children, which are counted with it.
-        self.pids = (self.pid,)
         return self
 
     @staticmethod

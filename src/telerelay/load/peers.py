@@ -8,7 +8,7 @@ import functools
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from telerelay.errors import NativeError, RemoteProtocolError
@@ -49,7 +49,7 @@ class _Peer:
         """The engine's id, while there is one."""
         return self._peer
 
-    def _begin(self, extensions: tuple[tuple[int, int], ...] = (), *, is_controlling: bool = True) -> LocalEnd:
+    def _begin(self, extensions: Mapping[int, int], *, is_controlling: bool = True) -> LocalEnd:
         """The offerer controls ICE, and whoever talks to a lite agent does (RFC 8445, 6.1.1)."""
         if self._local is None:
             self._peer, self._local = self._engine.add_peer(
@@ -124,13 +124,12 @@ class PublishPeer(_Peer):
         super().__init__(engine, profile, network, on_failed)
         self._moments = moments
         self._cname = cname
-        self._chance = chance
         # 0 is no SSRC, and the greatest half keeps clear of those servers make up from small numbers.
         self._tracks = offers.publish_tracks(profile, iter(lambda: chance.randrange(1 << 16, 1 << 32), None))
         self.streams: tuple[int, ...] = ()
 
     async def offer(self) -> str:
-        return offers.publish_offer(self._begin(), self._tracks, self._profile, self._cname)
+        return offers.publish_offer(self._begin({}), self._tracks, self._profile, self._cname)
 
     async def take_answer(self, sdp: str) -> None:
         remote, tracks = offers.on_publish_answer(self._tracks, sdp)
@@ -152,9 +151,8 @@ class PublishPeer(_Peer):
                 self._engine.on_stream(stream, self._on_seen)
             streams += found
         self.streams = tuple(streams)
-        # Cameras do not tick together: each begins somewhere within its frame's time.
-        phase_ns = int(self._chance.random() * 1e9 / self._profile.video.fps)
-        await self._engine.start_sending(peer, time.monotonic_ns() + phase_ns)
+        # Cameras do not tick together: the engine begins each somewhere within its frame's time.
+        await self._engine.start_sending(peer, time.monotonic_ns())
 
     def _on_seen(self, event: Event) -> None:
         if event.type == events.FIRST_FRAME and not self._moments.seen_ns:
@@ -202,10 +200,10 @@ class ReceivePeer(_Peer):
 
     async def answer(self, sdp: str) -> str:
         try:
-            first = offers.read_offer(sdp, self._profile)
-            local = self._begin(first.extensions, is_controlling=first.is_lite)
+            offered = offers.read_offer(sdp, self._profile)
+            local = self._begin(offered.extensions, is_controlling=offered.is_lite)
             self._answers += 1
-            result = offers.answer_offer(local, sdp, self._profile, self._answers)
+            result = offers.answer_offer(local, offered, self._profile, self._answers)
             await self._receive(result.tracks)
             await self._connect(result.remote)
         except (RemoteProtocolError, NativeError) as error:
@@ -228,7 +226,7 @@ class ReceivePeer(_Peer):
                 if not free:
                     raise RemoteProtocolError("too_many_sections", f"more than {offers.MAX_SECTIONS} sections")
                 section = self._sections[mid] = _Section(free.pop(0), track)
-                has_rtx = self._profile.repair.has_nack and self._profile.repair.has_rtx
+                has_rtx = self._profile.repair.uses_rtx
                 await self._engine.add_receive(self._peer, section.number, track, has_rtx=has_rtx)
 
     def _on_connected(self, event: Event) -> None:

@@ -6,7 +6,7 @@ Pure. Colours come from the page's CSS by class, so that dark, light and print e
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 640, 250
@@ -49,8 +49,6 @@ def plot(
     x_label: str,
     y_label: str,
     is_log_x: bool = False,
-    show_x: Callable[[float], str] = lambda value: f"{value:g}",
-    show_y: Callable[[float], str] = lambda value: f"{value:,.10g}",
 ) -> str:
     """One figure: title, axes, a legend where there is more than one line; a sentence where there is no data."""
     drawn = [line for line in lines if any(y is not None for _, y in line.points)]
@@ -78,13 +76,11 @@ def plot(
     for y in ticks(y_low, y_high):
         at = y_at(y)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{at + 5:.1f}" text-anchor="end">{html.escape(show_y(y))}</text>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{at + 5:.1f}" text-anchor="end">{y:,.10g}</text>')
     for x in log_ticks(x_low, x_high) if is_log_x else ticks(x_low, x_high, 8):
         at = x_at(x)
         parts.append(f'<line class="grid" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}" x1="{at:.1f}" x2="{at:.1f}"/>')
-        parts.append(
-            f'<text x="{at:.1f}" y="{HEIGHT - _BOTTOM + 19}" text-anchor="middle">{html.escape(show_x(x))}</text>'
-        )
+        parts.append(f'<text x="{at:.1f}" y="{HEIGHT - _BOTTOM + 19}" text-anchor="middle">{x:g}</text>')
     for line in drawn:
         parts += [
             f'<polyline class="line {line.style}" points="{" ".join(f"{x_at(x):.1f},{y_at(y):.1f}" for x, y in run)}"/>'

@@ -1,9 +1,12 @@
 """
-What a server's processes use, read from outside: CPU time of all threads, and memory that is really there.
+What a server's processes use, read from outside: CPU time of all threads, and memory that is really there; and what
+the machine is and does.
 
-Reads /proc/PID alone; any thread. Children are counted with their parents, for a server may have its workers there.
+Reads /proc alone. Any thread, of each `Processes` one. Children are counted with their parents, for a server may have
+its workers there.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +79,15 @@ def machine_busy_ns(root: Path = Path("/proc")) -> int:
         return 0
     # user nice system idle iowait irq softirq steal: all but idle, waiting, and what a hypervisor took.
     return (sum(fields[:3]) + sum(fields[5:7])) * 1_000_000_000 // _TICKS_PER_S
+
+
+def machine(root: Path = Path("/proc")) -> str:
+    """The machine in a line, for a report: processor, how many, kernel."""
+    model = ""
+    with contextlib.suppress(OSError), (root / "cpuinfo").open() as file:
+        model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "")
+    kernel = os.uname()
+    return f"{model or kernel.machine}, {os.cpu_count()} processors, {kernel.sysname} {kernel.release}"
 
 
 def _thread_cpu_ns(task: Path) -> int | None:

@@ -82,6 +82,11 @@ class Repair:
     has_rtx: bool = _option(True, "Offer resends on a stream of their own (RFC 4588).")
     has_twcc: bool = _option(True, "Offer transport-wide feedback, and give it.")
 
+    @property
+    def uses_rtx(self) -> bool:
+        """A resend is only made for who asks for it."""
+        return self.has_nack and self.has_rtx
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:

@@ -5,10 +5,12 @@ Pure. docs/load.md says what each figure means. Nothing is hidden: sums that are
 limit, are warnings in it.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
+from pathlib import PurePath
 from typing import Any
 
 from telerelay.load import slo
@@ -33,6 +35,9 @@ LIMIT_OTHERS = 0.25
 
 _SECRET_FLAGS = ("--token", "--token-command")
 
+# Of these the file's name is enough: where it lies says whose machine it is.
+_FILE_FLAGS = ("--key-file", "--html", "--profile")
+
 
 def build(
     settings: RunSettings,
@@ -48,7 +53,7 @@ def build(
     """The report of one run."""
     media, latency = seen.after.media.since(seen.before.media), seen.latency["audio"] + seen.latency["video"]
     wall_s = (seen.end.now_ns - seen.before.now_ns) / 1e9
-    joins = _joins(settings, seen)
+    joins = _joins(seen)
     generator = _generator(settings, seen, wall_s)
     server = _server(seen, media)
     report: dict[str, Any] = {
@@ -110,7 +115,7 @@ def build(
         for each in verdicts
     ]
     report["slo_met"] = slo.is_met(verdicts)
-    report["warnings"] = _warnings(settings, seen, report)
+    report["warnings"] = _warnings(seen, report)
     return report
 
 
@@ -141,17 +146,31 @@ def figures_of(report: dict[str, Any]) -> dict[str, float | None]:
 
 
 def redacted(command: Sequence[str]) -> str:
-    """The command line as it may be kept: without what opens a room."""
-    words, hides = [], False
+    """The command line as it may be kept: without what opens a room, and without the ways to files."""
+    words, flag = [], ""
     for word in command:
-        flag, equals, _ = word.partition("=")
-        if hides or (equals and flag in _SECRET_FLAGS):
-            words.append("…" if hides else f"{flag}=…")
-            hides = False
+        name, equals, value = word.partition("=")
+        if name.startswith("--") and equals:
+            words.append(f"{name}={_kept(name, value)}")
+            flag = ""
         else:
-            words.append(shlex.quote(word))
-            hides = word in _SECRET_FLAGS
+            words.append(_kept(flag, word))
+            flag = word
     return " ".join(words)
+
+
+def _kept(flag: str, value: str) -> str:
+    """What may be kept of a word, by the flag before it: of a URL neither userinfo nor query."""
+    if flag in _SECRET_FLAGS:
+        return "…"
+    if flag in _FILE_FLAGS:
+        return shlex.quote(PurePath(value).name)
+    scheme, separator, rest = value.partition("://")
+    if not separator:
+        return shlex.quote(value)
+    place, *query = re.split("[?#]", rest, maxsplit=1)
+    host, slash, path = place.partition("/")
+    return shlex.quote(f"{scheme}://{host.rpartition('@')[2]}{slash}{path}") + ("?…" if query else "")
 
 
 def _latency(histogram: Histogram) -> dict[str, float | None]:
@@ -181,11 +200,11 @@ def both_ways_ns(visit: Visit) -> int:
     """When a participant saw, and (who publishes) was seen: 0 while that is not so."""
     moments = visit.moments
     wanted = [moments.first_frame_ns] if visit.receives else []
-    wanted += [moments.seen_ns] if visit.publishes else []
+    wanted += [moments.seen_ns] if visit.person.publishes else []
     return max(wanted) if wanted and all(wanted) else 0
 
 
-def _joins(settings: RunSettings, seen: Measurement) -> dict[str, Any]:
+def _joins(seen: Measurement) -> dict[str, Any]:
     visits = [visit for visit in seen.visits if not visit.moments.failure]
     first = [
         (visit.moments.first_packet_ns - visit.base_ns) / 1e6
@@ -281,12 +300,15 @@ def _generator(settings: RunSettings, seen: Measurement, wall_s: float) -> dict[
     messages, sent = after.send_messages - before.send_messages, after.tx_packets - before.tx_packets
     share = cpu_ns / (wall_s * 1e9) if wall_s > 0 else 0.0
     overflows = after.receive_overflows - before.receive_overflows
+    behind_handshakes = after.handshake_overflows - before.handshake_overflows
     errors = after.send_errors - before.send_errors
     limits = []
     if share >= LIMIT_CPU_SHARE:
         limits.append(f"its thread was busy {share:.0%} of the time")
     if overflows:
         limits.append(f"it read too late: the kernel dropped {overflows} packets before it")
+    if behind_handshakes:
+        limits.append(f"{behind_handshakes} datagrams found no room behind handshakes")
     if errors:
         limits.append(f"the kernel did not take {errors} of its packets")
     if after.late_p99_us > LIMIT_LATE_US:
@@ -307,6 +329,7 @@ def _generator(settings: RunSettings, seen: Measurement, wall_s: float) -> dict[
         "tx_packets": sent,
         "rx_packets": after.rx_packets - before.rx_packets,
         "receive_overflows": overflows,
+        "handshake_overflows": behind_handshakes,
         "send_errors": errors,
         "unknown_packets": after.unknown_packets - before.unknown_packets,
         "unstamped_packets": after.unstamped_packets - before.unstamped_packets,
@@ -324,7 +347,7 @@ def _generator(settings: RunSettings, seen: Measurement, wall_s: float) -> dict[
 
 def _series(seen: Measurement) -> list[dict[str, Any]]:
     # Before the first second there was nothing.
-    began = Sample(0.0, Totals(Tally(), Tally(), Tally(), ()), Histogram(()), None, 0, 0, 0, 0)
+    began = Sample(0.0, Totals(Tally(), Tally(), Tally()), Histogram(()), None, 0, 0, 0, 0)
     return [_second(before, now) for before, now in pairwise([began, *seen.samples])]
 
 
@@ -372,7 +395,7 @@ def _worst(seen: Measurement, most: int = 5) -> list[dict[str, Any]]:
     ]
 
 
-def _warnings(settings: RunSettings, seen: Measurement, report: dict[str, Any]) -> list[str]:
+def _warnings(seen: Measurement, report: dict[str, Any]) -> list[str]:
     found = []
     if report["unaccounted"]:
         found.append(
@@ -405,8 +428,6 @@ def _warnings(settings: RunSettings, seen: Measurement, report: dict[str, Any]) 
     back = report["joins"]["back_ms"]
     if back and back["missing"]:
         found.append(f"{back['missing']} people were not back within {JOIN_TIMEOUT_S:g} s, or before the end")
-    if seen.stopped_reason:
-        found.append(f"the engine stopped by itself: {seen.stopped_reason}")
     if seen.is_interrupted:
         found.append("ended early by hand")
     return found

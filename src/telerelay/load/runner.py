@@ -7,11 +7,11 @@ is counted as the generator's fault, not the server's.
 
 import asyncio
 import contextlib
-import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from telerelay.errors import NativeError, TelerelayError
 from telerelay.load import schedule as schedules
@@ -22,6 +22,7 @@ from telerelay.load.peers import PublishPeer, ReceivePeer
 from telerelay.load.procfs import Processes, Usage, machine_busy_ns
 from telerelay.load.schedule import Person, Step
 from telerelay.load.targets.base import Seat, Target, Tokens
+from telerelay.tasks import Tasks
 
 # After the last packet left, so long is waited for what is on its way; the engine takes a packet for lost after 1 s.
 DRAIN_S = 1.3
@@ -48,6 +49,7 @@ class Run:
         self._visits: list[Visit] = []
         self._rooms: dict[int, dict[int, Visit]] = {}
         self._who: dict[int, Person] = {}
+        self._tasks = Tasks()
         self._tails: dict[int, asyncio.Task[None]] = {}
         self._failures: Counter[str] = Counter()
         self._samples: list[Sample] = []
@@ -75,8 +77,8 @@ class Run:
         plan = self._schedule
         empty = self._usage()
         self._began_ns = time.monotonic_ns()
-        ticker = asyncio.create_task(self._tick())
-        steps = asyncio.create_task(self._walk(plan.steps))
+        ticker = self._own(self._tick())
+        steps = self._own(self._walk(plan.steps))
         try:
             await self._until(plan.measure_s)
             before, own_before, server_before = self._engine.totals(), time.process_time_ns(), self._usage()
@@ -87,7 +89,10 @@ class Run:
         finally:
             steps.cancel()
             ticker.cancel()
-            await asyncio.gather(steps, ticker, return_exceptions=True)
+            await asyncio.wait([steps, ticker])
+        for task in (steps, ticker):
+            if not task.cancelled():
+                task.result()
         await self._finish_tails()
         people = self._people()
         end, server_after, own_after = self._engine.totals(), self._usage(), time.process_time_ns()
@@ -115,12 +120,22 @@ class Run:
             people_full=people,
             began_ns=self._began_ns,
             crypto=self._engine.crypto_name,
-            stopped_reason=self._engine.stopped_reason,
             returns_ns=tuple(self._began_ns + round(at_s * 1e9) for at_s in plan.returns_s),
             is_interrupted=self._interrupted.is_set(),
         )
 
     # ---------------------------------------------------------------- time
+
+    def _own(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A part of the run itself: if it fails, the run ends at once, and raises what it failed by."""
+
+        def on_done(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None:
+                self.interrupt()
+
+        task = asyncio.create_task(coroutine)
+        task.add_done_callback(on_done)
+        return task
 
     async def _until(self, at_s: float) -> None:
         wait_s = at_s - (time.monotonic_ns() - self._began_ns) / 1e9
@@ -137,7 +152,7 @@ class Run:
             self._late_s = max(self._late_s, -wait_s)
             # A person's steps are taken in order, other people's at the same time.
             before = self._tails.get(step.person)
-            self._tails[step.person] = asyncio.create_task(self._take(step, before))
+            self._tails[step.person] = self._tasks.spawn(self._take(step, before), f"person {step.person}")
 
     async def _take(self, step: Step, before: asyncio.Task[None] | None) -> None:
         if before is not None:
@@ -150,10 +165,8 @@ class Run:
 
     async def _finish_tails(self) -> None:
         """Joins that are under way at the end are given their time."""
-        running = [task for task in self._tails.values() if not task.done()]
-        if running:
-            await asyncio.wait(running, timeout=JOIN_TIMEOUT_S)
-        for task in running:
+        await self._tasks.join(JOIN_TIMEOUT_S)
+        for task in self._tails.values():
             task.cancel()
 
     async def _tick(self) -> None:
@@ -201,7 +214,7 @@ class Run:
             failure = _code(error)
         # The click is the join's: a token command's time is not the server's.
         moments = Moments(click_ns=time.monotonic_ns())
-        visit = Visit(person, moments, publishes=person.publishes, receives=others > 0)
+        visit = Visit(person, moments, receives=others > 0)
         self._visits.append(visit)
         self._current[person.number] = visit
         room = self._rooms.setdefault(person.room, {})
@@ -293,21 +306,11 @@ class Run:
     async def _leave_all(self) -> None:
         for task in self._tails.values():
             task.cancel()
-        leaving = [asyncio.create_task(self._leave(visit, vanish=False)) for visit in list(self._current.values())]
-        if leaving:
-            _, late = await asyncio.wait(leaving, timeout=LEAVE_TIMEOUT_S)
-            for task in late:
-                task.cancel()
+        for visit in list(self._current.values()):
+            self._tasks.spawn(self._leave(visit, vanish=False), f"goodbye {visit.person.number}")
+        await self._tasks.join(LEAVE_TIMEOUT_S)
+        await self._tasks.close()
 
 
 def _code(error: Exception) -> str:
     return str(getattr(error, "code", type(error).__name__))
-
-
-def machine() -> str:
-    """The machine in a line, for a report: processor, how many, kernel."""
-    model = ""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
-        model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "")
-    kernel = os.uname()
-    return f"{model or kernel.machine}, {os.cpu_count()} processors, {kernel.sysname} {kernel.release}"

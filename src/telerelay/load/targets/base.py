@@ -8,9 +8,15 @@ To add a server: copy whip.py or janus.py, keep to `Target`, and add a line to `
 refuses is raised as RemoteProtocolError with a short code of its own, which the report counts by.
 """
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+# A busy server may take its time; one that has not answered by then is not going to, and one join may not hold the
+# report up.
+TIMEOUT_S = 20.0
 
 
 class Connection(Protocol):
@@ -76,3 +82,16 @@ class Tokens(Protocol):
 
     def of(self, room: str, participant: str, *, publishes: bool) -> Awaitable[str]:
         """The token of one participant; "" where none is used. Raises TelerelayError."""
+
+
+def origin(url: str) -> str:
+    """What a report may say of an address: scheme, host and port, not who asks there."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+async def together(jobs: Iterable[Awaitable[Any]]) -> None:
+    """Run them at once; the first failure is raised once all have ended, so that none is left behind."""
+    for result in await asyncio.gather(*jobs, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

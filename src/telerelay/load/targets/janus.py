@@ -18,11 +18,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from telerelay.errors import ConfigError, RemoteProtocolError, TelerelayError
-from telerelay.load.targets.base import Connection, Seat
+from telerelay.load.targets.base import TIMEOUT_S, Connection, Seat, origin, together
 
 Message = dict[str, Any]
-
-TIMEOUT_S = 20.0
 
 # Janus drops a session it has not heard of for 60 s.
 _KEEPALIVE_S = 25.0
@@ -53,7 +51,7 @@ class JanusTarget:
             raise ConfigError("bad_url", "--janus must be like ws://127.0.0.1:8188 or http://127.0.0.1:8088/janus")
         self._url = url
         self._is_ws = parts.scheme in ("ws", "wss")
-        self._where = f"{parts.scheme}://{parts.netloc}"
+        self._where = origin(url)
         self._http: aiohttp.ClientSession | None = None
         self._made: dict[int, asyncio.Task[None]] = {}
         self._admin: _JanusSession | None = None
@@ -118,9 +116,7 @@ class JanusTarget:
             "audiocodec": "opus",
             "videocodec": "vp8,h264",
         }
-        data = await self._admin.ask("admin", body, may_fail=(_ROOM_EXISTS,))
-        if data.get("error_code") not in (None, _ROOM_EXISTS):
-            raise RemoteProtocolError("janus_create", "Janus does not make rooms for us")
+        await self._admin.ask("admin", body, may_fail=(_ROOM_EXISTS,))
 
 
 def room_number(name: str) -> int:
@@ -229,10 +225,7 @@ class _JanusSession:
         jobs: list[Awaitable[None]] = [self._subscribe(joined.get("publishers", []))]
         if seat.publish is not None:
             jobs.append(self._publish(seat.publish))
-        results = await asyncio.gather(*jobs, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        await together(jobs)
 
     async def _publish(self, connection: Connection) -> None:
         offer = await connection.offer()

@@ -6,16 +6,13 @@ As docs/signaling.md has it. Event loop's thread.
 
 import asyncio
 import contextlib
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 
-from telerelay.client.ws import Message, Socket
+from telerelay.client.ws import Message, Socket, websocket_url
 from telerelay.errors import ConfigError, TelerelayError
-from telerelay.load.targets.base import Connection, Seat
-
-# A busy relay may take its time; one join may not hold the report up.
-TIMEOUT_S = 20.0
+from telerelay.load.targets.base import TIMEOUT_S, Connection, Seat, origin
 
 _SOURCES = {"audio": "microphone", "video": "camera"}
 
@@ -25,12 +22,11 @@ class WebSocketTarget:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
-        if scheme is None or not parts.netloc:
+        if parts.scheme not in ("http", "https", "ws", "wss") or not parts.netloc:
             raise ConfigError("bad_url", "the relay's address must be like http://127.0.0.1:8080")
-        self._url = urlunsplit((scheme, parts.netloc, parts.path.rstrip("/").removesuffix("/ws") + "/ws", "", ""))
-        self._where = f"{parts.scheme}://{parts.netloc}"
-        self._http = urlunsplit((scheme.replace("ws", "http"), parts.netloc, parts.path.rstrip("/"), "", ""))
+        self._url = websocket_url(url)
+        self._where = origin(url)
+        self._health = self._url.replace("ws", "http", 1).removesuffix("/ws") + "/healthz"
 
     @property
     def name(self) -> str:
@@ -39,7 +35,7 @@ class WebSocketTarget:
     async def open(self) -> None:
         """Raises TelerelayError "unreachable"."""
         try:
-            async with aiohttp.ClientSession() as http, http.get(f"{self._http}/healthz") as response:
+            async with aiohttp.ClientSession() as http, http.get(self._health) as response:
                 if response.status not in (200, 503):
                     raise TelerelayError("unreachable", f"{self._where} is no telerelay: /healthz is {response.status}")
         except (aiohttp.ClientError, OSError) as error:

@@ -6,18 +6,14 @@ One POST publishes, one POST receives, a DELETE of its Location ends each. Event
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
 from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 
 from telerelay.errors import ConfigError, RemoteProtocolError, TelerelayError
-from telerelay.load.targets.base import Connection, Seat
+from telerelay.load.targets.base import TIMEOUT_S, Connection, Seat, origin, together
 
 PLACES = ("room", "participant")
-
-# A server that has not answered by then is not going to, and one join may not hold the report up.
-TIMEOUT_S = 20.0
 
 _MAX_ANSWER_BYTES = 1 << 18
 
@@ -46,8 +42,7 @@ class WhipTarget:
 
     @property
     def name(self) -> str:
-        where = urlsplit(self._whip or self._whep)
-        return f"WHIP/WHEP {where.scheme}://{where.netloc}"
+        return f"WHIP/WHEP {origin(self._whip or self._whep)}"
 
     async def open(self) -> None:
         self._http = aiohttp.ClientSession(
@@ -69,7 +64,7 @@ class WhipTarget:
             room, participant = quote(seat.room, safe=""), quote(seat.participant, safe="")
             jobs.append(session.begin(template.format(room=room, participant=participant), connection))
         try:
-            await _all(jobs)
+            await together(jobs)
         except BaseException:
             await session.leave()
             raise
@@ -124,14 +119,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > _MAX_ANSWER_BYTES:
             raise RemoteProtocolError("http_too_large", "the server's answer has no end")
     return body
-
-
-async def _all(jobs: Iterable[object]) -> None:
-    """Run them together; the first failure is raised once all have ended."""
-    results = await asyncio.gather(*jobs, return_exceptions=True)  # type: ignore[call-overload]
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
 
 
 def _headers(token: str) -> dict[str, str]:
