@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import ended, is_alive
-from support.relay_process import MAIN, RelayProcess
+from support.relay_process import MAIN, RelayProcess, free_port
 
 OFFER = (Path(__file__).parent / "data" / "offers" / "chromium_audio_video.sdp").read_bytes()
 
