@@ -7,8 +7,8 @@
  *
  * Threads: every tl_* call is for one control thread. Commands (add, set, start, stop, remove) are posted into a ring
  * and taken in order by the engine: they return at once, and what fails later comes back as TL_EVENT_FAILED. Questions
- * (totals, legs, histogram) wait for the engine's next turn, a millisecond or so; CFFI lets go of the interpreter's lock
- * meanwhile.
+ * (totals, legs, histogram) wait for the engine's next turn, a millisecond or so; CFFI lets go of the interpreter's
+ * lock meanwhile.
  *
  * Time: "at_ns" and "now_ns" are CLOCK_MONOTONIC (Python: time.monotonic_ns()). Latency is measured on CLOCK_REALTIME,
  * from the stamp in the payload to the kernel's receive stamp, so both ends must be on this machine: they are, since
