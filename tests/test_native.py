@@ -13,7 +13,12 @@ from pathlib import Path
 import pytest
 
 NATIVE = Path(__file__).resolve().parent.parent / "native"
-PROGRAMS = sorted(path.stem for path in (NATIVE / "tests").glob("test_*.c"))
+# Those that run in real time for half a minute.
+SLOW = {"test_load_honesty"}
+PROGRAMS = [
+    pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+    for name in sorted(path.stem for path in (NATIVE / "tests").glob("test_*.c"))
+]
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -93,7 +93,7 @@ venv() {
     fi
     # The build tools first, so that the package itself is built in this environment and not in one fetched anew.
     say "installing Python packages into $VENV"
-    logged pip pip_install "setuptools>=69" wheel "cffi>=1.16"
+    logged pip pip_install "setuptools>=77" wheel "cffi>=1.16"
     logged pip pip_install --no-build-isolation --editable ".[test,dev]"
 }
 

@@ -123,9 +123,11 @@ static bool take_commands(tr_worker *w, uint64_t now_us, bool *is_held)
     return !tr__ring_is_empty(&w->border.commands);
 }
 
-static void receive(tr_worker *w)
+/* Whether a socket may hold more than a turn takes: then no tick is waited for. */
+static bool receive(tr_worker *w)
 {
     tr_outbox *outbox = tr__engine_outbox(w->engine);
+    bool has_more = false;
     for (uint32_t socket = 0; socket < tr__udp_socket_count(w->udp); socket++) {
         for (int batch = 0; batch < BATCHES_PER_TURN; batch++) {
             const tr_incoming *incoming = NULL;
@@ -140,8 +142,10 @@ static void receive(tr_worker *w)
             tr__engine_on_timer(w->engine, now_us);
             tr__udp_send(w->udp, outbox, &w->tally);
             if (count < TR_UDP_BATCH) break;
+            has_more |= batch == BATCHES_PER_TURN - 1;
         }
     }
+    return has_more;
 }
 
 static void pin(const tr_worker *w)
@@ -220,7 +224,7 @@ void tr__worker_run(tr_worker *w)
         uint64_t now_us = clock_us(CLOCK_MONOTONIC), begun_us = now_us;
         measure_rate(w, now_us);
         bool is_held = false, has_more = take_commands(w, now_us, &is_held);
-        receive(w);
+        has_more |= receive(w);
         has_more |= tr__engine_handshakes(w->engine, TR_ENGINE_HANDSHAKES_PER_TURN, now_us);
         now_us = clock_us(CLOCK_MONOTONIC);
         tr__engine_on_timer(w->engine, now_us);

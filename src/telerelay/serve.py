@@ -28,6 +28,8 @@ from telerelay.relay import Relay, is_loopback
 
 # A listener that closes gives its requests so long; its WebSockets are told and closed before.
 SHUTDOWN_S = 2.0
+# Of connections not yet accepted, so that everybody may come at once; the system's net.core.somaxconn may allow fewer.
+BACKLOG = 4096
 MAX_HEADER_BYTES = 8190
 MAX_HEADERS = 64
 
@@ -149,7 +151,7 @@ async def _listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.SockSite(runner, bound, ssl_context=tls, shutdown_timeout=SHUTDOWN_S).start()
+        await web.SockSite(runner, bound, ssl_context=tls, shutdown_timeout=SHUTDOWN_S, backlog=BACKLOG).start()
     except OSError as error:  # another listens there already, who also let the address be shared
         address, port = bound.getsockname()[:2]
         reason = os.strerror(error.errno or 0)

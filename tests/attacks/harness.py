@@ -30,6 +30,7 @@ from OpenSSL import SSL
 
 from support import checks, sealing
 from support.certificates import self_signed
+from support.impairment import SO_TIMESTAMPNS, stamp_s
 from support.numbered import Numbered
 from telerelay.connection.credentials import new_credentials
 from telerelay.dataplane.certificate import make_certificate
@@ -99,13 +100,18 @@ class World:
     """The worker, its peers, and the count of what went to it."""
 
     def __init__(
-        self, consent_timeout_us: int = 30_000_000, keep_alive_s: float = 1.0, max_transports: int = 4096
+        self,
+        consent_timeout_us: int = 30_000_000,
+        keep_alive_s: float = 1.0,
+        max_transports: int = 4096,
+        cpu: int = -1,
     ) -> None:
         settings = WorkerSettings(
             index=0,
             binds=(("127.0.0.1", 0),),
             consent_timeout_us=consent_timeout_us,
             max_transports=max_transports,
+            cpu=cpu,
         )
         self.worker = Worker(settings, make_certificate())
         self.peers: list[Peer] = []
@@ -231,6 +237,7 @@ class Peer:
         self.fingerprints = (fingerprint(),) if fingerprints is None else fingerprints
         self.profiles = GCM
         self.sock = world.stranger(ip)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.transport = self.worker.transports.take()
         self.local = new_credentials(0)
         self.remote = IceParameters("peer", "q" * 24)
@@ -244,6 +251,8 @@ class Peer:
         """Plain RTP packets, in the order they came."""
         self.reports: list[bytes] = []
         """Plain RTCP compounds."""
+        self.arrived_s = 0.0
+        """When the kernel had what is being read, CLOCK_REALTIME."""
         self.on_packet: Callable[[bytes], None] | None = None
         self.rx: sealing.Direction | None = None
         self.tx: sealing.Direction | None = None
@@ -421,9 +430,10 @@ class Peer:
     def _receive(self) -> None:
         for _ in range(64):
             try:
-                data = self.sock.recv(2048)
+                data, extra, _, _ = self.sock.recvmsg(2048, 64)
             except BlockingIOError:
                 return
+            self.arrived_s = stamp_s(extra)
             self.bytes_in += len(data)
             self.datagrams_in += 1
             if data[0] < 4:

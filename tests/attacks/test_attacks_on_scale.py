@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import socket
 import time
+from statistics import median
 
 import pytest
 from harness import LiveCall, Peer, World, until
@@ -21,21 +23,21 @@ FLOOD_S = WINDOW_S * WINDOWS
 
 
 class TimedCall(LiveCall):
-    """Notes how long each packet was on its way, seconds."""
+    """Notes how long each packet was on its way, seconds: from before it is sent to when the kernel has it for bob."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.delays_s: list[float] = []
         self._left: dict[int, float] = {}
 
-    def sealed(self, number: int) -> bytes:
-        data = super().sealed(number)
-        self._left[number] = time.monotonic()
-        return data
+    def say(self, number: int) -> None:
+        data, send, to = self.sealed(number), self.ada.sock.sendto, self.world.address
+        self._left[number] = time.time()
+        send(data, to)  # nothing between the two that could collect garbage
 
     def hear(self, packet: bytes) -> None:
         super().hear(packet)
-        self.delays_s.append(time.monotonic() - self._left[self.heard[-1]])
+        self.delays_s.append(self.bob.arrived_s - self._left[self.heard[-1]])
 
     def p99_s(self) -> float:
         return sorted(self.delays_s)[int(len(self.delays_s) * 0.99)]
@@ -83,7 +85,11 @@ async def test_a14_five_thousand_half_open_handshakes_cost_a_call_nothing(descri
 
 
 def flood(address: tuple[str, int], datagram: bytes, seconds: float, sent: object) -> None:
-    """As fast as it goes, in a process of its own."""
+    """
+    As fast as it goes, in a process of its own. A flood comes from another machine: here it takes no core from the
+    relay and from those who speak.
+    """
+    os.nice(19)
     count, end = 0, time.monotonic() + seconds
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.1", 0))
@@ -97,8 +103,8 @@ def flood(address: tuple[str, int], datagram: bytes, seconds: float, sent: objec
 
 async def test_a15_a_flood_of_checks_for_nobody_leaves_a_call_whole() -> None:
     """
-    Of the call's packets at most 1 % are lost, their 99th percentile of delay is at most 5 ms over what it was, in the
-    best of three windows, for the call's two ends share their cores with the flood; the rate reached is printed.
+    Of the call's packets at most 1 % are lost, their 99th percentile of delay is at most 5 ms over what it was, median
+    of three windows; the rate reached and what a check costs are printed.
     """
     async with World() as world, TimedCall(world) as call:
         calm_lost, calm_p99_s = await listen(call, WINDOW_S)
@@ -110,14 +116,16 @@ async def test_a15_a_flood_of_checks_for_nobody_leaves_a_call_whole() -> None:
         flooding.start()
         assert await until(lambda: world.worker.stats().drops.get("stun_unknown_user", 0) > 0, 10)
         windows = [await listen(call, WINDOW_S) for _ in range(WINDOWS)]
-        lost, p99_s = max(each[0] for each in windows), min(each[1] for each in windows)
+        lost, p99_s = max(each[0] for each in windows), median(each[1] for each in windows)
         await asyncio.to_thread(flooding.join)
         await asyncio.sleep(0.1)
-        taken = world.worker.stats().drops["stun_unknown_user"] - before.drops.get("stun_unknown_user", 0)
+        after = world.worker.stats()
+        taken = after.drops["stun_unknown_user"] - before.drops.get("stun_unknown_user", 0)
+        check_us = (after.thread_cpu_ns - before.thread_cpu_ns) / 1000 / taken
         rate_kpps = sent.value / (FLOOD_S + 3) / 1000
         print(
-            f"\n{rate_kpps:.0f} kpps sent, {taken / sent.value:.0%} of them reached the worker; lost {lost:.3%} "
-            f"(calm {calm_lost:.3%}), p99 {p99_s * 1000:.2f} ms (calm {calm_p99_s * 1000:.2f})"
+            f"\n{rate_kpps:.0f} kpps sent, {taken / sent.value:.0%} of them reached it, {check_us:.2f} us each; "
+            f"lost {lost:.3%} (calm {calm_lost:.3%}), p99 {p99_s * 1000:.2f} ms (calm {calm_p99_s * 1000:.2f})"
         )
 
         assert lost <= 0.01

@@ -12,8 +12,9 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -418,17 +419,24 @@ def test_two_relays_do_not_share_a_run_directory(tmp_path: Path) -> None:
     RunDir.open(str(tmp_path / "run"), []).close()
 
 
-def test_the_run_directory_is_named_after_the_first_bind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory for sockets, whose paths are at most 107 bytes; pytest's own may be longer."""
+    with tempfile.TemporaryDirectory(prefix="tr-") as path:
+        yield Path(path)
+
+
+def test_the_run_directory_is_named_after_the_first_bind(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     So the same command finds the same workers; ports that the system chooses lead to a directory that nobody finds.
     """
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
     named = RunDir.open("", [("127.0.0.1", 40000), ("::1", 40000)])
     six = RunDir.open("", [("::1", 40000)])
     nameless = RunDir.open("", [("127.0.0.1", 0)])
 
-    assert tmp_path / "telerelay" / "127.0.0.1-40000" == named.path
-    assert tmp_path / "telerelay" / "__1-40000" == six.path
+    assert short_path / "telerelay" / "127.0.0.1-40000" == named.path
+    assert short_path / "telerelay" / "__1-40000" == six.path
     assert nameless.path.name.startswith("telerelay-")
     assert 0o700 == stat.S_IMODE(nameless.path.stat().st_mode)
     for each in (named, six, nameless):

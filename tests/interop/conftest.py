@@ -33,12 +33,6 @@ def pytest_configure(config: pytest.Config) -> None:
         enter_new_network()
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A slow cell is not a thing of `make test`."""
-    if item.get_closest_marker("interop") is not None and not IS_ASKED:
-        pytest.skip("a slow cell of the matrix: make interop")
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     """A client that is not installed skips its cells."""

@@ -77,6 +77,7 @@ def answers(relay: RelayProcess, timeout_s: float) -> bool:
         return False
 
 
+@pytest.mark.slow
 async def test_media_gap_while_the_loop_is_blocked(stalling_relay: RelayProcess) -> None:
     """
     Five stalls of 5 s in one call: the median of the largest gap between two packets is at most 50 ms, the

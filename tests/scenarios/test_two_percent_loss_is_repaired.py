@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from support.impairment import Impairment, UdpImpairment
 from support.relay_process import RelayProcess
 from support.wrtc_peer import Peers
@@ -21,6 +23,7 @@ PACKETS = 3000
 REPAIRED = 0.999
 
 
+@pytest.mark.slow
 async def test_after_repair_999_of_1000_video_packets_arrive(relay: RelayProcess) -> None:
     """
     Over 2 % random loss each way on both legs (5 ms each way), at least 99.9 % of the video packets reach the

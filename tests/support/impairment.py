@@ -137,10 +137,7 @@ class UdpImpairment:
                 datagram, extra, _, source = by_fd[fd].recvmsg(65536, 64)
             except (BlockingIOError, ConnectionRefusedError):
                 return
-            for level, kind, data in extra:
-                if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
-                    seconds, nanoseconds = struct.unpack("qq", data[:16])
-                    self.arrived_s = seconds + nanoseconds / 1e9
+            self.arrived_s = stamp_s(extra)
             if fd == self._front.fileno():
                 sock = self._to_relay.get(source)
                 if sock is None:
@@ -171,6 +168,15 @@ class UdpImpairment:
         # As lost as on any full line; or the other end is gone already.
         with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
             sock.sendto(datagram, to)
+
+
+def stamp_s(extra: list[tuple[int, int, bytes]]) -> float:
+    """When the kernel had a datagram, from recvmsg's ancillary data: CLOCK_REALTIME, or 0 without a stamp."""
+    for level, kind, data in extra:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("qq", data[:16])
+            return float(seconds + nanoseconds / 1e9)
+    return 0.0
 
 
 def _socket() -> socket.socket:

@@ -27,6 +27,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 # A machine with ten things going on takes its time over the imports.
 READY_TIMEOUT_S = 60.0
+# Whoever went without a word keeps a seat for a while: a test does not wait for that.
+DRAIN_S = 0.5
 MAIN = "import sys; from telerelay.cli import main; sys.exit(main())"
 
 
@@ -105,11 +107,11 @@ class RelayProcess:
         if process is not None and process.poll() is None:
             process.terminate()
             try:
-                process.wait(3)
+                process.wait(DRAIN_S)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGTERM)  # the second one ends without draining
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(3)
+                    process.wait(5)
                 if process.poll() is None:
                     process.kill()
                     process.wait()
