@@ -2,7 +2,7 @@
 #
 #   make build                      .venv/bin/telerelay, from a clean clone, on Debian with python3, gcc and make
 #   make demo  ARGS="--duration 20" the relay on 127.0.0.1:8080 with two synthetic participants
-#   make test  ARGS="-k sdp"        the tests, two files at a time; ARGS goes to pytest
+#   make test  ARGS="-k sdp"        the tests, two at a time; ARGS goes to pytest
 #   make slow  ARGS="-k attacks"    the tests that take minutes, which make test leaves out
 #   make soak                       the control process killed fifty times under load
 #   make fuzz-sdp SECONDS=3600      what reads SDP, in Python; make fuzz: what reads packets, in C
@@ -44,9 +44,9 @@ $(EXTENSION): $(NATIVE) $(VENV)/installed
 demo: build
 	@$(BIN)/telerelay demo $(ARGS)
 
-# Two files at a time, half of a test is waiting; one after the other where ARGS says more than how to print.
+# Two at a time, half of a test is waiting; one after the other where ARGS says more than how to print.
 test: build
-	@$(BIN)/python -m pytest $(if $(filter-out -q -v,$(ARGS)),,-n 2 --dist loadfile) $(ARGS)
+	@$(BIN)/python -m pytest $(if $(filter-out -q -v,$(ARGS)),,-n 2 --dist worksteal) $(ARGS)
 
 slow: build
 	@$(BIN)/python -m pytest -m "slow and not interop" $(ARGS)

@@ -6,6 +6,7 @@ Built plain (no sanitizer): .ci/run runs the same programs under address, undefi
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from pathlib import Path
@@ -13,8 +14,8 @@ from pathlib import Path
 import pytest
 
 NATIVE = Path(__file__).resolve().parent.parent / "native"
-# Those that run in real time for half a minute.
-SLOW = {"test_load_honesty"}
+# Those that run in real time for as long as all the others together.
+SLOW = {"test_load_honesty", "test_load_engine"}
 PROGRAMS = [
     pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
     for name in sorted(path.stem for path in (NATIVE / "tests").glob("test_*.c"))
@@ -30,8 +31,13 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def built() -> None:
-    """All programs that compile are compiled, two at a time; one that does not fails in its own test."""
-    make("-k", "-j2", "binaries")
+    """
+    All programs that compile are compiled, two at a time; one that does not fails in its own test. Of two pytest
+    processes the second waits for the first.
+    """
+    with (NATIVE / "Makefile").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make("-k", "-j2", "binaries")
 
 
 @pytest.mark.timeout(300)

@@ -147,6 +147,7 @@ async def test_a_reload_comes_back_to_its_seat(open_page: OpenPage) -> None:
     assert [seat] == await alice.page.evaluate("[...consult.call.participants.keys()]")
 
 
+@pytest.mark.slow
 async def test_media_goes_on_while_the_socket_is_cut_for_ten_seconds(open_page: OpenPage, relay: RelayProcess) -> None:
     """
     Without its WebSocket a person goes on seeing and being seen, and is told; back, it has the same seat and the same
