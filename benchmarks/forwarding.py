@@ -8,10 +8,10 @@ the packets forwarded. The two alternate, row by row, several times; the medians
 that is noisy is noisy for both.
 
 The peers send their frames as GSO runs, and take theirs as GRO runs: they must outrun what is measured. The relay's own
-sockets have no UDP_GRO.
+sockets have no UDP_GRO, as the ideal loop has none, unless --gro asks for it.
 
 usage: python benchmarks/forwarding.py [--runs 5] [--seconds 1.5] [--rooms 10 …] [--fanout 1 3] [--profile gcm cm]
-                                       [--crypto ipsec-mb openssl] [--rate FRAMES_PER_S] [--json]
+                                       [--crypto ipsec-mb openssl] [--rate FRAMES_PER_S] [--gro] [--json]
 """
 
 import argparse
@@ -60,9 +60,9 @@ def build() -> None:
         sys.exit(f"forwarding: the benchmark does not build:\n{done.stdout}{done.stderr}")
 
 
-def run(kind: str, row: Row, seconds: float, rate: float) -> dict[str, float] | None:
+def run(kind: str, row: Row, seconds: float, rate: float, *, has_gro: bool) -> dict[str, float] | None:
     """One measurement, or None where this crypto backend is not available."""
-    words = (row.fanout, row.rooms, seconds, row.profile, row.crypto, rate)
+    words = (row.fanout, row.rooms, seconds, row.profile, row.crypto, rate, *(("gro",) if has_gro else ()))
     command = [str(PROGRAMS / f"bench_{kind}"), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -107,6 +107,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--profile", nargs="+", default=["gcm", "cm"], choices=["gcm", "cm"])
     parser.add_argument("--crypto", nargs="+", default=["ipsec-mb"], choices=["ipsec-mb", "openssl"])
     parser.add_argument("--rate", type=float, default=0, help="frames a second and room; 0: as many as can be")
+    parser.add_argument("--gro", action="store_true", help="the relay's sockets have UDP_GRO")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -117,12 +118,16 @@ def main() -> int:
         sys.exit("forwarding: needs two processors: one for what is measured, one for the peers")
     build()
     rows = [Row(*words) for words in itertools.product(options.fanout, options.rooms, options.profile, options.crypto)]
+
+    def is_gro(kind: str) -> bool:
+        return options.gro and kind == "forward"
+
     found: dict[Row, dict[str, list[dict[str, float]]]] = {row: {kind: [] for kind in KINDS} for row in rows}
     for turn in range(options.runs):
         for number, row in enumerate(rows):
             print(f"\rrun {turn + 1}/{options.runs}, row {number + 1}/{len(rows)}", end="", file=sys.stderr)
             for kind in KINDS:
-                found[row][kind].append(run(kind, row, options.seconds, options.rate) or {})
+                found[row][kind].append(run(kind, row, options.seconds, options.rate, has_gro=is_gro(kind)) or {})
     print(file=sys.stderr)
     results = {row: result for row in rows if (result := summarise(found[row]))}
     machine = f"{processor()}, {os.cpu_count()} processors, Linux {platform.release()}"

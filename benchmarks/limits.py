@@ -3,8 +3,9 @@ The limits of the relay, one row a figure: what was measured, what was to be rea
 
 The relay (control and worker) is pinned to processor 0, the generator to processor 1; each row starts a relay of its
 own, loads it by `telerelay load`, and reads the report. Machines are noisy: run it on a quiet one, and a row twice.
+UDP_GRO is off unless --gro asks for it: on loopback it would join what real networks often give one by one.
 
-usage: python benchmarks/limits.py [ROW …] [--json] [--quick]     (no row: all of them but surge and workers)
+usage: python benchmarks/limits.py [ROW …] [--json] [--quick] [--gro]     (no row: all of them but surge and workers)
 """
 
 import argparse
@@ -66,9 +67,10 @@ class Row:
 class Bench:
     """What the rows share: how a relay is started and how a load is run."""
 
-    def __init__(self, *, quick: bool, capacity: int) -> None:
+    def __init__(self, *, quick: bool, capacity: int, gro: bool) -> None:
         self.is_quick = quick
         self.capacity = capacity
+        self.has_gro = gro
         self.seconds = 5 if quick else 15
 
     @contextlib.asynccontextmanager
@@ -76,6 +78,7 @@ class Bench:
         """A relay for up to a thousand rooms."""
         profile = profiles.with_values(profiles.PROFILES["consult"], {"shape": {"rooms": 1200}})
         env = {f"TELERELAY_{key.upper()}": value for key, value in settings.items()}
+        env["TELERELAY_WORKERS_UDP_GRO"] = str(self.has_gro).lower()
         async with OwnRelay(profile, cpu=cpu, arguments=arguments, settings=env) as relay:
             yield relay
 
@@ -341,6 +344,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="shorter: to see that it runs, not for figures")
     parser.add_argument("--capacity", type=int, default=200, help="consults to begin the search at, and to halve (200)")
+    parser.add_argument("--gro", action="store_true", help="with UDP_GRO on the relay's sockets, which is its default")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.rows if name not in ROWS]
     if unknown:
@@ -348,7 +352,7 @@ def main() -> int:
     if not {RELAY_CPU, GENERATOR_CPU} <= os.sched_getaffinity(0):
         sys.exit("limits: needs processors 0 and 1: one for the relay, one for the generator")
     names = arguments.rows or [name for name in ROWS if name not in NOT_BY_DEFAULT]
-    found = asyncio.run(run(names, Bench(quick=arguments.quick, capacity=arguments.capacity)))
+    found = asyncio.run(run(names, Bench(quick=arguments.quick, capacity=arguments.capacity, gro=arguments.gro)))
     if arguments.json:
         rows_found = [{**asdict(row), "is_reached": row.is_reached} for row in found]
         print(json.dumps({"machine": platform.platform(), "rows": rows_found}))

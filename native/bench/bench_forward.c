@@ -3,8 +3,9 @@
  * client role). Rooms of one publisher and `fanout` subscribers; frames are bursts of equal packets, as cameras make
  * them.
  *
- * usage: bench_forward FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE]
- * RATE is frames a second and room; 0 (default) is saturation. Prints one line of JSON. */
+ * usage: bench_forward FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE [gro]]
+ * RATE is frames a second and room; 0 (default) is saturation; gro: the relay's sockets have UDP_GRO. Prints one line
+ * of JSON. */
 #include "generator.h"
 
 static tr_worker *worker;
@@ -100,6 +101,7 @@ int main(int argc, char **argv)
     tr_worker_config_init(&config);
     config.crypto = (uint8_t)j.crypto;
     config.cpu = 0;
+    config.udp_gro = j.has_gro;
     if (tr_certificate_make(&config.certificate) || tr_certificate_make(&peer_certificate)) die("certificate");
     relay_certificate = config.certificate;
     if (tr_worker_new(&config, &worker) || tr_worker_start(worker)) die("worker (is the crypto backend available?)");

@@ -155,11 +155,12 @@ typedef struct job {
     int fanout, rooms, crypto; /* tr_crypto_kind */
     double seconds, rate;      /* rate: frames a second and room, 0: as many as can be */
     tr_srtp_profile profile;
+    bool has_gro; /* what is measured receives runs */
 } job;
 
 static job read_job(int argc, char **argv)
 {
-    if (argc < 6) die("usage: FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE]");
+    if (argc < 6) die("usage: FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE [gro]]");
     job j = {
         .fanout = atoi(argv[1]),
         .rooms = atoi(argv[2]),
@@ -167,6 +168,7 @@ static job read_job(int argc, char **argv)
         .profile = strcmp(argv[4], "cm") ? TR_SRTP_AEAD_AES_128_GCM : TR_SRTP_AES128_CM_SHA1_80,
         .crypto = strcmp(argv[5], "openssl") ? TR_CRYPTO_IPSEC_MB : TR_CRYPTO_OPENSSL,
         .rate = argc > 6 ? atof(argv[6]) : 0,
+        .has_gro = argc > 7 && !strcmp(argv[7], "gro"),
     };
     if (j.fanout < 1 || j.rooms < 1 || j.rooms * (j.fanout + 1) > MAX_PEERS) die("too many peers");
     return j;

@@ -360,8 +360,9 @@ typedef struct tr_worker_config {
     uint32_t video_history_bytes, audio_history_bytes; /* per stream, 4096 to 1 << 26 */
     uint32_t command_ring_bytes, event_ring_bytes;     /* powers of two */
     uint32_t socket_buffer_bytes;
-    uint8_t crypto; /* tr_crypto_kind */
-    int32_t cpu;    /* to pin to, -1: none */
+    uint8_t crypto;  /* tr_crypto_kind */
+    uint8_t udp_gro; /* 1: bursts of one peer are received as one message, where the kernel can */
+    int32_t cpu;     /* to pin to, -1: none */
     uint64_t consent_timeout_us;
     tr_certificate certificate;
 } tr_worker_config;

@@ -25,6 +25,7 @@ void tr_worker_config_init(tr_worker_config *config)
         .command_ring_bytes = 1024 * 1024,
         .event_ring_bytes = 4 * 1024 * 1024,
         .socket_buffer_bytes = 8 * 1024 * 1024,
+        .udp_gro = 1,
         .crypto = TR_CRYPTO_AUTO,
         .cpu = -1,
         .consent_timeout_us = 30 * 1000000u, /* RFC 7675, 5.1 */

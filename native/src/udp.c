@@ -12,7 +12,15 @@
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
+/* Room for one message. A datagram of its own is above TR_MAX_DATAGRAM, so that oversize is seen as such; a run that
+ * the kernel joined is up to 64 KiB. Neither is a multiple of a page: buffers would share their places in the cache. */
+#define DATAGRAM_BYTES 2112
+#define RUN_BYTES (65536 + 2112)
+#define RUN_SEGMENTS 128    /* UDP_MAX_SEGMENTS: of a run that loopback gives as it was sent; GRO itself joins 64 */
 #define GSO_MAX_SEGMENTS 64 /* UDP_MAX_SEGMENTS of older kernels */
 #define GSO_MAX_BYTES 65000 /* below the 65,507 bytes an IPv4 datagram may carry */
 #define SEND_BATCH 64       /* messages of one sendmmsg */
@@ -20,9 +28,9 @@
 
 typedef union control {
     struct cmsghdr align;
-    uint8_t bytes[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-                  CMSG_SPACE(sizeof(uint16_t))];
-} control;
+    uint8_t
+        bytes[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
+} control; /* a run's segment size is 16 bits out and an int in */
 
 typedef union sockaddr_any {
     struct sockaddr any;
@@ -33,11 +41,12 @@ typedef union sockaddr_any {
 struct tr_udp {
     tr_udp_socket sockets[TR_MAX_BINDS];
     uint32_t count;
-    bool has_gso;
+    bool has_gso, has_gro;
     int64_t real_to_monotonic_us; /* refreshed once a batch */
     /* receiving */
     uint8_t *memory;
-    tr_incoming incoming[TR_UDP_BATCH];
+    tr_incoming *incoming; /* what a batch can hold at most */
+    uint32_t incoming_capacity;
     struct mmsghdr rx[TR_UDP_BATCH];
     struct iovec rx_iov[TR_UDP_BATCH];
     sockaddr_any rx_from[TR_UDP_BATCH];
@@ -91,7 +100,7 @@ static bool set(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
-static int open_socket(tr_udp_socket *s, const tr_bind *bind_to, uint32_t buffer_bytes)
+static int open_socket(tr_udp_socket *s, const tr_bind *bind_to, const tr_udp_options *options)
 {
     sockaddr_any address;
     memset(&address, 0, sizeof address);
@@ -119,10 +128,10 @@ static int open_socket(tr_udp_socket *s, const tr_bind *bind_to, uint32_t buffer
     if (!ok || bind(s->fd, &address.any, size) != 0 || getsockname(s->fd, &address.any, &size) != 0)
         return TR_ERR_SYSTEM;
     /* The FORCE variants go past the system's limit and need CAP_NET_ADMIN; without it we take what we get. */
-    if (!set(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)buffer_bytes))
-        set(s->fd, SOL_SOCKET, SO_RCVBUF, (int)buffer_bytes);
-    if (!set(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)buffer_bytes))
-        set(s->fd, SOL_SOCKET, SO_SNDBUF, (int)buffer_bytes);
+    int bytes = (int)options->buffer_bytes;
+    if (!set(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes)) set(s->fd, SOL_SOCKET, SO_RCVBUF, bytes);
+    if (!set(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes)) set(s->fd, SOL_SOCKET, SO_SNDBUF, bytes);
+    if (options->has_gro) set(s->fd, IPPROTO_UDP, UDP_GRO, 1); /* a kernel that cannot gives each by itself */
     s->port = ntohs(s->family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
     return TR_OK;
 }
@@ -134,23 +143,27 @@ static bool can_gso(int fd)
     return getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &value, &size) == 0;
 }
 
-int tr__udp_open(tr_udp **out, const tr_bind *binds, uint32_t count, uint32_t buffer_bytes, uint32_t outbox_capacity,
-                 uint32_t owners)
+int tr__udp_open(tr_udp **out, const tr_bind *binds, uint32_t count, const tr_udp_options *options)
 {
     tr_udp *udp = calloc(1, sizeof *udp);
     if (!udp) return TR_ERR_NO_MEMORY;
     for (uint32_t i = 0; i < TR_MAX_BINDS; i++) udp->sockets[i].fd = -1;
-    udp->memory = malloc((size_t)TR_UDP_BATCH * TR_UDP_DATAGRAM);
-    udp->next = calloc(outbox_capacity, sizeof *udp->next);
-    udp->is_head = calloc(outbox_capacity, 1);
-    udp->tx_iov = calloc(outbox_capacity, sizeof *udp->tx_iov);
-    udp->last_of_owner = malloc(owners * sizeof *udp->last_of_owner);
-    int status =
-        udp->memory && udp->next && udp->is_head && udp->tx_iov && udp->last_of_owner ? TR_OK : TR_ERR_NO_MEMORY;
-    if (status == TR_OK) memset(udp->last_of_owner, 0xff, owners * sizeof *udp->last_of_owner);
+    size_t room = options->has_gro ? RUN_BYTES : DATAGRAM_BYTES;
+    udp->has_gro = options->has_gro;
+    udp->incoming_capacity = TR_UDP_BATCH * (options->has_gro ? RUN_SEGMENTS : 1);
+    udp->incoming = calloc(udp->incoming_capacity, sizeof *udp->incoming);
+    udp->memory = malloc(TR_UDP_BATCH * room);
+    udp->next = calloc(options->outbox_capacity, sizeof *udp->next);
+    udp->is_head = calloc(options->outbox_capacity, 1);
+    udp->tx_iov = calloc(options->outbox_capacity, sizeof *udp->tx_iov);
+    udp->last_of_owner = malloc(options->owners * sizeof *udp->last_of_owner);
+    int status = udp->incoming && udp->memory && udp->next && udp->is_head && udp->tx_iov && udp->last_of_owner
+                     ? TR_OK
+                     : TR_ERR_NO_MEMORY;
+    if (status == TR_OK) memset(udp->last_of_owner, 0xff, options->owners * sizeof *udp->last_of_owner);
     for (uint32_t i = 0; i < count && status == TR_OK; i++) {
         udp->count++;
-        status = open_socket(&udp->sockets[i], &binds[i], buffer_bytes);
+        status = open_socket(&udp->sockets[i], &binds[i], options);
     }
     if (status != TR_OK) {
         int error = errno;
@@ -159,8 +172,7 @@ int tr__udp_open(tr_udp **out, const tr_bind *binds, uint32_t count, uint32_t bu
         return status;
     }
     udp->has_gso = can_gso(udp->sockets[0].fd);
-    for (uint32_t i = 0; i < TR_UDP_BATCH; i++)
-        udp->rx_iov[i] = (struct iovec){udp->memory + (size_t)i * TR_UDP_DATAGRAM, TR_UDP_DATAGRAM};
+    for (uint32_t i = 0; i < TR_UDP_BATCH; i++) udp->rx_iov[i] = (struct iovec){udp->memory + i * room, room};
     *out = udp;
     return TR_OK;
 }
@@ -170,6 +182,7 @@ void tr__udp_close(tr_udp *udp)
     if (!udp) return;
     for (uint32_t i = 0; i < udp->count; i++)
         if (udp->sockets[i].fd >= 0) close(udp->sockets[i].fd);
+    free(udp->incoming);
     free(udp->memory);
     free(udp->next);
     free(udp->is_head);
@@ -193,8 +206,10 @@ static void measure_clocks(tr_udp *udp, uint64_t now_us)
     udp->real_to_monotonic_us = (int64_t)now_us - ((int64_t)real.tv_sec * 1000000 + real.tv_nsec / 1000);
 }
 
-static void read_control(tr_udp *udp, struct msghdr *message, tr_incoming *in, uint64_t now_us)
+/* What the kernel tells of a message; returns the size of the datagrams in it, 0: it is one. */
+static uint32_t read_control(tr_udp *udp, struct msghdr *message, tr_incoming *in, uint64_t now_us)
 {
+    uint32_t segment = 0;
     in->arrival_us = now_us;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
@@ -212,11 +227,33 @@ static void read_control(tr_udp *udp, struct msghdr *message, tr_incoming *in, u
             memcpy(&info, CMSG_DATA(c), sizeof info);
             in->path.local.family = 6;
             memcpy(in->path.local.ip, &info.ipi6_addr, 16);
+        } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+            int size;
+            memcpy(&size, CMSG_DATA(c), sizeof size);
+            segment = size > 0 ? (uint32_t)size : 0;
         }
     }
+    return segment;
 }
 
-uint32_t tr__udp_receive(tr_udp *udp, uint32_t socket, uint64_t now_us, const tr_incoming **batch, tr_tally *tally)
+/* A message's datagrams, from `at` on in the batch: all of one size but the last, which may be shorter. They have their
+ * path and their time in common. Returns how many. */
+static uint32_t split(tr_udp *udp, uint32_t at, uint32_t segment, uint32_t size)
+{
+    tr_incoming *first = &udp->incoming[at];
+    if (!segment) segment = size;
+    first->size = size < segment ? size : segment;
+    uint32_t count = 1;
+    for (uint32_t offset = segment; offset < size && at + count < udp->incoming_capacity; offset += segment, count++) {
+        udp->incoming[at + count] = *first;
+        udp->incoming[at + count].data = first->data + offset;
+        udp->incoming[at + count].size = size - offset < segment ? size - offset : segment;
+    }
+    return count;
+}
+
+uint32_t tr__udp_receive(tr_udp *udp, uint32_t socket, uint64_t now_us, const tr_incoming **batch, bool *has_more,
+                         tr_tally *tally)
 {
     for (uint32_t i = 0; i < TR_UDP_BATCH; i++) {
         udp->rx[i].msg_hdr = (struct msghdr){.msg_name = &udp->rx_from[i],
@@ -226,21 +263,23 @@ uint32_t tr__udp_receive(tr_udp *udp, uint32_t socket, uint64_t now_us, const tr
                                              .msg_control = &udp->rx_control[i],
                                              .msg_controllen = sizeof udp->rx_control[i]};
     }
-    int count = recvmmsg(udp->sockets[socket].fd, udp->rx, TR_UDP_BATCH, MSG_DONTWAIT, NULL);
+    int messages = recvmmsg(udp->sockets[socket].fd, udp->rx, TR_UDP_BATCH, MSG_DONTWAIT, NULL);
     tally->receive_calls++;
+    *has_more = messages == TR_UDP_BATCH;
     /* An error here is an ICMP answer to something sent earlier, or nothing to read: neither ends a call. */
-    if (count <= 0) return 0;
+    if (messages <= 0) return 0;
     measure_clocks(udp, now_us);
-    for (int i = 0; i < count; i++) {
-        tr_incoming *in = &udp->incoming[i];
+    uint32_t count = 0;
+    for (int i = 0; i < messages; i++) {
+        tr_incoming *in = &udp->incoming[count];
         in->path = (tr_path){.kind = TR_PATH_UDP, .socket = (uint8_t)socket};
         from_sockaddr(&in->path.remote, &udp->rx_from[i]);
         in->data = udp->rx_iov[i].iov_base;
-        in->size = udp->rx[i].msg_len;
-        read_control(udp, &udp->rx[i].msg_hdr, in, now_us);
+        uint32_t segment = read_control(udp, &udp->rx[i].msg_hdr, in, now_us);
+        count += split(udp, count, segment, udp->rx[i].msg_len);
     }
     *batch = udp->incoming;
-    return (uint32_t)count;
+    return count;
 }
 
 /* ------------------------------------------------------------------ send */

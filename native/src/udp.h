@@ -1,5 +1,5 @@
-/* udp: the worker's sockets: batches in by recvmmsg with the kernel's time stamps, runs out by sendmmsg with GSO.
- * Knows the operating system and nothing of what the bytes mean. Worker thread, but for open and close. */
+/* udp: the worker's sockets: batches in by recvmmsg with the kernel's time stamps and GRO, runs out by sendmmsg with
+ * GSO. Knows the operating system and nothing of what the bytes mean. Worker thread, but for open and close. */
 #ifndef TR_UDP_H
 #define TR_UDP_H
 
@@ -9,8 +9,7 @@
 #include "outbox.h"
 #include "tally.h"
 
-#define TR_UDP_BATCH 64      /* datagrams of one recvmmsg: past this the call's own cost no longer shows */
-#define TR_UDP_DATAGRAM 2048 /* bytes of room each: above TR_MAX_DATAGRAM, so that oversize is seen as such */
+#define TR_UDP_BATCH 64 /* messages of one recvmmsg: past this the call's own cost no longer shows */
 
 typedef struct tr_udp_socket {
     int fd, family;   /* AF_INET or AF_INET6; fd -1: closed */
@@ -28,14 +27,21 @@ typedef struct tr_incoming {
 typedef struct tr_udp tr_udp;
 
 /* TR_OK, TR_ERR_ARGUMENT (not an address), TR_ERR_SYSTEM (errno is set), TR_ERR_NO_MEMORY. */
-int tr__udp_open(tr_udp **out, const tr_bind *binds, uint32_t count, uint32_t buffer_bytes, uint32_t outbox_capacity,
-                 uint32_t owners);
+typedef struct tr_udp_options {
+    uint32_t buffer_bytes;            /* of a socket, each way, if the system grants it */
+    uint32_t outbox_capacity, owners; /* of what will be sent */
+    bool has_gro;                     /* a burst of one peer comes as one message, if the kernel can */
+} tr_udp_options;
+
+int tr__udp_open(tr_udp **out, const tr_bind *binds, uint32_t count, const tr_udp_options *options);
 void tr__udp_close(tr_udp *udp);
 uint32_t tr__udp_socket_count(const tr_udp *udp);
 const tr_udp_socket *tr__udp_socket(const tr_udp *udp, uint32_t i);
 
-/* One batch from one socket; the number of datagrams, 0 when there are none. */
-uint32_t tr__udp_receive(tr_udp *udp, uint32_t socket, uint64_t now_us, const tr_incoming **batch, tr_tally *tally);
+/* One batch from one socket; the number of datagrams, 0 when there are none. has_more: it took as many messages as it
+ * can, so there may be others. */
+uint32_t tr__udp_receive(tr_udp *udp, uint32_t socket, uint64_t now_us, const tr_incoming **batch, bool *has_more,
+                         tr_tally *tally);
 /* All of the outbox, grouped by owner, then empty it. What the kernel refuses is counted, never fatal. */
 void tr__udp_send(tr_udp *udp, tr_outbox *outbox, tr_tally *tally);
 

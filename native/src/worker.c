@@ -58,8 +58,11 @@ int tr__worker_init(tr_worker *w, const tr_worker_config *config)
     w->config = *config;
     w->epoll_fd = -1;
     w->border = (tr_border){.memory_fd = -1, .command_fd = -1, .event_fd = -1};
-    int status = tr__udp_open(&w->udp, config->binds, config->bind_count, config->socket_buffer_bytes, TR_WORKER_OUTBOX,
-                              config->max_transports);
+    int status = tr__udp_open(&w->udp, config->binds, config->bind_count,
+                              &(tr_udp_options){.buffer_bytes = config->socket_buffer_bytes,
+                                                .outbox_capacity = TR_WORKER_OUTBOX,
+                                                .owners = config->max_transports,
+                                                .has_gro = config->udp_gro});
     if (status != TR_OK) return status;
     if ((status = tr__border_create(&w->border, config->command_ring_bytes, config->event_ring_bytes)) != TR_OK)
         return status;
@@ -131,8 +134,9 @@ static bool receive(tr_worker *w)
     for (uint32_t socket = 0; socket < tr__udp_socket_count(w->udp); socket++) {
         for (int batch = 0; batch < BATCHES_PER_TURN; batch++) {
             const tr_incoming *incoming = NULL;
+            bool is_full = false;
             uint64_t now_us = clock_us(CLOCK_MONOTONIC);
-            uint32_t count = tr__udp_receive(w->udp, socket, now_us, &incoming, &w->tally);
+            uint32_t count = tr__udp_receive(w->udp, socket, now_us, &incoming, &is_full, &w->tally);
             for (uint32_t i = 0; i < count; i++) {
                 const tr_incoming *in = &incoming[i];
                 tr__engine_receive(w->engine, &in->path, in->data, in->size, in->arrival_us, now_us);
@@ -141,7 +145,7 @@ static bool receive(tr_worker *w)
             }
             tr__engine_on_timer(w->engine, now_us);
             tr__udp_send(w->udp, outbox, &w->tally);
-            if (count < TR_UDP_BATCH) break;
+            if (!is_full) break;
             has_more |= batch == BATCHES_PER_TURN - 1;
         }
     }

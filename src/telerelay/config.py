@@ -147,6 +147,9 @@ class WorkersConfig:
     )
     cpus: tuple[int, ...] = _option((), "CPU numbers to pin workers to, in order; empty: not pinned.", _range(0, 1023))
     max_transports: int = _option(4096, "Connections one worker may hold.", _range(1, 65535))
+    udp_gro: bool = _option(
+        True, "Whether a burst of one peer is received as one message (UDP_GRO), where the kernel can."
+    )
     orphan_s: float = _option(
         600.0, "How long a worker in a process of its own goes on without a control process, seconds.", _range(1, 86400)
     )

@@ -243,6 +243,7 @@ class Relay:
             video_history_bytes=config.media.video_history_bytes,
             audio_history_bytes=config.media.audio_history_bytes,
             consent_timeout_us=config.media.consent_timeout_s * 1_000_000,
+            udp_gro=config.workers.udp_gro,
             cpu=config.workers.cpus[index % len(config.workers.cpus)] if config.workers.cpus else -1,
         )
 

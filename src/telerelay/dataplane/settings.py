@@ -27,6 +27,7 @@ class WorkerSettings:
     audio_history_bytes: int = _DEFAULTS.audio_history_bytes
     consent_timeout_us: int = _DEFAULTS.consent_timeout_us
     cpu: int = _DEFAULTS.cpu
+    udp_gro: bool = bool(_DEFAULTS.udp_gro)
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "WorkerSettings":
