@@ -2,6 +2,7 @@
 What the benchmarks of leaves share: the way to the tests' helpers, and one table of nanoseconds at the end.
 
 pytest-benchmark's own table is of rounds, and a round is many calls: `ns_each` in a benchmark's extra_info is of one.
+Time is the processor time of the thread: while others have the processor, the clock stands.
 """
 
 import sys

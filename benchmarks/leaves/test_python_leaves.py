@@ -5,6 +5,7 @@ usage: make bench-leaves ARGS="-k negotiation"
 """
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -181,7 +182,7 @@ LEAVES = (
 )
 
 
-@pytest.mark.benchmark(group="python leaves")
+@pytest.mark.benchmark(group="python leaves", timer=time.thread_time)
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.__name__)
 def test_python_leaf(benchmark: Any, leaf: Callable[[], Work]) -> None:
     """

@@ -14,8 +14,8 @@
 #include "telerelay.h"
 
 #define INPUTS 8 /* a power of two; a frame of six packets and two of sound where it is media */
-/* Iterations of a run at the most: packets that can be opened once are made beforehand, and these fill 1.5 MiB. */
-#define MAX_ITERATIONS 1000
+/* Iterations of a run that has a prepare, at the most: packets can be opened once, and these fill 1.5 MiB. */
+#define MAX_PREPARED 1000
 
 /* LEAF(name, file it measures, tr_crypto_kind it needs or 0, prepare or NULL) */
 #define BENCH_LEAVES(LEAF)                                                                                             \
@@ -76,7 +76,7 @@
 typedef struct bench_leaf {
     const char *name, *file;
     int crypto;                           /* tr_crypto_kind this machine must have, 0: any */
-    uint64_t (*run)(uint32_t iterations); /* 1 to MAX_ITERATIONS */
+    uint64_t (*run)(uint32_t iterations); /* with a prepare: 1 to MAX_PREPARED */
     void (*prepare)(uint32_t iterations); /* before each run; NULL: nothing to prepare */
 } bench_leaf;
 

@@ -16,7 +16,7 @@
 static const uint8_t key[32] = "a master key of thirty-two bytes", salt[14] = "and its salt.";
 static packet video[INPUTS], compounds[INPUTS], checks[INPUTS];
 static tr_stun views[INPUTS];
-static packet sealed[MAX_ITERATIONS]; /* by the prepare of a run that opens */
+static packet sealed[MAX_PREPARED]; /* by the prepare of a run that opens */
 
 /* ------------------------------------------------------------------ ciphers alone */
 
@@ -111,7 +111,7 @@ static uint64_t seal(session *s, uint32_t iterations)
 static void prepare_open(session *s, uint32_t iterations)
 {
     if (!s->ours) return;
-    for (uint32_t i = 0; i < iterations && i < MAX_ITERATIONS; i++, s->opened++) {
+    for (uint32_t i = 0; i < iterations && i < MAX_PREPARED; i++, s->opened++) {
         sealed[i] = video[AT(i)];
         tr__store16(sealed[i].data + 2, (uint16_t)s->opened);
         sealed[i].size = tr__srtp_seal_rtp(s->ours, sealed[i].data, sealed[i].size, s->opened);
@@ -172,7 +172,7 @@ uint64_t bench_srtp_seal_rtcp(uint32_t iterations)
 
 void prepare_open_rtcp(uint32_t iterations)
 {
-    for (uint32_t i = 0; i < iterations && i < MAX_ITERATIONS; i++) {
+    for (uint32_t i = 0; i < iterations && i < MAX_PREPARED; i++) {
         sealed[i] = compounds[AT(i)];
         sealed[i].size = tr__srtp_seal_rtcp(rtcp.ours, sealed[i].data, sealed[i].size);
     }
