@@ -12,7 +12,8 @@
 #include "twcc.h"
 
 #define SSRC_OUT 0x99aabbccu
-#define PACKET_US 1000 /* between packets: a call and a half of 1.5 Mbit/s */
+#define PACKET_US                                                                                                      \
+    1000 /* between packets: a busy publisher, 9 Mbit/s; all that is here depends on the rate only by its order */
 #define HISTORY_BYTES (256 * 1024)
 #define IN_HISTORY 200  /* packets of video that fit, and some to spare */
 #define TRANSPORTS 1000 /* of a worker: things that are due */
@@ -145,7 +146,7 @@ uint64_t bench_rtp_rewrite(uint32_t iterations)
 
 /* ------------------------------------------------------------------ what a payload says */
 
-/* The clear head of a payload; what follows is filled up to the size of a packet where it is inspected. */
+/* The clear head of a payload: what a packet has behind it is not looked at. */
 typedef struct head {
     size_t size;
     uint8_t data[32];
