@@ -12,8 +12,7 @@
 #include "twcc.h"
 
 #define SSRC_OUT 0x99aabbccu
-#define PACKET_US                                                                                                      \
-    1000 /* between packets: a busy publisher, 9 Mbit/s; all that is here depends on the rate only by its order */
+#define PACKET_US 1000 /* between packets: a busy publisher, 9 Mbit/s */
 #define HISTORY_BYTES (256 * 1024)
 #define IN_HISTORY 200  /* packets of video that fit, and some to spare */
 #define TRANSPORTS 1000 /* of a worker: things that are due */
