@@ -8,6 +8,7 @@
 #   make fuzz-sdp SECONDS=3600      what reads SDP, in Python; make fuzz: what reads packets, in C
 #   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
 #   make bench-peers ARGS="--find-max" the same load against telerelay, Janus and aiortc (as root; installs Janus)
+#   make bench-leaves ARGS="-k srtp" what one call of each leaf costs; make bench runs them too
 #   make bench | fuzz SECONDS=60 | lint | format | clean
 #
 # PYTHON names the interpreter that .venv is made from (3.11 or newer).
@@ -22,7 +23,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch] native/bench/*.[ch])
 
-.PHONY: build demo test slow soak interop bench bench-peers fuzz fuzz-sdp lint format clean
+.PHONY: build demo test slow soak interop bench bench-leaves bench-peers fuzz fuzz-sdp lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -62,6 +63,11 @@ bench: build
 	@$(BIN)/python benchmarks/forwarding.py $(ARGS)
 	@if command -v valgrind >/dev/null; then $(BIN)/python benchmarks/instructions.py; \
 	else echo "instructions of a packet: not counted, valgrind is not installed"; fi
+	@$(MAKE) --no-print-directory -s bench-leaves ARGS=
+
+# ARGS goes to pytest. Each at its own time: two at once would measure each other.
+bench-leaves: build
+	@$(BIN)/python -m pytest benchmarks/leaves --benchmark-enable --benchmark-quiet -q -p no:cacheprovider $(ARGS)
 
 bench-peers: build
 	@tools/setup.sh peers

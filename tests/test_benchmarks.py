@@ -1,0 +1,81 @@
+"""
+Every leaf of native/src has a benchmark in native/bench, and every benchmark runs.
+
+What the times are is not asked here: `make bench-leaves` says.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "native" / "src"
+
+NOT_LEAVES = {
+    "border.c": "owns shared memory and eventfds; its rings are ring.c",
+    "certificate.c": "runs once a process, at set-up",
+    "dtls.c": "a handshake is OpenSSL's; benchmarks/limits.py counts how many a second",
+    "engine.c": "owns the transports; benchmarks/instructions.py counts a packet's way through it",
+    "names.c": "tables of words for metrics and messages",
+    "receiver.c": "owns streams and the fan-out; counted by benchmarks/instructions.py",
+    "sender.c": "owns one way out; counted by benchmarks/instructions.py",
+    "telerelay.c": "the border's functions, called by control; no packet comes here",
+    "transport.c": "owns one participant's connection; counted by benchmarks/instructions.py",
+    "udp.c": "system calls; benchmarks/forwarding.py measures them",
+    "worker.c": "the loop of the thread; benchmarks/forwarding.py measures it",
+}
+"""The files of native/src that are timed as part of something larger, and by what, or why not at all."""
+
+
+@pytest.fixture(scope="module")
+def native() -> ModuleType:
+    """benchmarks/leaves/native.py, with the shared object built."""
+    spec = importlib.util.spec_from_file_location("native_leaves", ROOT / "benchmarks" / "leaves" / "native.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    assert "" == module.build()
+    return module
+
+
+def test_every_leaf_has_a_benchmark(native: ModuleType) -> None:
+    """
+    A file of native/src is timed by one row at least, or stands in NOT_LEAVES with the reason; none is both.
+    """
+    files = {path.name for path in SOURCES.glob("*.c")}
+    timed = {leaf.file for leaf in native.load()}
+
+    assert set() == files - timed - NOT_LEAVES.keys(), "neither timed nor in NOT_LEAVES"
+    assert set() == (timed | NOT_LEAVES.keys()) - files, "no such file"
+    assert set() == timed & NOT_LEAVES.keys(), "timed, and in NOT_LEAVES too"
+
+
+def test_every_benchmark_runs(native: ModuleType) -> None:
+    """
+    Once, again, and as often as it is timed: the leaf takes all its inputs each time.
+    """
+    leaves = [leaf for leaf in native.load() if leaf.is_available]
+    refused = []
+    for leaf in leaves:
+        for iterations in (1, 1, leaf.iterations):
+            leaf.prepare(iterations)
+            if not leaf.run(iterations):
+                refused.append((leaf.name, iterations))
+
+    assert [] == refused
+
+
+def test_names_are_told_once(native: ModuleType) -> None:
+    """
+    A name is a row of the table and a line of the report.
+    """
+    names = [leaf.name for leaf in native.load()]
+
+    assert sorted(set(names)) == sorted(names)
