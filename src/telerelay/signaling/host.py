@@ -330,13 +330,13 @@ class RoomHost:
         self._carry_out(joined.effects)
         if before is None:
             self._person(joined.participant, "joined")
-        self.arm(resource)
         try:
             await resource.connection.transport.set_admitted(joined.participant.is_admitted)
             self._check_open(seat)
         except BaseException:
             self.end_resource(resource)
             raise
+        self.arm(resource)  # from now on, for now the answer goes out: nobody can begin before it
         return answer, seat
 
     def _resource_changed(self, resource: Resource, event: str) -> None:
