@@ -151,7 +151,7 @@ void tl__client_fail(tl_client *c, const char *reason)
 static void become_connected(tl_client *c)
 {
     c->srtp = tr__dtls_make_srtp(c->dtls, c->shared->crypto);
-    if (!c->srtp) {
+    if (!c->srtp || !tr__srtp_reserve(c->srtp, TR_SRTP_MAX_SSRCS)) {
         tl__client_fail(c, "no_memory");
         return;
     }

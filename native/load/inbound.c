@@ -17,12 +17,12 @@ tl_inbound *tl__inbound_new(uint32_t ssrc, uint16_t section, const tl_payload *p
     in->clock_rate = payload->clock_rate;
     in->has_pli = payload->has_pli;
     if (payload->has_nack) {
-        in->nack = malloc(sizeof *in->nack);
+        in->nack = malloc(sizeof *in->nack + TR_NACK_VIDEO_MISSING * sizeof(tr_nack_missing));
         if (!in->nack) {
             free(in);
             return NULL;
         }
-        tr__nack_init(in->nack);
+        tr__nack_init(in->nack, (tr_nack_missing *)(in->nack + 1), TR_NACK_VIDEO_MISSING);
     }
     return in;
 }

@@ -49,7 +49,7 @@ struct tr_dtls_context {
 /* Datagrams or records, each behind its size. */
 typedef struct queue {
     size_t used, last; /* bytes; where the latest item begins */
-    uint8_t bytes[QUEUE_BYTES];
+    uint8_t *bytes;    /* QUEUE_BYTES while anything waits, else NULL: of a thousand associations few have any */
 } queue;
 
 struct tr_dtls {
@@ -73,9 +73,17 @@ struct tr_dtls {
 
 /* ---- queues */
 
+static void queue_clear(queue *q)
+{
+    OPENSSL_clear_free(q->bytes, QUEUE_BYTES);
+    *q = (queue){0};
+}
+
+/* False: it does not fit, or there is no memory. */
 static bool queue_push(queue *q, const uint8_t *data, size_t size)
 {
-    if (size > 0xffff || q->used + 2 + size > sizeof q->bytes) return false;
+    if (size > 0xffff || q->used + 2 + size > QUEUE_BYTES) return false;
+    if (!q->bytes && !(q->bytes = OPENSSL_malloc(QUEUE_BYTES))) return false;
     q->last = q->used;
     tr__store16(q->bytes + q->used, (uint16_t)size);
     memcpy(q->bytes + q->used + 2, data, size);
@@ -88,7 +96,7 @@ static bool queue_push(queue *q, const uint8_t *data, size_t size)
 static bool queue_join(queue *q, const uint8_t *data, size_t size)
 {
     size_t before = q->used ? tr__load16(q->bytes + q->last) : 0;
-    if (!before || before + size > TR_DTLS_MAX_DATAGRAM || q->used + size > sizeof q->bytes)
+    if (!before || before + size > TR_DTLS_MAX_DATAGRAM || q->used + size > QUEUE_BYTES)
         return queue_push(q, data, size);
     tr__store16(q->bytes + q->last, (uint16_t)(before + size));
     memcpy(q->bytes + q->used, data, size);
@@ -104,7 +112,10 @@ static size_t queue_pop(queue *q, uint8_t *out, size_t room)
     if (size <= room) memcpy(out, q->bytes + 2, size);
     q->used -= 2 + size;
     q->last -= q->used ? 2 + size : q->last;
-    memmove(q->bytes, q->bytes + 2 + size, q->used);
+    if (q->used)
+        memmove(q->bytes, q->bytes + 2 + size, q->used);
+    else
+        queue_clear(q);
     return size <= room ? size : 0;
 }
 
@@ -288,6 +299,8 @@ void tr__dtls_free(tr_dtls *dtls)
 {
     if (!dtls) return;
     SSL_free(dtls->ssl);
+    queue_clear(&dtls->out);
+    queue_clear(&dtls->in);
     OPENSSL_cleanse(dtls, sizeof *dtls);
     free(dtls);
 }
@@ -308,7 +321,7 @@ static void end(tr_dtls *dtls, tr_dtls_state state, const char *reason)
 {
     bool is_open = dtls->state == TR_DTLS_UNVERIFIED || dtls->state == TR_DTLS_CONNECTED;
     if (is_open && take_buffers(dtls)) SSL_shutdown(dtls->ssl);
-    if (dtls->state != TR_DTLS_CONNECTED) dtls->in.used = 0; /* never verified: nobody is to read it */
+    if (dtls->state != TR_DTLS_CONNECTED) queue_clear(&dtls->in); /* never verified: nobody is to read it */
     ERR_clear_error();
     SSL_free(dtls->ssl);
     dtls->ssl = NULL;
@@ -322,7 +335,7 @@ static void handshake_failed(tr_dtls *dtls)
 {
     ERR_clear_error();
     if (!dtls->is_client && (!dtls->has_answered || ++dtls->rearms <= MAX_REARMS)) {
-        dtls->out.used = 0;
+        queue_clear(&dtls->out);
         if (arm(dtls)) return;
     }
     end(dtls, TR_DTLS_FAILED, "dtls_handshake");
@@ -562,7 +575,7 @@ int tr__dtls_write(tr_dtls *dtls, const uint8_t *data, size_t size)
 {
     if (dtls->state != TR_DTLS_CONNECTED) return TR_ERR_STATE;
     if (size < 1 || size > TR_MAX_DATAGRAM - RECORD_OVERHEAD) return TR_ERR_ARGUMENT;
-    if (dtls->out.used + 2 + size + RECORD_OVERHEAD > sizeof dtls->out.bytes) return TR_ERR_FULL;
+    if (dtls->out.used + 2 + size + RECORD_OVERHEAD > QUEUE_BYTES) return TR_ERR_FULL;
     ERR_clear_error();
     if (!take_buffers(dtls)) return TR_ERR_NO_MEMORY;
     bool ok = SSL_write(dtls->ssl, data, (int)size) == (int)size;

@@ -1,4 +1,4 @@
-/* history: see history.h. Touches only the ring it was given. Worker thread.
+/* history: see history.h. Touches only ring and index that it was given. Worker thread.
  *
  * The ring is written lap after lap. What the lap before left behind the head is still whole; what it left before the
  * head has been overwritten. */
@@ -6,15 +6,39 @@
 
 #include <string.h>
 
-/* Bytes more that are taken into use at a time: a few pages, and more than a datagram. */
-#define STEP 16384u
+/* Bytes more that are taken into use at a time: a page, and more than a datagram. */
+#define STEP 4096u
 
-void tr__history_init(tr_history *history, uint8_t *ring, uint32_t size)
+void tr__history_init(tr_history *history, tr_history_packet *packets, uint32_t count, uint8_t *ring, uint32_t size)
 {
-    memset(history, 0, sizeof *history);
-    history->ring = ring;
-    history->size = size;
-    history->limit = size < STEP ? size : STEP;
+    *history = (tr_history){.ring = ring,
+                            .packets = packets,
+                            .mask = TR_HISTORY_FIRST_PACKETS - 1,
+                            .last_mask = count - 1,
+                            .size = size,
+                            .limit = size < STEP ? size : STEP};
+    memset(packets, 0, TR_HISTORY_FIRST_PACKETS * sizeof *packets);
+}
+
+/* Are its bytes still there? */
+static bool is_whole(const tr_history *history, const tr_history_packet *packet)
+{
+    uint16_t laps = (uint16_t)(history->lap - packet->lap);
+    return laps == 0 || (laps == 1 && packet->offset >= history->head);
+}
+
+/* Twice the entries: of those that shared a place some stay, the others move up by as many as there were. */
+static void widen(tr_history *history)
+{
+    uint32_t count = history->mask + 1;
+    for (uint32_t i = 0; i < count; i++) {
+        tr_history_packet *low = &history->packets[i], *high = low + count;
+        *high = (tr_history_packet){0};
+        if (!(low->index & count)) continue;
+        *high = *low;
+        *low = (tr_history_packet){0};
+    }
+    history->mask = 2 * count - 1;
 }
 
 /* Room for `size` bytes at the head: further on while this lap is young, else from the ring's start. */
@@ -32,31 +56,32 @@ static void make_room(tr_history *history, uint32_t size, uint64_t now_us)
 void tr__history_put(tr_history *history, uint64_t index, const uint8_t *data, size_t size, uint64_t now_us)
 {
     if (!size || size > history->limit) return;
-    uint64_t slot = index % TR_HISTORY_PACKETS;
-    /* A late packet does not push out the newer one that has its slot. */
-    if (history->packets[slot].bytes && (int32_t)(history->packets[slot].index - (uint32_t)index) > 0) return;
+    tr_history_packet *packet = &history->packets[index & history->mask];
+    /* What has its place is still whole: not bytes but entries are what there is too little of. */
+    while (history->mask < history->last_mask && packet->bytes && is_whole(history, packet)) {
+        widen(history);
+        packet = &history->packets[index & history->mask];
+    }
+    /* A late packet does not push out the newer one that has its place. */
+    if (packet->bytes && (int32_t)(packet->index - (uint32_t)index) > 0) return;
     if (!history->lap_at_us) history->lap_at_us = now_us;
     if (history->limit - history->head < size) make_room(history, (uint32_t)size, now_us);
     memcpy(history->ring + history->head, data, size);
-    history->packets[slot].index = (uint32_t)index;
-    history->packets[slot].offset = history->head;
-    history->packets[slot].lap = history->lap;
-    history->packets[slot].bytes = (uint16_t)size;
+    *packet = (tr_history_packet){
+        .index = (uint32_t)index, .offset = history->head, .lap = history->lap, .bytes = (uint16_t)size};
     history->head += (uint32_t)size;
 }
 
 bool tr__history_has(const tr_history *history, uint64_t index)
 {
-    uint64_t slot = index % TR_HISTORY_PACKETS;
-    if (!history->packets[slot].bytes || history->packets[slot].index != (uint32_t)index) return false;
-    uint16_t laps = (uint16_t)(history->lap - history->packets[slot].lap);
-    return laps == 0 || (laps == 1 && history->packets[slot].offset >= history->head);
+    const tr_history_packet *packet = &history->packets[index & history->mask];
+    return packet->bytes && packet->index == (uint32_t)index && is_whole(history, packet);
 }
 
 const uint8_t *tr__history_get(const tr_history *history, uint64_t index, size_t *size)
 {
     if (!tr__history_has(history, index)) return NULL;
-    uint64_t slot = index % TR_HISTORY_PACKETS;
-    *size = history->packets[slot].bytes;
-    return history->ring + history->packets[slot].offset;
+    const tr_history_packet *packet = &history->packets[index & history->mask];
+    *size = packet->bytes;
+    return history->ring + packet->offset;
 }

@@ -31,27 +31,36 @@ static uint64_t repeat_wait(const tr_nack *nack)
     return wait_us > MIN_REPEAT_US ? wait_us : MIN_REPEAT_US;
 }
 
-void tr__nack_init(tr_nack *nack)
+void tr__nack_init(tr_nack *nack, tr_nack_missing *missing, uint32_t capacity)
 {
-    memset(nack, 0, sizeof *nack);
-    nack->at_us = UINT64_MAX;
+    *nack = (tr_nack){.missing = missing, .capacity = capacity, .at_us = UINT64_MAX};
 }
 
-static void remove_at(tr_nack *nack, uint32_t i)
+void tr__nack_restart(tr_nack *nack) { tr__nack_init(nack, nack->missing, nack->capacity); }
+
+static void remove_run(tr_nack *nack, uint32_t i, uint32_t count)
 {
-    nack->count--;
-    memmove(&nack->missing[i], &nack->missing[i + 1], (nack->count - i) * sizeof *nack->missing);
+    nack->count -= count;
+    memmove(&nack->missing[i], &nack->missing[i + count], (nack->count - i) * sizeof *nack->missing);
     if (!nack->count) nack->at_us = UINT64_MAX;
 }
 
-static void append(tr_nack *nack, uint64_t index, uint64_t now_us)
+/* The numbers from `first` up to `end` are missing. Where there is no room for all, the oldest give way, at one go: a
+ * peer that leaves gap after gap must not cost a move for each number. */
+static void append(tr_nack *nack, uint64_t first, uint64_t end, uint64_t now_us)
 {
-    if (nack->count == TR_NACK_MAX_MISSING) {
-        remove_at(nack, 0);
-        nack->given_up++;
+    if (end - first > nack->capacity) {
+        nack->given_up += end - first - nack->capacity;
+        first = end - nack->capacity;
+    }
+    uint32_t room = nack->capacity - (uint32_t)(end - first);
+    if (nack->count > room) {
+        nack->given_up += nack->count - room;
+        remove_run(nack, 0, nack->count - room);
     }
     uint64_t next_us = now_us + first_wait(nack);
-    nack->missing[nack->count++] = (tr_nack_missing){.index = index, .next_us = next_us, .noticed_us = now_us};
+    for (; first < end; first++)
+        nack->missing[nack->count++] = (tr_nack_missing){.index = first, .next_us = next_us, .noticed_us = now_us};
     if (next_us < nack->at_us) nack->at_us = next_us;
 }
 
@@ -94,7 +103,7 @@ static bool recover(tr_nack *nack, uint64_t index, bool is_rtx, uint64_t now_us)
         if (late_us > nack->reorder_us) nack->reorder_us = late_us;
     }
     nack->has_rtx |= is_rtx;
-    remove_at(nack, low);
+    remove_run(nack, low, 1);
     return true;
 }
 
@@ -116,8 +125,10 @@ tr_nack_verdict tr__nack_on_packet(tr_nack *nack, uint64_t index, bool is_rtx, u
         nack->highest = index;
         return TR_NACK_RESET;
     }
-    if (gap) nack->reorder_us -= nack->reorder_us / REORDER_FADE;
-    for (uint64_t i = nack->highest + 1; i < index; i++) append(nack, i, now_us);
+    if (gap) {
+        nack->reorder_us -= nack->reorder_us / REORDER_FADE;
+        append(nack, nack->highest + 1, index, now_us);
+    }
     nack->highest = index;
     return TR_NACK_NEW;
 }

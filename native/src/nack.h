@@ -11,7 +11,10 @@
 #define TR_NACK_MAX_REQUESTS 5
 /* A gap wider than this is a new start, not a loss: ask for a keyframe instead. */
 #define TR_NACK_MAX_GAP 512
-#define TR_NACK_MAX_MISSING 512
+/* Lists have room for so many. Video: half a second of a stream of 10 Mbit/s. Audio has 100 packets a second at the
+ * most (10 ms each), of which more than the last second is not worth asking for. */
+#define TR_NACK_VIDEO_MISSING 512
+#define TR_NACK_AUDIO_MISSING 128
 
 typedef struct tr_nack_missing {
     uint64_t index;
@@ -22,8 +25,8 @@ typedef struct tr_nack_missing {
 } tr_nack_missing;
 
 typedef struct tr_nack {
-    tr_nack_missing missing[TR_NACK_MAX_MISSING]; /* ascending by index */
-    uint32_t count;
+    tr_nack_missing *missing; /* ascending by index; borrowed, and touched only as far as packets are missing */
+    uint32_t count, capacity;
     uint64_t highest;
     bool has_highest;
     uint64_t rtt_us;     /* smoothed time from request to arrival, 0: not measured yet */
@@ -41,7 +44,8 @@ typedef enum tr_nack_verdict {
     TR_NACK_RESET /* too far ahead: the list was emptied, a keyframe is needed */
 } tr_nack_verdict;
 
-void tr__nack_init(tr_nack *nack);
+void tr__nack_init(tr_nack *nack, tr_nack_missing *missing, uint32_t capacity);
+void tr__nack_restart(tr_nack *nack); /* other numbers begin: as after init */
 /* is_rtx: it came as a resend under an SSRC of its own, so it is known to be one. */
 tr_nack_verdict tr__nack_on_packet(tr_nack *nack, uint64_t index, bool is_rtx, uint64_t now_us);
 uint64_t tr__nack_at(const tr_nack *nack); /* when to call next; UINT64_MAX: never */

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "pages.h"
 #include "seq.h"
 
 /* Numbers in one request: a burst of loss, and a part that leaves room for others in the compound. */
@@ -21,10 +22,12 @@ struct tr_receiver {
     tr_source source;
     tr_sender **senders;
     uint32_t sender_count, sender_capacity;
+    uint8_t *memory; /* of the streams, pages */
+    size_t memory_size;
     /* borrowed */
     tr_clock *clock;
     tr_tally *tally;
-    tr_stream streams[]; /* params.encoding_count, then their history rings */
+    tr_stream streams[]; /* params.encoding_count */
 };
 
 /* ------------------------------------------------------------------ life */
@@ -41,14 +44,21 @@ tr_receiver *tr__receiver_new(const tr_add_receiver *params, uint32_t history_by
 {
     uint32_t count = params->encoding_count;
     if (!count || count > TR_MAX_ENCODINGS || !params->codec_count || params->codec_count > TR_MAX_CODECS) return NULL;
-    tr_receiver *receiver = calloc(1, sizeof *receiver + count * (sizeof(tr_stream) + (size_t)history_bytes));
+    size_t memory = tr__stream_memory(params->kind, history_bytes);
+    tr_receiver *receiver = calloc(1, sizeof *receiver + count * sizeof(tr_stream));
     if (!receiver) return NULL;
+    receiver->memory_size = count * memory;
+    receiver->memory = tr__pages_new(receiver->memory_size);
+    if (!receiver->memory) {
+        free(receiver);
+        return NULL;
+    }
     receiver->params = *params;
     receiver->clock = clock;
     receiver->tally = tally;
-    uint8_t *ring = (uint8_t *)(receiver->streams + count);
-    for (uint32_t i = 0; i < count; i++, ring += history_bytes) {
-        tr__stream_init(&receiver->streams[i], &params->encodings[i], ring, history_bytes);
+    for (uint32_t i = 0; i < count; i++) {
+        tr__stream_init(&receiver->streams[i], &params->encodings[i], params->kind, history_bytes,
+                        receiver->memory + i * memory);
         take_codec(&receiver->streams[i], &params->codecs[0]);
     }
     receiver->source = (tr_source){
@@ -67,6 +77,7 @@ void tr__receiver_free(tr_receiver *receiver)
 {
     if (!receiver) return;
     free(receiver->senders);
+    tr__pages_free(receiver->memory, receiver->memory_size);
     free(receiver);
 }
 

@@ -1,6 +1,6 @@
 /* receiver: one track as a participant publishes it: its encodings, and the senders that forward it.
  * Unwraps RTX, drops duplicates, keeps history, asks for what is missing; then the one fan-out loop.
- * Pure: one allocation makes it, none follows but the list of senders when it is bound. Worker thread. */
+ * Pure: two allocations make it, none follows but the list of senders when it is bound. Worker thread. */
 #ifndef TR_RECEIVER_H
 #define TR_RECEIVER_H
 

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "pages.h"
 #include "seq.h"
 
 /* A packet of ours before sealing: sealed it must still be a datagram (see sender.h). */
@@ -77,7 +78,7 @@ struct tr_sender {
     uint32_t reports[REPORTS_REMEMBERED], report_count;
     /* resends */
     uint32_t credit_bytes, resend_mask;
-    resend_state *resends;
+    resend_state *resends; /* owned, pages: of a line that loses nothing none is ever touched */
     /* counters */
     uint64_t tx_packets, tx_bytes, resent, nacks, plis;
     uint64_t media_packets, media_bytes; /* as a sender report counts them */
@@ -91,9 +92,13 @@ tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16
                           uint16_t rtx_first_index, uint32_t ts_offset)
 {
     uint32_t resends = params->kind == TR_VIDEO ? VIDEO_RESENDS : AUDIO_RESENDS;
-    tr_sender *sender = calloc(1, sizeof *sender + resends * sizeof *sender->resends);
+    tr_sender *sender = calloc(1, sizeof *sender);
     if (!sender) return NULL;
-    sender->resends = (resend_state *)(sender + 1);
+    sender->resends = tr__pages_new(resends * sizeof *sender->resends);
+    if (!sender->resends) {
+        free(sender);
+        return NULL;
+    }
     sender->resend_mask = resends - 1;
     sender->id = params->sender;
     sender->ssrc = params->ssrc;
@@ -112,7 +117,12 @@ tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16
     return sender;
 }
 
-void tr__sender_free(tr_sender *sender) { free(sender); }
+void tr__sender_free(tr_sender *sender)
+{
+    if (!sender) return;
+    tr__pages_free(sender->resends, (sender->resend_mask + 1) * sizeof *sender->resends);
+    free(sender);
+}
 
 uint32_t tr__sender_ssrc(const tr_sender *sender) { return sender->ssrc; }
 uint32_t tr__sender_rtx_ssrc(const tr_sender *sender) { return sender->rtx_ssrc; }

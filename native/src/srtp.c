@@ -1,5 +1,5 @@
 /* srtp: opens and seals the packets of one transport; see srtp.h for the contract.
- * Touches nothing but its own state and the packet; no allocation after new. Worker thread. */
+ * Touches nothing but its own state and the packet; no packet makes it allocate. Worker thread. */
 #include "srtp.h"
 
 #include <endian.h>
@@ -56,9 +56,9 @@ struct tr_srtp {
     uint32_t tx_rtcp_index;   /* of the next packet, for all our SSRCs together */
     uint64_t uses;            /* packets that authenticated */
     uint16_t stranger_credit; /* as stream.credit, for SSRCs not in the table */
-    uint32_t stream_count;
-    uint32_t ssrcs[TR_SRTP_MAX_SSRCS]; /* parallel to streams: a lookup reads these alone */
-    stream streams[TR_SRTP_MAX_SSRCS];
+    uint32_t stream_count, stream_capacity;
+    uint32_t *ssrcs; /* parallel to streams, and behind them in one block: a lookup reads these alone */
+    stream *streams;
 };
 
 /* ---- life */
@@ -80,6 +80,24 @@ static void keyset_dispose(keyset *set)
     tr__cm_free(set->cm);
 }
 
+bool tr__srtp_reserve(tr_srtp *srtp, uint32_t count)
+{
+    if (count > TR_SRTP_MAX_SSRCS) count = TR_SRTP_MAX_SSRCS;
+    if (count <= srtp->stream_capacity) return true;
+    stream *streams = malloc(count * (sizeof *streams + sizeof *srtp->ssrcs));
+    if (!streams) return false;
+    uint32_t *ssrcs = (uint32_t *)(streams + count);
+    if (srtp->stream_count) {
+        memcpy(streams, srtp->streams, srtp->stream_count * sizeof *streams);
+        memcpy(ssrcs, srtp->ssrcs, srtp->stream_count * sizeof *ssrcs);
+    }
+    free(srtp->streams);
+    srtp->streams = streams;
+    srtp->ssrcs = ssrcs;
+    srtp->stream_capacity = count;
+    return true;
+}
+
 tr_srtp *tr__srtp_new_derived(const tr_crypto *crypto, tr_srtp_profile profile, const tr_srtp_keys *rx,
                               const tr_srtp_keys *tx)
 {
@@ -90,7 +108,8 @@ tr_srtp *tr__srtp_new_derived(const tr_crypto *crypto, tr_srtp_profile profile, 
     srtp->is_gcm = profile != TR_SRTP_AES128_CM_SHA1_80;
     srtp->tag_size = srtp->is_gcm ? GCM_TAG : CM_TAG;
     srtp->stranger_credit = CREDIT_MAX;
-    bool ok = keyset_init(&srtp->rx_rtp, crypto, profile, rx->rtp_key, rx->rtp_auth, rx->rtp_salt) &&
+    bool ok = tr__srtp_reserve(srtp, TR_SRTP_FIRST_SSRCS) &&
+              keyset_init(&srtp->rx_rtp, crypto, profile, rx->rtp_key, rx->rtp_auth, rx->rtp_salt) &&
               keyset_init(&srtp->rx_rtcp, crypto, profile, rx->rtcp_key, rx->rtcp_auth, rx->rtcp_salt) &&
               keyset_init(&srtp->tx_rtp, crypto, profile, tx->rtp_key, tx->rtp_auth, tx->rtp_salt) &&
               keyset_init(&srtp->tx_rtcp, crypto, profile, tx->rtcp_key, tx->rtcp_auth, tx->rtcp_salt);
@@ -118,6 +137,7 @@ void tr__srtp_free(tr_srtp *srtp)
     keyset_dispose(&srtp->rx_rtcp);
     keyset_dispose(&srtp->tx_rtp);
     keyset_dispose(&srtp->tx_rtcp);
+    free(srtp->streams);
     OPENSSL_cleanse(srtp, sizeof *srtp);
     free(srtp);
 }
@@ -166,14 +186,14 @@ static stream *find(tr_srtp *srtp, uint32_t ssrc)
 static stream *admit(tr_srtp *srtp, uint32_t ssrc)
 {
     uint32_t at = srtp->stream_count;
-    if (at < TR_SRTP_MAX_SSRCS) {
+    if (at < srtp->stream_capacity) {
         srtp->stream_count++;
     } else {
-        for (uint32_t i = 0; i < TR_SRTP_MAX_SSRCS; i++)
+        for (uint32_t i = 0; i < srtp->stream_capacity; i++)
             if (srtp->streams[i].is_retired &&
-                (at == TR_SRTP_MAX_SSRCS || srtp->streams[i].last_used < srtp->streams[at].last_used))
+                (at == srtp->stream_capacity || srtp->streams[i].last_used < srtp->streams[at].last_used))
                 at = i;
-        if (at == TR_SRTP_MAX_SSRCS) return NULL;
+        if (at == srtp->stream_capacity) return NULL;
     }
     srtp->ssrcs[at] = ssrc;
     srtp->streams[at] = (stream){.credit = CREDIT_MAX};

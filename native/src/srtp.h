@@ -1,5 +1,5 @@
 /* srtp: one transport's SRTP and SRTCP, both directions (RFC 3711, RFC 7714, RFC 5764).
- * Pure given its keys: no clock, no random source, no allocation after init. Worker thread.
+ * Pure given its keys: no clock, no random source; allocates when it is made and when room is reserved. Worker thread.
  *
  * Incoming: replay is checked before decryption, state changes only after authentication, each SSRC has its own
  * rollover counter and window. Outgoing: the caller owns the 48-bit index, so sealing is stateless and a resend
@@ -11,6 +11,7 @@
 #include "telerelay.h"
 
 #define TR_SRTP_MAX_SSRCS 64    /* incoming SSRCs one transport may have alive */
+#define TR_SRTP_FIRST_SSRCS 8   /* what there is room for until it is asked for more */
 #define TR_SRTP_MAX_OVERHEAD 32 /* bytes sealing may add: SRTCP index and the longest tag */
 #define TR_SRTP_WINDOW 1024     /* packets a replay window spans: a burst of resends must fit */
 
@@ -44,6 +45,10 @@ tr_srtp *tr__srtp_new(const tr_crypto *crypto, tr_srtp_profile profile, const ui
 tr_srtp *tr__srtp_new_derived(const tr_crypto *crypto, tr_srtp_profile profile, const tr_srtp_keys *rx,
                               const tr_srtp_keys *tx);
 void tr__srtp_free(tr_srtp *srtp);
+/* Room for so many incoming SSRCs, TR_SRTP_MAX_SSRCS at the most: more of them are alive only if this was called. One
+ * has TR_SRTP_FIRST_SSRCS to begin with; it never has less than before. Allocates. False: no memory, all is as it was.
+ */
+bool tr__srtp_reserve(tr_srtp *srtp, uint32_t count);
 tr_srtp_profile tr__srtp_profile_of(const tr_srtp *srtp);
 
 /* In place. On TR_DROP_NONE *size is the plain size and *index the 48-bit index of the packet (rollover << 16 | seq).

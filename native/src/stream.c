@@ -5,15 +5,32 @@
 
 #define RATE_WINDOW_US 1000000
 
-void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t *ring, uint32_t ring_size)
+static uint32_t missing_room(uint8_t kind) { return kind == TR_VIDEO ? TR_NACK_VIDEO_MISSING : TR_NACK_AUDIO_MISSING; }
+static uint32_t packet_room(uint8_t kind)
 {
+    return kind == TR_VIDEO ? TR_HISTORY_VIDEO_PACKETS : TR_HISTORY_AUDIO_PACKETS;
+}
+
+size_t tr__stream_memory(uint8_t kind, uint32_t history_bytes)
+{
+    size_t ring = (history_bytes + 15u) & ~(size_t)15;
+    return missing_room(kind) * sizeof(tr_nack_missing) + packet_room(kind) * sizeof(tr_history_packet) + ring;
+}
+
+/* The index comes first: of audio it and the gaps there ever are share a page. */
+void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t kind, uint32_t history_bytes,
+                     uint8_t *memory)
+{
+    uint32_t gaps = missing_room(kind), packets = packet_room(kind);
+    tr_history_packet *index = (tr_history_packet *)memory;
+    tr_nack_missing *missing = (tr_nack_missing *)(index + packets);
     memset(stream, 0, sizeof *stream);
     stream->ssrc = encoding->ssrc;
     stream->rtx_ssrc = encoding->rtx_ssrc;
     memcpy(stream->rid, encoding->rid, sizeof stream->rid);
     stream->rid[sizeof stream->rid - 1] = 0;
-    tr__history_init(&stream->history, ring, ring_size);
-    tr__nack_init(&stream->nack);
+    tr__history_init(&stream->history, index, packets, (uint8_t *)(missing + gaps), history_bytes);
+    tr__nack_init(&stream->nack, missing, gaps);
     stream->first_cycle = TR_STREAM_FIRST_CYCLE;
 }
 
@@ -26,7 +43,7 @@ void tr__stream_restart(tr_stream *stream, uint32_t ssrc)
     /* A cycle in between, so that no sender takes it for a small step ahead. */
     stream->first_cycle = (stream->highest | 0xffff) + 1 + TR_STREAM_FIRST_CYCLE;
     stream->is_started = false;
-    tr__nack_init(&stream->nack);
+    tr__nack_restart(&stream->nack);
     stream->has_transit = stream->has_keyframe = stream->has_structure = stream->has_sr = false;
     stream->received = stream->expected_prior = stream->received_prior = 0;
     stream->jitter_q4 = 0;

@@ -1,6 +1,6 @@
 /* stream: one encoding as it comes in: numbering, loss, resends, jitter, keyframe requests, clock.
  * A receiver owns its streams; senders borrow them for history, keyframes and time.
- * Pure: no allocation after init. Worker thread. */
+ * Pure: its memory is given at init. Worker thread. */
 #ifndef TR_STREAM_H
 #define TR_STREAM_H
 
@@ -72,7 +72,11 @@ typedef struct tr_stream {
     uint32_t rate_bps;
 } tr_stream;
 
-void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t *ring, uint32_t ring_size);
+/* What a stream keeps packets and gaps in, by its kind. It may be large, and is touched as far as it is used. */
+size_t tr__stream_memory(uint8_t kind, uint32_t history_bytes); /* a multiple of 16, so that another may follow */
+/* memory: of that size, zeroed, aligned for any type; borrowed. */
+void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t kind, uint32_t history_bytes,
+                     uint8_t *memory);
 /* It goes on under another SSRC, whose numbers and timestamps have nothing to do with those before: they become indices
  * above all that were, and its resends are to be learned anew. */
 void tr__stream_restart(tr_stream *stream, uint32_t ssrc);

@@ -10,6 +10,8 @@
 #define TICK_INTERVAL_US 100000
 /* An event that found its ring full is offered again after this time. */
 #define RETELL_INTERVAL_US 20000
+/* The list of senders grows by this many: an audience of one has a camera and a microphone. */
+#define SENDERS_STEP 8
 /* RTCP of ours stays below this, so that sealed it fits any path. */
 #define RTCP_ROOM (TR_MAX_FORWARD - TR_SRTP_MAX_OVERHEAD)
 #define NEVER UINT64_MAX
@@ -38,7 +40,6 @@ tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport 
     t->egress = (tr_egress){
         .outbox = shared->outbox, .tally = shared->tally, .owner = index, .is_admitted = params->is_admitted != 0};
     tr__clock_init(&t->clock);
-    tr__twcc_init(&t->twcc);
     t->due_us = t->dtls_due_us = t->report_due_us = t->tick_due_us = t->consent_due_us = NEVER;
     (void)now_us;
     shared->tally->transports[TR_TRANSPORT_NEW]++;
@@ -56,6 +57,7 @@ void tr__transport_free(tr_transport *t)
     t->shared->tally->transports[t->state]--;
     tr__srtp_free(t->srtp);
     tr__dtls_free(t->dtls);
+    free(t->twcc);
     free(t);
 }
 
@@ -151,13 +153,25 @@ static void drain_dtls(tr_transport *t)
     }
 }
 
+/* The SSRCs the peer may have: resends apart, reports under one for each that it gets, and these, for what it has not
+ * told of, or whose time is over. */
+#define SPARE_SSRCS 16
+
+/* False: no memory. Those there is no room for are refused, as always. */
+static bool reserve_ssrcs(tr_transport *t)
+{
+    uint32_t count = SPARE_SSRCS + 2 * t->sender_count;
+    for (uint32_t i = 0; i < t->receiver_count; i++) count += 2 * tr__receiver_source(t->receivers[i])->count;
+    return !t->srtp || tr__srtp_reserve(t->srtp, count);
+}
+
 static void on_dtls_state(tr_transport *t, tr_dtls_state state, uint64_t now_us)
 {
     switch (state) {
     case TR_DTLS_CONNECTED:
         if (t->srtp || is_over(t)) break;
         t->srtp = tr__dtls_make_srtp(t->dtls, t->shared->crypto);
-        if (!t->srtp) {
+        if (!t->srtp || !reserve_ssrcs(t)) {
             end(t, ON_FAILURE, "srtp_keys");
             break;
         }
@@ -304,10 +318,20 @@ int tr__transport_add_receiver(tr_transport *t, const tr_add_receiver *params, t
     }
     if (t->ssrc_count + 2 * params->encoding_count > TR_TRANSPORT_MAX_SSRCS) return TR_ERR_FULL;
     uint32_t history = params->kind == TR_VIDEO ? t->shared->video_history_bytes : t->shared->audio_history_bytes;
+    if (params->extensions[TR_EXT_TWCC] && !t->twcc) {
+        t->twcc = malloc(sizeof *t->twcc);
+        if (!t->twcc) return TR_ERR_NO_MEMORY;
+        tr__twcc_init(t->twcc);
+    }
     tr_receiver *receiver = tr__receiver_new(params, history, &t->clock, t->shared->tally);
     if (!receiver) return TR_ERR_NO_MEMORY;
     uint32_t at = t->receiver_count++;
     t->receivers[at] = receiver;
+    if (!reserve_ssrcs(t)) {
+        t->receiver_count--;
+        tr__receiver_free(receiver);
+        return TR_ERR_NO_MEMORY;
+    }
     t->active[at] = 0;
     for (uint8_t i = 0; i < params->encoding_count; i++) {
         if (params->encodings[i].ssrc) add_ssrc(t, params->encodings[i].ssrc, at, i, false);
@@ -353,11 +377,20 @@ int tr__transport_add_sender(tr_transport *t, const tr_add_sender *params, uint6
             (rtx && (rtx == params->ssrc || rtx == params->rtx_ssrc)))
             return TR_ERR_EXISTS;
     }
-    if (!t->senders && !(t->senders = calloc(TR_TRANSPORT_MAX_SENDERS, sizeof(tr_sender *)))) return TR_ERR_NO_MEMORY;
+    if (t->sender_count % SENDERS_STEP == 0) {
+        tr_sender **grown = realloc(t->senders, (t->sender_count + SENDERS_STEP) * sizeof *grown);
+        if (!grown) return TR_ERR_NO_MEMORY;
+        t->senders = grown;
+    }
     tr_sender *sender = tr__sender_new(params, &t->egress, (uint16_t)(random & 0x7fff),
                                        (uint16_t)(random >> 16 & 0x7fff), (uint32_t)(random >> 32));
     if (!sender) return TR_ERR_NO_MEMORY;
     t->senders[t->sender_count++] = sender;
+    if (!reserve_ssrcs(t)) {
+        t->sender_count--;
+        tr__sender_free(sender);
+        return TR_ERR_NO_MEMORY;
+    }
     t->shared->tally->senders++;
     *out = sender;
     return TR_OK;
@@ -528,9 +561,10 @@ tr_drop tr__transport_on_rtp(tr_transport *t, uint8_t *data, size_t size, uint64
     rtp.has_rollover = true;
     const uint8_t *ids = entry ? tr__receiver_params(t->receivers[entry->receiver])->extensions : t->extensions;
     if ((drop = tr__rtp_find_extensions(&rtp, ids, &found)) != TR_DROP_NONE) return drop;
-    if (found.of[TR_EXT_TWCC].at && found.of[TR_EXT_TWCC].size >= 2) {
-        tr__twcc_on_packet(&t->twcc, tr__load16(data + found.of[TR_EXT_TWCC].at), arrival_us, now_us);
-        wake_at(t, tr__twcc_at(&t->twcc));
+    if (found.of[TR_EXT_TWCC].at &&
+        found.of[TR_EXT_TWCC].size >= 2) { /* found by an id that a receiver gave: twcc is */
+        tr__twcc_on_packet(t->twcc, tr__load16(data + found.of[TR_EXT_TWCC].at), arrival_us, now_us);
+        wake_at(t, tr__twcc_at(t->twcc));
     }
     if (!entry) {
         if (!(entry = learn_ssrc(t, &rtp, &found, now_us))) {
@@ -692,11 +726,11 @@ static void send_feedback(tr_transport *t, uint64_t now_us)
         tr__rtcp_put_rr(&pen, t->rtcp_ssrc, NULL, 0);
         if (tr__receiver_put_feedback(t->receivers[i], &pen, t->rtcp_ssrc, now_us)) end_rtcp(t, slot, &pen);
     }
-    while (tr__twcc_at(&t->twcc) <= now_us && begin_rtcp(t, &slot, &pen)) {
+    while (t->twcc && tr__twcc_at(t->twcc) <= now_us && begin_rtcp(t, &slot, &pen)) {
         tr__rtcp_put_rr(&pen, t->rtcp_ssrc, NULL, 0);
         /* The media SSRC of transport-wide feedback names any stream of the transport. */
         uint32_t media_ssrc = t->ssrc_count ? t->ssrcs[0].ssrc : 0;
-        if (!tr__twcc_put_feedback(&t->twcc, &pen, t->rtcp_ssrc, media_ssrc, now_us)) break;
+        if (!tr__twcc_put_feedback(t->twcc, &pen, t->rtcp_ssrc, media_ssrc, now_us)) break;
         end_rtcp(t, slot, &pen);
     }
 }
@@ -769,7 +803,7 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
     if (t->state_untold) due = earlier(due, now_us + RETELL_INTERVAL_US);
     if (can_send) {
         if (t->sender_count) due = earlier(due, t->tick_due_us);
-        due = earlier(due, tr__twcc_at(&t->twcc));
+        if (t->twcc) due = earlier(due, tr__twcc_at(t->twcc));
         for (uint32_t i = 0; i < t->receiver_count; i++) due = earlier(due, tr__receiver_feedback_at(t->receivers[i]));
         for (uint32_t i = 0; i < t->sender_count; i++) due = earlier(due, tr__sender_report_at(t->senders[i]));
     }

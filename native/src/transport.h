@@ -60,10 +60,10 @@ typedef struct tr_transport {
     tr_srtp *srtp;
     tr_egress egress;
     tr_clock clock;
-    tr_twcc twcc;
+    tr_twcc *twcc; /* NULL: no receiver ever had the extension */
     tr_fingerprint fingerprints[TR_MAX_FINGERPRINTS];
     tr_receiver *receivers[TR_TRANSPORT_MAX_RECEIVERS];
-    tr_sender **senders; /* TR_TRANSPORT_MAX_SENDERS slots, made with the first */
+    tr_sender **senders;
     uint32_t receiver_count, sender_count;
     tr_ssrc_entry ssrcs[TR_TRANSPORT_MAX_SSRCS];
     uint32_t ssrc_count;

@@ -19,11 +19,11 @@ typedef enum symbol { NOT_RECEIVED = 0, SMALL_DELTA = 1, LARGE_DELTA = 2 } symbo
 /* What one feedback is going to say. Statuses are kept apart, because a chunk is chosen by what follows. */
 typedef struct plan {
     uint32_t count;     /* statuses */
-    uint64_t reference; /* in units of 64 ms */
+    uint32_t reference; /* in units of 64 ms, 24 bits */
     uint8_t symbols[TR_TWCC_WINDOW];
 } plan;
 
-static uint64_t *slot(tr_twcc *twcc, uint64_t index) { return &twcc->arrival_us[index % TR_TWCC_WINDOW]; }
+static uint32_t *slot(tr_twcc *twcc, uint64_t index) { return &twcc->arrivals[index % TR_TWCC_WINDOW]; }
 
 void tr__twcc_init(tr_twcc *twcc)
 {
@@ -35,7 +35,7 @@ void tr__twcc_init(tr_twcc *twcc)
 static void advance(tr_twcc *twcc, uint64_t index)
 {
     if (index - twcc->highest >= TR_TWCC_WINDOW)
-        memset(twcc->arrival_us, 0, sizeof twcc->arrival_us);
+        memset(twcc->arrivals, 0, sizeof twcc->arrivals);
     else
         for (uint64_t i = twcc->highest + 1; i <= index; i++) *slot(twcc, i) = 0;
     twcc->highest = index;
@@ -61,7 +61,9 @@ void tr__twcc_on_packet(tr_twcc *twcc, uint16_t seq, uint64_t arrival_us, uint64
         /* It was reported missing, or came before the first: the draft lets a later feedback correct that. */
         if (index < twcc->base) twcc->base = index;
     }
-    *slot(twcc, index) = arrival_us ? arrival_us : 1;
+    /* 2^32 ticks are as much as the 24 bits of a reference time hold: all that is said of a time is in them. */
+    uint32_t ticks = (uint32_t)(arrival_us / TICK_US);
+    *slot(twcc, index) = ticks ? ticks : 1;
     if (!twcc->pending++) twcc->due_us = now_us + TR_TWCC_INTERVAL_US;
     /* Long before the window would slide over what is not reported. */
     if (twcc->highest - twcc->base >= TR_TWCC_WINDOW / 2 && now_us < twcc->due_us) twcc->due_us = now_us;
@@ -74,20 +76,20 @@ static void make_plan(plan *p, tr_twcc *twcc, size_t room)
 {
     uint64_t first = twcc->base;
     while (!*slot(twcc, first)) first++; /* highest did arrive */
-    p->reference = *slot(twcc, first) / TICK_US / REFERENCE_TICKS;
-    uint64_t at_ticks = p->reference * REFERENCE_TICKS;
+    p->reference = *slot(twcc, first) / REFERENCE_TICKS;
+    uint32_t at_ticks = p->reference * REFERENCE_TICKS;
     size_t lead = (size_t)(first - twcc->base), deltas = 0;
     size_t led = lead >= VECTOR_SYMBOLS ? lead : 0;
     p->count = 0;
     for (uint64_t index = twcc->base; index <= twcc->highest; index++) {
-        uint64_t arrival_us = *slot(twcc, index);
+        uint32_t arrival = *slot(twcc, index);
         symbol s = NOT_RECEIVED;
-        if (arrival_us) {
-            int64_t delta = (int64_t)(arrival_us / TICK_US) - (int64_t)at_ticks;
+        if (arrival) {
+            int32_t delta = (int32_t)(arrival - at_ticks);
             /* More than 8 s apart: a feedback of its own, with its own reference time. */
             if (delta > INT16_MAX || delta < INT16_MIN) return;
             s = delta >= 0 && delta <= UINT8_MAX ? SMALL_DELTA : LARGE_DELTA;
-            at_ticks = arrival_us / TICK_US;
+            at_ticks = arrival;
         }
         size_t covered = p->count + 1 - (led && index >= first ? led : 0);
         size_t chunks = led && index < first ? 1 : (led ? 1 : 0) + (covered + VECTOR_SYMBOLS - 1) / VECTOR_SYMBOLS;
@@ -117,10 +119,10 @@ static void put_chunks(tr_pen *pen, const plan *p)
 
 static void put_deltas(tr_pen *pen, const plan *p, tr_twcc *twcc)
 {
-    uint64_t at_ticks = p->reference * REFERENCE_TICKS;
+    uint32_t at_ticks = p->reference * REFERENCE_TICKS;
     for (uint32_t i = 0; i < p->count; i++) {
         if (p->symbols[i] == NOT_RECEIVED) continue;
-        uint64_t ticks = *slot(twcc, twcc->base + i) / TICK_US;
+        uint32_t ticks = *slot(twcc, twcc->base + i);
         if (p->symbols[i] == SMALL_DELTA)
             tr__put8(pen, (uint8_t)(ticks - at_ticks));
         else
@@ -146,7 +148,7 @@ bool tr__twcc_put_feedback(tr_twcc *twcc, tr_pen *pen, uint32_t sender_ssrc, uin
     tr__put32(pen, media_ssrc);
     tr__put16(pen, (uint16_t)twcc->base);
     tr__put16(pen, (uint16_t)p.count);
-    tr__put24(pen, (uint32_t)p.reference);
+    tr__put24(pen, p.reference);
     tr__put8(pen, twcc->feedback_count++);
     put_chunks(pen, &p);
     put_deltas(pen, &p, twcc);

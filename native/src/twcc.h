@@ -12,8 +12,8 @@
 #define TR_TWCC_INTERVAL_US 100000
 
 typedef struct tr_twcc {
-    uint64_t arrival_us[TR_TWCC_WINDOW]; /* by index, 0: not arrived */
-    uint64_t base, highest;              /* indices; base: first not yet reported */
+    uint32_t arrivals[TR_TWCC_WINDOW]; /* by index, in ticks as the feedback counts them, mod 2^32; 0: not arrived */
+    uint64_t base, highest;            /* indices; base: first not yet reported */
     bool has_any;
     uint8_t feedback_count;
     uint64_t due_us;

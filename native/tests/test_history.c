@@ -6,6 +6,7 @@
 #define SIZE 4096
 static uint8_t ring[SIZE];
 static tr_history history;
+static tr_history_packet packets[TR_HISTORY_VIDEO_PACKETS];
 static uint8_t data[2048];
 
 static uint64_t now_us;
@@ -34,7 +35,7 @@ static bool holds(uint64_t index, size_t size)
 
 static void an_empty_history_holds_nothing(void)
 {
-    tr__history_init(&history, ring, SIZE);
+    tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, ring, SIZE);
     size_t size;
     CHECK(!tr__history_has(&history, 0));
     CHECK(tr__history_get(&history, 0, &size) == NULL);
@@ -43,7 +44,7 @@ static void an_empty_history_holds_nothing(void)
 
 static void the_oldest_bytes_give_way(void)
 {
-    tr__history_init(&history, ring, SIZE);
+    tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, ring, SIZE);
     for (uint64_t i = 65536; i < 65536 + 100; i++) put(i, fill(i, 1000), 1000);
     /* Four of 1,000 bytes fit into 4,096, the fifth would cross the end and begins at its start. */
     for (uint64_t i = 0; i < 96; i++) CHECK(!tr__history_has(&history, 65536 + i));
@@ -52,7 +53,7 @@ static void the_oldest_bytes_give_way(void)
 
 static void packets_of_all_sizes_come_back_as_they_were(void)
 {
-    tr__history_init(&history, ring, SIZE);
+    tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, ring, SIZE);
     uint64_t seed = 1;
     size_t sizes[4000];
     for (uint64_t i = 0; i < 4000; i++) {
@@ -67,37 +68,37 @@ static void packets_of_all_sizes_come_back_as_they_were(void)
 static void the_number_of_packets_is_bounded_too(void)
 {
     static uint8_t large[1 << 20];
-    tr__history_init(&history, large, sizeof large);
+    tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, large, sizeof large);
     for (uint64_t i = 0; i < 3000; i++) put(i, fill(i, 20), 20);
-    CHECK(!tr__history_has(&history, 3000 - TR_HISTORY_PACKETS - 1));
-    CHECK(tr__history_has(&history, 3000 - TR_HISTORY_PACKETS));
+    CHECK(!tr__history_has(&history, 3000 - TR_HISTORY_VIDEO_PACKETS - 1));
+    CHECK(tr__history_has(&history, 3000 - TR_HISTORY_VIDEO_PACKETS));
     CHECK(tr__history_has(&history, 2999));
     CHECK(!tr__history_has(&history, 3000));
 }
 
 static void a_late_packet_is_held_but_pushes_nothing_newer_out(void)
 {
-    tr__history_init(&history, ring, SIZE);
+    tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, ring, SIZE);
     put(5000, fill(5000, 100), 100);
     put(5002, fill(5002, 100), 100);
     put(5001, fill(5001, 90), 90);
     CHECK(holds(5001, 90));
-    put(5002 - TR_HISTORY_PACKETS, fill(1, 80), 80);
+    put(5002 - TR_HISTORY_VIDEO_PACKETS, fill(1, 80), 80);
     CHECK(holds(5002, 100));
-    CHECK(!tr__history_has(&history, 5002 - TR_HISTORY_PACKETS));
+    CHECK(!tr__history_has(&history, 5002 - TR_HISTORY_VIDEO_PACKETS));
 }
 
 static void what_does_not_fit_is_not_kept(void)
 {
     static uint8_t small[64];
-    tr__history_init(&history, small, sizeof small);
+    tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, small, sizeof small);
     put(1, fill(1, 65), 65);
     CHECK(!tr__history_has(&history, 1));
     put(2, data, 0);
     CHECK(!tr__history_has(&history, 2));
     put(3, fill(3, 64), 64);
     CHECK(tr__history_has(&history, 3));
-    tr__history_init(&history, NULL, 0);
+    tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, NULL, 0);
     put(1, data, 1);
     CHECK(!tr__history_has(&history, 1));
 }
@@ -107,14 +108,14 @@ static void a_slow_stream_takes_little_memory(void)
 {
     static uint8_t large[1 << 18];
     memset(large, 0, sizeof large);
-    tr__history_init(&history, large, sizeof large);
+    tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, large, sizeof large);
     enum { SIZE_BYTES = 250, PACKETS = 5000 }; /* 50 a second */
     for (uint64_t i = 1; i <= PACKETS; i++) {
         tr__history_put(&history, i, fill(i | 1, SIZE_BYTES), SIZE_BYTES, i * 20000);
         if (i > 50) CHECK(tr__history_has(&history, i - 50));
     }
-    CHECK(history.limit <= 32768);
-    for (size_t i = 32768; i < sizeof large; i++)
+    CHECK(history.limit <= 16384);
+    for (size_t i = 16384; i < sizeof large; i++)
         if (large[i]) CHECK(!"a byte beyond was touched");
 }
 
@@ -123,7 +124,7 @@ static void a_fast_stream_takes_what_a_second_needs(void)
 {
     static uint8_t large[1 << 18];
     for (int rate = 0; rate < 2; rate++) {
-        tr__history_init(&history, large, sizeof large);
+        tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, large, sizeof large);
         uint64_t spacing_us = rate ? 2000 : 6667, held = rate ? sizeof large / 1200 - 1 : 150;
         for (uint64_t i = 1; i <= 5000; i++) {
             tr__history_put(&history, i, fill(i, 1200), 1200, i * spacing_us);
@@ -131,6 +132,51 @@ static void a_fast_stream_takes_what_a_second_needs(void)
         }
         CHECK(rate ? history.limit == sizeof large : history.limit < 220000);
     }
+}
+
+/* Entries are taken into use as packets that are still whole would lose theirs, and every packet keeps its own. */
+static void the_index_grows_with_what_the_ring_holds(void)
+{
+    static uint8_t large[1 << 18];
+    static const struct {
+        uint32_t room, size, entries; /* of the index; of a packet; used in the end */
+    } rows[] = {
+        {TR_HISTORY_VIDEO_PACKETS, 1200, 256}, /* 218 fit the ring */
+        {TR_HISTORY_VIDEO_PACKETS, 300, 1024},
+        {TR_HISTORY_AUDIO_PACKETS, 300, 256},
+        {TR_HISTORY_FIRST_PACKETS, 300, 64},
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        memset(packets, 0xff, sizeof packets);
+        tr__history_init(&history, packets, rows[r].room, large, sizeof large);
+        for (uint64_t i = UINT32_MAX - 2000ull; i < UINT32_MAX + 2000ull; i++) {
+            tr__history_put(&history, i, fill(i, rows[r].size), rows[r].size, 1 + i);
+            uint64_t held = sizeof large / rows[r].size < rows[r].room ? sizeof large / rows[r].size : rows[r].room;
+            if (held > i - (UINT32_MAX - 2000ull)) held = i - (UINT32_MAX - 2000ull) + 1;
+            for (uint64_t back = 0; back < held - held / 128; back += 7) {
+                size_t got;
+                const uint8_t *p = tr__history_get(&history, i - back, &got);
+                CHECK(p != NULL);
+                CHECK_EQ(rows[r].size, got);
+                CHECK_BYTES(fill(i - back, rows[r].size), p, got);
+            }
+        }
+        CHECK_EQ(rows[r].entries, history.mask + 1);
+        for (uint32_t i = rows[r].entries; i < TR_HISTORY_VIDEO_PACKETS; i++) CHECK_EQ(UINT32_MAX, packets[i].index);
+    }
+}
+
+/* A second of audio, or of a slow camera, needs the first entries and a few pages. */
+static void audio_takes_two_pages_and_few_entries(void)
+{
+    static uint8_t large[16384];
+    tr__history_init(&history, packets, TR_HISTORY_AUDIO_PACKETS, large, sizeof large);
+    for (uint64_t i = 1; i <= 5000; i++) {
+        tr__history_put(&history, i, fill(i, 100), 100, i * 20000);
+        if (i > 50) CHECK(tr__history_has(&history, i - 50));
+    }
+    CHECK(history.limit <= 8192);
+    CHECK_EQ(127, history.mask);
 }
 
 static const check_test tests[] = {
@@ -141,6 +187,8 @@ static const check_test tests[] = {
     TEST(a_late_packet_is_held_but_pushes_nothing_newer_out),
     TEST(what_does_not_fit_is_not_kept),
     TEST(a_slow_stream_takes_little_memory),
+    TEST(the_index_grows_with_what_the_ring_holds),
+    TEST(audio_takes_two_pages_and_few_entries),
     TEST(a_fast_stream_takes_what_a_second_needs),
 };
 CHECK_MAIN("test_history", tests)

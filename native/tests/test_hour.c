@@ -136,6 +136,7 @@ typedef struct peer {
     tr_sender *sender;
     line down, up;
     tr_nack nack;
+    tr_nack_missing missing[TR_NACK_VIDEO_MISSING];
     uint64_t base;        /* index of its first packet */
     uint32_t *was;        /* by index since then: the publisher's index, NOTHING: never came */
     uint32_t first_index; /* of the publisher's, that it got */
@@ -280,7 +281,7 @@ static void an_hour_passes_unbroken(void)
         p->up.seed = 31 + i;
         p->was = malloc((size_t)MAX_INDEX * sizeof *p->was);
         memset(p->was, 0xff, (size_t)MAX_INDEX * sizeof *p->was);
-        tr__nack_init(&p->nack);
+        tr__nack_init(&p->nack, p->missing, TR_NACK_VIDEO_MISSING);
         CHECK_EQ(TR_OK, tr__receiver_add_sender(receiver, p->sender, &bind, now));
     }
     uint64_t next_tick = now, started = now;

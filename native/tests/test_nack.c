@@ -6,11 +6,12 @@
 #define MS 1000
 
 static tr_nack nack;
-static uint16_t seqs[TR_NACK_MAX_MISSING];
+static tr_nack_missing missing[TR_NACK_VIDEO_MISSING];
+static uint16_t seqs[TR_NACK_VIDEO_MISSING];
 
 static void begin(uint64_t index)
 {
-    tr__nack_init(&nack);
+    tr__nack_init(&nack, missing, TR_NACK_VIDEO_MISSING);
     CHECK_EQ(UINT64_MAX, tr__nack_at(&nack));
     CHECK_EQ(TR_NACK_NEW, tr__nack_on_packet(&nack, index, false, 0));
 }
@@ -38,7 +39,7 @@ static void verdicts(void)
         {65541 + 600, TR_NACK_DUPLICATE_OR_OLD, 0},
         {65541 + 514 + 515, TR_NACK_NEW, 0},
     };
-    tr__nack_init(&nack);
+    tr__nack_init(&nack, missing, TR_NACK_VIDEO_MISSING);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         CHECK_EQ(rows[i].verdict, tr__nack_on_packet(&nack, rows[i].index, false, 1000));
         CHECK_EQ(rows[i].missing, nack.count);
@@ -184,13 +185,47 @@ static void a_full_list_gives_up_its_oldest(void)
 {
     begin(0);
     tr__nack_on_packet(&nack, TR_NACK_MAX_GAP + 1, false, 0);
-    CHECK_EQ(TR_NACK_MAX_MISSING, nack.count);
+    CHECK_EQ(TR_NACK_VIDEO_MISSING, nack.count);
     tr__nack_on_packet(&nack, TR_NACK_MAX_GAP + 4, false, 0);
-    CHECK_EQ(TR_NACK_MAX_MISSING, nack.count);
+    CHECK_EQ(TR_NACK_VIDEO_MISSING, nack.count);
     CHECK_EQ(2, nack.given_up);
     CHECK_EQ(TR_NACK_DUPLICATE_OR_OLD, tr__nack_on_packet(&nack, 2, false, 0));
     CHECK_EQ(TR_NACK_RECOVERED, tr__nack_on_packet(&nack, 3, false, 0));
     CHECK_EQ(TR_NACK_RECOVERED, tr__nack_on_packet(&nack, TR_NACK_MAX_GAP + 3, false, 0));
+}
+
+/* Of a gap that is wider than the list the newest numbers are asked for; the rest is given up, and counted. */
+static void a_short_list_keeps_the_newest_of_a_gap(void)
+{
+    enum { ROOM = TR_NACK_AUDIO_MISSING };
+    static const struct {
+        uint64_t before, gap; /* packets missing before, and then */
+        uint64_t given_up, oldest;
+        uint32_t count;
+    } rows[] = {
+        {0, ROOM, 0, 1, ROOM},
+        {0, ROOM + 1, 1, 2, ROOM},
+        {0, TR_NACK_MAX_GAP, TR_NACK_MAX_GAP - ROOM, TR_NACK_MAX_GAP - ROOM + 1, ROOM},
+        {ROOM, 1, 1, 2, ROOM},
+        {ROOM - 1, 1, 0, 1, ROOM},
+        {ROOM, ROOM, ROOM, ROOM + 2, ROOM},
+        {ROOM, TR_NACK_MAX_GAP, TR_NACK_MAX_GAP, TR_NACK_MAX_GAP + 2, ROOM},
+        {10, ROOM - 5, 5, 6, ROOM},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_nack_missing *room = malloc(ROOM * sizeof *room); /* its end is watched */
+        tr__nack_init(&nack, room, ROOM);
+        uint64_t at = 0;
+        tr__nack_on_packet(&nack, at, false, 0);
+        if (rows[i].before) tr__nack_on_packet(&nack, at += rows[i].before + 1, false, 1000);
+        tr__nack_on_packet(&nack, at += rows[i].gap + 1, false, 2000);
+        CHECK_EQ(rows[i].count, nack.count);
+        CHECK_EQ(rows[i].given_up, nack.given_up);
+        CHECK_EQ(rows[i].oldest, nack.missing[0].index);
+        CHECK_EQ(at - 1, nack.missing[nack.count - 1].index);
+        CHECK_EQ(ROOM, tr__nack_next(&nack, 500 * MS, seqs, TR_NACK_VIDEO_MISSING));
+        free(room);
+    }
 }
 
 /* Every number is new exactly once, whatever the order. */
@@ -223,6 +258,7 @@ static const check_test tests[] = {
     TEST(the_first_request_waits_as_long_as_packets_come_late),
     TEST(under_rtx_only_a_resend_is_an_answer),
     TEST(a_full_list_gives_up_its_oldest),
+    TEST(a_short_list_keeps_the_newest_of_a_gap),
     TEST(a_shuffled_stream_is_new_once_each),
 };
 CHECK_MAIN("test_nack", tests)

@@ -70,8 +70,10 @@ static ends make_ends(size_t backend, tr_srtp_profile profile)
         as[i % 14] = (uint8_t)(11 * i + 3);
         bs[i % 14] = (uint8_t)(13 * i + 4);
     }
-    return (ends){tr__srtp_new(crypto[backend], profile, b, bs, a, as),
-                  tr__srtp_new(crypto[backend], profile, a, as, b, bs)};
+    ends e = {tr__srtp_new(crypto[backend], profile, b, bs, a, as),
+              tr__srtp_new(crypto[backend], profile, a, as, b, bs)};
+    CHECK(tr__srtp_reserve(e.theirs, TR_SRTP_MAX_SSRCS));
+    return e;
 }
 
 static void free_ends(ends *e)
@@ -557,6 +559,27 @@ static void a_stranger_cannot_fill_the_table_and_the_limit_is_named(void)
     free_ends(&e);
 }
 
+/* Room is made while packets come, and nobody is forgotten over it. */
+static void room_for_ssrcs_is_made_when_it_is_asked_for(void)
+{
+    const uint8_t key[32] = {1}, salt[14] = {2};
+    tr_srtp *ours = tr__srtp_new(crypto[0], TR_SRTP_AEAD_AES_128_GCM, key, salt, key, salt);
+    tr_srtp *theirs = tr__srtp_new(crypto[0], TR_SRTP_AEAD_AES_128_GCM, key, salt, key, salt);
+    ends e = {ours, theirs};
+    uint32_t ssrc = 1;
+    for (; ssrc <= TR_SRTP_FIRST_SSRCS; ssrc++) CHECK_EQ(TR_DROP_NONE, pass(&e, ssrc, 70));
+    CHECK_EQ(TR_DROP_SRTP_SSRC_LIMIT, pass(&e, ssrc, 70));
+    static const uint32_t asked[] = {TR_SRTP_FIRST_SSRCS + 1, 3, 20, TR_SRTP_MAX_SSRCS, 1000};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        CHECK(tr__srtp_reserve(theirs, asked[i]));
+        for (; ssrc <= asked[i] && ssrc <= TR_SRTP_MAX_SSRCS; ssrc++) CHECK_EQ(TR_DROP_NONE, pass(&e, ssrc, 70));
+        CHECK_EQ(TR_DROP_SRTP_SSRC_LIMIT, pass(&e, ssrc, 70));
+        for (uint32_t known = 1; known < ssrc; known++) CHECK_EQ(TR_DROP_SRTP_REPLAY, pass(&e, known, 70));
+    }
+    CHECK_EQ(TR_SRTP_MAX_SSRCS + 1, ssrc);
+    free_ends(&e);
+}
+
 static void retired_ssrcs_make_room_oldest_first_and_stay_protected_until_then(void)
 {
     ends e = make_ends(0, TR_SRTP_AEAD_AES_128_GCM);
@@ -721,6 +744,7 @@ static const check_test tests[] = {
     TEST(far_rollovers_are_followed_and_the_last_index_is_the_end),
     TEST(no_packet_allocates),
     TEST(a_stranger_cannot_fill_the_table_and_the_limit_is_named),
+    TEST(room_for_ssrcs_is_made_when_it_is_asked_for),
     TEST(retired_ssrcs_make_room_oldest_first_and_stay_protected_until_then),
     TEST(a_declared_ssrc_outlasts_a_flood_of_undeclared_ones),
     TEST(late_packets_of_a_retired_ssrc_do_not_hold_its_slot),

@@ -7,11 +7,17 @@
 #define S 1000000
 
 static tr_stream stream;
+static union {
+    max_align_t as_any;
+    uint8_t bytes[1 << 16];
+} memory;
 
 static void begin(void)
 {
     static const tr_encoding encoding = {.rid = "hi", .ssrc = 7, .rtx_ssrc = 8};
-    tr__stream_init(&stream, &encoding, NULL, 0);
+    memset(&memory, 0, sizeof memory);
+    CHECK(tr__stream_memory(TR_AUDIO, 0) <= sizeof memory);
+    tr__stream_init(&stream, &encoding, TR_AUDIO, 0, memory.bytes);
     stream.clock_rate = 90000;
     stream.has_pli = true;
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
+import enum
 import json
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telerelay.notes import FORMAT, decode, encode
+from telerelay.notes import FORMAT, codec, decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,14 @@ class Outer:
     inner: Inner | None = None
     is_on: bool = False
     more: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+class Size(enum.IntEnum):
+    LARGE = 3
 
 
 inners = st.builds(Inner, st.text(), st.lists(st.integers()).map(tuple))
@@ -55,6 +66,102 @@ def test_what_goes_in_comes_out(value: Outer) -> None:
     again = decode(Outer, encode(value))
     assert value == again
     assert type(value.names) is type(again.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Odder:
+    """Dicts where they are rare."""
+
+    deep: tuple[dict[str, Inner], ...] = ()
+    deeper: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    either: Inner | dict[str, int] | None = None
+    keyed: dict[tuple[int, str], frozenset[int]] = field(default_factory=dict)
+    inners: tuple[Inner, ...] = ()
+    outer: Outer | None = None
+    anything: object = None
+    number: float | None = None
+
+
+odders = st.builds(
+    Odder,
+    deep=st.lists(st.dictionaries(st.text(), inners)).map(tuple),
+    deeper=st.dictionaries(st.text(), st.dictionaries(st.integers(), st.binary())),
+    either=st.none() | inners | st.dictionaries(st.text(), st.integers()),
+    keyed=st.dictionaries(st.tuples(st.integers(), st.text()), st.frozensets(st.integers())),
+    inners=st.lists(inners).map(tuple),
+    outer=st.none() | outers,
+    anything=st.none() | st.booleans() | outers | st.dictionaries(st.text(), inners) | st.lists(st.binary()),
+    number=st.none() | st.floats(allow_nan=False) | st.integers(),
+)
+
+
+@given(outers | odders | inners | st.dictionaries(st.integers(), outers) | st.lists(odders).map(tuple))
+def test_a_note_is_the_json_of_its_plain_value(value: object) -> None:
+    """
+    Byte for byte, as json.dumps writes it: lists for tuples and sorted sets, pairs for dicts, no field at its default.
+    """
+    assert json.dumps([FORMAT, plain(value)], separators=(",", ":")).encode() == encode(value)
+
+
+@given(st.lists(outers, min_size=1, max_size=5))
+def test_values_that_share_parts_are_each_written_whole(values: list[Outer]) -> None:
+    """
+    A part that has not changed is not written again.
+    """
+    for turn in range(3):
+        for each in values:
+            changed = dataclasses.replace(each, at=float(turn))
+            assert json.dumps([FORMAT, plain(changed)], separators=(",", ":")).encode() == encode(changed)
+
+
+def test_few_parts_are_remembered_and_none_for_another() -> None:
+    """
+    One that is forgotten may leave its identity to the next.
+    """
+    for turn in range(2 * codec.MAX_RECENT + 8):
+        inner = Inner("x" * codec.WORTH_KEEPING, (turn,))
+        assert json.dumps([FORMAT, plain(inner)], separators=(",", ":")).encode() == encode(inner)
+    assert len(codec._RECENT) <= codec.MAX_RECENT
+
+
+def plain(value: object) -> object:
+    """The format as it is defined, slow and clear."""
+    match value:
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+        case tuple() | list():
+            return [plain(each) for each in value]
+        case set() | frozenset():
+            return [plain(each) for each in sorted(value)]
+        case dict():
+            return [[plain(key), plain(each)] for key, each in value.items()]
+        case None | bool() | int() | float() | str():
+            return value
+    assert dataclasses.is_dataclass(value)
+    found = {}
+    for each in dataclasses.fields(value):
+        of_field = getattr(value, each.name)
+        default = each.default if each.default_factory is dataclasses.MISSING else each.default_factory()
+        if type(of_field) is not type(default) or of_field != default:
+            found[each.name] = plain(of_field)
+    return found
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan"), 1e300, -0.0, 2**70, "\ud800", 'é\n"'])
+def test_odd_numbers_and_letters_are_written_as_json_has_them(value: object) -> None:
+    """
+    Those that other ways of writing would get wrong.
+    """
+    assert json.dumps([FORMAT, [value]], separators=(",", ":")).encode() == encode((value,))
+
+
+@pytest.mark.parametrize("value", [Colour.RED, Size.LARGE, (Size.LARGE,), {"a": Colour.RED}])
+def test_what_only_inherits_from_a_known_type_is_refused(value: object) -> None:
+    """
+    It would come back as something else.
+    """
+    with pytest.raises(TypeError):
+        encode(value)
 
 
 @given(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 from typing import cast
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from telerelay.connection import WhepConnection
 from telerelay.dataplane.hosts import NoNotes
@@ -87,6 +91,58 @@ def test_the_latest_events_of_a_participant_are_kept() -> None:
     assert [f"7/event/p/{seq}" for seq in range(6, MAX_EVENTS + 6)] == list(store.notes)
     notes.event("p", 100, "x" * MAX_EVENT_BYTES)
     assert ["7/event/p/100"] == list(store.notes)
+
+
+@given(
+    st.lists(st.sampled_from(["event", "event", "event", "huge", "change", "save", "renew", "succeed"]), max_size=80)
+)
+def test_a_successor_knows_the_number_of_the_latest_event(steps: list[str]) -> None:
+    """
+    Whatever happens, in whatever order: an event too large to be kept, a worker that was lost, a successor before.
+    """
+    store, seq, is_interrupted = Store(), 0, False
+    notes = RoomNotes(7, lambda: store)
+
+    def save() -> None:
+        notes.put("room", ROOM)
+        told = seat("p", 3, notes.seq_to_note("p", seq))
+        participant = dataclasses.replace(told.participant, seat_until=1.0 if is_interrupted else None)
+        notes.put(seat_key("p"), dataclasses.replace(told, participant=participant))
+
+    save()
+    for step in steps:
+        if step in ("event", "huge"):
+            seq += 1
+            notes.event("p", seq, "x" * (MAX_EVENT_BYTES + 1 if step == "huge" else 3))
+        elif step == "change":
+            is_interrupted = not is_interrupted
+        elif step == "renew":
+            store.notes = {}
+            notes.renew()
+        elif step == "succeed":
+            (found,) = read_rooms(store.notes)
+            notes = RoomNotes(7, lambda: store)
+            notes.adopt(found.written)
+        save()
+        (found,) = read_rooms(store.notes)
+        assert (seq, is_interrupted) == (
+            found.seats[0].seat.seq,
+            found.seats[0].seat.participant.seat_until is not None,
+        )
+
+
+def test_an_event_costs_one_note() -> None:
+    """
+    It says its number itself: the note of the seat is put again only when something else has changed.
+    """
+    store = Store()
+    notes = RoomNotes(7, lambda: store)
+    notes.put(seat_key("p"), seat("p", 3, notes.seq_to_note("p", 0)))
+    for seq in range(1, 4):
+        notes.event("p", seq, "{}")
+        notes.put(seat_key("p"), seat("p", 3, notes.seq_to_note("p", seq)))
+
+    assert 4 == store.calls
 
 
 def test_who_goes_is_forgotten_and_so_is_a_room() -> None:

@@ -10,19 +10,30 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from json.encoder import encode_basestring_ascii
 from typing import Any, TypeVar
 
 FORMAT = 1
 """Of all notes: one more whenever an older reader would misunderstand a newer note."""
 
+WORTH_KEEPING = 128
+"""Characters of a part: looking a shorter one up costs as much as writing it."""
+
+MAX_RECENT = 512
+"""Parts kept, some hundred kilobytes: those of twenty people who join at once."""
+
 T = TypeVar("T")
 
 
 def encode(value: Any) -> bytes:
-    """A dataclass, whose fields are dataclasses, tuples, sets, dicts, strings, numbers, bytes or None."""
-    return json.dumps([FORMAT, _plain(value)], separators=(",", ":")).encode()
+    """
+    A dataclass, whose fields are dataclasses, tuples, sets, dicts, strings, numbers, bytes or None.
+
+    What is frozen must be so to its depths: a dict in it that has changed may be written as it was before.
+    """
+    return f"[{FORMAT},{_write(value)}]".encode()
 
 
 def decode(kind: type[T], body: bytes) -> T:
@@ -37,37 +48,82 @@ def decode(kind: type[T], body: bytes) -> T:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _write(value: Any) -> str:
+    """Text of the JSON, piece by piece: each note is made once for every event of a call, so it counts."""
     kind = type(value)
-    if kind in _AS_THEY_ARE:
-        return value
-    if kind is tuple or kind is list:
-        return [each if type(each) in _AS_THEY_ARE else _plain(each) for each in value]
-    if kind is dict:
-        return [[_plain(key), _plain(each)] for key, each in value.items()]
-    if kind is set or kind is frozenset:
-        return [_plain(each) for each in sorted(value)]
-    if kind is bytes:
-        return base64.b64encode(value).decode("ascii")
+    return (_WRITERS.get(kind) or _learn(kind))(value)
+
+
+def _write_list(values: Iterable[Any]) -> str:
+    get = _WRITERS.get
+    return f"[{','.join([(get(type(each)) or _learn(type(each)))(each) for each in values])}]"
+
+
+def _write_pairs(values: dict[Any, Any]) -> str:
+    return f"[{','.join([f'[{_write(key)},{_write(each)}]' for key, each in values.items()])}]"
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda value: "null",
+    bool: lambda value: "true" if value else "false",
+    int: int.__repr__,
+    float: json.dumps,
+    str: encode_basestring_ascii,
+    bytes: lambda value: f'"{base64.b64encode(value).decode("ascii")}"',
+    tuple: _write_list,
+    list: _write_list,
+    dict: _write_pairs,
+    set: lambda value: _write_list(sorted(value)),
+    frozenset: lambda value: _write_list(sorted(value)),
+}
+"""By type, and no type that only inherits from one of them; dataclasses are added as they come."""
+
+
+_RECENT: dict[int, tuple[Any, str]] = {}
+"""
+What frozen values were written as, by their identity, which is theirs while they are held here. The notes of somebody
+who joins are written at each step, and share all but a few of their parts with those of the step before.
+"""
+
+
+def _learn(kind: type) -> Callable[[Any], str]:
     if not dataclasses.is_dataclass(kind):
         raise TypeError(f"{kind.__name__} has no place in a note")
-    plain = {}
-    for name, default in _defaults(kind):
-        each = getattr(value, name)
-        if each is not default and (type(each) is not type(default) or each != default):
-            plain[name] = _plain(each)
-    return plain
-
-
-_AS_THEY_ARE = frozenset({type(None), bool, int, float, str})
-
-
-@cache
-def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
-    return tuple(
-        (each.name, each.default if each.default_factory is dataclasses.MISSING else each.default_factory())
-        for each in dataclasses.fields(kind)
+    fields = tuple(
+        (each.name, f'"{each.name}":', default, type(default))
+        for each, default in zip(dataclasses.fields(kind), _defaults(kind), strict=True)
     )
+    get = _WRITERS.get
+    is_frozen: bool = vars(kind)["__dataclass_params__"].frozen
+
+    def write(value: Any) -> str:
+        known = _RECENT.get(id(value))
+        if known is not None and known[0] is value:
+            return known[1]
+        parts = []
+        for name, lead, default, default_type in fields:
+            each = getattr(value, name)
+            if each is default:
+                continue
+            each_type = type(each)
+            if each_type is not default_type or each != default:
+                parts.append(lead + (get(each_type) or _learn(each_type))(each))
+        text = f"{{{','.join(parts)}}}"
+        if is_frozen and len(text) >= WORTH_KEEPING:
+            if len(_RECENT) >= MAX_RECENT:
+                _RECENT.clear()
+            _RECENT[id(value)] = (value, text)
+        return text
+
+    _WRITERS[kind] = write
+    return write
+
+
+def _defaults(kind: type) -> list[Any]:
+    return [
+        each.default if each.default_factory is dataclasses.MISSING else each.default_factory()
+        for each in dataclasses.fields(kind)
+    ]
 
 
 @cache

@@ -103,7 +103,10 @@ class ParticipantNote:
 
 @dataclass(frozen=True, slots=True)
 class SeatNote:
-    """`number` is what C knows the participant by; `seq` that of its latest event."""
+    """
+    `number` is what C knows the participant by; `seq` that of its latest event, or of an earlier one where the latest
+    has a note of its own.
+    """
 
     participant: ParticipantNote
     number: int
@@ -198,6 +201,14 @@ class RoomNotes:
         while len(events) > MAX_EVENTS or sum(size for _, size in events) > MAX_EVENT_BYTES:
             oldest, _ = events.popleft()
             self._store().delete(self._prefix + event_key(participant, oldest))
+
+    def seq_to_note(self, participant: str, seq: int) -> int:
+        """
+        What the note of a seat is to say of `seq`, the number of its latest event: as before, where that event is noted
+        and says it. Otherwise each event would cost a second note, that of all there is to know of the seat.
+        """
+        events, said = self._events.get(participant), self._said.get(seat_key(participant))
+        return said.seq if isinstance(said, SeatNote) and events and events[-1][0] == seq else seq
 
     def adopt(self, written: dict[str, bytes]) -> None:
         """What the store has of this room already, by key: it is said again once, and can be taken back."""

@@ -155,7 +155,8 @@ class Seat:
         if not self._notes.is_kept or self.is_closed:
             return
         put, id = self._notes.put, self.id
-        put(seat_key(id), SeatNote(ParticipantNote.of(self.participant), self.number, self.log.seq))
+        seq = self._notes.seq_to_note(id, self.log.seq)
+        put(seat_key(id), SeatNote(ParticipantNote.of(self.participant), self.number, seq))
         put(publish_key(id), None if self.publishing is None else self.publishing.snapshot())
         put(subscribe_key(id), None if self.subscribing is None else self.subscribing.snapshot())
         for resource in self.resources.values():
