@@ -1,7 +1,7 @@
 /* sender: one track on its way to one participant: its own SSRC, numbering, clock and payload types.
  * It chooses the encoding, rewrites the header, copies once, seals and hands to the outbox; answers NACKs from the
  * source's history; keeps its own sender reports.
- * Pure: one allocation makes it, none follows. Worker thread.
+ * Pure: its memory is taken when it is made, none later. Worker thread.
  *
  * Every packet carries the same extension block size, so that runs of equal size can leave as one GSO message; only
  * what comes now and then (capture time, playout delay, the structure in a dependency descriptor) makes it larger.
