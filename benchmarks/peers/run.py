@@ -49,7 +49,8 @@ class Running:
 
 
 def env() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    # None of the others takes runs from its socket (UDP_GRO).
+    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TELERELAY_WORKERS_UDP_GRO": "false"}
 
 
 def free_port() -> int:
