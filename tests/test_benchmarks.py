@@ -22,6 +22,7 @@ NOT_LEAVES = {
     "dtls.c": "a handshake is OpenSSL's; benchmarks/limits.py counts how many a second",
     "engine.c": "owns the transports; benchmarks/instructions.py counts a packet's way through it",
     "names.c": "tables of words for metrics and messages",
+    "pages.c": "system calls when somebody comes or goes, never for a packet",
     "receiver.c": "owns streams and the fan-out; counted by benchmarks/instructions.py",
     "sender.c": "owns one way out; counted by benchmarks/instructions.py",
     "telerelay.c": "the border's functions, called by control; no packet comes here",

@@ -25,12 +25,14 @@ static const uint8_t extension_ids[TR_EXT_COUNT] = {[TR_EXT_MID] = EXT_ID_MID,
                                                     [TR_EXT_TWCC] = EXT_ID_TWCC,
                                                     [TR_EXT_ABS_SEND_TIME] = EXT_ID_ABS_SEND_TIME,
                                                     [TR_EXT_AUDIO_LEVEL] = EXT_ID_AUDIO_LEVEL};
-static uint8_t put_ring[HISTORY_BYTES], get_ring[HISTORY_BYTES], stream_ring[1024];
+static uint8_t put_ring[HISTORY_BYTES], get_ring[HISTORY_BYTES];
+static tr_history_packet put_packets[TR_HISTORY_VIDEO_PACKETS], get_packets[TR_HISTORY_VIDEO_PACKETS];
 static tr_history put_history, get_history;
 static uint64_t put_index, get_last;
 static tr_seqmap out_map, in_map;
 static uint64_t out_index;
 static tr_nack nack;
+static tr_nack_missing nack_missing[TR_NACK_VIDEO_MISSING];
 static uint64_t nack_index;
 static tr_twcc packet_twcc, feedback_twcc;
 static uint64_t feedback_base;
@@ -54,9 +56,9 @@ __attribute__((constructor)) static void make_state(void)
     }
     mixed[5].data[0] = 22; /* a DTLS record */
 
-    tr__history_init(&put_history, put_ring, sizeof put_ring);
-    tr__history_init(&get_history, get_ring, sizeof get_ring);
-    for (get_last = 0; get_last < 4 * TR_HISTORY_PACKETS; get_last++)
+    tr__history_init(&put_history, put_packets, TR_HISTORY_VIDEO_PACKETS, put_ring, sizeof put_ring);
+    tr__history_init(&get_history, get_packets, TR_HISTORY_VIDEO_PACKETS, get_ring, sizeof get_ring);
+    for (get_last = 0; get_last < 4 * TR_HISTORY_VIDEO_PACKETS; get_last++)
         tr__history_put(&get_history, get_last, media[get_last % 6].data, media[get_last % 6].size,
                         1 + get_last * PACKET_US);
 
@@ -70,7 +72,7 @@ __attribute__((constructor)) static void make_state(void)
         for (uint64_t i = 0; i < 16; i++) tr__seqmap_out(&in_map, 1000 + i, &out, &ts_offset);
     }
 
-    tr__nack_init(&nack);
+    tr__nack_init(&nack, nack_missing, TR_NACK_VIDEO_MISSING);
     tr__twcc_init(&packet_twcc);
     tr__twcc_init(&feedback_twcc);
     for (uint16_t seq = 1; seq <= FEEDBACK_PACKETS; seq++)
@@ -78,7 +80,9 @@ __attribute__((constructor)) static void make_state(void)
     feedback_base = feedback_twcc.base;
 
     tr_encoding encoding = {.ssrc = VIDEO_SSRC};
-    tr__stream_init(&stream, &encoding, stream_ring, sizeof stream_ring);
+    uint8_t *kept = calloc(1, tr__stream_memory(TR_VIDEO, 16384));
+    if (!kept) abort();
+    tr__stream_init(&stream, &encoding, TR_VIDEO, 16384, kept);
     stream.clock_rate = 90000;
     stream.is_started = stream.has_sr = true;
     stream.first = stream.highest = TR_STREAM_FIRST_CYCLE + 10;
