@@ -105,8 +105,16 @@ class Session:
         self._bin.emit("set-remote-description", description, Gst.Promise.new())
         transceiver = self._bin.emit("get-transceiver", 0)
         end = transceiver.get_property("sender" if self._name == "sendonly" else "receiver")
-        certificate = end.get_property("transport").get_property("certificate")
-        say(offers=offers, certificate=certificate)
+        say(offers=offers)
+        GLib.timeout_add(100, self._say_certificate, end)
+
+    def _say_certificate(self, end: object) -> bool:
+        """Once it is whole; until then, asked again."""
+        certificate = end.get_property("transport").get_property("certificate") or ""
+        if "END CERTIFICATE" not in certificate:
+            return True
+        say(certificate=certificate)
+        return False
 
 
 def publisher(task: dict[str, str]) -> Session:

@@ -62,7 +62,7 @@ async def test_firefox_and_chromium_see_and_hear_each_other(
             await person.eventually(lambda tracks, frames=before["frames"]: tracks[0]["frames"] >= frames + 30, "video")
             (picture,) = await person.tracks("subscribe", "video")
             assert 480 == picture["height"]
-        for client, version in (("Firefox ESR", firefox.version), ("Chromium", chromium.version)):
+        for client, version in (("Firefox ESR", firefox.version), ("Chromium", browser.version)):
             seen(client, version, "publish", codec, "opus")
             seen(client, version, "subscribe", codec, "opus")
 
@@ -94,7 +94,7 @@ async def test_a_call_of_three_mixes_engines(
             return pictures, sum((each.total_audio_energy or 0) > 0.001 for each in inbound if each.kind == "audio")
 
         assert await until(lambda: _are(seen_and_heard, (2, 2)), timeout_s=20)
-        for client, version in (("Firefox ESR", firefox.version), ("Chromium", chromium.version)):
+        for client, version in (("Firefox ESR", firefox.version), ("Chromium", browser.version)):
             seen(client, version, "publish", "a call of three")
             seen(client, version, "subscribe", "a call of three")
 

@@ -54,6 +54,7 @@ async def test_webrtcbin_publishes_and_decodes(relay: RelayProcess, wrtc_peers: 
         await _decodes(program, 640, 480)
         await watch(ada, program, 320, 240)
 
+        assert await until(lambda: program.certificate)
         certificate = x509.load_pem_x509_certificate(program.certificate.encode())
         assert isinstance(certificate.public_key(), rsa.RSAPublicKey)
         for did in ("publish", "subscribe"):

@@ -473,6 +473,22 @@ const STALLED_MS = 1500;
 const SILENT_MS = 1500;
 // A gap this long between two looks means that the page was asleep: what it did not count is no loss.
 const ASLEEP_MS = 3000;
+
+const REPORT_TIMEOUT_MS = 2000;
+
+/** A connection's statistics, or null: Firefox may never answer for one whose address was just taken away. */
+async function reportOf(pc) {
+  if (!pc) return null;
+  let timer;
+  const none = new Promise((resolve) => (timer = setTimeout(resolve, REPORT_TIMEOUT_MS, null)));
+  try {
+    return await Promise.race([pc.getStats(), none]);
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(timer);
+  }
+}
 // Loss is judged over so many looks (2 s); fewer packets than these say nothing.
 const WINDOW_LOOKS = 4;
 const LEAST_PACKETS = 25;
@@ -801,8 +817,8 @@ export class Call extends EventTarget {
    */
   async stats() {
     const [publish, subscribe, relay] = await Promise.all([
-      this.#connections.publish?.getStats() ?? null,
-      this.#connections.subscribe?.getStats() ?? null,
+      reportOf(this.#connections.publish),
+      reportOf(this.#connections.subscribe),
       this.#request("stats").catch(() => null),
     ]);
     const tracks = [];
@@ -1336,7 +1352,7 @@ export class Call extends EventTarget {
     if (this.#isLooking) return;
     this.#isLooking = true;
     const { publish: up, subscribe: down } = this.#connections;
-    const [publish, subscribe] = await Promise.all([up, down].map((pc) => pc?.getStats().catch(() => null) ?? null));
+    const [publish, subscribe] = await Promise.all([up, down].map(reportOf));
     this.#isLooking = false;
     if (this.state === "ended") return;
     const now_ms = performance.now();
