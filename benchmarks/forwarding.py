@@ -10,8 +10,12 @@ that is noisy is noisy for both.
 The peers send their frames as GSO runs, and take theirs as GRO runs: they must outrun what is measured. The relay's own
 sockets have no UDP_GRO, as the ideal loop has none, unless --gro asks for it.
 
+--against DIR has another clone's relay take the ideal loop's place, built there by `make -C native bench`: the ratio is
+then that of a change. BENCH_EXTRA="-O3" as an argument of make is such a change, without one in the sources.
+
 usage: python benchmarks/forwarding.py [--runs 5] [--seconds 1.5] [--rooms 10 …] [--fanout 1 3] [--profile gcm cm]
-                                       [--crypto ipsec-mb openssl] [--rate FRAMES_PER_S] [--gro] [--json]
+                                       [--crypto ipsec-mb openssl] [--rate FRAMES_PER_S] [--gro] [--against DIR]
+                                       [--json]
 """
 
 import argparse
@@ -28,6 +32,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = ROOT / "build" / "native" / "bench"
 KINDS = ("ideal", "forward")
+
+
+def program(kind: str, against: Path | None) -> Path:
+    """What is run for a kind: with `against` the first is that clone's relay."""
+    if kind == "ideal" and against is not None:
+        return against / "build" / "native" / "bench" / "bench_forward"
+    return PROGRAMS / f"bench_{kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +71,13 @@ def build() -> None:
         sys.exit(f"forwarding: the benchmark does not build:\n{done.stdout}{done.stderr}")
 
 
-def run(kind: str, row: Row, seconds: float, rate: float, *, has_gro: bool) -> dict[str, float] | None:
+def run(path: Path, row: Row, seconds: float, rate: float, *, has_gro: bool) -> dict[str, float] | None:
     """One measurement, or None where this crypto backend is not available."""
     words = (row.fanout, row.rooms, seconds, row.profile, row.crypto, rate, *(("gro",) if has_gro else ()))
-    command = [str(PROGRAMS / f"bench_{kind}"), *map(str, words)]
+    command = [str(path), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(f"\nforwarding: {kind}, {row}: {done.stderr.strip()}", file=sys.stderr)
+        print(f"\nforwarding: {path.name}, {row}: {done.stderr.strip()}", file=sys.stderr)
         return None
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
@@ -108,6 +119,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--crypto", nargs="+", default=["ipsec-mb"], choices=["ipsec-mb", "openssl"])
     parser.add_argument("--rate", type=float, default=0, help="frames a second and room; 0: as many as can be")
     parser.add_argument("--gro", action="store_true", help="the relay's sockets have UDP_GRO")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="another clone's relay instead of the ideal loop")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -119,15 +131,18 @@ def main() -> int:
     build()
     rows = [Row(*words) for words in itertools.product(options.fanout, options.rooms, options.profile, options.crypto)]
 
-    def is_gro(kind: str) -> bool:
-        return options.gro and kind == "forward"
+    other = "other ns" if options.against else "ideal ns"
+    paths = {kind: program(kind, options.against) for kind in KINDS}
+    if missing := [str(path) for path in paths.values() if not path.exists()]:
+        sys.exit(f"forwarding: {missing[0]} is not there; `make -C native bench` builds it")
 
     found: dict[Row, dict[str, list[dict[str, float]]]] = {row: {kind: [] for kind in KINDS} for row in rows}
     for turn in range(options.runs):
         for number, row in enumerate(rows):
             print(f"\rrun {turn + 1}/{options.runs}, row {number + 1}/{len(rows)}", end="", file=sys.stderr)
             for kind in KINDS:
-                found[row][kind].append(run(kind, row, options.seconds, options.rate, has_gro=is_gro(kind)) or {})
+                has_gro = options.gro and paths[kind].name == "bench_forward"
+                found[row][kind].append(run(paths[kind], row, options.seconds, options.rate, has_gro=has_gro) or {})
     print(file=sys.stderr)
     results = {row: result for row in rows if (result := summarise(found[row]))}
     machine = f"{processor()}, {os.cpu_count()} processors, Linux {platform.release()}"
@@ -135,7 +150,7 @@ def main() -> int:
     out = sys.stderr if options.json else sys.stdout
     print(f"{machine}; bursts of 5 packets of about 1,200 B, {load}; medians of {options.runs}", file=out)
     print(
-        f"{'fan-out':>7} {'rooms':>6} {'profile':>7} {'crypto':>9} {'ideal ns':>9} {'relay ns':>9} {'ratio':>6}",
+        f"{'fan-out':>7} {'rooms':>6} {'profile':>7} {'crypto':>9} {other:>9} {'relay ns':>9} {'ratio':>6}",
         file=out,
     )
     for row, result in results.items():

@@ -24,6 +24,7 @@ NOT_LEAVES = {
     "names.c": "tables of words for metrics and messages",
     "pages.c": "system calls when somebody comes or goes, never for a packet",
     "receiver.c": "owns streams and the fan-out; counted by benchmarks/instructions.py",
+    "reports.c": "leads RTCP to receivers and senders; its parts are rtcp.c and twcc.c",
     "sender.c": "owns one way out; counted by benchmarks/instructions.py",
     "telerelay.c": "the border's functions, called by control; no packet comes here",
     "transport.c": "owns one participant's connection; counted by benchmarks/instructions.py",

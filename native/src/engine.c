@@ -5,6 +5,7 @@
 
 #include "deadlines.h"
 #include "demux.h"
+#include "reports.h"
 
 /* Failed checks that one source address may make of one transport in a second before its checks of that transport from
  * unknown paths go unheard: far fewer than guessing a password takes. Counted for each transport on its own, so that
@@ -682,7 +683,7 @@ static tr_drop gate(tr_engine *e, const tr_path *path, uint8_t *data, size_t siz
         drop = tr__transport_on_rtp(t, data, size, arrival_us, now_us);
         break;
     case TR_CLASS_RTCP:
-        drop = tr__transport_on_rtcp(t, data, size, now_us);
+        drop = tr__reports_take(t, data, size, now_us);
         /* A keyframe request of this peer is due at the publisher, whoever that is. */
         for (uint32_t i = 0; i < t->sender_count; i++) {
             stream_slot *source = find_stream(e, e->receivers, tr__sender_receiver_id(t->senders[i]));

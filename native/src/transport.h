@@ -1,10 +1,10 @@
-/* transport: one peer connection: ICE-lite, DTLS, SRTP, the receivers and senders on it, and its RTCP.
+/* transport: one peer connection: ICE-lite, DTLS, SRTP, and the receivers and senders on it; its RTCP is reports.c's.
  * Opens what comes in and leads it to a receiver; owns the egress its senders write to; keeps the state machine
  *
  *     new -> checked -> connected <-> disconnected        failed, closed: the end
  *
  * Pure but for what dtls.c reads. Events go into the ring it is given. Worker thread.
- * Adding a receiver or sender may allocate; nothing a packet does may. */
+ * Adding a receiver or sender may allocate, and so may DTLS; no packet of media or reports does. */
 #ifndef TR_TRANSPORT_H
 #define TR_TRANSPORT_H
 
@@ -105,9 +105,16 @@ tr_drop tr__transport_on_stun(tr_transport *transport, const tr_stun *stun, cons
 tr_drop tr__transport_on_dtls(tr_transport *transport, const tr_path *path, const uint8_t *data, size_t size,
                               uint64_t now_us);
 tr_drop tr__transport_on_rtp(tr_transport *transport, uint8_t *data, size_t size, uint64_t arrival_us, uint64_t now_us);
-tr_drop tr__transport_on_rtcp(tr_transport *transport, uint8_t *data, size_t size, uint64_t now_us);
 
 int tr__transport_send_data(tr_transport *transport, const uint8_t *data, size_t size);
+
+/* The receiver's entry of an SSRC of the peer's, or NULL. */
+const tr_ssrc_entry *tr__transport_find_ssrc(const tr_transport *transport, uint32_t ssrc);
+/* Now, as sender reports say it. */
+static inline uint64_t tr__transport_ntp(const tr_transport *transport, uint64_t now_us)
+{
+    return tr__ntp_from_us(now_us + transport->shared->ntp_offset_us);
+}
 
 /* Everything that is due: feedback, reports, handshake timers, consent. Sets due_us. */
 void tr__transport_on_timer(tr_transport *transport, uint64_t now_us);
