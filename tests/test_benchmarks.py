@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "native" / "src"
 
 NOT_LEAVES = {
+    "ahead.c": "fetches what others use: it shows in benchmarks/limits.py, where hundreds are connected",
     "border.c": "owns shared memory and eventfds; its rings are ring.c",
     "certificate.c": "runs once a process, at set-up",
     "dtls.c": "a handshake is OpenSSL's; benchmarks/limits.py counts how many a second",

@@ -52,31 +52,32 @@ typedef struct tl_ssrc_entry {
 } tl_ssrc_entry;
 
 typedef struct tl_client {
-    /* given */
+    /* What every packet touches, side by side: see tl__client_near. */
     tl_shared *shared;
-    uint32_t id, serial; /* serial: never used twice */
-    uint8_t extensions[TR_EXT_COUNT];
+    uint32_t id, serial; /* given; serial: never used twice */
+    tl_peer_state state;
+    uint32_t waiting;               /* datagrams that wait their turn among handshakes; the engine's */
+    tr_srtp *srtp;                  /* owned */
+    tr_twcc *twcc;                  /* owned; NULL: not negotiated */
+    uint32_t rtcp_ssrc, media_ssrc; /* ours in feedback; the latest that came */
+    uint16_t twcc_next;
+    uint8_t extensions[TR_EXT_COUNT];     /* given */
+    tl_route route;                       /* owned */
+    tl_outbound *outbounds[TL_MAX_SENDS]; /* owned */
+    uint32_t outbound_count, ssrc_count, way_count, way_room;
+    tl_ssrc_entry ssrcs[TL_CLIENT_SSRCS];
+    /* The rest. Given: */
     tr_fingerprint fingerprint;
     bool is_dtls_client, wants_sending;
     uint64_t start_ns;
     /* owned */
-    tl_route route;
     tl_agent agent;
     tr_dtls *dtls;
-    tr_srtp *srtp;
-    tr_twcc *twcc; /* NULL: not negotiated */
-    tl_outbound *outbounds[TL_MAX_SENDS];
     tl_section *sections[TL_MAX_RECEIVES];
-    tl_ssrc_entry ssrcs[TL_CLIENT_SSRCS];
     tl_way **ways;
-    uint32_t outbound_count, ssrc_count, way_count, way_room;
     /* state */
-    tl_peer_state state;
     uint64_t deadline_us; /* of the state */
     uint64_t dtls_due_us, report_due_us;
-    uint16_t twcc_next;
-    uint32_t rtcp_ssrc, media_ssrc; /* ours in feedback; the latest that came */
-    uint32_t waiting;               /* datagrams that wait their turn among handshakes; the engine's */
 } tl_client;
 
 /* Where the deadline of a client's nth stream is among the deadlines, and how many there are of all peers. */
@@ -101,6 +102,14 @@ void tl__client_fail(tl_client *client, const char *reason);
 void tl__client_set_remote(tl_client *client, const tl_remote *remote);
 void tl__client_start(tl_client *client, uint64_t at_ns);
 void tl__client_stop(tl_client *client);
+
+/* Fetch what a datagram of it touches, level by level: itself; what that points to; what that points to. */
+void tl__client_near(const tl_client *client);
+void tl__client_near_more(const tl_client *client);
+void tl__client_near_most(const tl_client *client);
+/* And what sending of its nth stream touches, once it is near itself. */
+void tl__client_near_send(const tl_client *client, uint32_t n);
+void tl__client_near_send_more(const tl_client *client, uint32_t n);
 
 /* What came from the server's address. False: it has to wait its turn among handshakes (DTLS, and media behind it);
  * on_waiting takes it then. arrival_ns is CLOCK_REALTIME. */

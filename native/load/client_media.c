@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "histogram.h"
+#include "near.h"
 #include "seq.h"
 
 /* ------------------------------------------------------------------ publishing */
@@ -282,6 +283,44 @@ static void count_failure(tl_client *c, tr_drop drop, uint32_t ssrc)
         tally->duplicates++;
     else
         tally->auth_failures++;
+}
+
+/* Sound and picture, and their resends. */
+#define NEAR_SSRCS 4
+
+void tl__client_near(const tl_client *c) { tr__near(c, offsetof(tl_client, ssrcs) + NEAR_SSRCS * sizeof *c->ssrcs); }
+
+void tl__client_near_more(const tl_client *c)
+{
+    if (c->srtp) tr__srtp_near(c->srtp);
+    if (c->twcc) tr__near(c->twcc, TR_LINE);
+    for (uint32_t i = 0; i < c->ssrc_count && i < NEAR_SSRCS; i++)
+        if (!c->ssrcs[i].is_rtx) tr__near(c->ssrcs[i].inbound, sizeof(tl_inbound));
+}
+
+void tl__client_near_most(const tl_client *c)
+{
+    if (c->srtp) tr__srtp_near_rx(c->srtp);
+    for (uint32_t i = 0; i < c->ssrc_count && i < NEAR_SSRCS; i++) {
+        const tl_way *way = c->ssrcs[i].is_rtx ? NULL : c->ssrcs[i].inbound->way;
+        if (!way) continue;
+        tr__near(way, TR_LINE);
+        tr__near(&way->account.tally, sizeof way->account.tally);
+    }
+}
+
+void tl__client_near_send(const tl_client *c, uint32_t n)
+{
+    if (c->srtp) tr__srtp_near(c->srtp);
+    tr__near(c->outbounds[n], sizeof(tl_outbound));
+}
+
+void tl__client_near_send_more(const tl_client *c, uint32_t n)
+{
+    const tl_outbound *o = c->outbounds[n];
+    if (c->srtp) tr__srtp_near_tx(c->srtp);
+    tr__near(o->source, sizeof *o->source);
+    tr__near(&o->held[o->source->next & (o->held_size - 1)], sizeof *o->held);
 }
 
 void tl__client_on_rtp(tl_client *c, uint8_t *data, size_t size, uint64_t arrival_ns)

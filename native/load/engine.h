@@ -12,9 +12,8 @@
 #include "client.h"
 
 #define TL_ENGINE_WAITING 2048u /* datagrams behind handshakes: a join storm's first seconds */
-/* What epoll says of what is no peer's own socket: no peer has so great an id. */
+/* What epoll says of the bell for commands: no peer has so great an id. */
 #define TL_WATCH_COMMANDS UINT32_MAX
-#define TL_WATCH_PACKED (UINT32_MAX - 1)
 
 typedef enum tl_command {
     TL_COMMAND_ADD_PEER = 1,

@@ -48,12 +48,6 @@ static int make_ring(tr_ring *ring, void **memory)
     return TL_OK;
 }
 
-static int watch(int epoll_fd, int fd, uint32_t what)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = what};
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? TL_OK : TL_ERR_SYSTEM;
-}
-
 static int init_crypto(tl_engine *e)
 {
     tr_certificate certificate;
@@ -90,10 +84,8 @@ static int init_files(tl_engine *e)
     e->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     e->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (e->epoll_fd < 0 || e->command_fd < 0 || e->event_fd < 0) return TL_ERR_SYSTEM;
-    status = watch(e->epoll_fd, e->command_fd, TL_WATCH_COMMANDS);
-    for (uint32_t i = 0; i < e->net.socket_count && status == TL_OK; i++)
-        status = watch(e->epoll_fd, e->net.fds[i], TL_WATCH_PACKED);
-    return status;
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = TL_WATCH_COMMANDS};
+    return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, e->command_fd, &event) == 0 ? TL_OK : TL_ERR_SYSTEM;
 }
 
 static int init(tl_engine *e)

@@ -90,6 +90,8 @@ bool tr__gcm_open(tr_gcm_key *key, const uint8_t iv[12], const uint8_t *aad, siz
     return key->backend->gcm_open(key, iv, aad, aad_size, data, size, tag);
 }
 
+void tr__gcm_near(const tr_gcm_key *key) { key->backend->gcm_near(key); }
+
 static bool pad(SHA_CTX *sha, const uint8_t *auth_key, size_t auth_size, uint8_t with)
 {
     uint8_t block[SHA_CBLOCK];

@@ -33,6 +33,8 @@ void tr__gcm_seal(tr_gcm_key *key, const uint8_t iv[12], const uint8_t *aad, siz
 bool tr__gcm_open(tr_gcm_key *key, const uint8_t iv[12], const uint8_t *aad, size_t aad_size, uint8_t *data,
                   size_t size, const uint8_t tag[16]);
 
+void tr__gcm_near(const tr_gcm_key *key); /* fetch what sealing or opening reads */
+
 tr_cm_key *tr__cm_new(const tr_crypto *crypto, const uint8_t key[16], const uint8_t *auth_key, size_t auth_size);
 void tr__cm_free(tr_cm_key *key);
 void tr__cm_xor(tr_cm_key *key, const uint8_t iv[16], uint8_t *data, size_t size);

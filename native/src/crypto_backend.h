@@ -14,6 +14,7 @@ typedef struct tr_crypto_backend {
     void (*gcm_free)(tr_gcm_key *key);
     void (*gcm_seal)(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data,
                      size_t size, uint8_t *tag);
+    void (*gcm_near)(const tr_gcm_key *key); /* fetch what one packet reads */
     bool (*gcm_open)(tr_gcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_size, uint8_t *data,
                      size_t size, const uint8_t *tag);
     tr_cm_key *(*cm_new)(const tr_crypto *crypto, const uint8_t *key);

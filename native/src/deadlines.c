@@ -82,3 +82,16 @@ void tr__deadlines_set(tr_deadlines *deadlines, uint32_t index, uint64_t at)
         sink(deadlines, deadlines->place[index], index);
     }
 }
+
+/* Whose parent is not due is not due either. What is found serves as the list of where to look on. */
+uint32_t tr__deadlines_due(const tr_deadlines *deadlines, uint64_t at, uint32_t *indices, uint32_t max)
+{
+    uint32_t count = 0;
+    if (max && deadlines->count && deadlines->at[deadlines->heap[0]] <= at) indices[count++] = deadlines->heap[0];
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t child = 2 * deadlines->place[indices[i]] + 1;
+        for (uint32_t end = child + 2; child < end && child < deadlines->count && count < max; child++)
+            if (deadlines->at[deadlines->heap[child]] <= at) indices[count++] = deadlines->heap[child];
+    }
+    return count;
+}

@@ -29,6 +29,8 @@ static inline uint64_t tr__deadlines_next(const tr_deadlines *deadlines)
 }
 /* Whose that is; only while there is one. */
 static inline uint32_t tr__deadlines_first(const tr_deadlines *deadlines) { return deadlines->heap[0]; }
+/* Some of those that are due at `at`, `max` at the most, in no order: to fetch what they will touch. How many. */
+uint32_t tr__deadlines_due(const tr_deadlines *deadlines, uint64_t at, uint32_t *indices, uint32_t max);
 static inline uint64_t tr__deadlines_at(const tr_deadlines *deadlines, uint32_t index) { return deadlines->at[index]; }
 
 #endif

@@ -135,6 +135,18 @@ static tr_transport *find_by_path(const tr_engine *e, const tr_path *path)
     return NULL;
 }
 
+const void *tr__engine_bucket(const tr_engine *e, const tr_path *path)
+{
+    return &e->paths[hash_path(e, path) & e->table_mask];
+}
+
+const tr_transport *tr__engine_guess(const tr_engine *e, const tr_path *path)
+{
+    uint32_t hash = hash_path(e, path);
+    const path_entry *entry = &e->paths[hash & e->table_mask];
+    return entry->transport && entry->hash == hash ? e->transports[entry->transport - 1] : NULL;
+}
+
 /* The latest authenticated check says whose a path is: a port can pass from one peer connection to the next. */
 static void claim_path(tr_engine *e, const tr_transport *t, const tr_path *path)
 {

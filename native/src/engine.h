@@ -35,6 +35,11 @@ tr_engine *tr__engine_new(const tr_engine_config *config);
 void tr__engine_free(tr_engine *engine);
 tr_outbox *tr__engine_outbox(tr_engine *engine);
 
+/* For what fetches ahead: the bucket a path is looked up in, and whose the path probably is (NULL: nobody's, or a
+ * search would be needed). Neither touches a transport. */
+const void *tr__engine_bucket(const tr_engine *engine, const tr_path *path);
+const tr_transport *tr__engine_guess(const tr_engine *engine, const tr_path *path);
+
 /* One command; its result. Events it asked for (stats) are in the ring when it returns. */
 int tr__engine_command(tr_engine *engine, uint16_t type, const void *body, size_t size, uint64_t now_us);
 

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "near.h"
+
 /* Bytes more that are taken into use at a time: a page, and more than a datagram. */
 #define STEP 4096u
 
@@ -70,6 +72,12 @@ void tr__history_put(tr_history *history, uint64_t index, const uint8_t *data, s
     *packet = (tr_history_packet){
         .index = (uint32_t)index, .offset = history->head, .lap = history->lap, .bytes = (uint16_t)size};
     history->head += (uint32_t)size;
+}
+
+void tr__history_near(const tr_history *history, uint16_t seq)
+{
+    tr__near(&history->packets[seq & history->mask], sizeof *history->packets);
+    tr__near(history->ring + history->head, 1);
 }
 
 bool tr__history_has(const tr_history *history, uint64_t index)

@@ -39,6 +39,8 @@ typedef struct tr_history {
 /* count: entries at `packets`, a power of two, TR_HISTORY_FIRST_PACKETS at least. */
 void tr__history_init(tr_history *history, tr_history_packet *packets, uint32_t count, uint8_t *ring, uint32_t size);
 void tr__history_put(tr_history *history, uint64_t index, const uint8_t *data, size_t size, uint64_t now_us);
+/* Fetch where the packet of this sequence number will be noted, and where the next one goes. */
+void tr__history_near(const tr_history *history, uint16_t seq);
 /* The plain RTP packet as it was received, or NULL. Valid until the next put. It never crosses the ring's end. */
 const uint8_t *tr__history_get(const tr_history *history, uint64_t index, size_t *size);
 bool tr__history_has(const tr_history *history, uint64_t index);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "near.h"
 #include "pages.h"
 #include "seq.h"
 
@@ -125,6 +126,18 @@ bool tr__receiver_has_pt(const tr_receiver *receiver, uint8_t pt, bool *is_rtx)
 }
 
 /* ------------------------------------------------------------------ a packet comes in */
+
+void tr__receiver_near(const tr_receiver *receiver, int encoding)
+{
+    tr__near(receiver, sizeof *receiver);
+    tr__near(&receiver->streams[encoding], sizeof(tr_stream));
+}
+
+void tr__receiver_near_more(const tr_receiver *receiver, int encoding, uint16_t seq)
+{
+    if (receiver->sender_count) tr__near(receiver->senders, sizeof *receiver->senders);
+    tr__history_near(&receiver->streams[encoding].history, seq);
+}
 
 /* RFC 4588, 4: behind the header stands the number the packet had. The header moves two bytes towards it, so that
  * what remains is the packet as it was. */

@@ -39,6 +39,10 @@ bool tr__receiver_put_feedback(tr_receiver *receiver, tr_pen *pen, uint32_t send
 /* Report blocks (RFC 3550, 6.4.1) for encodings that have had packets; the number written. */
 size_t tr__receiver_reports(tr_receiver *receiver, tr_rtcp_report *reports, size_t max, uint64_t now_us);
 
+/* Fetch what a packet of an encoding touches: first the receiver, then what it points to; its first sender. */
+void tr__receiver_near(const tr_receiver *receiver, int encoding);
+void tr__receiver_near_more(const tr_receiver *receiver, int encoding, uint16_t seq);
+
 void tr__receiver_request_keyframe(tr_receiver *receiver, uint64_t now_us); /* the best active encoding */
 
 /* Fan-out. add: TR_OK, TR_ERR_NO_MEMORY. A sender is bound to one receiver at a time. */

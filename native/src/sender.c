@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "near.h"
 #include "pages.h"
 #include "seq.h"
 
@@ -35,6 +36,12 @@
 /* Of our sender reports, how many a receiver report may answer: they come every second or so, both of them. */
 #define REPORTS_REMEMBERED 4
 #define NO_ENCODING (-1)
+/* Encoders' packetizers cut a frame into sizes that differ by a byte; one GSO message has but one size. So packets of
+ * video that may be part of a frame are filled up to a multiple of 8 with padding (RFC 3550, 5.1): seven frames in
+ * eight leave as one run instead of two, for 3.5 bytes a packet. It depends on the packet's own size alone, so that a
+ * resend is padded alike. Frames are cut above some 1,200 bytes: a part is no smaller than half of that. */
+#define PAD_TO 8u
+#define PAD_FROM 500u
 
 typedef struct resend_state {
     uint32_t index; /* low bits */
@@ -60,13 +67,6 @@ struct tr_sender {
     uint8_t generation;                 /* of the latest one's SSRC */
     uint64_t last_in[TR_MAX_ENCODINGS]; /* highest index forwarded in this binding, 0: none */
     uint64_t opaque_since_us;           /* 0: no opaque packet is waiting */
-    /* numbering */
-    tr_seqmap map;
-    uint32_t epoch, first_epoch; /* the present one; the first of this binding */
-    uint8_t epoch_encoding[TR_SEQMAP_RANGES];
-    uint16_t epoch_frame_offset[TR_SEQMAP_RANGES]; /* of the numbers in dependency descriptors */
-    uint32_t ts_offset;                            /* of the present epoch */
-    uint64_t rtx_next;
     /* what was sent last, for the next epoch and for reports */
     bool has_sent, has_frame;
     uint16_t last_frame;
@@ -84,6 +84,13 @@ struct tr_sender {
     uint64_t media_packets, media_bytes; /* as a sender report counts them */
     uint32_t peer_lost, peer_jitter;
     uint8_t peer_fraction_lost;
+    /* numbering; of the map's many ranges a packet touches the latest */
+    uint32_t epoch, first_epoch; /* the present one; the first of this binding */
+    uint32_t ts_offset;          /* of the present epoch */
+    uint64_t rtx_next;
+    uint16_t epoch_frame_offset[TR_SEQMAP_RANGES]; /* of the numbers in dependency descriptors */
+    tr_seqmap map;
+    uint8_t epoch_encoding[TR_SEQMAP_RANGES];
 };
 
 /* ------------------------------------------------------------------ life */
@@ -123,6 +130,9 @@ void tr__sender_free(tr_sender *sender)
     tr__pages_free(sender->resends, (sender->resend_mask + 1) * sizeof *sender->resends);
     free(sender);
 }
+
+void tr__sender_near(const tr_sender *sender) { tr__near(sender, offsetof(tr_sender, map.ranges) + TR_LINE); }
+const tr_egress *tr__sender_egress(const tr_sender *sender) { return sender->egress; }
 
 uint32_t tr__sender_ssrc(const tr_sender *sender) { return sender->ssrc; }
 uint32_t tr__sender_rtx_ssrc(const tr_sender *sender) { return sender->rtx_ssrc; }
@@ -239,7 +249,17 @@ static void put_red(const tr_sender *sender, tr_pen *pen, const tr_media *media)
     }
 }
 
-/* The packet, rewritten, into the slot: the one copy. CSRCs and padding stay behind. Its size; 0: too large. */
+static void pad(tr_pen *pen, uint8_t *slot)
+{
+    size_t size = tr__pen_size(pen), fill = (0 - size) % PAD_TO;
+    if (!fill || size + fill > MAX_PACKET) return;
+    uint8_t *padding = tr__put(pen, fill);
+    memset(padding, 0, fill);
+    padding[fill - 1] = (uint8_t)fill;
+    slot[0] |= 0x20;
+}
+
+/* The packet, rewritten, into the slot: the one copy. CSRCs and its own padding stay behind. Its size; 0: too large. */
 static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_media *media, const heading *h)
 {
     const tr_rtp *rtp = &media->rtp;
@@ -269,6 +289,7 @@ static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_medi
         put_red(sender, &pen, media);
     else
         tr__put_bytes(&pen, rtp->data + rtp->header_size, rtp->payload_size);
+    if (sender->kind == TR_VIDEO && rtp->payload_size >= PAD_FROM && tr__pen_ok(&pen)) pad(&pen, slot);
     return tr__pen_ok(&pen) ? tr__pen_size(&pen) : 0;
 }
 

@@ -51,6 +51,10 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media);
  * number for ever. */
 void tr__sender_skip(tr_sender *sender, const tr_media *media);
 
+/* Fetch what forwarding touches: the sender, then its egress, then the egress's keys. */
+void tr__sender_near(const tr_sender *sender);
+const tr_egress *tr__sender_egress(const tr_sender *sender);
+
 uint32_t tr__sender_ssrc(const tr_sender *sender);
 uint32_t tr__sender_rtx_ssrc(const tr_sender *sender);
 uint32_t tr__sender_id(const tr_sender *sender);

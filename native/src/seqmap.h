@@ -18,9 +18,9 @@ typedef struct tr_seqmap_range {
 } tr_seqmap_range;
 
 typedef struct tr_seqmap {
-    tr_seqmap_range ranges[TR_SEQMAP_RANGES];
     uint32_t count, oldest;
     uint64_t next_out; /* one past the highest number given out */
+    tr_seqmap_range ranges[TR_SEQMAP_RANGES];
 } tr_seqmap;
 
 void tr__seqmap_init(tr_seqmap *map, uint64_t first_out);

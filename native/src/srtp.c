@@ -7,6 +7,7 @@
 
 #include <openssl/crypto.h>
 
+#include "near.h"
 #include "seq.h"
 #include "wire.h"
 
@@ -210,6 +211,24 @@ void tr__srtp_keep_ssrc(tr_srtp *srtp, uint32_t ssrc)
 {
     stream *s = find(srtp, ssrc);
     if (s) s->is_retired = false;
+}
+
+/* Two tracks and their resends, as people in a consult send them. */
+#define NEAR_STREAMS 4
+
+void tr__srtp_near(const tr_srtp *srtp) { tr__near(srtp, sizeof *srtp); }
+
+void tr__srtp_near_rx(const tr_srtp *srtp)
+{
+    uint32_t count = srtp->stream_count < NEAR_STREAMS ? srtp->stream_count : NEAR_STREAMS;
+    tr__near(srtp->ssrcs, count * sizeof *srtp->ssrcs);
+    tr__near(srtp->streams, count * sizeof *srtp->streams);
+    if (srtp->is_gcm) tr__gcm_near(srtp->rx_rtp.gcm);
+}
+
+void tr__srtp_near_tx(const tr_srtp *srtp)
+{
+    if (srtp->is_gcm) tr__gcm_near(srtp->tx_rtp.gcm);
 }
 
 static void earn(uint16_t *credit, uint16_t sixteenths)

@@ -67,6 +67,11 @@ size_t tr__srtp_seal_rtcp(tr_srtp *srtp, uint8_t *data, size_t size);
 /* SRTCP goes on at `index`, if that is ahead: after a restore, which must never use a number twice. */
 void tr__srtp_skip_rtcp(tr_srtp *srtp, uint32_t index);
 
+/* Fetch what the next packets touch: first the state itself, then what it points to. */
+void tr__srtp_near(const tr_srtp *srtp);
+void tr__srtp_near_rx(const tr_srtp *srtp);
+void tr__srtp_near_tx(const tr_srtp *srtp);
+
 /* Forget an incoming SSRC (its receiver is gone), so that the table does not fill over a long call. Its index is
  * kept in reserve: the same SSRC coming back under the same keys is still protected against replay, until the slot is
  * needed for another (the one silent longest goes first). */

@@ -165,9 +165,8 @@ int tr_worker_renew(tr_worker *worker)
     atomic_store_explicit(&worker->next, &border, memory_order_release);
     tr__border_wake(worker->border.command_fd);
     while (sem_wait(&worker->renewed) != 0 && errno == EINTR) {}
-    status = worker->renew_status;
     tr__border_close(&border); /* the old one, by now */
-    return status;
+    return TR_OK;
 }
 
 int tr_worker_attach(int memory_fd, int command_fd, int event_fd, tr_worker **out)

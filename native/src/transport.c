@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "near.h"
 #include "reports.h"
 
 /* Receiver reports and silence checks once a second: what browsers do for video, and early enough for their estimators.
@@ -24,8 +25,10 @@ static void wake_at(tr_transport *t, uint64_t at_us) { t->due_us = earlier(t->du
 tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport *params, uint32_t index,
                                 uint64_t random, uint64_t now_us)
 {
-    tr_transport *t = calloc(1, sizeof *t);
+    size_t room = (sizeof(tr_transport) + TR_LINE - 1) / TR_LINE * TR_LINE;
+    tr_transport *t = aligned_alloc(TR_LINE, room);
     if (!t) return NULL;
+    memset(t, 0, room);
     t->shared = shared;
     t->id = params->transport;
     t->index = index;
@@ -446,6 +449,12 @@ tr_drop tr__transport_on_stun(tr_transport *t, const tr_stun *stun, const tr_pat
 }
 
 /* ------------------------------------------------------------------ RTP in */
+
+void tr__transport_near(const tr_transport *t)
+{
+    tr__near(t, offsetof(tr_transport, receivers) + TR_LINE);
+    tr__near(t->ssrcs, TR_LINE);
+}
 
 static bool is_stranger(const tr_strangers *strangers, uint32_t ssrc)
 {

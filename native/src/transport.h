@@ -50,23 +50,29 @@ typedef struct tr_strangers {
 } tr_strangers;
 
 typedef struct tr_transport {
-    /* given */
-    const tr_shared *shared;
-    uint32_t id, index, room, participant, rtcp_ssrc;
+    /* What every packet touches, side by side: see tr__transport_near. The lists from their beginning: who publishes
+     * two tracks uses the first line of each. */
+    const tr_shared *shared;               /* given */
+    uint32_t id, index, room, participant; /* given */
+    tr_srtp *srtp;                         /* owned */
+    tr_twcc *twcc;                         /* owned; NULL: no receiver ever had the extension */
+    uint64_t due_us;                       /* when on_timer wants to be called */
+    uint32_t receiver_count, ssrc_count;
+    uint64_t rx_packets, rx_bytes;
+    tr_egress egress;
+    uint8_t active[TR_TRANSPORT_MAX_RECEIVERS];         /* bit per encoding: control was told it is active */
+    tr_receiver *receivers[TR_TRANSPORT_MAX_RECEIVERS]; /* owned */
+    tr_ssrc_entry ssrcs[TR_TRANSPORT_MAX_SSRCS];
+    /* The rest. Given: */
+    uint32_t rtcp_ssrc;
     bool is_dtls_client, has_remote;
+    tr_fingerprint fingerprints[TR_MAX_FINGERPRINTS];
     /* owned */
     tr_ice ice;
     tr_dtls *dtls; /* NULL until a handshake may begin */
-    tr_srtp *srtp;
-    tr_egress egress;
     tr_clock clock;
-    tr_twcc *twcc; /* NULL: no receiver ever had the extension */
-    tr_fingerprint fingerprints[TR_MAX_FINGERPRINTS];
-    tr_receiver *receivers[TR_TRANSPORT_MAX_RECEIVERS];
     tr_sender **senders;
-    uint32_t receiver_count, sender_count;
-    tr_ssrc_entry ssrcs[TR_TRANSPORT_MAX_SSRCS];
-    uint32_t ssrc_count;
+    uint32_t sender_count;
     tr_strangers strangers;
     uint8_t extensions[TR_EXT_COUNT]; /* of all receivers together: ids are one space under BUNDLE (RFC 8843, 9) */
     /* state */
@@ -75,11 +81,7 @@ typedef struct tr_transport {
     char reason[32];   /* why it failed */
     tr_path dtls_path; /* where the latest handshake datagram came from */
     bool has_dtls_path;
-    uint64_t due_us; /* when on_timer wants to be called */
     uint64_t dtls_due_us, report_due_us, tick_due_us, consent_due_us;
-    uint8_t active[TR_TRANSPORT_MAX_RECEIVERS]; /* bit per encoding: control was told it is active */
-    /* counters */
-    uint64_t rx_packets, rx_bytes;
 } tr_transport;
 
 /* random: 64 bits of the caller's, for the RTCP SSRC. NULL: no memory. */
@@ -109,6 +111,8 @@ tr_drop tr__transport_on_rtp(tr_transport *transport, uint8_t *data, size_t size
 int tr__transport_send_data(tr_transport *transport, const uint8_t *data, size_t size);
 
 /* The receiver's entry of an SSRC of the peer's, or NULL. */
+/* Fetch what a packet of it touches. */
+void tr__transport_near(const tr_transport *transport);
 const tr_ssrc_entry *tr__transport_find_ssrc(const tr_transport *transport, uint32_t ssrc);
 /* Now, as sender reports say it. */
 static inline uint64_t tr__transport_ntp(const tr_transport *transport, uint64_t now_us)

@@ -12,12 +12,12 @@
 #define TR_TWCC_INTERVAL_US 100000
 
 typedef struct tr_twcc {
-    uint32_t arrivals[TR_TWCC_WINDOW]; /* by index, in ticks as the feedback counts them, mod 2^32; 0: not arrived */
-    uint64_t base, highest;            /* indices; base: first not yet reported */
+    uint64_t base, highest; /* indices; base: first not yet reported */
     bool has_any;
     uint8_t feedback_count;
-    uint64_t due_us;
     uint32_t pending; /* arrivals not reported */
+    uint64_t due_us;
+    uint32_t arrivals[TR_TWCC_WINDOW]; /* by index, in ticks as the feedback counts them, mod 2^32; 0: not arrived */
 } tr_twcc;
 
 void tr__twcc_init(tr_twcc *twcc);

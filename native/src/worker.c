@@ -2,12 +2,14 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "ahead.h"
 
 /* Commands of one turn: a join storm must not keep media waiting. */
 #define COMMANDS_PER_TURN 64
@@ -45,18 +47,9 @@ static int64_t thread_cpu_ns(void)
 
 /* ------------------------------------------------------------------ life */
 
-static int watch(int epoll_fd, int fd, uint32_t what)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = what};
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? TR_OK : TR_ERR_SYSTEM;
-}
-
-#define WATCH_COMMANDS UINT32_MAX
-
 int tr__worker_init(tr_worker *w, const tr_worker_config *config)
 {
     w->config = *config;
-    w->epoll_fd = -1;
     w->border = (tr_border){.memory_fd = -1, .command_fd = -1, .event_fd = -1};
     int status = tr__udp_open(&w->udp, config->binds, config->bind_count,
                               &(tr_udp_options){.buffer_bytes = config->socket_buffer_bytes,
@@ -84,12 +77,8 @@ int tr__worker_init(tr_worker *w, const tr_worker_config *config)
         .events = &w->border.events,
         .tally = &w->tally,
     };
-    if (!(w->engine = tr__engine_new(&engine))) return TR_ERR_NO_MEMORY;
-    if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0) return TR_ERR_SYSTEM;
-    status = watch(w->epoll_fd, w->border.command_fd, WATCH_COMMANDS);
-    for (uint32_t i = 0; i < tr__udp_socket_count(w->udp) && status == TR_OK; i++)
-        status = watch(w->epoll_fd, tr__udp_socket(w->udp, i)->fd, i);
-    return status;
+    w->engine = tr__engine_new(&engine);
+    return w->engine ? TR_OK : TR_ERR_NO_MEMORY;
 }
 
 void tr__worker_dispose(tr_worker *w)
@@ -99,7 +88,6 @@ void tr__worker_dispose(tr_worker *w)
     tr__crypto_free(w->crypto);
     tr__udp_close(w->udp);
     tr__border_close(&w->border);
-    if (w->epoll_fd >= 0) close(w->epoll_fd);
 }
 
 /* ------------------------------------------------------------------ the loop */
@@ -139,6 +127,7 @@ static bool receive(tr_worker *w)
             uint32_t count = tr__udp_receive(w->udp, socket, now_us, &incoming, &is_full, &w->tally);
             for (uint32_t i = 0; i < count; i++) {
                 const tr_incoming *in = &incoming[i];
+                if (i % TR_AHEAD == 0) tr__ahead(w->engine, in, count - i < TR_AHEAD ? count - i : TR_AHEAD);
                 tr__engine_receive(w->engine, &in->path, in->data, in->size, in->arrival_us, now_us);
                 /* A large room can fill the outbox within a batch. */
                 if (outbox->count > outbox->capacity / 2) tr__udp_send(w->udp, outbox, &w->tally);
@@ -164,14 +153,10 @@ static void pin(const tr_worker *w)
 /* Another control from now on: its border takes the place of ours, which goes back to whoever brought it. */
 static void take_over(tr_worker *w, tr_border *next)
 {
-    w->renew_status = watch(w->epoll_fd, next->command_fd, WATCH_COMMANDS);
-    if (w->renew_status == TR_OK) {
-        epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->border.command_fd, NULL);
-        tr_border old = w->border;
-        w->border = *next;
-        *next = old;
-        tr__border_publish(&w->border, &w->tally, thread_cpu_ns());
-    }
+    tr_border old = w->border;
+    w->border = *next;
+    *next = old;
+    tr__border_publish(&w->border, &w->tally, thread_cpu_ns());
     sem_post(&w->renewed);
 }
 
@@ -197,22 +182,28 @@ static void wait_for_tick(tr_worker *w, uint64_t begun_us, uint64_t now_us)
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
+/* Sockets are watched only while we sleep: one in an epoll set calls it for every datagram that comes and for every one
+ * that has left, and both are paid for in the forward path. */
+static void sleep_for(tr_worker *w, const struct timespec *timeout)
+{
+    struct pollfd fds[TR_MAX_BINDS + 1] = {{.fd = w->border.command_fd, .events = POLLIN}};
+    uint32_t count = tr__udp_socket_count(w->udp);
+    for (uint32_t i = 0; i < count; i++)
+        fds[i + 1] = (struct pollfd){.fd = tr__udp_socket(w->udp, i)->fd, .events = POLLIN};
+    if (ppoll(fds, count + 1, timeout, NULL) > 0 && fds[0].revents) tr__border_hush(w->border.command_fd);
+}
+
 static void wait_for_work(tr_worker *w, bool has_more, bool is_held, uint64_t now_us)
 {
-    struct epoll_event events[TR_MAX_BINDS + 1];
-    struct timespec timeout = {0, 0}, *forever = NULL, *until = &timeout;
+    struct timespec timeout = {0, 0};
     uint64_t at_us = tr__engine_at(w->engine);
     if (is_held && at_us > now_us + HELD_INTERVAL_US) at_us = now_us + HELD_INTERVAL_US;
-    if (!has_more && at_us == UINT64_MAX)
-        until = forever;
-    else if (!has_more && at_us > now_us) {
+    if (!has_more && at_us > now_us) {
         timeout.tv_sec = (time_t)((at_us - now_us) / 1000000u);
         timeout.tv_nsec = (long)((at_us - now_us) % 1000000u) * 1000;
     }
     w->tally.wakes++;
-    int count = epoll_pwait2(w->epoll_fd, events, TR_MAX_BINDS + 1, until, NULL);
-    for (int i = 0; i < count; i++)
-        if (events[i].data.u32 == WATCH_COMMANDS) tr__border_hush(w->border.command_fd);
+    sleep_for(w, !has_more && at_us == UINT64_MAX ? NULL : &timeout);
 }
 
 void tr__worker_run(tr_worker *w)

@@ -21,7 +21,6 @@ struct tr_worker {
     tr_dtls_context *dtls;
     tr_engine *engine;
     tr_stats tally;
-    int epoll_fd;
     bool is_ticking; /* looks once a millisecond instead of at each datagram */
     uint64_t rate_from, rate_since_us;
     pthread_t thread;
@@ -29,8 +28,7 @@ struct tr_worker {
     bool is_attached; /* the worker itself is elsewhere: only `border` is used */
     _Atomic bool should_stop;
     _Atomic(tr_border *) next; /* takes the place of `border`, which is left there instead */
-    sem_t renewed;             /* that was done, or could not be */
-    int renew_status;
+    sem_t renewed;             /* that was done */
 };
 
 int tr__worker_init(tr_worker *worker, const tr_worker_config *config);

@@ -60,6 +60,11 @@ static void as_a_search_would_find(void)
         for (int i = 0; i < MANY; i++)
             if (expected[i] < earliest) earliest = expected[i];
         CHECK(tr__deadlines_next(&deadlines) == earliest);
+        uint32_t due[MANY], all = 0, few = random_below(8);
+        for (int i = 0; i < MANY; i++) all += expected[i] <= 300;
+        CHECK_EQ(all, tr__deadlines_due(&deadlines, 300, due, MANY));
+        for (uint32_t i = 0; i < all; i++) CHECK(expected[due[i]] <= 300);
+        CHECK_EQ(all < few ? all : few, tr__deadlines_due(&deadlines, 300, due, few));
     }
     tr__deadlines_dispose(&deadlines);
 }

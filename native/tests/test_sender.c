@@ -43,6 +43,27 @@ static void contributors_and_padding_stay_behind(void)
     end();
 }
 
+/* Sizes that differ by a byte, as packetizers cut them, leave as one; what is no part of a frame's burst stays small.
+ */
+static void parts_of_a_frame_are_filled_up_to_one_size(void)
+{
+    tr_add_receiver params = video_params(1);
+    begin(&params, true);
+    static const struct {
+        size_t payload, size;
+    } cases[] = {{1105, 1120}, {1106, 1120}, {1108, 1120}, {1109, 1128}, {500, 512}, {499, 511}};
+    for (uint16_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        packet p = make_vp8(1000, i, 0, true, i == 0, true, cases[i].payload);
+        CHECK_EQ(TR_DROP_NONE, feed(receiver, 0, false, &p, now));
+        CHECK(take());
+        CHECK_EQ(cases[i].size, out.size);
+        CHECK_EQ(TR_DROP_NONE, tr__rtp_parse(&rtp, out.data, out.size));
+        CHECK_EQ(cases[i].payload, rtp.payload_size);
+        CHECK_BYTES(p.data + 12, out.data + 12, cases[i].payload);
+    }
+    end();
+}
+
 static void extensions_are_rewritten_to_the_peers_ids(void)
 {
     tr_add_receiver params = video_params(1);
@@ -560,6 +581,7 @@ static void timestamps_go_on_across_a_switch(void)
 static const check_test tests[] = {
     TEST(a_packet_leaves_with_the_senders_header_and_its_own_payload),
     TEST(contributors_and_padding_stay_behind),
+    TEST(parts_of_a_frame_are_filled_up_to_one_size),
     TEST(extensions_are_rewritten_to_the_peers_ids),
     TEST(every_packet_has_one_block_size),
     TEST(large_ids_and_elements_take_the_two_byte_form),

@@ -56,7 +56,7 @@ static void without_rtx_a_resend_is_the_identical_ciphertext(void)
     static packet sealed[40];
     static const uint8_t elements[] = {8 << 4 | 0, 0x42, 5 << 4 | 1, 0, 9, 7 << 4 | 7, 1, 2, 3, 4, 5, 6, 7, 8};
     for (uint16_t i = 0; i < 39; i++) {
-        packet p = make_vp8(1000, (uint16_t)(65520 + i), i * 3000u, true, i == 0, i % 3 == 0, 100 + i);
+        packet p = make_vp8(1000, (uint16_t)(65520 + i), i * 3000u, true, i == 0, i % 3 == 0, 490 + i);
         if (i % 2) add_block(&p, elements, sizeof elements);
         if (i % 5 == 4) { /* repaired, and with other extensions than the first copy may have had */
             packet next = make_vp8(1000, (uint16_t)(65521 + i), i * 3000u, true, false, true, 5);

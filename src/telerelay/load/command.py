@@ -217,6 +217,7 @@ class _Plan:
                 max_peers=min(65_536, max(64, 4 * profile.people)),
                 bind_address="" if is_local else options.bind or _own_address(),
                 has_gso=options.gso == "on",
+                has_gro=options.gro == "on",
             ),
             network=Network(self._media_host, self._media_port, ":" not in options.bind, is_local_only=is_local),
             server_pids=pids,

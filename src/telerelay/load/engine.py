@@ -96,6 +96,7 @@ class Engine:
         config.seed = self.settings.seed
         config.max_peers = self.settings.max_peers
         config.has_gso = self.settings.has_gso
+        config.has_gro = self.settings.has_gro
         config.flight_us = self.settings.flight_us
         if self.settings.bind_address:
             config.sockets = lib.TL_SOCKETS_EACH

@@ -67,6 +67,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
 
     how = parser.add_argument_group("generator")
     how.add_argument("--gso", choices=("on", "off"), default="on", help="send our own packets in GSO runs (on)")
+    how.add_argument("--gro", choices=("on", "off"), default="on", help="take a server's GSO runs whole (on)")
     how.add_argument("--cpu", type=int, help="pin the generator to this processor")
     how.add_argument("--relay-cpu", type=int, help="without target: pin the relay to this one")
 

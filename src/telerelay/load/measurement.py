@@ -31,6 +31,7 @@ class EngineSettings:
     max_peers: int = 16384
     bind_address: str = ""
     has_gso: bool = True
+    has_gro: bool = True
     flight_us: int = 1_000_000
 
 

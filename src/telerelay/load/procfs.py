@@ -34,17 +34,23 @@ class Processes:
         self._pids = pids
         self._root = root
         self._cpu_ns: dict[tuple[int, int], int] = {}
+        self._memory_bytes = 0
         for pid in pids:
             if not (root / str(pid) / "stat").exists():
                 raise ConfigError("no_process", f"--server-pid: there is no process {pid}")
 
-    def read(self) -> Usage:
-        """Now. A process that is gone counts with what it had used."""
-        memory = threads = 0
-        for pid in self._all():
+    def read(self, *, with_memory: bool = True) -> Usage:
+        """
+        Now. A process that is gone counts with what it had used. Without memory, it is as it was read last: the kernel
+        goes through every page for it, which takes the milliseconds that a live view must not.
+        """
+        threads = 0
+        pids = self._all()
+        for pid in pids:
             threads += self._read_threads(pid)
-            memory += _memory_bytes(self._root / str(pid))
-        return Usage(sum(self._cpu_ns.values()), memory, threads)
+        if with_memory:
+            self._memory_bytes = sum(_memory_bytes(self._root / str(pid)) for pid in pids)
+        return Usage(sum(self._cpu_ns.values()), self._memory_bytes, threads)
 
     def _all(self) -> list[int]:
         found, queue = [], list(self._pids)

@@ -27,6 +27,9 @@ from telerelay.tasks import Tasks
 # After the last packet left, so long is waited for what is on its way; the engine takes a packet for lost after 1 s.
 DRAIN_S = 1.3
 
+# Seconds from one look at a server's memory to the next.
+_MEMORY_EVERY = 5
+
 # Goodbyes at the end, in all: a server that is overloaded may not hold the report up.
 LEAVE_TIMEOUT_S = 15.0
 
@@ -183,7 +186,7 @@ class Run:
                 at_s=(time.monotonic_ns() - self._began_ns) / 1e9,
                 totals=self._engine.totals(),
                 latency=latency.since(last) if last is not None and is_continued else latency,
-                server=self._usage(),
+                server=self._usage(with_memory=second % _MEMORY_EVERY == 0),
                 own_cpu_ns=time.process_time_ns(),
                 people=self._people(),
                 joins=len(self._visits),
@@ -192,8 +195,8 @@ class Run:
             self._samples.append(sample)
             self._on_sample(sample)
 
-    def _usage(self) -> Usage | None:
-        return self._processes.read() if self._processes is not None else None
+    def _usage(self, *, with_memory: bool = True) -> Usage | None:
+        return self._processes.read(with_memory=with_memory) if self._processes is not None else None
 
     def _people(self) -> int:
         return sum(

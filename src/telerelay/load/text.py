@@ -63,7 +63,7 @@ def rows(report: dict[str, Any]) -> list[Row]:
     found += [
         ("generator CPU per packet", number(generator["cpu_ns_per_packet"], "ns")),
         ("generator CPU, its engine and its signalling", _generator_cpu(report)),
-        ("generator GSO", _gso(generator)),
+        ("generator GSO, GRO", f"{_gso(generator)}; {'on' if generator['has_gro'] else 'off'}"),
     ]
     return found
 
