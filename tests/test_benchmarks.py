@@ -21,6 +21,7 @@ NOT_LEAVES = {
     "border.c": "owns shared memory and eventfds; its rings are ring.c",
     "certificate.c": "runs once a process, at set-up",
     "dtls.c": "a handshake is OpenSSL's; benchmarks/limits.py counts how many a second",
+    "dtls_records.c": "data of channels, a few records a second, in whose cost OpenSSL's ciphers are all there is",
     "engine.c": "owns the transports; benchmarks/instructions.py counts a packet's way through it",
     "names.c": "tables of words for metrics and messages",
     "pages.c": "system calls when somebody comes or goes, never for a packet",

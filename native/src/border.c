@@ -59,9 +59,12 @@ int tr__border_create(tr_border *b, uint32_t command_bytes, uint32_t event_bytes
     b->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     b->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     void *memory = MAP_FAILED;
-    if (b->memory_fd >= 0 && b->command_fd >= 0 && b->event_fd >= 0 && ftruncate(b->memory_fd, (off_t)b->size) == 0 &&
-        fcntl(b->memory_fd, F_ADD_SEALS, SEALS) == 0)
-        memory = mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_SHARED, b->memory_fd, 0);
+    /* All of it is taken now: a ring is written lap after lap and would touch its last page only after thousands of
+     * joins, which looks like a leak; and memory that is short then is a worker that dies amid calls, now one that
+     * does not begin. */
+    if (b->memory_fd >= 0 && b->command_fd >= 0 && b->event_fd >= 0 &&
+        fallocate(b->memory_fd, 0, 0, (off_t)b->size) == 0 && fcntl(b->memory_fd, F_ADD_SEALS, SEALS) == 0)
+        memory = mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, b->memory_fd, 0);
     if (memory == MAP_FAILED) {
         int error = errno;
         tr__border_close(b);

@@ -1,6 +1,9 @@
 /* dtls: drives OpenSSL through one association in memory; see dtls.h for the contract.
  * Touches its own queues and OpenSSL, which allocates, reads a clock and draws randomness. Worker thread.
  *
+ * OpenSSL makes the handshake. Of what it holds then all is let go: keys and digests are taken out, and the records
+ * that follow are dtls_records.c's. With old suites, which that file does not know, OpenSSL stays.
+ *
  * Records pass the gate (dtls_gate.h) one by one before OpenSSL sees them. Writes go to a queue that always accepts, so
  * that none is ever left half done (what does not fit is lost like any datagram, and the timer sends it again). */
 #include "dtls.h"
@@ -15,7 +18,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#include "dtls_gate.h"
+#include "dtls_records.h"
 
 /* RFC 9147 section 5.8.2 recommends 400 ms for DTLS-SRTP, less where ICE has shown the round trip; browsers start at
  * 50 ms. A check has just come through when we start, and a wait of 200 ms is no burden to anybody. */
@@ -40,9 +43,17 @@
 #define GROUPS "X25519:P-256:P-384"
 #define PROFILES "SRTP_AEAD_AES_128_GCM:SRTP_AEAD_AES_256_GCM:SRTP_AES128_CM_SHA1_80"
 
+/* The server's last: a change of cipher and its Finished, 75 bytes. */
+#define FLIGHT_BYTES 128
+/* Client's and server's key and salt of the largest profile. */
+#define MATERIAL_BYTES (2 * (32 + 14))
+/* SHA-256, SHA-384, SHA-512. */
+#define DIGEST_BYTES (32 + 48 + 64)
+
 struct tr_dtls_context {
     SSL_CTX *ssl;
     BIO_METHOD *bio;
+    tr_dtls_ciphers *ciphers;
     uint32_t first_timeout_us;
 };
 
@@ -59,7 +70,8 @@ struct tr_dtls {
     tr_fingerprint fingerprints[TR_MAX_FINGERPRINTS];
     size_t fingerprint_count;
     /* owned */
-    SSL *ssl; /* NULL once failed or closed */
+    SSL *ssl;                /* NULL once its records are ours, or it failed or closed */
+    tr_dtls_records records; /* once finished, while ssl is NULL */
     tr_dtls_gate gate;
     tr_dtls_state state;
     const char *reason;
@@ -67,6 +79,11 @@ struct tr_dtls {
     bool has_answered; /* a flight was made in this handshake */
     uint32_t rearms;
     queue out, in;
+    /* once finished */
+    uint8_t digests[DIGEST_BYTES];    /* of the peer's certificate, the shortest first */
+    uint8_t material[MATERIAL_BYTES]; /* RFC 5764 section 4.2 */
+    uint8_t flight[FLIGHT_BYTES];     /* server: our last, for a peer that says it has not come */
+    size_t flight_size;
     /* borrowed, during receive */
     tr_dtls_record record; /* what OpenSSL's next read gets; data NULL: nothing */
 };
@@ -135,11 +152,27 @@ static int bio_read(BIO *bio, char *out, int room)
     return (int)size;
 }
 
+/* What the records of ours go on from, and what a server may have to send again. */
+static void note_written(tr_dtls *dtls, const uint8_t *data, size_t size)
+{
+    tr_cursor datagram = tr__cursor(data, size);
+    tr_dtls_record record;
+    while (tr__dtls_next_record(&datagram, &record)) {
+        tr__dtls_records_wrote(&dtls->records, &record);
+        if (record.type == TR_DTLS_CCS) dtls->flight_size = 0;
+        if (record.type != TR_DTLS_CCS && !(record.epoch == 1 && dtls->flight_size)) continue;
+        if (dtls->flight_size + record.size > sizeof dtls->flight) continue; /* none of ours is so long */
+        memcpy(dtls->flight + dtls->flight_size, record.data, record.size);
+        dtls->flight_size += record.size;
+    }
+}
+
 static int bio_write(BIO *bio, const char *data, int size)
 {
     tr_dtls *dtls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     if (size > 0) {
+        if (dtls->state <= TR_DTLS_HANDSHAKE) note_written(dtls, (const uint8_t *)data, (size_t)size);
         if (dtls->state <= TR_DTLS_HANDSHAKE)
             queue_join(&dtls->out, (const uint8_t *)data, (size_t)size);
         else
@@ -216,7 +249,8 @@ tr_dtls_context *tr__dtls_context_new(const tr_certificate *certificate)
     context->first_timeout_us = FIRST_TIMEOUT_US;
     context->ssl = SSL_CTX_new(DTLS_method());
     context->bio = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "telerelay datagrams");
-    if (context->ssl && context->bio && BIO_meth_set_read(context->bio, bio_read) == 1 &&
+    context->ciphers = tr__dtls_ciphers_new();
+    if (context->ssl && context->bio && context->ciphers && BIO_meth_set_read(context->bio, bio_read) == 1 &&
         BIO_meth_set_write(context->bio, bio_write) == 1 && BIO_meth_set_ctrl(context->bio, bio_ctrl) == 1 &&
         configure(context->ssl) && use_certificate(context->ssl, certificate))
         return context;
@@ -230,6 +264,7 @@ void tr__dtls_context_free(tr_dtls_context *context)
     if (!context) return;
     SSL_CTX_free(context->ssl);
     BIO_meth_free(context->bio);
+    tr__dtls_ciphers_free(context->ciphers);
     free(context);
 }
 
@@ -279,6 +314,7 @@ static bool arm(tr_dtls *dtls)
     tr__dtls_gate_init(&dtls->gate, dtls->is_client);
     dtls->state = TR_DTLS_NEW;
     dtls->has_answered = false;
+    dtls->flight_size = 0;
     return true;
 }
 
@@ -316,11 +352,28 @@ static void give_back_buffers(tr_dtls *dtls)
     if (dtls->ssl && !SSL_has_pending(dtls->ssl)) SSL_free_buffers(dtls->ssl);
 }
 
+/* Sealed by us, into the queue. False: no room, or OpenSSL failed. */
+static bool send_record(tr_dtls *dtls, uint8_t type, const uint8_t *data, size_t size)
+{
+    uint8_t record[TR_MAX_DATAGRAM];
+    size_t sealed = tr__dtls_records_seal(&dtls->records, type, data, size, record);
+    return sealed && queue_push(&dtls->out, record, sealed);
+}
+
+static void say_goodbye(tr_dtls *dtls)
+{
+    static const uint8_t close_notify[] = {SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY};
+    if (!dtls->ssl)
+        send_record(dtls, TR_DTLS_ALERT, close_notify, sizeof close_notify);
+    else if (take_buffers(dtls))
+        SSL_shutdown(dtls->ssl);
+}
+
 /* Says good-bye to a peer with which keys are shared, and lets go of OpenSSL's memory. */
 static void end(tr_dtls *dtls, tr_dtls_state state, const char *reason)
 {
     bool is_open = dtls->state == TR_DTLS_UNVERIFIED || dtls->state == TR_DTLS_CONNECTED;
-    if (is_open && take_buffers(dtls)) SSL_shutdown(dtls->ssl);
+    if (is_open) say_goodbye(dtls);
     if (dtls->state != TR_DTLS_CONNECTED) queue_clear(&dtls->in); /* never verified: nobody is to read it */
     ERR_clear_error();
     SSL_free(dtls->ssl);
@@ -344,27 +397,27 @@ static void handshake_failed(tr_dtls *dtls)
 /* ---- verification */
 
 /* All three are strong enough that any match will do; weaker ones have sizes that are never filled in (RFC 8122, 5). */
-static const EVP_MD *digest_of_size(size_t size)
+static bool take_digests(tr_dtls *dtls)
 {
-    switch (size) {
-    case 32:
-        return EVP_sha256();
-    case 48:
-        return EVP_sha384();
-    case 64:
-        return EVP_sha512();
-    default:
-        return NULL;
-    }
+    X509 *cert = SSL_get0_peer_certificate(dtls->ssl);
+    unsigned size;
+    return cert && X509_digest(cert, EVP_sha256(), dtls->digests, &size) == 1 &&
+           X509_digest(cert, EVP_sha384(), dtls->digests + 32, &size) == 1 &&
+           X509_digest(cert, EVP_sha512(), dtls->digests + 32 + 48, &size) == 1;
 }
 
-static bool matches(X509 *cert, const tr_fingerprint *fingerprint)
+static bool matches(const tr_dtls *dtls, const tr_fingerprint *fingerprint)
 {
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    const EVP_MD *md = digest_of_size(fingerprint->size);
-    return md && X509_digest(cert, md, digest, &size) == 1 && size == fingerprint->size &&
-           CRYPTO_memcmp(digest, fingerprint->bytes, size) == 0;
+    switch (fingerprint->size) {
+    case 32:
+        return CRYPTO_memcmp(dtls->digests, fingerprint->bytes, 32) == 0;
+    case 48:
+        return CRYPTO_memcmp(dtls->digests + 32, fingerprint->bytes, 48) == 0;
+    case 64:
+        return CRYPTO_memcmp(dtls->digests + 32 + 48, fingerprint->bytes, 64) == 0;
+    default:
+        return false;
+    }
 }
 
 /* Only after the handshake: before, the peer has not proven that the certificate is its own, and anybody could end the
@@ -373,10 +426,8 @@ static void verify(tr_dtls *dtls)
 {
     if (dtls->state != TR_DTLS_UNVERIFIED && dtls->state != TR_DTLS_CONNECTED) return;
     if (!dtls->fingerprint_count) return;
-    X509 *cert = SSL_get1_peer_certificate(dtls->ssl);
     bool found = false;
-    for (size_t i = 0; cert && i < dtls->fingerprint_count; i++) found = found || matches(cert, &dtls->fingerprints[i]);
-    X509_free(cert);
+    for (size_t i = 0; i < dtls->fingerprint_count; i++) found = found || matches(dtls, &dtls->fingerprints[i]);
     if (found)
         dtls->state = TR_DTLS_CONNECTED;
     else
@@ -423,6 +474,22 @@ static size_t pull(tr_dtls *dtls)
     return count;
 }
 
+/* The keys for SRTP, and with a suite that we know the records too: then OpenSSL's work is done. */
+static bool take_over(tr_dtls *dtls)
+{
+    static const char label[] = "EXTRACTOR-dtls_srtp";
+    size_t size = 2 * (tr__srtp_key_size(dtls->profile) + tr__srtp_salt_size(dtls->profile));
+    if (SSL_export_keying_material(dtls->ssl, dtls->material, size, label, sizeof label - 1, NULL, 0, 0) != 1 ||
+        !take_digests(dtls))
+        return false;
+    if (tr__dtls_records_take(&dtls->records, dtls->context->ciphers, dtls->ssl, dtls->is_client,
+                              dtls->record.sequence)) {
+        SSL_free(dtls->ssl);
+        dtls->ssl = NULL;
+    }
+    return true;
+}
+
 static void finish(tr_dtls *dtls)
 {
     const SRTP_PROTECTION_PROFILE *profile = SSL_get_selected_srtp_profile(dtls->ssl);
@@ -432,8 +499,11 @@ static void finish(tr_dtls *dtls)
         return;
     }
     dtls->profile = (tr_srtp_profile)profile->id;
+    if (!take_over(dtls)) {
+        end(dtls, TR_DTLS_FAILED, "dtls_handshake");
+        return;
+    }
     verify(dtls);
-    if (dtls->ssl) pull(dtls); /* data that came before the handshake's end */
     give_back_buffers(dtls);
 }
 
@@ -483,8 +553,9 @@ static tr_drop handshake_record(tr_dtls *dtls, const tr_dtls_record *record)
         }
         if (drop != TR_DROP_NONE) return drop;
         dtls->state = TR_DTLS_HANDSHAKE;
-    } else if (record->epoch != 1 || !expects_encrypted(dtls->ssl)) {
-        /* OpenSSL would keep early records, 16 KiB each; the peer sends its whole flight again. */
+    } else if (record->epoch != 1 || record->type != TR_DTLS_HANDSHAKE_RECORD || !expects_encrypted(dtls->ssl)) {
+        /* OpenSSL would keep early records, 16 KiB each; the peer sends its whole flight again. Data that has overtaken
+         * the Finished is lost, and SCTP sends it again. */
         return TR_DROP_DTLS_STATE;
     }
     dtls->record = *record;
@@ -493,11 +564,43 @@ static tr_drop handshake_record(tr_dtls *dtls, const tr_dtls_record *record)
     return ok ? TR_DROP_NONE : TR_DROP_DTLS_MALFORMED;
 }
 
-/* Once finished nothing in the clear counts: a second hello, a forged alert, an old flight end here. The peer's
- * encrypted Finished, sent again because ours was lost, makes OpenSSL send its last flight again. */
-static tr_drop connected_record(tr_dtls *dtls, const tr_dtls_record *record)
+/* A handshake message of a peer that is connected. False: there is no answer to it. */
+static bool answer_handshake(tr_dtls *dtls, uint8_t type)
 {
-    if (record->epoch != 1 || record->type == TR_DTLS_CCS) return TR_DROP_DTLS_STATE;
+    static const uint8_t no_renegotiation[] = {SSL3_AL_WARNING, SSL_AD_NO_RENEGOTIATION};
+    /* Its Finished, sent again because ours was lost (RFC 6347, 4.2.4). Ours goes again as it was: a record that did
+     * come is not taken twice. */
+    if (type == SSL3_MT_FINISHED && !dtls->is_client) return queue_push(&dtls->out, dtls->flight, dtls->flight_size);
+    /* RFC 5246 section 7.2.2. */
+    if (type == (dtls->is_client ? SSL3_MT_HELLO_REQUEST : SSL3_MT_CLIENT_HELLO))
+        return send_record(dtls, TR_DTLS_ALERT, no_renegotiation, sizeof no_renegotiation);
+    return false;
+}
+
+/* A record that is ours to open. What has no effect counts as malformed: it did not authenticate, or came before. */
+static tr_drop open_record(tr_dtls *dtls, const tr_dtls_record *record)
+{
+    uint8_t data[TR_MAX_DATAGRAM];
+    size_t size;
+    if (record->size > sizeof data || !tr__dtls_records_open(&dtls->records, record, data, &size) || !size)
+        return TR_DROP_DTLS_MALFORMED;
+    switch (record->type) {
+    case TR_DTLS_DATA:
+        queue_push(&dtls->in, data, size); /* what does not fit is lost; SCTP sends it again */
+        return TR_DROP_NONE;
+    case TR_DTLS_ALERT:
+        /* Warnings change nothing. */
+        if (size != 2 || (data[0] != SSL3_AL_FATAL && data[1] != SSL_AD_CLOSE_NOTIFY)) return TR_DROP_DTLS_MALFORMED;
+        end(dtls, TR_DTLS_CLOSED, "");
+        return TR_DROP_NONE;
+    default:
+        return answer_handshake(dtls, data[0]) ? TR_DROP_NONE : TR_DROP_DTLS_MALFORMED;
+    }
+}
+
+/* The same by OpenSSL, which at a repeated Finished sends its last flight again. */
+static tr_drop pull_record(tr_dtls *dtls, const tr_dtls_record *record)
+{
     tr_dtls_state before = dtls->state;
     size_t waiting = dtls->out.used;
     dtls->record = *record;
@@ -505,7 +608,14 @@ static tr_drop connected_record(tr_dtls *dtls, const tr_dtls_record *record)
     dtls->record.data = NULL;
     give_back_buffers(dtls);
     bool had_no_effect = count == 0 && dtls->state == before && dtls->out.used == waiting;
-    return had_no_effect ? TR_DROP_DTLS_MALFORMED : TR_DROP_NONE; /* it did not authenticate, or came before */
+    return had_no_effect ? TR_DROP_DTLS_MALFORMED : TR_DROP_NONE;
+}
+
+/* Once finished nothing in the clear counts: a second hello, a forged alert, an old flight end here. */
+static tr_drop connected_record(tr_dtls *dtls, const tr_dtls_record *record)
+{
+    if (record->epoch != 1 || record->type == TR_DTLS_CCS) return TR_DROP_DTLS_STATE;
+    return dtls->ssl ? pull_record(dtls, record) : open_record(dtls, record);
 }
 
 static tr_drop take_record(tr_dtls *dtls, const tr_dtls_record *record)
@@ -577,6 +687,7 @@ int tr__dtls_write(tr_dtls *dtls, const uint8_t *data, size_t size)
     if (size < 1 || size > TR_MAX_DATAGRAM - RECORD_OVERHEAD) return TR_ERR_ARGUMENT;
     if (dtls->out.used + 2 + size + RECORD_OVERHEAD > QUEUE_BYTES) return TR_ERR_FULL;
     ERR_clear_error();
+    if (!dtls->ssl) return send_record(dtls, TR_DTLS_DATA, data, size) ? TR_OK : TR_ERR_CRYPTO;
     if (!take_buffers(dtls)) return TR_ERR_NO_MEMORY;
     bool ok = SSL_write(dtls->ssl, data, (int)size) == (int)size;
     ERR_clear_error();
@@ -586,23 +697,16 @@ int tr__dtls_write(tr_dtls *dtls, const uint8_t *data, size_t size)
 
 void tr__dtls_close(tr_dtls *dtls)
 {
-    if (dtls->ssl) end(dtls, TR_DTLS_CLOSED, "");
+    if (dtls->state < TR_DTLS_FAILED) end(dtls, TR_DTLS_CLOSED, "");
 }
 
 tr_srtp *tr__dtls_make_srtp(tr_dtls *dtls, const tr_crypto *crypto)
 {
     if (dtls->state != TR_DTLS_CONNECTED) return NULL;
     /* RFC 5764 section 4.2: client key, server key, client salt, server salt; RFC 7714 section 12 for the sizes. */
-    static const char label[] = "EXTRACTOR-dtls_srtp";
-    uint8_t material[2 * (32 + 14)];
     size_t key = tr__srtp_key_size(dtls->profile), salt = tr__srtp_salt_size(dtls->profile);
-    const uint8_t *client_key = material, *server_key = client_key + key;
+    const uint8_t *client_key = dtls->material, *server_key = client_key + key;
     const uint8_t *client_salt = server_key + key, *server_salt = client_salt + salt;
-    tr_srtp *srtp = NULL;
-    if (SSL_export_keying_material(dtls->ssl, material, 2 * (key + salt), label, sizeof label - 1, NULL, 0, 0) == 1)
-        srtp = dtls->is_client ? tr__srtp_new(crypto, dtls->profile, server_key, server_salt, client_key, client_salt)
-                               : tr__srtp_new(crypto, dtls->profile, client_key, client_salt, server_key, server_salt);
-    OPENSSL_cleanse(material, sizeof material);
-    ERR_clear_error();
-    return srtp;
+    return dtls->is_client ? tr__srtp_new(crypto, dtls->profile, server_key, server_salt, client_key, client_salt)
+                           : tr__srtp_new(crypto, dtls->profile, client_key, client_salt, server_key, server_salt);
 }

@@ -46,7 +46,8 @@ bool tr__dtls_next_record(tr_cursor *datagram, tr_dtls_record *record)
     record->type = tr__take8(datagram);
     uint16_t version = tr__take16(datagram);
     record->epoch = tr__take16(datagram);
-    tr__take(datagram, 6); /* sequence number */
+    record->sequence = (uint64_t)tr__take16(datagram) << 32;
+    record->sequence |= tr__take32(datagram);
     uint16_t size = tr__take16(datagram);
     tr__take(datagram, size);
     record->size = TR_DTLS_RECORD_HEADER + (size_t)size;

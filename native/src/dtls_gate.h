@@ -16,6 +16,7 @@ enum { TR_DTLS_CCS = 20, TR_DTLS_ALERT = 21, TR_DTLS_HANDSHAKE_RECORD = 22, TR_D
 typedef struct tr_dtls_record {
     uint8_t type;
     uint16_t epoch;
+    uint64_t sequence;   /* 48 bits: of its epoch */
     const uint8_t *data; /* with its header */
     size_t size;         /* with its header */
 } tr_dtls_record;
