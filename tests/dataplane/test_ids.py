@@ -2,7 +2,7 @@
 
 import pytest
 
-from telerelay.dataplane.ids import MAX_INDEXES, IdPool
+from telerelay.dataplane.ids import MAX_INDEXES, RESTING, IdPool
 from telerelay.errors import RemoteProtocolError
 
 
@@ -58,7 +58,7 @@ def test_a_reused_index_has_another_generation() -> None:
 
 def test_the_index_free_for_longest_is_taken_first() -> None:
     """
-    Freed indexes queue up behind those never used.
+    Freed indexes queue up behind those never used, as long as they are few.
     """
     pool = IdPool(3)
     a, b = pool.take(), pool.take()
@@ -66,6 +66,34 @@ def test_the_index_free_for_longest_is_taken_first() -> None:
     pool.give_back(a)
 
     assert [2, index(b), index(a)] == [index(pool.take()) for _ in range(3)]
+
+
+def test_joins_and_leaves_leave_nothing_behind() -> None:
+    """
+    However many come and go, no more indexes are used than were in use at once and those that rest.
+    """
+    pool = IdPool(MAX_INDEXES)
+    for _ in range(10 * RESTING):
+        three = [pool.take() for _ in range(3)]
+        assert max(map(index, three)) < RESTING + 3
+        for each in three:
+            pool.give_back(each)
+
+
+def test_a_freed_index_rests() -> None:
+    """
+    The next tenant of a slot comes only after RESTING others were freed.
+    """
+    pool = IdPool(MAX_INDEXES)
+    first = pool.take()
+    pool.give_back(first)
+    later = []
+    while index(first) not in later:
+        taken = pool.take()
+        later.append(index(taken))
+        pool.give_back(taken)
+
+    assert RESTING + 1 == len(later)
 
 
 def test_giving_back_twice_changes_nothing() -> None:

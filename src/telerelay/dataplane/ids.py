@@ -2,8 +2,9 @@
 Ids of what lives on a worker: generation << 16 | index.
 
 Pure. An index names a slot of a table in C; the generation tells its tenants apart, so that a late command for one that
-went cannot reach the one that came. Indexes are handed out oldest first, which makes a clash of generations as late as
-it can be.
+went cannot reach the one that came. Of those that are free the oldest is handed out, and only while RESTING others are:
+that makes a clash of generations late, and holds the slots ever touched to as many as were in use at once and those few.
+With new ones first, each join for hours would leave six numbers here and a piece of a page in the worker behind.
 """
 
 from collections import deque
@@ -14,6 +15,9 @@ from telerelay.errors import RemoteProtocolError
 INDEX_BITS = 16
 MAX_INDEXES = 1 << INDEX_BITS
 _GENERATIONS = 1 << 16
+# Free indexes before one is reused. 65,536 generations of so many are sixteen million joins until an id is the same
+# again, which is days of the fastest storm of them; nothing that names an id waits for longer than a minute.
+RESTING = 256
 
 
 class IdPool:
@@ -32,11 +36,11 @@ class IdPool:
 
     def take(self) -> int:
         """A new id, never 0. Raises RemoteProtocolError `room_full` when every slot is in use."""
-        if self._fresh < self.capacity:
+        if self._free and (len(self._free) > RESTING or self._fresh == self.capacity):
+            taken = self._free.popleft()
+        elif self._fresh < self.capacity:
             taken = (1 << INDEX_BITS) | self._fresh
             self._fresh += 1
-        elif self._free:
-            taken = self._free.popleft()
         else:
             raise RemoteProtocolError("room_full", "the relay is full")
         self._taken.add(taken)
