@@ -99,7 +99,7 @@ int tr__border_attach(tr_border *b, int memory_fd, int command_fd, int event_fd)
     if (seals < 0 || (seals & SEALS) != SEALS) return TR_ERR_VERSION;
     if (file.st_size < (off_t)sizeof(tr_border_head) || file.st_size > INT32_MAX) return TR_ERR_VERSION;
     size_t size = (size_t)file.st_size;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory_fd, 0);
     if (memory == MAP_FAILED) return TR_ERR_SYSTEM;
     tr_border_head head = {0};
     memcpy(&head, memory, offsetof(tr_border_head, stats));
