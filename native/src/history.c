@@ -1,12 +1,14 @@
 /* history: see history.h. Touches only ring and index that it was given. Worker thread.
  *
  * The ring is written lap after lap. What the lap before left behind the head is still whole; what it left before the
- * head has been overwritten. */
+ * head has been overwritten. A lap that is to be shorter than the one before leaves that one's end as it is; only when
+ * it is over does nothing whole lie there any more. */
 #include "history.h"
 
 #include <string.h>
 
 #include "near.h"
+#include "pages.h"
 
 /* Bytes more that are taken into use at a time: a page, and more than a datagram. */
 #define STEP 4096u
@@ -43,6 +45,28 @@ static void widen(tr_history *history)
     history->mask = 2 * count - 1;
 }
 
+/* A lap that took so much longer than it had to is the last of its length; a little is left for frames of other sizes.
+ * A keyframe in every second, or a camera switched on again, is not what the seconds in between need. */
+static uint32_t next_limit(const tr_history *history, uint64_t lasted_us)
+{
+    if (lasted_us < TR_HISTORY_US + TR_HISTORY_US / 8) return history->limit;
+    uint64_t needed = (uint64_t)history->limit * TR_HISTORY_US / lasted_us;
+    needed = (needed + needed / 16 + STEP - 1) / STEP * STEP;
+    if (needed < STEP) needed = STEP;
+    return needed < history->limit ? (uint32_t)needed : history->limit;
+}
+
+static void begin_lap(tr_history *history, uint64_t now_us)
+{
+    if (history->touched > history->limit)
+        tr__pages_forget(history->ring + history->limit, history->touched - history->limit);
+    history->touched = history->limit;
+    history->limit = next_limit(history, now_us - history->lap_at_us);
+    history->head = 0;
+    history->lap++;
+    history->lap_at_us = now_us;
+}
+
 /* Room for `size` bytes at the head: further on while this lap is young, else from the ring's start. */
 static void make_room(tr_history *history, uint32_t size, uint64_t now_us)
 {
@@ -50,9 +74,7 @@ static void make_room(tr_history *history, uint32_t size, uint64_t now_us)
            now_us - history->lap_at_us < TR_HISTORY_US)
         history->limit = history->size - history->limit < STEP ? history->size : history->limit + STEP;
     if (history->limit - history->head >= size) return;
-    history->head = 0;
-    history->lap++;
-    history->lap_at_us = now_us;
+    begin_lap(history, now_us);
 }
 
 void tr__history_put(tr_history *history, uint64_t index, const uint8_t *data, size_t size, uint64_t now_us)

@@ -1,8 +1,10 @@
 /* history: the latest packets of one stream, opened, for resends: a byte ring and an index by sequence number.
  * Kept once for each stream received, however many it is sent to. Bounded in bytes and in packets; of its bytes it
  * uses about as many as hold TR_HISTORY_US at the stream's rate, and of its index as many entries as those packets
- * need, so a slow stream touches little memory. After a burst it may hold less for a moment, until it has grown.
- * Pure: its memory is given at init, and is touched as far as it is used. Worker thread. */
+ * need, so a slow stream touches little memory. In a burst it may hold less for a moment, until it has grown; after one
+ * it gives back what it took.
+ * Its memory is given at init, and is touched as far as it is used. Pure but for pages that it lets go, once a lap at
+ * the most. Worker thread. */
 #ifndef TR_HISTORY_H
 #define TR_HISTORY_H
 
@@ -30,7 +32,8 @@ typedef struct tr_history {
     tr_history_packet *packets; /* borrowed; by index & mask */
     uint32_t mask, last_mask;   /* entries in use, and those there are, less one */
     uint32_t size;              /* bytes there are */
-    uint32_t limit;             /* bytes in use so far: where a lap ends */
+    uint32_t limit;             /* bytes in use: where a lap ends */
+    uint32_t touched;           /* bytes that laps before reached */
     uint32_t head;              /* where the next packet goes, if it fits before the limit */
     uint16_t lap;               /* how often the ring has begun again */
     uint64_t lap_at_us;         /* when this lap began */

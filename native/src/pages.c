@@ -1,6 +1,7 @@
 /* pages: see pages.h. Touches nothing but what it hands out. Any thread. */
 #include "pages.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #include <sys/mman.h>
@@ -24,7 +25,12 @@ void tr__pages_free(void *pages, size_t size)
     free(pages);
 }
 
+void tr__pages_forget(void *at, size_t size) { (void)at, (void)size; }
+
 #else
+
+/* Of the machines we build for; where pages are larger the kernel refuses what is not aligned, and nothing is lost. */
+#define PAGE 4096u
 
 void *tr__pages_new(size_t size)
 {
@@ -39,6 +45,13 @@ void *tr__pages_new(size_t size)
 void tr__pages_free(void *pages, size_t size)
 {
     if (pages) munmap(pages, size);
+}
+
+void tr__pages_forget(void *at, size_t size)
+{
+    uintptr_t begin = ((uintptr_t)at + PAGE - 1) & ~(uintptr_t)(PAGE - 1),
+              end = ((uintptr_t)at + size) & ~(uintptr_t)(PAGE - 1);
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 #endif

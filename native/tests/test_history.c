@@ -134,6 +134,47 @@ static void a_fast_stream_takes_what_a_second_needs(void)
     }
 }
 
+/* A second of three times the rate takes memory, which is given back once it is not needed; and the last second is held
+ * all the while before and after. */
+static void what_a_burst_took_is_given_back(void)
+{
+    static uint8_t large[1 << 20];
+    memset(large, 0, sizeof large);
+    tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, large, sizeof large);
+    uint64_t index = 0, at_us = 0;
+    uint32_t most = 0;
+    for (int second = 0; second < 12; second++)
+        for (int i = 0; i < (second == 4 ? 450 : 150); i++) {
+            at_us += second == 4 ? 2222 : 6667;
+            index++;
+            tr__history_put(&history, index, fill(index | 1, 1200), 1200, at_us);
+            if (history.limit > most) most = history.limit;
+            bool is_even = index > 150 && (second < 4 || second > 5);
+            if (is_even) CHECK(tr__history_has(&history, index - 149));
+        }
+    CHECK(most > 450 * 1200);
+    CHECK(history.limit < 220000);
+    CHECK(history.touched < 220000);
+#ifndef __SANITIZE_ADDRESS__
+    for (size_t i = 224 * 1024; i < sizeof large; i++)
+        if (large[i]) CHECK(!"a byte of the burst is still there");
+#endif
+}
+
+/* A silence within a lap tells nothing of what the stream needs when it goes on: the second before it stays whole. */
+static void a_stream_that_paused_keeps_its_second(void)
+{
+    static uint8_t large[1 << 20];
+    tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, large, sizeof large);
+    uint64_t at_us = 0;
+    for (uint64_t i = 1; i <= 1500; i++) {
+        at_us += i == 700 ? 60000000 : 6667;
+        tr__history_put(&history, i, fill(i | 1, 1200), 1200, at_us);
+        if (i > 150) CHECK(tr__history_has(&history, i - 149));
+    }
+    CHECK(history.limit < 220000);
+}
+
 /* Entries are taken into use as packets that are still whole would lose theirs, and every packet keeps its own. */
 static void the_index_grows_with_what_the_ring_holds(void)
 {
@@ -187,6 +228,8 @@ static const check_test tests[] = {
     TEST(a_late_packet_is_held_but_pushes_nothing_newer_out),
     TEST(what_does_not_fit_is_not_kept),
     TEST(a_slow_stream_takes_little_memory),
+    TEST(what_a_burst_took_is_given_back),
+    TEST(a_stream_that_paused_keeps_its_second),
     TEST(the_index_grows_with_what_the_ring_holds),
     TEST(audio_takes_two_pages_and_few_entries),
     TEST(a_fast_stream_takes_what_a_second_needs),

@@ -60,8 +60,28 @@ static void what_is_not_touched_takes_no_memory(void)
     CHECK(resident() < before + MIB);
 }
 
+static void what_is_forgotten_takes_none_any_more(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return;
+#endif
+    uint8_t *pages = tr__pages_new(4 * MIB);
+    CHECK(pages != NULL);
+    memset(pages, 1, 4 * MIB);
+    size_t before = resident();
+    tr__pages_forget(pages + 100, 4 * MIB - 200);
+    CHECK(before - resident() >= 4 * MIB - 2 * 4096 - MIB / 4);
+    for (size_t i = 0; i < 4096; i++) CHECK_EQ(1, pages[i]); /* what lies only partly within stays */
+    CHECK_EQ(1, pages[4 * MIB - 1]);
+    CHECK_EQ(0, pages[4096]);
+    tr__pages_forget(pages, 100); /* no whole page */
+    CHECK_EQ(1, pages[0]);
+    tr__pages_free(pages, 4 * MIB);
+}
+
 static const check_test tests[] = {
     TEST(pages_are_zeroed_and_writable_to_their_end),
     TEST(what_is_not_touched_takes_no_memory),
+    TEST(what_is_forgotten_takes_none_any_more),
 };
 CHECK_MAIN("test_pages", tests)
