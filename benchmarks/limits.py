@@ -17,6 +17,8 @@ import platform
 import signal
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +31,7 @@ if str(ROOT / "src") not in sys.path:
 from telerelay.errors import TelerelayError  # noqa: E402
 from telerelay.load import profiles  # noqa: E402
 from telerelay.load.own_relay import OwnRelay  # noqa: E402
+from telerelay.load.procfs import Processes  # noqa: E402
 
 RELAY_CPU, GENERATOR_CPU = 0, 1
 
@@ -230,27 +233,55 @@ async def reconnect(bench: Bench) -> list[Row]:
 
 
 async def memory(bench: Bench) -> list[Row]:
-    """Memory of a participant at call rate, and what joins and leaves leave behind."""
+    """
+    Memory of a participant at call rate, and what joins and leaves leave behind.
+
+    The latter is measured when nobody is there, for what people hold while they are there swings by more than what they
+    leave: a relay without load after each of five rounds of comings and goings, 1,200 joins each. The first two fill
+    what is bounded and kept for the next ones (ids that rest, notes that are remembered, heaps as large as the most
+    people at once made them); growth is from their end to the last one's. It is what the processes hold of their own,
+    without mapped files, whose share of each moves with who else maps them.
+    """
     async with bench.relay() as relay:
         report = await bench.load(relay, "--consults", "100", "--rate", "40", "--duration", "5")
     each = report["server"]["memory_per_participant_bytes"] / 1024
+    rows = [Row("memory", "memory per participant at call rate", each, "KiB", 300)]
+    for name, whip in (("", False), (", WHIP and WHEP", True)):
+        async with bench.relay() as relay:
+            growth, joined = await growth_bytes(bench, relay, rounds=1 if bench.is_quick else 3, whip=whip)
+        figure = f"growth per 1,000 joins and leaves{name}"
+        rows.append(Row("memory", figure, growth / joined * 1000 / 1024, "KiB", 64, note=f"over {joined} joins"))
+    return rows
+
+
+async def growth_bytes(bench: Bench, relay: OwnRelay, *, rounds: int, whip: bool = False) -> tuple[int, int]:
+    """
+    What an empty relay holds more after so many rounds of comings and goings, and how many joins they were. Two rounds
+    go before that.
+    """
+    processes, held, joined = Processes((relay.pid,)), [], []
     with tempfile.TemporaryDirectory(prefix="telerelay-limits-") as folder:
         path = Path(folder) / "comings.toml"
         path.write_text(
             "[shape]\nrooms = 40\n[video]\nbitrate_bps = 100000\nfps = 5\n[timing]\nstay_s = 2\naway_s = 0.5\n"
         )
-        async with bench.relay() as relay:
-            churn = await bench.load(relay, "--profile", str(path), "--duration", "30" if bench.is_quick else "90")
-    # The first third warms allocators up; the rest is growth, by its least values, for what is in use swings.
-    series = churn["series"][len(churn["series"]) // 3 :]
-    half = len(series) // 2
-    low = [min(row["server_memory_bytes"] for row in part) for part in (series[:half], series[half:])]
-    joined = sum(row["joins"] for row in series) / 2
-    growth = (low[1] - low[0]) / max(1.0, joined) * 1000 / 1024
-    return [
-        Row("memory", "memory per participant at call rate", each, "KiB", 300),
-        Row("memory", "growth per 1,000 joins and leaves", growth, "KiB", 64, note=f"over {joined:.0f} joins"),
-    ]
+        for _ in range(2 + rounds):
+            churn = await bench.load(relay, "--profile", str(path), "--duration", "30", whip=whip)
+            await asyncio.to_thread(_wait_until_empty, relay)
+            held.append(processes.private_bytes())
+            joined.append(sum(row["joins"] for row in churn["series"]))
+    return held[-1] - held[1], sum(joined[2:])
+
+
+def _wait_until_empty(relay: OwnRelay) -> None:
+    """A seat whose socket was lost is kept for two minutes; those who said good-bye are gone at once."""
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{relay.url}/metrics", timeout=10) as answer:
+            if "\ntelerelay_participants 0.0\n" in answer.read().decode():
+                return
+        time.sleep(0.5)
+    sys.exit("limits: people stayed in the relay after the load had ended")
 
 
 async def workers(bench: Bench) -> list[Row]:

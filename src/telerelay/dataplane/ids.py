@@ -3,7 +3,7 @@ Ids of what lives on a worker: generation << 16 | index.
 
 Pure. An index names a slot of a table in C; the generation tells its tenants apart, so that a late command for one that
 went cannot reach the one that came. Of those that are free the oldest is handed out, and only while RESTING others are:
-that makes a clash of generations late, and holds the slots ever touched to as many as were in use at once and those few.
+that makes a clash of generations late, and no more slots are ever touched than were in use at once and those few.
 With new ones first, each join for hours would leave six numbers here and a piece of a page in the worker behind.
 """
 

@@ -52,6 +52,13 @@ class Processes:
             self._memory_bytes = sum(_memory_bytes(self._root / str(pid)) for pid in pids)
         return Usage(sum(self._cpu_ns.values()), self._memory_bytes, threads)
 
+    def private_bytes(self) -> int:
+        """
+        What they hold of their own: memory of no file, and what they share with each other counted once. Unlike the
+        proportional set size it does not move when another process of the machine maps the same libraries, or ends.
+        """
+        return sum(_smaps_bytes(self._root / str(pid), ("Pss_Anon:", "Pss_Shmem:")) for pid in self._all())
+
     def _all(self) -> list[int]:
         found, queue = [], list(self._pids)
         while queue:
@@ -107,6 +114,14 @@ def _thread_cpu_ns(task: Path) -> int | None:
         return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // _TICKS_PER_S
     except (OSError, IndexError, ValueError):
         return None
+
+
+def _smaps_bytes(process: Path, keys: tuple[str, ...]) -> int:
+    try:
+        lines = (process / "smaps_rollup").read_text().splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(keys))
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def _memory_bytes(process: Path) -> int:

@@ -4,7 +4,6 @@ What a participant was told, numbered and kept for a while: so that a lost socke
 Pure. Sequence numbers are 1, 2, 3…, per seat, for as long as the seat lasts.
 """
 
-from collections import deque
 from collections.abc import Sequence
 
 from telerelay.events import Event
@@ -19,7 +18,7 @@ class EventLog:
 
     def __init__(self, max_kept: int) -> None:
         self._max_kept = max_kept
-        self._kept: deque[str] = deque()
+        self._kept: list[str] = []  # some dozens at the most; a deque has 760 bytes while it is empty
         self._kept_bytes = 0
         self.seq = 0
         """Of the latest event; 0 before the first."""
@@ -27,7 +26,7 @@ class EventLog:
     def restore(self, seq: int, kept: Sequence[str]) -> None:
         """A log of another process goes on here: `kept` are its latest events, up to number `seq`."""
         self.seq = seq
-        self._kept = deque(kept)
+        self._kept = list(kept)
         self._kept_bytes = sum(map(len, kept))
 
     def add(self, event: Event) -> str:
@@ -37,7 +36,7 @@ class EventLog:
         self._kept.append(text)
         self._kept_bytes += len(text)
         while len(self._kept) > self._max_kept or self._kept_bytes > MAX_KEPT_BYTES:
-            self._kept_bytes -= len(self._kept.popleft())
+            self._kept_bytes -= len(self._kept.pop(0))
         return text
 
     def since(self, seq: int) -> tuple[str, ...] | None:
@@ -45,4 +44,4 @@ class EventLog:
         missed = self.seq - seq
         if not 0 <= missed <= len(self._kept):
             return None
-        return tuple(self._kept)[len(self._kept) - missed :]
+        return tuple(self._kept[len(self._kept) - missed :])

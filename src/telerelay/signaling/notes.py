@@ -10,7 +10,6 @@ and gone with the last transport.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -165,7 +164,7 @@ class RoomNotes:
         self._prefix = f"{number}/"
         self._store = store
         self._said: dict[str, Any] = {}
-        self._events: dict[str, deque[tuple[int, int]]] = {}
+        self._events: dict[str, list[tuple[int, int]]] = {}
 
     @property
     def is_kept(self) -> bool:
@@ -195,11 +194,11 @@ class RoomNotes:
         if not self.is_kept:
             return
         body = text.encode()
-        events = self._events.setdefault(participant, deque())
+        events = self._events.setdefault(participant, [])
         events.append((seq, len(body)))
         self._store().put(self._prefix + event_key(participant, seq), body)
         while len(events) > MAX_EVENTS or sum(size for _, size in events) > MAX_EVENT_BYTES:
-            oldest, _ = events.popleft()
+            oldest, _ = events.pop(0)
             self._store().delete(self._prefix + event_key(participant, oldest))
 
     def seq_to_note(self, participant: str, seq: int) -> int:
@@ -216,11 +215,11 @@ class RoomNotes:
             kind, _, rest = key.partition("/")
             if kind == "event":
                 participant, _, seq = rest.rpartition("/")
-                self._events.setdefault(participant, deque()).append((int(seq), len(written[key])))
+                self._events.setdefault(participant, []).append((int(seq), len(written[key])))
             else:
                 self._said[key] = written[key]
-        for participant, events in self._events.items():
-            self._events[participant] = deque(sorted(events))
+        for events in self._events.values():
+            events.sort()
 
     def forget(self, participant: str) -> None:
         """The participant is gone."""
