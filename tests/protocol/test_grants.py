@@ -181,6 +181,19 @@ def test_what_is_no_token_is_refused(keys: TokenKeys, text: str) -> None:
     assert "unauthorized" == refusal(keys, text)
 
 
+@pytest.mark.parametrize("junk", ["=", "==", " ", "\n", "!", "+", "/", "é"])
+def test_a_token_has_one_way_to_be_written(keys: TokenKeys, junk: str) -> None:
+    """
+    What a lenient reader of base64 passes over is refused, wherever it stands.
+    """
+    text = token()
+    refused = {
+        refusal(keys, text[:at] + junk + text[at:]) for at in (0, 5, text.index("."), text.rindex("."), len(text))
+    }
+
+    assert {"unauthorized"} == refused
+
+
 def test_every_changed_character_is_noticed(keys: TokenKeys) -> None:
     """
     Header, claims and signature; the last character alone may differ in bits that base64 does not use.
