@@ -6,6 +6,7 @@ Pure. RFC 3264 for the choice, RFC 4588 for RTX, RFC 8285 for header extensions.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypedDict
 
 from telerelay.protocol.parameters import (
@@ -29,6 +30,10 @@ from telerelay.protocol.parameters import (
 from telerelay.protocol.session import ExtMap, Media, Parameters, RtpMap
 
 MAX_CODECS = 16  # of one section, RTX not counted: what the data plane holds
+
+# What was decided on a list of codecs, and how it is written: people who join have the same few browsers. A section
+# with as many codecs as there can be comes to some 50 KiB.
+MAX_KEPT = 32
 
 FEEDBACK: dict[str, tuple[str, ...]] = {
     "audio": ("transport-cc", "nack"),
@@ -141,15 +146,31 @@ def select_each(
     names: Callable[[str], Collection[str]],
     feedback: Mapping[str, Collection[str]] = FEEDBACK,
 ) -> dict[str, tuple[NegotiatedCodec, ...]]:
-    """By MID; `names` are those of a kind. Most sections of a browser's say the same, which is judged once."""
-    known: dict[object, tuple[NegotiatedCodec, ...]] = {}
+    """
+    By MID; `names` are those of a kind. Most sections of a browser's say the same, which is judged once, and so does
+    everybody's browser.
+    """
     selected = {}
     for media in sections:
+        understood = frozenset(feedback[media.kind])
         said = (media.kind, media.formats, media.rtpmaps, media.fmtps, media.feedback)
-        if said not in known:
-            known[said] = select_codecs(media, names(media.kind), feedback)
-        selected[media.mid] = known[said]
+        selected[media.mid] = _selected(*said, tuple(names(media.kind)), understood)
     return selected
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _selected(
+    kind: str,
+    formats: tuple[str, ...],
+    rtpmaps: tuple[RtpMap, ...],
+    fmtps: tuple[tuple[int, Parameters], ...],
+    feedback: tuple[tuple[int | None, str], ...],
+    names: tuple[str, ...],
+    understood: frozenset[str],
+) -> tuple[NegotiatedCodec, ...]:
+    """Of codecs alone: nothing else of a section is asked."""
+    media = Media(kind, 9, "", formats, rtpmaps=rtpmaps, fmtps=fmtps, feedback=feedback)
+    return select_codecs(media, names, {kind: understood})
 
 
 def carried_by(red: Codec, among: Iterable[NegotiatedCodec]) -> tuple[NegotiatedCodec, ...]:
@@ -238,6 +259,19 @@ class CodecLines(TypedDict):
 
 def codec_lines(codecs: Iterable[NegotiatedCodec], kind: str) -> CodecLines:
     """How codecs are written, each followed by its RTX."""
+    formats, rtpmaps, fmtps, feedback = _codec_lines(tuple(codecs), kind)
+    return CodecLines(formats=formats, rtpmaps=rtpmaps, fmtps=fmtps, feedback=feedback)
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _codec_lines(
+    codecs: tuple[NegotiatedCodec, ...], kind: str
+) -> tuple[
+    tuple[str, ...],
+    tuple[RtpMap, ...],
+    tuple[tuple[int, Parameters], ...],
+    tuple[tuple[int | None, str], ...],
+]:
     rtpmaps: list[RtpMap] = []
     fmtps: list[tuple[int, Parameters]] = []
     feedback: list[tuple[int | None, str]] = []
@@ -250,12 +284,7 @@ def codec_lines(codecs: Iterable[NegotiatedCodec], kind: str) -> CodecLines:
         if each.rtx_pt is not None:
             rtpmaps.append(RtpMap(each.rtx_pt, "rtx", codec.clock_rate))
             fmtps.append((each.rtx_pt, (("apt", str(each.pt)),)))
-    return CodecLines(
-        formats=tuple(str(rtpmap.pt) for rtpmap in rtpmaps),
-        rtpmaps=tuple(rtpmaps),
-        fmtps=tuple(fmtps),
-        feedback=tuple(feedback),
-    )
+    return tuple(str(rtpmap.pt) for rtpmap in rtpmaps), tuple(rtpmaps), tuple(fmtps), tuple(feedback)
 
 
 _MIRRORED = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly"}

@@ -8,6 +8,7 @@ for are passed over; the rest is checked, with integers in their ranges. Errors 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
 from telerelay.errors import RemoteProtocolError
@@ -42,6 +43,11 @@ MAX_SESSION_PARAMETERS = 4096  # of all fmtp and rid lines that differ: eight fo
 MAX_SESSION_EXTMAPS = 512  # likewise; browsers have 7 to 15 in a section
 MAX_FINGERPRINTS = 8  # of one section: an old and a new certificate under each hash there is
 MAX_DISTINCT = 640  # lines of one kind that are read once each; 128 payload types have at most five rtcp-fb lines each
+
+# What a line of codecs or extensions says depends on nothing but its text, and everybody's browser writes the same: the
+# latest are kept, some 200 KiB of each kind at most. Chromium has 130 different ones, none of 200 characters.
+MAX_KEPT_LINES = 512
+MAX_KEPT_CHARS = 256
 
 _T = TypeVar("_T")
 
@@ -257,6 +263,16 @@ class _Reader:
 # -------------------------------------------------------------------- attributes
 
 
+def _kept(read: Callable[[str], _T]) -> Callable[[str], _T]:
+    """The same, with what it said of lines in earlier sessions."""
+    keeping = lru_cache(maxsize=MAX_KEPT_LINES)(read)
+
+    def kept(argument: str) -> _T:
+        return keeping(argument) if len(argument) <= MAX_KEPT_CHARS else read(argument)
+
+    return kept
+
+
 def _integer(text: str, low: int, high: int) -> int:
     # Not int() alone, which takes signs, blanks, underscores and the digits of all scripts.
     if len(text) > 20 or not (text.isdigit() and text.isascii()) or not low <= (value := int(text)) <= high:
@@ -359,6 +375,7 @@ def _candidate(reader: _Reader, argument: str) -> None:
 _RTPMAP = re.compile(r"([0-9]{1,3}) +([!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,32})/([0-9]{1,8})(?:/([0-9]{1,2}))? *", re.ASCII)
 
 
+@_kept
 def _read_rtpmap(argument: str) -> RtpMap:
     found = _RTPMAP.fullmatch(argument)
     if found is None:
@@ -396,6 +413,7 @@ def _pairs(text: str) -> Parameters:
     return tuple(found.items())
 
 
+@_kept
 def _read_fmtp(argument: str) -> tuple[int, Parameters]:
     pt, _, text = argument.partition(" ")
     return _payload_type(pt), _pairs(text)
@@ -411,6 +429,7 @@ def _fmtp(reader: _Reader, argument: str) -> None:
         raise ValueError("a payload type has two fmtp lines")
 
 
+@_kept
 def _read_rtcp_fb(argument: str) -> tuple[int | None, str]:
     pt, *words = argument.split()
     value = " ".join(words).lower()
@@ -424,6 +443,7 @@ def _rtcp_fb(reader: _Reader, argument: str) -> None:
     reader.current.feedback[found] = None
 
 
+@_kept
 def _read_extmap(argument: str) -> ExtMap:
     parts = argument.split()
     if len(parts) < 2:

@@ -147,9 +147,9 @@ def _media_lines(media: Media) -> list[str]:
         *(("fingerprint", value) for value in _fingerprint_values(media.fingerprints)),
         ("setup", media.setup),
         ("mid", media.mid),
-        *(("extmap", _extmap(extmap)) for extmap in media.extmaps),
     )
     lines += [f"a={name}:{value}" for name, value in values if value]
+    lines += _extmap_lines(media.extmaps)
     lines.append(f"a={media.direction}")
     if media.sctp_port:
         lines.append(f"a=sctp-port:{media.sctp_port}")
@@ -160,7 +160,7 @@ def _media_lines(media: Media) -> list[str]:
     if media.msid is not None:
         lines.append(f"a=msid:{' '.join(media.msid).rstrip()}")
     lines += [f"a={name}" for name, is_set in flags if is_set]
-    lines += _codec_lines(media)
+    lines += _codec_lines(media.rtpmaps, media.fmtps, media.feedback)
     lines += [f"a=rid:{_rid(rid)}" for rid in media.rids]
     if media.simulcast is not None:
         sides = (("send", media.simulcast.send), ("recv", media.simulcast.recv))
@@ -182,23 +182,34 @@ def _fingerprint_values(fingerprints: tuple[Fingerprint, ...]) -> tuple[str, ...
     return tuple(fingerprint.to_sdp() for fingerprint in fingerprints)
 
 
-def _codec_lines(media: Media) -> list[str]:
+# Everybody's sections repeat what the codecs and extensions are.
+@lru_cache(maxsize=64)
+def _extmap_lines(extmaps: tuple[ExtMap, ...]) -> tuple[str, ...]:
+    return tuple(f"a=extmap:{_extmap(extmap)}" for extmap in extmaps)
+
+
+@lru_cache(maxsize=64)
+def _codec_lines(
+    rtpmaps: tuple[RtpMap, ...],
+    fmtps: tuple[tuple[int, Parameters], ...],
+    all_feedback: tuple[tuple[int | None, str], ...],
+) -> tuple[str, ...]:
     """By payload type, as people read it; lines for payload types without a=rtpmap come last."""
-    mapped = {rtpmap.pt: rtpmap for rtpmap in media.rtpmaps}
+    mapped = {rtpmap.pt: rtpmap for rtpmap in rtpmaps}
     lines: list[str] = []
     feedback: dict[int | None, list[str]] = {}
-    for pt, value in media.feedback:
+    for pt, value in all_feedback:
         feedback.setdefault(pt, []).append(value)
-    fmtps = {pt: ";".join(f"{key}={value}" if value else key for key, value in pairs) for pt, pairs in media.fmtps}
-    for pt in dict.fromkeys([*mapped, *feedback, *fmtps]):
+    written = {pt: ";".join(f"{key}={value}" if value else key for key, value in pairs) for pt, pairs in fmtps}
+    for pt in dict.fromkeys([*mapped, *feedback, *written]):
         rtpmap = mapped.get(pt) if pt is not None else None
         if rtpmap is not None:
             channels = f"/{rtpmap.channels}" if rtpmap.channels > 1 else ""
             lines.append(f"a=rtpmap:{pt} {rtpmap.name}/{rtpmap.clock_rate}{channels}")
         lines += [f"a=rtcp-fb:{'*' if pt is None else pt} {value}" for value in feedback.get(pt, ())]
-        if pt is not None and pt in fmtps:
-            lines.append(f"a=fmtp:{pt} {fmtps[pt]}".rstrip())
-    return lines
+        if pt is not None and pt in written:
+            lines.append(f"a=fmtp:{pt} {written[pt]}".rstrip())
+    return tuple(lines)
 
 
 def _extmap(extmap: ExtMap) -> str:
