@@ -23,6 +23,7 @@ NOT_LEAVES = {
     "dtls.c": "a handshake is OpenSSL's; benchmarks/limits.py counts how many a second",
     "dtls_records.c": "data of channels, a few records a second, in whose cost OpenSSL's ciphers are all there is",
     "engine.c": "owns the transports; benchmarks/instructions.py counts a packet's way through it",
+    "libctx.c": "runs once a worker; what it makes cheap is a handshake, which is OpenSSL's",
     "names.c": "tables of words for metrics and messages",
     "pages.c": "system calls when somebody comes or goes, never for a packet",
     "receiver.c": "owns streams and the fan-out; counted by benchmarks/instructions.py",

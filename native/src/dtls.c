@@ -19,6 +19,7 @@
 #include <openssl/x509.h>
 
 #include "dtls_records.h"
+#include "libctx.h"
 
 /* RFC 9147 section 5.8.2 recommends 400 ms for DTLS-SRTP, less where ICE has shown the round trip; browsers start at
  * 50 ms. A check has just come through when we start, and a wait of 200 ms is no burden to anybody. */
@@ -51,6 +52,7 @@
 #define DIGEST_BYTES (32 + 48 + 64)
 
 struct tr_dtls_context {
+    tr_libctx *library; /* NULL: OpenSSL's own */
     SSL_CTX *ssl;
     BIO_METHOD *bio;
     tr_dtls_ciphers *ciphers;
@@ -247,7 +249,8 @@ tr_dtls_context *tr__dtls_context_new(const tr_certificate *certificate)
     tr_dtls_context *context = calloc(1, sizeof *context);
     if (!context) return NULL;
     context->first_timeout_us = FIRST_TIMEOUT_US;
-    context->ssl = SSL_CTX_new(DTLS_method());
+    context->library = tr__libctx_new();
+    context->ssl = SSL_CTX_new_ex(tr__libctx_of(context->library), NULL, DTLS_method());
     context->bio = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "telerelay datagrams");
     context->ciphers = tr__dtls_ciphers_new();
     if (context->ssl && context->bio && context->ciphers && BIO_meth_set_read(context->bio, bio_read) == 1 &&
@@ -265,6 +268,7 @@ void tr__dtls_context_free(tr_dtls_context *context)
     SSL_CTX_free(context->ssl);
     BIO_meth_free(context->bio);
     tr__dtls_ciphers_free(context->ciphers);
+    tr__libctx_free(context->library);
     free(context);
 }
 
