@@ -67,6 +67,7 @@ class Relay:
         self._keys = keys or self._load_keys()
         self._hooks = HookRunner(hooks or NoHooks(), decision_deadline_s=self.config.hooks.decision_timeout_s)
         self._rooms = LiveRooms(self.config, self._keys, self._hooks)
+        self._hooks.before_telling = self._rooms.flush_notes
         self._tasks = Tasks()
         self._lag = LoopLag()
         self._workers: tuple[Worker, ...] = ()

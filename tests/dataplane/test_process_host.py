@@ -25,7 +25,7 @@ from support.waiting import until
 from telerelay.dataplane import ProcessHost, Worker, WorkerSettings, make_certificate
 from telerelay.dataplane import hosts as module
 from telerelay.dataplane.frames import MAX_BODY_BYTES, PROTOCOL, Decoder, Frame, Kind, encode
-from telerelay.dataplane.hosts import end_surplus
+from telerelay.dataplane.hosts import Link, end_surplus
 from telerelay.dataplane.process import NOTE_OVERHEAD_BYTES, Notes
 from telerelay.dataplane.rundir import RunDir
 from telerelay.errors import ConfigError, NativeError, RemoteProtocolError
@@ -477,6 +477,41 @@ def test_a_frame_past_its_bounds_is_refused_on_both_sides() -> None:
         encode(Kind.PUT, b"k", bytes(MAX_BODY_BYTES + 1))
     with pytest.raises(ValueError, match="bounds"):
         list(Decoder().feed((MAX_BODY_BYTES + 1).to_bytes(4, "big") + b"\x04\x00"))
+
+
+async def test_notes_of_one_turn_leave_together_and_in_order() -> None:
+    """
+    At the end of the turn, or at once when somebody is about to be told what follows from them; what is past the
+    socket's buffer follows as room is made.
+    """
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    far.setblocking(False)
+    link = Link(near, lambda frame: None)
+    link.put("a", b"1")
+    link.delete("b")
+    with pytest.raises(BlockingIOError):
+        far.recv(1)
+    link.flush()
+    together = far.recv(1 << 16)
+    link.put("c", b"2")
+    await asyncio.sleep(0)
+    assert [encode(Kind.PUT, b"a", b"1") + encode(Kind.DELETE, b"b"), encode(Kind.PUT, b"c", b"2")] == [
+        together,
+        far.recv(1 << 16),
+    ]
+
+    large = bytes(MAX_BODY_BYTES)
+    for name in ("d", "e"):
+        link.put(name, large)
+        link.flush()
+    decoder, found = Decoder(), list[Frame]()
+    async with asyncio.timeout(10):
+        while len(found) < 2:
+            found += decoder.feed(await asyncio.get_running_loop().sock_recv(far, 1 << 20))
+    link.close()
+    far.close()
+
+    assert [(b"d", large), (b"e", large)] == [(each.key, each.body) for each in found]
 
 
 def test_notes_are_bounded_together() -> None:

@@ -5,7 +5,7 @@ Event loop's thread; one offer at a time.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from telerelay.connection.data import DataListener
@@ -55,19 +55,22 @@ class PublishConnection:
         Raises RemoteProtocolError with everything as it was, or, where the worker refused, with the connection broken.
         """
         async with self._lock:
-            if not self.transport.is_open:
-                await self.transport.open()
+            # The worker has its part to do while this one reads the offer, and is told all that follows in one go.
+            opening = None if self.transport.is_open else self.transport.begin_open()
             restarted = self.transport.restarted()
-            result = self._negotiation.on_offer(sdp, self.transport.local, restarted)
+            try:
+                result = self._negotiation.on_offer(sdp, self.transport.local, restarted)
+            except BaseException:
+                await self.transport.settle((), opening)
+                raise
             try:
                 if result.ice_changed:
                     await self.transport.restart(restarted)
-                await self.transport.apply(result.remote)
-                await self._receive(result.receivers)
+                await self._receive(result.receivers, opening, self.transport.begin_apply(result.remote))
                 self.transport.negotiated_data(result.data)
             except BaseException as error:
                 self.is_broken = True
-                if isinstance(error, NativeError):
+                if isinstance(error, NativeError) and self.transport.is_open:
                     raise RemoteProtocolError(
                         "unsupported_sdp", "the data plane refused the offer", status=422
                     ) from error
@@ -76,10 +79,10 @@ class PublishConnection:
 
     # ---------------------------------------------------------------- from one process to the next
 
-    def snapshot(self) -> PublishConnectionState:
-        """What a successor of this process has to know to go on with it."""
+    def snapshot(self, *, is_told: bool = True) -> PublishConnectionState:
+        """What a successor of this process has to know to go on with it; `is_told` as a transport's."""
         return PublishConnectionState(
-            transport=self.transport.snapshot(),
+            transport=self.transport.snapshot(is_told=is_told),
             receiving={mid: ReceivingState(each.receiver, each.params) for mid, each in self.receiving.items()},
             negotiation=self._negotiation.state,
         )
@@ -97,15 +100,24 @@ class PublishConnection:
     async def catch_up(self) -> None:
         await self.transport.catch_up([each.receiver for each in self.receiving.values()], ())
 
-    async def _receive(self, wanted: tuple[ReceiveParameters, ...]) -> None:
+    async def _receive(
+        self,
+        wanted: tuple[ReceiveParameters, ...],
+        opening: Awaitable[object] | None,
+        begun: tuple[Awaitable[object], ...],
+    ) -> None:
+        """Make the receivers those of the offer; all that was begun before is done then, too."""
         by_mid = {params.mid: params for params in wanted}
         for mid, current in list(self.receiving.items()):
             if mid not in by_mid or not _is_same(by_mid[mid], current.params):
                 del self.receiving[mid]
                 await self.transport.remove_receiver(current.receiver)
-        for mid, params in by_mid.items():
-            if mid not in self.receiving:
-                self.receiving[mid] = Receiving(await self.transport.add_receiver(params), params)
+        added = {
+            mid: self.transport.begin_receiver(params) for mid, params in by_mid.items() if mid not in self.receiving
+        }
+        await self.transport.settle((*begun, *(being_added for _, being_added in added.values())), opening)
+        for mid, (receiver, _) in added.items():
+            self.receiving[mid] = Receiving(receiver, by_mid[mid])
 
     async def close(self) -> None:
         await self.transport.close()

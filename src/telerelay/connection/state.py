@@ -25,8 +25,8 @@ class ChannelState:
 @dataclass(frozen=True, slots=True)
 class TransportState:
     """
-    `transport` 0: not opened yet. `state` is what its listener was last told. `data` is the peer's end of its data
-    channels, None where there are none.
+    `transport` 0: not opened yet. `state` is what a client was last told, if one is told at all. `data` is the peer's
+    end of its data channels, None where there are none.
     """
 
     transport: int

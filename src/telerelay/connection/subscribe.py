@@ -7,7 +7,7 @@ network.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from telerelay.connection.credentials import random_ice_chars
@@ -126,11 +126,10 @@ class SubscribeConnection:
             result = self._negotiation.on_answer(offer_id, sdp)
             self._answered = offer_id
             try:
-                if result.remote is not None:
-                    await self.transport.apply(result.remote)
+                applying = () if result.remote is None else self.transport.begin_apply(result.remote)
+                await self._send({params.key: params for params in result.senders}, applying)
                 if result.has_data_section:
                     self.transport.negotiated_data(result.data if result.remote is not None else None)
-                await self._send({params.key: params for params in result.senders})
                 for publication in result.refused:
                     self._on_refused(publication)
                 await self._reconcile()
@@ -205,14 +204,19 @@ class SubscribeConnection:
             await self.transport.open()
         self._on_offer(self._negotiation.make_offer(self.transport.local, self.transport.new_ssrc))
 
-    async def _send(self, negotiated: dict[str, SendParameters]) -> None:
+    async def _send(self, negotiated: dict[str, SendParameters], applying: tuple[Awaitable[object], ...] = ()) -> None:
         """Make the senders those of the answer."""
         for publication, sending in list(self._sending.items()):
             if negotiated.get(publication) != sending.params:
                 await self._drop(publication)
-        for publication, params in negotiated.items():
-            if publication not in self._sending:
-                self._sending[publication] = Sending(await self.transport.add_sender(params), params)
+        added = {
+            publication: self.transport.begin_sender(params)
+            for publication, params in negotiated.items()
+            if publication not in self._sending
+        }
+        await self.transport.settle((*applying, *(being_added for _, being_added in added.values())))
+        for publication, (sender, _) in added.items():
+            self._sending[publication] = Sending(sender, negotiated[publication])
 
     async def _drop(self, publication: str) -> None:
         await self.transport.remove_sender(self._sending.pop(publication).sender)

@@ -7,7 +7,7 @@ Event loop's thread. Owns the ids it took: whatever happens, `close` gives every
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from telerelay.bucket import Bucket
@@ -40,6 +40,9 @@ CHUNK_BURST = 1000
 MAX_WAITING_PACKETS = 1024
 # Twenty chunks more each time.
 TURN_S = 0.005
+
+UNTOLD = "new"
+"""The state in a note that does not say it."""
 
 LOST = "worker_lost"
 """Why a transport failed whose worker is gone."""
@@ -103,26 +106,59 @@ class Connection:
 
     async def open(self) -> None:
         """Create the transport. Raises NativeError; nothing is left behind then."""
+        await self.settle((), self.begin_open())
+
+    def begin_open(self) -> Awaitable[object]:
+        """
+        As `open`, for whoever has something to do meanwhile. The worker takes commands in order, so what is asked of
+        the transport next need not wait; `settle` does, for all of it.
+        """
         self._transport = self._worker.transports.take()
         self._worker.listen(self._transport, self._on_event)
-        try:
-            await self._worker.add_transport(
-                transport=self._transport,
-                room=self._room,
-                participant=self._participant,
-                is_admitted=self._is_admitted,
-                ufrag=self.local.ice.ufrag,
-                pwd=self.local.ice.pwd,
-            )
-        except BaseException:
-            await self.close()
-            raise
+        return self._worker.add_transport(
+            transport=self._transport,
+            room=self._room,
+            participant=self._participant,
+            is_admitted=self._is_admitted,
+            ufrag=self.local.ice.ufrag,
+            pwd=self.local.ice.pwd,
+        )
+
+    async def settle(self, begun: Iterable[Awaitable[object]], opening: Awaitable[object] | None = None) -> None:
+        """
+        All that was begun is done. Raises what the first says that failed, a NativeError; where that is `opening`, the
+        transport is not open, and nothing is left behind.
+        """
+        failed: NativeError | None = None
+        if opening is not None:
+            try:
+                await opening
+            except NativeError as error:
+                failed = error
+            except BaseException:
+                await self.close()
+                raise
+        is_open = failed is None
+        for each in begun:
+            try:
+                await each
+            except NativeError as error:
+                failed = failed or error
+        if failed is not None:
+            if not is_open:
+                await self.close()
+            raise failed
 
     async def apply(self, remote: RemoteTransport) -> None:
         """Tell the worker who the peer is; asked again with the same values, it does nothing."""
-        if remote != self._remote:
-            await self._worker.set_remote(self._transport, remote)
-            self._remote = remote
+        await self.settle(self.begin_apply(remote))
+
+    def begin_apply(self, remote: RemoteTransport) -> tuple[Awaitable[object], ...]:
+        """As `apply`, to be settled with what else is begun; if it fails, the connection is of no more use."""
+        if remote == self._remote:
+            return ()
+        self._remote = remote
+        return (self._worker.set_remote(self._transport, remote),)
 
     @property
     def remote_ice(self) -> IceParameters | None:
@@ -204,15 +240,18 @@ class Connection:
 
     # ---------------------------------------------------------------- from one process to the next
 
-    def snapshot(self) -> TransportState:
-        """What a successor of this process has to know to go on with it."""
+    def snapshot(self, *, is_told: bool = True) -> TransportState:
+        """
+        What a successor of this process has to know to go on with it. `is_told`: a client hears of its states, so the
+        successor has to know which it was told last; of others the worker knows enough.
+        """
         data = self.data if self.data is not None and not self.data.is_gone else None
         return TransportState(
             transport=self._transport,
             ice=self.local.ice,
             name=self.local.name,
             remote=self._remote,
-            state=self.state,
+            state=self.state if is_told else UNTOLD,
             ssrcs=tuple(sorted(self._ssrcs)),
             data=None if data is None else data.remote,
             channels=() if data is None else data.snapshot(),
@@ -242,6 +281,15 @@ class Connection:
         self._worker.listen(self._transport, self._on_event)
         return True
 
+    def take_found_state(self) -> str:
+        """
+        The state, where nobody was told it before: as the worker has it. Only that the transport has ended is left to
+        `catch_up`, to be told as news.
+        """
+        if self._found is not None and self._found.state not in ("failed", "closed"):
+            self.state = self._found.state
+        return self.state
+
     async def catch_up(self, receivers: Collection[int], senders: Collection[int]) -> None:
         """
         What happened while nobody was here is told; receivers and senders that are not of these are leftovers, and go.
@@ -269,24 +317,22 @@ class Connection:
         if self.is_open:
             await self._worker.set_admitted(self._transport, is_admitted)
 
-    async def add_receiver(self, params: ReceiveParameters) -> int:
-        """The id of a new receiver."""
+    def begin_receiver(self, params: ReceiveParameters) -> tuple[int, Awaitable[object]]:
+        """The id of a new receiver, and its being there."""
         receiver = self._worker.receivers.take()
         self._receivers.add(receiver)
-        await self._worker.add_receiver(receiver, self._transport, params)
-        return receiver
+        return receiver, self._worker.add_receiver(receiver, self._transport, params)
 
     async def remove_receiver(self, receiver: int) -> None:
         await self._worker.remove_receiver(receiver)
         self._receivers.discard(receiver)
         self._worker.receivers.give_back(receiver)
 
-    async def add_sender(self, params: SendParameters) -> int:
-        """The id of a new sender, bound to nothing."""
+    def begin_sender(self, params: SendParameters) -> tuple[int, Awaitable[object]]:
+        """The id of a new sender, bound to nothing, and its being there."""
         sender = self._worker.senders.take()
         self._senders.add(sender)
-        await self._worker.add_sender(sender, self._transport, params)
-        return sender
+        return sender, self._worker.add_sender(sender, self._transport, params)
 
     async def remove_sender(self, sender: int) -> None:
         await self._worker.remove_sender(sender)
@@ -295,8 +341,16 @@ class Connection:
 
     async def bind(self, sender: int, source: Source, tables: tuple[list[int], list[int]]) -> bool:
         """Forward a source to a sender. False where the source is gone meanwhile: news of that is on its way."""
+        return await self.bound(self.begin_bind(sender, source, tables))
+
+    def begin_bind(self, sender: int, source: Source, tables: tuple[list[int], list[int]]) -> Awaitable[object]:
+        """As `bind`, for whoever has several; `bound` awaits one."""
+        return self._worker.bind_sender(sender, source.receiver, *tables)
+
+    async def bound(self, begun: Awaitable[object]) -> bool:
+        """What `begin_bind` began is done."""
         try:
-            await self._worker.bind_sender(sender, source.receiver, *tables)
+            await begun
         except NativeError as error:
             if error.is_not_found:
                 return False

@@ -5,7 +5,7 @@ Event loop's thread. Sections are fixed by the one offer; a track that ends free
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from telerelay.connection.data import DataListener
@@ -84,22 +84,32 @@ class WhepConnection:
 
     async def offer(self, sdp: str) -> str:
         """Take the one offer, return the answer. Raises RemoteProtocolError; close the connection then."""
-        await self.transport.open()
-        result = self._negotiation.on_offer(sdp, self.transport.local, self.transport.new_ssrc)
+        opening = self.transport.begin_open()
         try:
-            await self.transport.apply(result.remote)
+            result = self._negotiation.on_offer(sdp, self.transport.local, self.transport.new_ssrc)
+        except BaseException:
+            await self.transport.settle((), opening)
+            raise
+        try:
+            applying = self.transport.begin_apply(result.remote)
+            added = [self.transport.begin_sender(params) for params in result.sections]
+            await self.transport.settle((*applying, *(being_added for _, being_added in added)), opening)
             self.transport.negotiated_data(result.data)
-            self.sections = [Section(await self.transport.add_sender(params), params) for params in result.sections]
+            self.sections = [
+                Section(sender, params) for (sender, _), params in zip(added, result.sections, strict=True)
+            ]
         except NativeError as error:
+            if not self.transport.is_open:
+                raise
             raise RemoteProtocolError("unsupported_sdp", "the data plane refused the offer", status=422) from error
         return result.answer
 
     # ---------------------------------------------------------------- from one process to the next
 
     def snapshot(self) -> WhepConnectionState:
-        """What a successor of this process has to know to go on with it."""
+        """What a successor of this process has to know to go on with it. No client hears of its states."""
         return WhepConnectionState(
-            transport=self.transport.snapshot(),
+            transport=self.transport.snapshot(is_told=False),
             sections=tuple(SendingState(each.sender, each.params) for each in self.sections),
             negotiation=self._negotiation.state,
         )
@@ -145,6 +155,7 @@ class WhepConnection:
                     await self.transport.unbind(section.sender)
         before = [(section.params, section.bound.publication if section.bound else None) for section in self.sections]
         chosen = fill(before, list(self._wanted.values()))
+        binding: list[tuple[Section, Source, Awaitable[object]]] = []
         for section, publication in zip(self.sections, chosen, strict=True):
             source = self._wanted.get(publication) if publication else None
             if section.bound == source:
@@ -152,5 +163,9 @@ class WhepConnection:
             if source is None:
                 await self.transport.unbind(section.sender)
                 section.bound = None
-            elif await self.transport.bind(section.sender, source, bind_table(source.receive, section.params)):
+            else:
+                tables = bind_table(source.receive, section.params)
+                binding.append((section, source, self.transport.begin_bind(section.sender, source, tables)))
+        for section, source, begun in binding:
+            if await self.transport.bound(begun):
                 section.bound = source

@@ -49,11 +49,16 @@ class Running:
 
 
 class NoteStore(Protocol):
-    """Where what a successor must know is kept: as long as the worker lives. Nothing here waits."""
+    """
+    Where what a successor must know is kept: as long as the worker lives. Nothing here waits. What was said is safe
+    from the end of this process after the turn of the loop it was said in; `flush` makes it so at once, and has to come
+    before anyone outside is told what follows from it.
+    """
 
     def put(self, key: str, body: bytes) -> None: ...
     def delete(self, key: str) -> None: ...
     def delete_under(self, prefix: str) -> None: ...
+    def flush(self) -> None: ...
 
 
 class NoNotes:
@@ -66,6 +71,9 @@ class NoNotes:
         """Nothing."""
 
     def delete_under(self, prefix: str) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
         """Nothing."""
 
 
@@ -129,57 +137,70 @@ class ThreadHost:
 
 class Link(NoteStore):
     """
-    The Unix socket beside the rings. What is written is with the worker's kernel buffer when a call returns, so that it
-    outlives this process; only past that buffer does it wait here.
+    The Unix socket beside the rings. Notes are gathered, for each that is sent by itself wakes the other process, and a
+    join has many; after `flush` they are in the worker's kernel buffer, which outlives this process, and only past that
+    buffer do they wait here.
     """
 
     def __init__(self, connection: socket.socket, on_frame: Callable[[Frame], None]) -> None:
         self._connection = connection
         self._on_frame = on_frame
         self._waiting = bytearray()
+        self._is_blocked = False
         self._decoder = Decoder()
         self._loop = asyncio.get_running_loop()
         connection.setblocking(False)
         self._loop.add_reader(connection.fileno(), self._read)
 
     def put(self, key: str, body: bytes) -> None:
-        self.send(Kind.PUT, key, body)
+        self._gather(Kind.PUT, key, body)
 
     def delete(self, key: str) -> None:
-        self.send(Kind.DELETE, key)
+        self._gather(Kind.DELETE, key)
 
     def delete_under(self, prefix: str) -> None:
-        self.send(Kind.DELETE_UNDER, prefix)
+        self._gather(Kind.DELETE_UNDER, prefix)
 
-    def send(self, kind: Kind, key: str = "", body: bytes = b"") -> None:
-        """Nothing once the worker is gone."""
-        if self._connection.fileno() < 0:
-            return
-        data = encode(kind, key.encode("ascii"), body)
-        if self._waiting:
-            self._waiting += data
-            return
-        self._waiting += data[self._send(data) :]
-        if self._waiting:
-            self._loop.add_writer(self._connection.fileno(), self._flush)
+    def send(self, kind: Kind) -> None:
+        """At once, behind the notes so far."""
+        self._gather(kind)
+        self.flush()
+
+    def flush(self) -> None:
+        if self._waiting and not self._is_blocked:
+            self._write()
+            if self._waiting:
+                self._is_blocked = True
+                self._loop.add_writer(self._connection.fileno(), self._on_writable)
 
     def close(self) -> None:
+        self.flush()
         if self._connection.fileno() >= 0:
             self._loop.remove_reader(self._connection.fileno())
             self._loop.remove_writer(self._connection.fileno())
             self._connection.close()
 
-    def _send(self, data: bytes | bytearray) -> int:
-        try:
-            return self._connection.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            return len(data)  # it is gone: the reader tells
-
-    def _flush(self) -> None:
-        del self._waiting[: self._send(self._waiting)]
+    def _gather(self, kind: Kind, key: str = "", body: bytes = b"") -> None:
+        """Nothing once the worker is gone."""
+        if self._connection.fileno() < 0:
+            return
+        frame = encode(kind, key.encode("ascii"), body)
         if not self._waiting:
+            self._loop.call_soon(self.flush)
+        self._waiting += frame
+
+    def _write(self) -> None:
+        try:
+            del self._waiting[: self._connection.send(self._waiting)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._waiting.clear()  # it is gone: the reader tells
+
+    def _on_writable(self) -> None:
+        self._write()
+        if not self._waiting:
+            self._is_blocked = False
             self._loop.remove_writer(self._connection.fileno())
 
     def _read(self) -> None:

@@ -2,7 +2,8 @@
 One worker of C, driven from asyncio: commands go into its ring, results and events come out of it.
 
 Every method runs on the event loop's thread; the worker's own thread is C and never takes the GIL. A command is
-answered once and in order; each async method here posts one record and awaits its result.
+answered once and in order; each command here is posted when it is called, and its result can be awaited then or later:
+several can be under way, and who needs them all awaits one after the other.
 """
 
 import asyncio
@@ -47,6 +48,9 @@ _CODECS = {
 
 Report = TransportStats | ReceiverStats | SenderStats | Found | int
 
+Posted = asyncio.Future[list[Report]]
+"""The result of a command: a NativeError where it was refused, or could not be posted."""
+
 
 class Worker:
     """One thread of C with its UDP port, transports and clock."""
@@ -69,7 +73,7 @@ class Worker:
         self._event = ffi.new("tr_event *")
         self._data = ffi.new("tr_data *")
         self._tag = 0
-        self._waiting: dict[int, tuple[str, asyncio.Future[list[Report]]]] = {}
+        self._waiting: dict[int, tuple[str, Posted]] = {}
         self._reports: list[Report] = []
         self._ending: asyncio.Future[None] | None = None
 
@@ -183,9 +187,9 @@ class Worker:
 
     # ---------------------------------------------------------------- commands
 
-    async def add_transport(
+    def add_transport(
         self, *, transport: int, room: int, participant: int, is_admitted: bool, ufrag: str, pwd: str
-    ) -> None:
+    ) -> Posted:
         body = ffi.new("tr_add_transport *")
         body.transport = transport
         body.room = room
@@ -193,9 +197,9 @@ class Worker:
         body.is_admitted = is_admitted
         body.local_ufrag = ufrag.encode("ascii")
         body.local_pwd = pwd.encode("ascii")
-        await self._command(lib.TR_CMD_ADD_TRANSPORT, body, "add a transport")
+        return self._command(lib.TR_CMD_ADD_TRANSPORT, body, "add a transport")
 
-    async def set_remote(self, transport: int, remote: RemoteTransport) -> None:
+    def set_remote(self, transport: int, remote: RemoteTransport) -> Posted:
         body = ffi.new("tr_set_remote *")
         body.transport = transport
         body.is_dtls_client = remote.is_dtls_client
@@ -204,9 +208,9 @@ class Worker:
         for slot, fingerprint in zip(body.fingerprints, remote.dtls.fingerprints, strict=False):
             slot.size = len(fingerprint.value)
             ffi.buffer(slot.bytes)[: len(fingerprint.value)] = fingerprint.value
-        await self._command(lib.TR_CMD_SET_REMOTE, body, "set the peer of a transport")
+        return self._command(lib.TR_CMD_SET_REMOTE, body, "set the peer of a transport")
 
-    async def restart_ice(self, transport: int, *, ufrag: str, pwd: str) -> None:
+    def restart_ice(self, transport: int, *, ufrag: str, pwd: str) -> Posted:
         """
         New credentials of ours (RFC 8445, 9); the peer's follow by `set_remote`. The path in use goes on until the peer
         nominates one under the new ones.
@@ -215,17 +219,17 @@ class Worker:
         body.transport = transport
         body.local_ufrag = ufrag.encode("ascii")
         body.local_pwd = pwd.encode("ascii")
-        await self._command(lib.TR_CMD_RESTART_ICE, body, "restart the ICE of a transport")
+        return self._command(lib.TR_CMD_RESTART_ICE, body, "restart the ICE of a transport")
 
-    async def set_admitted(self, transport: int, is_admitted: bool) -> None:
+    def set_admitted(self, transport: int, is_admitted: bool) -> Posted:
         body = ffi.new("tr_set_admitted *", {"transport": transport, "is_admitted": is_admitted})
-        await self._command(lib.TR_CMD_SET_ADMITTED, body, "admit a transport")
+        return self._command(lib.TR_CMD_SET_ADMITTED, body, "admit a transport")
 
-    async def remove_transport(self, transport: int) -> None:
+    def remove_transport(self, transport: int) -> Posted:
         """With all its receivers and senders."""
-        await self._on_one(lib.TR_CMD_REMOVE_TRANSPORT, transport, "remove a transport")
+        return self._on_one(lib.TR_CMD_REMOVE_TRANSPORT, transport, "remove a transport")
 
-    async def add_receiver(self, receiver: int, transport: int, params: ReceiveParameters) -> None:
+    def add_receiver(self, receiver: int, transport: int, params: ReceiveParameters) -> Posted:
         body = ffi.new("tr_add_receiver *")
         body.receiver = receiver
         body.transport = transport
@@ -241,12 +245,12 @@ class Worker:
             slot.ssrc = encoding.ssrc
             slot.rtx_ssrc = encoding.rtx_ssrc
         _fill_extensions(body.extensions, params.extensions)
-        await self._command(lib.TR_CMD_ADD_RECEIVER, body, "add a receiver")
+        return self._command(lib.TR_CMD_ADD_RECEIVER, body, "add a receiver")
 
-    async def remove_receiver(self, receiver: int) -> None:
-        await self._on_one(lib.TR_CMD_REMOVE_RECEIVER, receiver, "remove a receiver")
+    def remove_receiver(self, receiver: int) -> Posted:
+        return self._on_one(lib.TR_CMD_REMOVE_RECEIVER, receiver, "remove a receiver")
 
-    async def add_sender(self, sender: int, transport: int, params: SendParameters) -> None:
+    def add_sender(self, sender: int, transport: int, params: SendParameters) -> Posted:
         body = ffi.new("tr_add_sender *")
         body.sender = sender
         body.transport = transport
@@ -256,11 +260,9 @@ class Worker:
         body.mid = params.mid.encode("ascii")
         body.cname = params.cname.encode("ascii")
         _fill_extensions(body.extensions, params.extensions)
-        await self._command(lib.TR_CMD_ADD_SENDER, body, "add a sender")
+        return self._command(lib.TR_CMD_ADD_SENDER, body, "add a sender")
 
-    async def bind_sender(
-        self, sender: int, receiver: int, pts: Sequence[int] = (), rtx_pts: Sequence[int] = ()
-    ) -> None:
+    def bind_sender(self, sender: int, receiver: int, pts: Sequence[int] = (), rtx_pts: Sequence[int] = ()) -> Posted:
         """
         Forward `receiver` (0: nothing) to `sender`; the tables run parallel to the receiver's codecs, 255: cannot.
         """
@@ -268,14 +270,14 @@ class Worker:
         for table, given in ((body.pts, pts), (body.rtx_pts, rtx_pts)):
             ffi.buffer(table)[:] = bytes([lib.TR_NO_PT]) * lib.TR_MAX_CODECS
             ffi.buffer(table)[: len(given)] = bytes(given)
-        await self._command(lib.TR_CMD_BIND_SENDER, body, "bind a sender")
+        return self._command(lib.TR_CMD_BIND_SENDER, body, "bind a sender")
 
-    async def pause_sender(self, sender: int, is_paused: bool) -> None:
+    def pause_sender(self, sender: int, is_paused: bool) -> Posted:
         body = ffi.new("tr_pause_sender *", {"sender": sender, "is_paused": is_paused})
-        await self._command(lib.TR_CMD_PAUSE_SENDER, body, "pause a sender")
+        return self._command(lib.TR_CMD_PAUSE_SENDER, body, "pause a sender")
 
-    async def remove_sender(self, sender: int) -> None:
-        await self._on_one(lib.TR_CMD_REMOVE_SENDER, sender, "remove a sender")
+    def remove_sender(self, sender: int) -> Posted:
+        return self._on_one(lib.TR_CMD_REMOVE_SENDER, sender, "remove a sender")
 
     def send_data(self, transport: int, data: bytes) -> None:
         """
@@ -285,13 +287,14 @@ class Worker:
         native = self._native
         if native is None or not 1 <= len(data) <= ffi.sizeof(self._data.bytes):
             return
+        self._host.notes.flush()  # the peer learns of something
         self._data.transport = transport
         self._data.size = len(data)
         ffi.memmove(self._data.bytes, data, len(data))
         lib.tr_worker_post(native, lib.TR_CMD_SEND_DATA, 0, self._data, ffi.offsetof("tr_data", "bytes") + len(data))
 
-    async def request_keyframe(self, receiver: int) -> None:
-        await self._on_one(lib.TR_CMD_REQUEST_KEYFRAME, receiver, "request a keyframe")
+    def request_keyframe(self, receiver: int) -> Posted:
+        return self._on_one(lib.TR_CMD_REQUEST_KEYFRAME, receiver, "request a keyframe")
 
     async def transport_stats(self, transport: int) -> StatsReport:
         """Counters of one transport, its receivers and its senders, as they are now."""
@@ -323,20 +326,24 @@ class Worker:
             raise NativeError(lib.TR_ERR_STATE, f"worker {self.index} does not run", code="state")
         return self._native
 
-    async def _on_one(self, command: int, subject: int, doing: str) -> list[Report]:
-        return await self._command(command, ffi.new("tr_one_id *", {"id": subject}), doing)
+    def _on_one(self, command: int, subject: int, doing: str) -> Posted:
+        return self._command(command, ffi.new("tr_one_id *", {"id": subject}), doing)
 
-    async def _command(self, command: int, body: Any, doing: str) -> list[Report]:
-        """Post one record, await its result; the statistics that came with it, if it asked for any."""
-        native = self._live()
-        self._tag += 1
-        status = lib.tr_worker_post(native, command, self._tag, body, ffi.sizeof(body[0]))
-        # Keys and passwords pass through here: no copy outlives the call.
-        ffi.buffer(body)[:] = bytes(ffi.sizeof(body[0]))
-        check(status, doing)
-        future: asyncio.Future[list[Report]] = asyncio.get_running_loop().create_future()
-        self._waiting[self._tag] = (doing, future)
-        return await future
+    def _command(self, command: int, body: Any, doing: str) -> Posted:
+        """Post one record. Its result: the statistics that came with it, if it asked for any."""
+        future: Posted = asyncio.get_running_loop().create_future()
+        try:
+            native = self._live()
+            self._tag += 1
+            status = lib.tr_worker_post(native, command, self._tag, body, ffi.sizeof(body[0]))
+            # Keys and passwords pass through here: no copy outlives the call.
+            ffi.buffer(body)[:] = bytes(ffi.sizeof(body[0]))
+            check(status, doing)
+        except NativeError as error:
+            future.set_exception(error)
+        else:
+            self._waiting[self._tag] = (doing, future)
+        return future
 
     def _take(self) -> None:
         for _ in range(EVENTS_PER_TURN):

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from telerelay.hooks.hooks import EndEvent, Hooks, JoinRequest, PersonEvent
+from telerelay.hooks.hooks import EndEvent, Hooks, JoinRequest, NoHooks, PersonEvent
 from telerelay.logs import say
 from telerelay.tasks import Tasks
 
@@ -33,7 +33,11 @@ class HookRunner:
         decision_deadline_s: float = DECISION_DEADLINE_S,
         event_deadline_s: float = EVENT_DEADLINE_S,
     ) -> None:
+        self.before_telling: Callable[[], None] = lambda: None
+        """Called before the application is told of an event."""
         self._hooks = hooks
+        # Nobody listens: a join need not wait for a decision, nor have a task made for its event.
+        self._is_heard = type(hooks) is not NoHooks
         self._decision_deadline_s = decision_deadline_s
         self._event_deadline_s = event_deadline_s
         self._queues: dict[str, deque[HookEvent]] = {}
@@ -41,6 +45,8 @@ class HookRunner:
 
     async def authorize_join(self, request: JoinRequest) -> bool:
         """The application's answer; False on anything but True in time."""
+        if not self._is_heard:
+            return True
         try:
             async with asyncio.timeout(self._decision_deadline_s):
                 return await self._hooks.authorize_join(request) is True
@@ -52,6 +58,8 @@ class HookRunner:
 
     def post(self, event: HookEvent) -> None:
         """Tell the application, after all that was posted for the same room before. Returns at once."""
+        if not self._is_heard:
+            return
         queue = self._queues.get(event.room)
         if queue is None:
             queue = self._queues[event.room] = deque()
@@ -78,6 +86,7 @@ class HookRunner:
 
     async def _tell(self, event: HookEvent) -> None:
         name, call = self._call(event)
+        self.before_telling()
         try:
             async with asyncio.timeout(self._event_deadline_s):
                 await call()

@@ -349,8 +349,6 @@ class RoomHost:
             self.end_resource(resource, "left" if event == "closed" else "timeout")
             return
         self.arm(resource)
-        if resource.participant in self.seats:
-            self.seats[resource.participant].save()
 
     def arm(self, resource: Resource) -> None:
         """Give a session as much time as its state deserves."""

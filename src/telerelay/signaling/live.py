@@ -192,6 +192,11 @@ class LiveRooms:
         found = [seat.resources[secret] for seat in host.seats.values() if secret in seat.resources] if host else []
         return found[0].since if found else None
 
+    def flush_notes(self) -> None:
+        """What was noted so far outlives this process: before a client is told what follows from it."""
+        for site in self._sites:
+            site.worker.notes.flush()
+
     def expire(self) -> None:
         """Look at all lost seats now."""
         for host in self.hosts:

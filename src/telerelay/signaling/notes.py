@@ -114,7 +114,10 @@ class SeatNote:
 
 @dataclass(frozen=True, slots=True)
 class SessionNote:
-    """A WHIP session has `publish`, a WHEP session `whep`."""
+    """
+    A WHIP session has `publish`, a WHEP session `whep`. The states of their transports are not in it: nobody is told of
+    them, the worker has them, and a note for each would be half of what a join notes.
+    """
 
     secret: str
     etag: str
@@ -127,7 +130,7 @@ class SessionNote:
     def of(cls, resource: Resource) -> SessionNote:
         connection = resource.connection
         if isinstance(connection, PublishConnection):
-            return cls(resource.secret, resource.etag, resource.since, publish=connection.snapshot())
+            return cls(resource.secret, resource.etag, resource.since, publish=connection.snapshot(is_told=False))
         return cls(resource.secret, resource.etag, resource.since, resource.publisher, whep=connection.snapshot())
 
 

@@ -136,7 +136,7 @@ class _Restored:
                 if seat.subscribing.transport not in self._gone:
                     host.start_subscribing(seat, seat.subscribing)
             for resource in list(seat.resources.values()):
-                resource.state = states.session_at(resource.connection.transport.state)
+                resource.state = states.session_at(resource.connection.transport.take_found_state())
                 host.arm(resource)
                 await resource.connection.catch_up()
                 if isinstance(resource.connection, WhepConnection):

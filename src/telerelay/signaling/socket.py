@@ -8,7 +8,7 @@ Event loop's thread. `send` never waits: a peer that does not read is closed, an
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -38,11 +38,20 @@ class _Frame:
 
 
 class Socket:
-    """The WebSocket of one client. `run` sends, `messages` receives; both end with the connection."""
+    """
+    The WebSocket of one client. `run` sends, `messages` receives; both end with the connection. `before_telling` is
+    called before each text leaves.
+    """
 
-    def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+    def __init__(
+        self,
+        ws: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+        before_telling: Callable[[], None] = lambda: None,
+    ) -> None:
         self._ws = ws
         self._transport = transport
+        self._before_telling = before_telling
         self._queue: deque[_Frame] = deque()
         self._queued_bytes = 0
         self._ready = asyncio.Event()
@@ -134,6 +143,7 @@ class Socket:
     async def _write(self, frame: _Frame) -> None:
         match frame:
             case _Frame(WSMsgType.TEXT, str(text)):
+                self._before_telling()
                 await self._ws.send_str(text)
             case _Frame(WSMsgType.PING, bytes(data)):
                 await self._ws.ping(data)

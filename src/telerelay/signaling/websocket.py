@@ -250,7 +250,7 @@ def websocket_handler(rooms: LiveRooms) -> Handler:
             max_msg_size=rooms.config.limits.message_bytes + 4096,
         )
         await ws.prepare(request)
-        socket = Socket(ws, request.transport)
+        socket = Socket(ws, request.transport, rooms.flush_notes)
         writer = asyncio.get_running_loop().create_task(socket.run(), name="socket")
         rooms.sockets.add(socket)
         try:

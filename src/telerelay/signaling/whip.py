@@ -161,6 +161,7 @@ class WhipHandlers:
         async def guarded(request: web.Request) -> web.StreamResponse:
             require_origin(request, self._origins)
             response = await errors(request, handler)
+            self._rooms.flush_notes()
             response.headers.setdefault("Cache-Control", "no-store")
             cors(request, response, self._origins, methods)
             return response
