@@ -57,7 +57,7 @@ class PublishConnection:
         async with self._lock:
             # The worker has its part to do while this one reads the offer, and is told all that follows in one go.
             opening = None if self.transport.is_open else self.transport.begin_open()
-            restarted = self.transport.restarted()
+            restarted = self.transport.restarted() if opening is None else self.transport.local
             try:
                 result = self._negotiation.on_offer(sdp, self.transport.local, restarted)
             except BaseException:

@@ -106,6 +106,9 @@ class Channels(Generic[H]):
 
     def plan(self, participants: Iterable[str]) -> tuple[OpenChannel | CloseChannel[H], ...]:
         """What to open and to close, given who is in the room. Asked again after that, it is nothing."""
+        if not self._ends:  # in most rooms nobody has any
+            self._cut.clear()
+            return ()
         people = list(participants)
         given_up: set[H] = set()
         while (spare := self._spare(people, given_up)) - given_up:

@@ -112,14 +112,19 @@ async def read_text(request: web.Request, content_type: str, limit_bytes: int) -
     if (request.content_length or 0) > limit_bytes:
         raise too_large
     body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_DEADLINE_S):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > limit_bytes:
-                    raise too_large
-    except TimeoutError:
-        raise RemoteProtocolError("timeout", "the body did not come in time", status=408) from None
+    if request.content.is_eof():  # it came with the head
+        body += request.content.read_nowait()
+    else:
+        try:
+            async with asyncio.timeout(BODY_DEADLINE_S):
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > limit_bytes:
+                        raise too_large
+        except TimeoutError:
+            raise RemoteProtocolError("timeout", "the body did not come in time", status=408) from None
+    if len(body) > limit_bytes:
+        raise too_large
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:

@@ -27,6 +27,8 @@ _RESOURCE_METHODS = "PATCH, DELETE, OPTIONS"
 
 # Names of the routes by which Location is made: right under any prefix.
 _WHIP_SESSION, _WHEP_SESSION = "whip_session", "whep_session"
+# What stands for a room and a secret in a path; no room's name has a tilde, so that one is never taken for the other.
+_ROOM, _SECRET = "~room~", "~secret~"
 
 
 class WhipHandlers:
@@ -35,6 +37,7 @@ class WhipHandlers:
     def __init__(self, rooms: LiveRooms) -> None:
         self._rooms = rooms
         self._origins = rooms.config.http.allowed_origins
+        self._templates: dict[tuple[web.Application, str], str] = {}
 
     def add_to(self, app: web.Application) -> None:
         """Routes relative to wherever the application is mounted."""
@@ -81,13 +84,21 @@ class WhipHandlers:
     def _created(
         self, request: web.Request, route: str, room: str, resource: Resource, answer: str
     ) -> web.StreamResponse:
-        location = request.match_info.apps[-1].router[route].url_for(room=room, secret=resource.secret)
+        location = self._location(request, route).replace(_ROOM, room).replace(_SECRET, resource.secret)
         response = web.Response(text=answer, status=201, content_type=SDP, charset="utf-8")
         response.headers["Content-Type"] = SDP
-        response.headers["Location"] = str(location)
+        response.headers["Location"] = location
         response.headers["ETag"] = f'"{resource.etag}"'
         response.headers["Accept-Patch"] = TRICKLE
         return response
+
+    def _location(self, request: web.Request, route: str) -> str:
+        """The path of a session with _ROOM and _SECRET in it, under the prefix of the application that was asked."""
+        app = request.match_info.apps[-1]
+        known = self._templates.get((app, route))
+        if known is None:
+            known = self._templates[app, route] = str(app.router[route].url_for(room=_ROOM, secret=_SECRET))
+        return known
 
     # ---------------------------------------------------------------- going on, and ending
 
