@@ -500,6 +500,15 @@ async def test_notes_of_one_turn_leave_together_and_in_order() -> None:
         far.recv(1 << 16),
     ]
 
+    def put_once() -> None:
+        link.put("once", b"3")
+
+    for _ in range(3):
+        link.later(put_once)
+    link.flush()
+    await asyncio.sleep(0)
+    assert encode(Kind.PUT, b"once", b"3") == far.recv(1 << 16)
+
     large = bytes(MAX_BODY_BYTES)
     for name in ("d", "e"):
         link.put(name, large)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import cast
 
@@ -48,6 +49,9 @@ class Store:
     def delete_under(self, prefix: str) -> None:
         self.notes = {key: body for key, body in self.notes.items() if not key.startswith(prefix)}
         self.calls += 1
+
+    def later(self, put: Callable[[], None]) -> None:
+        put()
 
     def flush(self) -> None:
         """It is here already."""

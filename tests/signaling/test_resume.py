@@ -15,6 +15,7 @@ async def test_a_lost_socket_interrupts_and_a_resume_brings_back(live: Live) -> 
     offer = await alice.event("offer")
     await alice.ask("answer", offer_id=offer["offer_id"], sdp=answer_to(offer["sdp"]))
     await alice.publish()
+    await bob.event("offer")  # his transport is there from before it
     transports = live.transports()
     await alice.ws.close()
     interrupted = await bob.event("participant_interrupted")

@@ -55,7 +55,7 @@ class Decoder:
     def __init__(self) -> None:
         self._bytes = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Frame]:
         """The frames that are whole with these bytes. Raises ValueError for what is none."""
         self._bytes += data
         while len(self._bytes) >= _HEADER.size:

@@ -52,12 +52,14 @@ class NoteStore(Protocol):
     """
     Where what a successor must know is kept: as long as the worker lives. Nothing here waits. What was said is safe
     from the end of this process after the turn of the loop it was said in; `flush` makes it so at once, and has to come
-    before anyone outside is told what follows from it.
+    before anyone outside is told what follows from it. `later` has something called then that puts notes: whatever is
+    said of one thing in one turn is one note.
     """
 
     def put(self, key: str, body: bytes) -> None: ...
     def delete(self, key: str) -> None: ...
     def delete_under(self, prefix: str) -> None: ...
+    def later(self, put: Callable[[], None]) -> None: ...
     def flush(self) -> None: ...
 
 
@@ -72,6 +74,9 @@ class NoNotes:
 
     def delete_under(self, prefix: str) -> None:
         """Nothing."""
+
+    def later(self, put: Callable[[], None]) -> None:
+        """Never."""
 
     def flush(self) -> None:
         """Nothing."""
@@ -146,6 +151,8 @@ class Link(NoteStore):
         self._connection = connection
         self._on_frame = on_frame
         self._waiting = bytearray()
+        self._later: dict[Callable[[], None], None] = {}
+        self._is_due = False
         self._is_blocked = False
         self._decoder = Decoder()
         self._loop = asyncio.get_running_loop()
@@ -166,7 +173,14 @@ class Link(NoteStore):
         self._gather(kind)
         self.flush()
 
+    def later(self, put: Callable[[], None]) -> None:
+        self._flush_this_turn()
+        self._later[put] = None
+
     def flush(self) -> None:
+        while self._later:
+            put, _ = self._later.popitem()
+            put()
         if self._waiting and not self._is_blocked:
             self._write()
             if self._waiting:
@@ -185,9 +199,17 @@ class Link(NoteStore):
         if self._connection.fileno() < 0:
             return
         frame = encode(kind, key.encode("ascii"), body)
-        if not self._waiting:
-            self._loop.call_soon(self.flush)
+        self._flush_this_turn()
         self._waiting += frame
+
+    def _flush_this_turn(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._on_turn)
+
+    def _on_turn(self) -> None:
+        self._is_due = False
+        self.flush()
 
     def _write(self) -> None:
         try:

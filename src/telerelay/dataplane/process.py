@@ -94,6 +94,8 @@ class WorkerProcess:
         self._selector = selectors.DefaultSelector()
         self._controls: dict[socket.socket, _Control] = {}
         self._notes = Notes()
+        # One for all that comes: a new one for each reading would be memory mapped and unmapped for it.
+        self._buffer = memoryview(bytearray(1 << 18))
         self._certificate = ffi.new("tr_certificate *")
         self._native: Any = None
         self._was_attached = False
@@ -170,10 +172,10 @@ class WorkerProcess:
         if control is None:  # dropped by another, in the same turn
             return
         try:
-            data = connection.recv(1 << 18)
-            if not data:
+            size = connection.recv_into(self._buffer)
+            if not size:
                 raise ConnectionError
-            for frame in control.decoder.feed(data):
+            for frame in control.decoder.feed(self._buffer[:size]):
                 self._take(control, frame)
         except (OSError, ValueError, KeyError):
             self._drop(control)

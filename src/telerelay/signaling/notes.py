@@ -174,6 +174,10 @@ class RoomNotes:
         """There may be a successor."""
         return not isinstance(self._store(), NoNotes)
 
+    def later(self, put: Callable[[], None]) -> None:
+        """Have `put` called once before anything that was said so far becomes known outside."""
+        self._store().later(put)
+
     def put(self, key: str, value: Any) -> None:
         """A note, if it says anything new; None takes it back."""
         if not self.is_kept:

@@ -151,7 +151,13 @@ class Seat:
         return lost is not None and lost.transport.is_lost
 
     def save(self) -> None:
-        """Leave what a successor of this process has to know of this seat, as far as it has changed."""
+        """
+        Leave what a successor of this process has to know of this seat, as far as it has changed: as it is when the
+        notes are flushed, for a join changes it a dozen times.
+        """
+        self._notes.later(self._save)
+
+    def _save(self) -> None:
         if not self._notes.is_kept or self.is_closed:
             return
         put, id = self._notes.put, self.id
