@@ -199,7 +199,7 @@ async def joins(bench: Bench) -> list[Row]:
                 quiet,
                 ("--rooms", "150", "--rate", "55"),
             ),
-            ("DTLS handshakes a second", 200, "handshakes_per_s", alone, ("--rooms", "1000", "--rate", "220")),
+            ("DTLS handshakes a second", 200, "handshakes_per_s", alone, ("--rooms", "1000", "--rate", "250")),
         )
         async with bench.relay() as relay:
             before = await bench.load(relay, *steady, "--duration", "10")

@@ -56,11 +56,17 @@ static uint32_t next_limit(const tr_history *history, uint64_t lasted_us)
     return needed < history->limit ? (uint32_t)needed : history->limit;
 }
 
+/* Less than this is not worth the system call, and the pages that would have to be made again. */
+#define FORGET_FROM 32768u
+
 static void begin_lap(tr_history *history, uint64_t now_us)
 {
-    if (history->touched > history->limit)
+    if (history->touched >= history->limit + FORGET_FROM) {
         tr__pages_forget(history->ring + history->limit, history->touched - history->limit);
-    history->touched = history->limit;
+        history->touched = history->limit;
+    } else if (history->touched < history->limit) {
+        history->touched = history->limit;
+    }
     history->limit = next_limit(history, now_us - history->lap_at_us);
     history->head = 0;
     history->lap++;

@@ -546,6 +546,8 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
     return sender->current == NO_ENCODING ? TR_DROP_WAIT_KEYFRAME : TR_DROP_LAYER;
 }
 
+bool tr__sender_has_choice(const tr_sender *sender) { return sender->source && sender->source->count > 1; }
+
 void tr__sender_on_tick(tr_sender *sender, uint64_t now_us)
 {
     if (!sender->source || sender->is_paused) return;

@@ -72,7 +72,9 @@ void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint6
 /* Sender reports: when the next is due (UINT64_MAX: nothing was sent yet), and SR + SDES into the pen. */
 uint64_t tr__sender_report_at(const tr_sender *sender);
 bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint64_t now_ntp);
-/* A better encoding began, or the forwarded one fell silent: look again. Call about every 100 ms. */
+/* A better encoding began, or the forwarded one fell silent: look again. Call about every 100 ms, if it has a choice:
+ * where there is one encoding, its packets themselves say what there is to know. */
+bool tr__sender_has_choice(const tr_sender *sender);
 void tr__sender_on_tick(tr_sender *sender, uint64_t now_us);
 
 void tr__sender_stats(const tr_sender *sender, tr_sender_stats *stats);

@@ -635,10 +635,12 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
     uint64_t due = earlier(t->dtls_due_us, earlier(t->consent_due_us, t->report_due_us));
     if (t->state_untold) due = earlier(due, now_us + RETELL_INTERVAL_US);
     if (can_send) {
-        if (t->sender_count) due = earlier(due, t->tick_due_us);
         if (t->twcc) due = earlier(due, tr__twcc_at(t->twcc));
         for (uint32_t i = 0; i < t->receiver_count; i++) due = earlier(due, tr__receiver_feedback_at(t->receivers[i]));
-        for (uint32_t i = 0; i < t->sender_count; i++) due = earlier(due, tr__sender_report_at(t->senders[i]));
+        for (uint32_t i = 0; i < t->sender_count; i++) {
+            due = earlier(due, tr__sender_report_at(t->senders[i]));
+            if (tr__sender_has_choice(t->senders[i])) due = earlier(due, t->tick_due_us);
+        }
     }
     t->due_us = due;
 }

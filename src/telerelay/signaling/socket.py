@@ -37,6 +37,9 @@ class _Frame:
         return len(self.data)
 
 
+_PING = _Frame(WSMsgType.PING, b"")
+
+
 class Socket:
     """
     The WebSocket of one client. `run` sends, `messages` receives; both end with the connection. `before_telling` is
@@ -84,7 +87,7 @@ class Socket:
 
     async def run(self) -> None:
         """Send what is queued, and a ping every now and then, until the connection ends."""
-        pulse = asyncio.get_running_loop().create_task(self._pulse(), name="pulse")
+        self._begin_pulse()
         try:
             while not self.is_lost:
                 await self._ready.wait()
@@ -98,7 +101,7 @@ class Socket:
         except (ConnectionError, RuntimeError):
             return  # the connection ended under us: `messages` ends too
         finally:
-            pulse.cancel()
+            self._pulse_timer.cancel()
 
     async def messages(self) -> AsyncGenerator[str | None, None]:
         """Text frames as they come; None for one that is not text and for a ping, so that they can be counted."""
@@ -119,15 +122,18 @@ class Socket:
                 case _:
                     return
 
-    async def _pulse(self) -> None:
-        while True:
-            await asyncio.sleep(PULSE_S)
-            if self._missed >= MAX_MISSED:
-                say(logging.INFO, "socket_silent")
-                self.cut()
-                return
-            self._missed += 1
-            self._put(_Frame(WSMsgType.PING, b""))
+    # A timer, not a task: a thousand calls at rest are thousands of sockets, and this is what they do.
+    def _begin_pulse(self) -> None:
+        self._pulse_timer = asyncio.get_running_loop().call_later(PULSE_S, self._pulse)
+
+    def _pulse(self) -> None:
+        if self._missed >= MAX_MISSED:
+            say(logging.INFO, "socket_silent")
+            self.cut()
+            return
+        self._missed += 1
+        self._put(_PING)
+        self._begin_pulse()
 
     def _put(self, frame: _Frame) -> None:
         if self._is_closing:
