@@ -7,6 +7,7 @@ a token's header may hold nothing that could name another key (A50, A51). Time i
 
 import base64
 import binascii
+import json
 import os
 import re
 import secrets
@@ -19,6 +20,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from jwt.utils import base64url_decode, base64url_encode
 
 from telerelay.errors import ConfigError, LocalProtocolError, RemoteProtocolError
 from telerelay.protocol.names import is_room_name, is_sub
@@ -50,8 +52,17 @@ class Grant:
 @dataclass(frozen=True, slots=True)
 class _Key:
     algorithm: str
-    verifying: bytes | Ed25519PublicKey
+    verifying: jwt.PyJWK  # prepared once, not for each token
     signing: bytes | Ed25519PrivateKey | None
+
+
+def _oct(secret: bytes) -> jwt.PyJWK:
+    return jwt.PyJWK({"kty": "oct", "k": base64url_encode(secret).decode(), "alg": "HS256"})
+
+
+def _okp(key: Ed25519PublicKey) -> jwt.PyJWK:
+    x = base64url_encode(key.public_bytes_raw()).decode()
+    return jwt.PyJWK({"kty": "OKP", "crv": "Ed25519", "x": x, "alg": "EdDSA"})
 
 
 class TokenKeys:
@@ -76,14 +87,13 @@ class TokenKeys:
         """Raises ConfigError weak_key under 32 bytes (RFC 7518, 3.2)."""
         if len(secret) < MIN_KEY_BYTES:
             raise ConfigError("weak_key", f"an HS256 key must have at least {MIN_KEY_BYTES} bytes")
-        self._add(kid, _Key("HS256", secret, secret))
+        self._add(kid, _Key("HS256", _oct(secret), secret))
 
     def add_ed25519(self, key: Ed25519PublicKey | Ed25519PrivateKey, kid: str = "") -> None:
         """An Ed25519 key (RFC 8037); with the public half alone tokens can only be verified."""
-        if isinstance(key, Ed25519PrivateKey):
-            self._add(kid, _Key("EdDSA", key.public_key(), key))
-        else:
-            self._add(kid, _Key("EdDSA", key, None))
+        signing = key if isinstance(key, Ed25519PrivateKey) else None
+        public = key.public_key() if isinstance(key, Ed25519PrivateKey) else key
+        self._add(kid, _Key("EdDSA", _okp(public), signing))
 
     def _add(self, kid: str, key: _Key) -> None:
         if kid in self._keys:
@@ -132,7 +142,7 @@ class TokenKeys:
         if len(token) > MAX_TOKEN_CHARS or _COMPACT.fullmatch(token) is None:
             raise _unauthorized()
         try:
-            key = self._key_for(jwt.get_unverified_header(token))
+            key = self._key_for(json.loads(base64url_decode(token.partition(".")[0])))
             claims: Mapping[str, Any] = jwt.decode(
                 token,
                 key.verifying,
@@ -150,8 +160,8 @@ class TokenKeys:
             raise _unauthorized() from None
         return claims
 
-    def _key_for(self, header: Mapping[str, Any]) -> _Key:
-        if not header.keys() <= _HEADER_FIELDS or header.get("typ", "JWT") != "JWT":
+    def _key_for(self, header: object) -> _Key:
+        if not isinstance(header, dict) or not header.keys() <= _HEADER_FIELDS or header.get("typ", "JWT") != "JWT":
             raise _unauthorized()
         kid = header.get("kid", "")
         key = self._keys.get(kid) if isinstance(kid, str) else None
