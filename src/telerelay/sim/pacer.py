@@ -1,0 +1,130 @@
+"""
+What stands between an encoder and the line: a queue let go at the controller's pace, probes and padding.
+
+Sans-I/O. Audio passes at once, resends go before video, as in a browser.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from telerelay.sim.clock import SECOND_US, Clock
+from telerelay.sim.controller import NO_PROBE, Controller, Probe
+from telerelay.sim.packet import OVERHEAD_BYTES
+
+DRAIN_US = 2 * SECOND_US
+"""What is queued leaves within this time, whatever the pace: libwebrtc's limit of its queue."""
+
+PADDING_LEAST_BYTES, PADDING_MOST_BYTES = 200, 1_200 + OVERHEAD_BYTES
+"""A packet of padding: not smaller, or it would not count in a probe; not larger than a packet is."""
+
+PROBE_STEP_US = 4_000
+"""A packet of padding is worth so much time of the probe: twice libwebrtc's least distance between bursts."""
+
+AUDIO, RESEND, VIDEO = range(3)
+"""What goes first."""
+
+Send = Callable[[int, int, Any, int], None]
+"""Called with the time, the size on the wire, the content (None: padding) and the probe it belongs to."""
+
+
+class Pacer:
+    """`send` puts one packet on the route; the pacer never holds what it was not given."""
+
+    __slots__ = (
+        "_clock",
+        "_controller",
+        "_is_set",
+        "_next_us",
+        "_probe",
+        "_probe_bytes",
+        "_probe_packets",
+        "_queue",
+        "_resends",
+        "_send",
+        "padding_bytes",
+        "queued_bytes",
+    )
+
+    def __init__(self, clock: Clock, controller: Controller, send: Send) -> None:
+        self.queued_bytes = 0
+        self.padding_bytes = 0
+        self._clock = clock
+        self._controller = controller
+        self._send = send
+        self._queue: deque[tuple[int, Any]] = deque()
+        self._resends: deque[tuple[int, Any]] = deque()
+        self._next_us = 0
+        self._is_set = False
+        self._probe: Probe | None = None
+        self._probe_bytes = 0
+        self._probe_packets = 0
+
+    def put(self, now_us: int, size_bytes: int, content: Any, rank: int = VIDEO) -> None:
+        """Queue one packet; audio leaves at once."""
+        if rank == AUDIO:
+            self._send(now_us, size_bytes, content, NO_PROBE)
+            return
+        (self._resends if rank == RESEND else self._queue).append((size_bytes, content))
+        self.queued_bytes += size_bytes
+        if not self._is_set:
+            self._is_set = True
+            self._clock.at(max(now_us, self._next_us), self._on_time)
+
+    def clear(self) -> None:
+        """Forget what is queued."""
+        self._queue.clear()
+        self._resends.clear()
+        self.queued_bytes = 0
+
+    def start_probe(self, now_us: int, probe: Probe) -> None:
+        """Send a cluster: what is queued first, padding where that is not enough. A newer one takes its place."""
+        self._probe = probe
+        self._probe_bytes = 0
+        self._probe_packets = 0
+        if not self._is_set:
+            self._is_set = True
+            self._clock.at(max(now_us, min(self._next_us, now_us + 1)), self._on_time)
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether a cluster is on its way."""
+        return self._probe is not None
+
+    def pad(self, now_us: int, size_bytes: int) -> None:
+        """Send so much padding at once, where nothing waits."""
+        while size_bytes >= PADDING_LEAST_BYTES and not self.queued_bytes:
+            size = min(size_bytes, PADDING_MOST_BYTES)
+            size_bytes -= size
+            self.padding_bytes += size
+            self._send(now_us, size, None, NO_PROBE)
+
+    def _on_time(self, now_us: int, _: None) -> None:
+        queue = self._resends or self._queue
+        probe = self._probe
+        if queue:
+            size_bytes, content = queue.popleft()
+            self.queued_bytes -= size_bytes
+        elif probe is not None:
+            content = None
+            size_bytes = probe.rate_bps * PROBE_STEP_US // SECOND_US // 8
+            size_bytes = min(PADDING_MOST_BYTES, max(PADDING_LEAST_BYTES, size_bytes))
+            self.padding_bytes += size_bytes
+        else:
+            self._is_set = False
+            return
+        if probe is not None:
+            self._probe_bytes += size_bytes
+            self._probe_packets += 1
+            self._send(now_us, size_bytes, content, probe.probe_id)
+            rate_bps = probe.rate_bps
+            if self._probe_bytes >= probe.least_bytes and self._probe_packets >= probe.least_packets:
+                self._probe = None
+        else:
+            self._send(now_us, size_bytes, content, NO_PROBE)
+            rate_bps = max(self._controller.pacing_bps, self.queued_bytes * 8 * SECOND_US // DRAIN_US, 1)
+        self._next_us = next_us = now_us + size_bytes * 8 * SECOND_US // rate_bps
+        if self.queued_bytes or self._probe is not None:
+            self._clock.at(next_us, self._on_time)
+        else:
+            self._is_set = False
