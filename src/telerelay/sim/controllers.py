@@ -1,0 +1,35 @@
+"""
+The rate controllers there are, by name.
+
+Pure.
+"""
+
+from collections.abc import Callable
+
+from telerelay.errors import ConfigError
+from telerelay.sim.controller import Bounds, Controller
+from telerelay.sim.gcc.controller import Gcc
+from telerelay.sim.nada import Nada
+
+OWN = "telerelay"
+"""The relay's own estimator: compiled, the same object that the relay runs."""
+
+MAKERS: dict[str, Callable[[Bounds], Controller]] = {"gcc": Gcc, "nada": Nada}
+
+NAMES = (OWN, *MAKERS)
+
+NOT_THERE = "the controller telerelay is not there yet: the relay has no estimator of its own to run here"
+
+
+def is_there(name: str) -> bool:
+    """Whether it can be run."""
+    return name in MAKERS
+
+
+def make(name: str, bounds: Bounds) -> Controller:
+    """A new one. Raises ConfigError where there is none of that name."""
+    if name in MAKERS:
+        return MAKERS[name](bounds)
+    if name == OWN:
+        raise ConfigError("bad_value", NOT_THERE)
+    raise ConfigError("bad_value", f"there is no controller {name}; there are {', '.join(NAMES)}")
