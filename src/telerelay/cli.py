@@ -58,6 +58,12 @@ def _load(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _simulate(options: argparse.Namespace) -> int:
+    from telerelay.sim.command import run
+
+    return run(options)
+
+
 def _token(options: argparse.Namespace) -> int:
     import time
 
@@ -118,6 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     from telerelay.load import flags
 
     flags.add_to(commands).set_defaults(run=_load)
+
+    from telerelay.sim import flags as sim_flags
+
+    sim_flags.add_to(commands).set_defaults(run=_simulate)
 
     token = commands.add_parser("token", help="make a key, or a token")
     token.add_argument("--new-key", metavar="FILE", help="write a new key to this new file")

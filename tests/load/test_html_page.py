@@ -13,7 +13,7 @@ import pytest
 from load.reports import build, measurement
 from telerelay.load import text
 from telerelay.load.page import page
-from telerelay.load.plots import Line, log_ticks, plot, ticks
+from telerelay.plots import Line, log_ticks, plot, ticks
 
 VOID = {"meta", "line", "polyline", "br"}
 

@@ -124,6 +124,20 @@ def test_pacer_spaces_what_it_holds() -> None:
     assert 0 == pacer.queued_bytes
 
 
+def test_streams_take_turns_by_bytes() -> None:
+    """A picture of ten packets on one does not hold up a frame of two on the other; idle time is no credit."""
+    clock, sent = Clock(), Sent()
+    pacer = Pacer(clock, FixedRate(MBPS, pacing_bps=MBPS), sent)
+    for _ in range(10):
+        pacer.put(0, 1_250, "picture", VIDEO, 1)
+    for _ in range(2):
+        pacer.put(0, 1_250, "frame", VIDEO, 2)
+    clock.run(SECOND_US)
+
+    assert ["frame", "frame"] == [content for _, _, content, _ in sent.all[:5] if content == "frame"]
+    assert 12 == len(sent.all)
+
+
 def test_pacer_lets_a_long_queue_go_within_two_seconds() -> None:
     """Whatever the pace, 250 kB do not wait for 20 s."""
     clock, sent = Clock(), Sent()

@@ -26,10 +26,16 @@ def is_there(name: str) -> bool:
     return name in MAKERS
 
 
-def make(name: str, bounds: Bounds) -> Controller:
-    """A new one. Raises ConfigError where there is none of that name."""
+def check(name: str) -> None:
+    """Raises ConfigError where it cannot be run."""
     if name in MAKERS:
-        return MAKERS[name](bounds)
+        return
     if name == OWN:
         raise ConfigError("bad_value", NOT_THERE)
     raise ConfigError("bad_value", f"there is no controller {name}; there are {', '.join(NAMES)}")
+
+
+def make(name: str, bounds: Bounds) -> Controller:
+    """A new one. Raises ConfigError where it cannot be run."""
+    check(name)
+    return MAKERS[name](bounds)

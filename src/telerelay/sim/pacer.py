@@ -1,7 +1,8 @@
 """
 What stands between an encoder and the line: a queue let go at the controller's pace, probes and padding.
 
-Sans-I/O. Audio passes at once, resends go before video, as in a browser.
+Sans-I/O. Audio passes at once, resends go before video, and streams of video take turns by bytes, as in a browser: a
+large picture on one does not hold up the others.
 """
 
 from collections import deque
@@ -39,9 +40,10 @@ class Pacer:
         "_probe",
         "_probe_bytes",
         "_probe_packets",
-        "_queue",
+        "_queues",
         "_resends",
         "_send",
+        "_served",
         "padding_bytes",
         "queued_bytes",
     )
@@ -52,7 +54,8 @@ class Pacer:
         self._clock = clock
         self._controller = controller
         self._send = send
-        self._queue: deque[tuple[int, Any]] = deque()
+        self._queues: dict[int, deque[tuple[int, Any]]] = {0: deque()}
+        self._served: dict[int, int] = {0: 0}
         self._resends: deque[tuple[int, Any]] = deque()
         self._next_us = 0
         self._is_set = False
@@ -60,20 +63,31 @@ class Pacer:
         self._probe_bytes = 0
         self._probe_packets = 0
 
-    def put(self, now_us: int, size_bytes: int, content: Any, rank: int = VIDEO) -> None:
+    def put(self, now_us: int, size_bytes: int, content: Any, rank: int = VIDEO, stream: int = 0) -> None:
         """Queue one packet; audio leaves at once."""
         if rank == AUDIO:
             self._send(now_us, size_bytes, content, NO_PROBE)
             return
-        (self._resends if rank == RESEND else self._queue).append((size_bytes, content))
+        if rank == RESEND:
+            self._resends.append((size_bytes, content))
+        else:
+            queue = self._queues.get(stream)
+            if not queue:
+                queue = self._begin(stream)
+            queue.append((size_bytes, content))
         self.queued_bytes += size_bytes
         if not self._is_set:
             self._is_set = True
             self._clock.at(max(now_us, self._next_us), self._on_time)
 
+    def waiting_bytes(self, stream: int) -> int:
+        """What waits of one stream, resends left out."""
+        return sum(size_bytes for size_bytes, _ in self._queues.get(stream, ()))
+
     def clear(self) -> None:
         """Forget what is queued."""
-        self._queue.clear()
+        for queue in self._queues.values():
+            queue.clear()
         self._resends.clear()
         self.queued_bytes = 0
 
@@ -99,8 +113,28 @@ class Pacer:
             self.padding_bytes += size
             self._send(now_us, size, None, NO_PROBE)
 
+    def _begin(self, stream: int) -> deque[tuple[int, Any]]:
+        """A stream that had nothing waiting has no credit from that time."""
+        queue = self._queues.setdefault(stream, deque())
+        waiting = [self._served[each] for each, others in self._queues.items() if others]
+        self._served[stream] = max(self._served.get(stream, 0), min(waiting, default=0))
+        return queue
+
+    def _next_queue(self) -> deque[tuple[int, Any]] | None:
+        """The stream that was served least."""
+        if self._resends:
+            return self._resends
+        if len(self._queues) == 1:
+            return self._queues[0]
+        waiting = [stream for stream, queue in self._queues.items() if queue]
+        if not waiting:
+            return None
+        stream = min(waiting, key=self._served.__getitem__)
+        self._served[stream] += self._queues[stream][0][0]
+        return self._queues[stream]
+
     def _on_time(self, now_us: int, _: None) -> None:
-        queue = self._resends or self._queue
+        queue = self._next_queue()
         probe = self._probe
         if queue:
             size_bytes, content = queue.popleft()

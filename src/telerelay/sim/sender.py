@@ -45,9 +45,9 @@ class TransportSender:
         self._stop_us = stop_us
         self._clock.at(start_us, self._tick)
 
-    def put(self, now_us: int, size_bytes: int, content: Any, rank: int = VIDEO) -> None:
+    def put(self, now_us: int, size_bytes: int, content: Any, rank: int = VIDEO, stream: int = 0) -> None:
         """Send one packet, as soon as the pacer lets it."""
-        self.pacer.put(now_us, size_bytes, content, rank)
+        self.pacer.put(now_us, size_bytes, content, rank, stream)
 
     def demand(self, now_us: int, wanted_bps: int) -> None:
         """Tell the controller how much could be used."""

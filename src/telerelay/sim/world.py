@@ -76,8 +76,8 @@ def bounds_of(case: Case, controller: str) -> Bounds:
 def build(case: Case, controller: str, seed: int) -> World:
     """The world of one run. Raises ConfigError where there is no such controller."""
     clock = Clock()
-    forward = [_link(clock, plan, seed, "forward", at) for at, plan in enumerate(case.forward)]
-    backward = _link(clock, case.backward, seed, "backward", 0)
+    forward = [make_link(clock, plan, seed, "forward", at) for at, plan in enumerate(case.forward)]
+    backward = make_link(clock, case.backward, seed, "backward", 0)
     world = World(case, clock, forward, backward, [], [], [], [], [], [])
     air = _Air(clock, case, seed, world)
     bounds = bounds_of(case, controller)
@@ -176,7 +176,8 @@ def _competitors(world: World, air: _Air, seed: int) -> None:
         world.steadies.append(flow)
 
 
-def _link(clock: Clock, plan: LinePlan, seed: int, side: str, at: int) -> Link:
+def make_link(clock: Clock, plan: LinePlan, seed: int, side: str, at: int) -> Link:
+    """One direction of a line, made by its plan."""
     loss: Loss | None = None
     if plan.loss:
         source = randomness(seed, "loss", side, at)

@@ -86,7 +86,7 @@ CASES = (
         flows=(FlowPlan(stop_s=119),),
         min_kbps=30,
         max_kbps=TRACE_MAX_KBPS,
-        tags=frozenset({"drop", "storm"}),
+        tags=frozenset({"drop"}),
     ),
 )
 

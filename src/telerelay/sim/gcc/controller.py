@@ -25,9 +25,10 @@ RTT_LIMIT_MS, RTT_DROP, RTT_GAP_MS, RTT_FLOOR_BPS = 3_000.0, 0.8, 1_000.0, 5_000
 class Gcc:
     """The `gcc` controller."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, pacing_factor: float = PACING_FACTOR) -> None:
         self.target_bps = bounds.start_bps
-        self.pacing_bps = round(PACING_FACTOR * bounds.start_bps)
+        self.pacing_bps = round(pacing_factor * bounds.start_bps)
+        self._pacing_factor = pacing_factor
         self.padding_bps = 0
         self._bounds = bounds
         self._trend = Trendline()
@@ -135,6 +136,6 @@ class Gcc:
             bps = min(bps, self._loss.bps)
         bps = min(bps, self._rtt_bound_bps)
         self.target_bps = round(max(RTT_FLOOR_BPS if self._rtt_bound_bps < bps else self._bounds.min_bps, bps))
-        self.pacing_bps = round(PACING_FACTOR * self.target_bps)
+        self.pacing_bps = round(self._pacing_factor * self.target_bps)
         self._alr.bps = self.target_bps
         self._probing.on_estimate(now_ms, self.target_bps)

@@ -1,0 +1,47 @@
+"""
+Consults: fixed lines, one with loss, and every trace.
+
+Pure: a table, and how a trace becomes a consult.
+"""
+
+from telerelay.sim.case import LinePlan
+from telerelay.sim.cases.lines import TRACE_MOST_S, trace_case
+from telerelay.sim.consult import ConsultCase
+from telerelay.sim.traces import Trace
+
+SUITE = "consult"
+
+
+def _fixed(name: str, mbps: float, loss: float = 0.0, tags: frozenset[str] = frozenset()) -> ConsultCase:
+    return ConsultCase(
+        SUITE,
+        name,
+        f"{mbps:g} Mbit/s{f', {loss:.0%} loss' if loss else ''}",
+        120,
+        LinePlan(((0, mbps),), mbps, 300, delay_ms=30, loss=loss),
+        tags=frozenset({"fixed"}) | tags,
+    )
+
+
+FIXED = (
+    _fixed("R5-1M", 1.0),
+    _fixed("R5-2M", 2.0),
+    _fixed("R5-4M", 4.0),
+    # One and a half times what all of it needs: nothing but the start is in the way.
+    _fixed("R5-8M", 8.0, tags=frozenset({"join"})),
+    _fixed("R5-4M-loss", 4.0, 0.05),
+)
+
+
+def consult_on(trace: Trace) -> ConsultCase:
+    """A consult on a line that follows a trace."""
+    line = trace_case(trace).forward[0]
+    kind = "consult-3g" if trace.name.lower().startswith("3g") else "consult-fast"
+    return ConsultCase(
+        SUITE,
+        f"R5-{trace.name}",
+        f"trace {trace.name}",
+        min(TRACE_MOST_S, trace.length_us / 1e6),
+        line,
+        tags=frozenset({"consult-trace", kind}),
+    )

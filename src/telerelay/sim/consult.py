@@ -1,0 +1,237 @@
+"""
+A consult over one bad downlink: a relay that forwards layers of three tracks and two voices to one doctor.
+
+Sans-I/O. Publishers' lines are good; what is tried is a controller together with an allocator, on the doctor's line.
+"""
+
+from array import array
+from dataclasses import dataclass, field
+from typing import Any
+
+from telerelay.sim import allocators, controllers, world
+from telerelay.sim.allocators import NONE, Choice, Oracle
+from telerelay.sim.case import LinePlan
+from telerelay.sim.clock import MS_US, SECOND_US, Clock, randomness
+from telerelay.sim.controller import Bounds, Controller
+from telerelay.sim.encoder import Frame
+from telerelay.sim.feedback import BIN_US, FIXED_BYTES, FeedbackReceiver
+from telerelay.sim.fixed import FixedRate
+from telerelay.sim.pacer import AUDIO, RESEND, VIDEO
+from telerelay.sim.packet import OVERHEAD_BYTES, Packet
+from telerelay.sim.sender import TransportSender
+from telerelay.sim.simulcast import IMAGE, PATIENT, RELATIVE, Publisher, TrackPlan, is_forwarded
+from telerelay.sim.steady import AUDIO_BYTES, AUDIO_FRAME_US
+from telerelay.sim.track import Piece, TrackReceiver, cut
+
+VOICES = 2
+AUDIO_BPS = VOICES * AUDIO_BYTES * 8 * SECOND_US // AUDIO_FRAME_US
+
+BOUNDS = Bounds(start_bps=1_000_000, min_bps=30_000, max_bps=6_000_000)
+"""What servers start a receiver with, and more than all layers together cost."""
+
+ALLOCATE_US = 100 * MS_US
+REPAIR_US = 20 * MS_US
+LOSS_WINDOW = 20
+"""Loss is looked at over the last two seconds: twenty ticks."""
+
+CACHE_PIECES = 1_024
+QUEUE_MOST_US = 1 * SECOND_US
+"""What waits longer in the pacer is too late to be worth sending: the frame of a camera is skipped."""
+
+ORACLE_AHEAD_US = SECOND_US
+"""The oracle sees the line's mean of the next second."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultCase:
+    """One consult: the doctor's line, and how long."""
+
+    suite: str
+    name: str
+    title: str
+    duration_s: float
+    line: LinePlan
+    tracks: tuple[TrackPlan, ...] = (PATIENT, RELATIVE, IMAGE)
+    tags: frozenset[str] = field(default_factory=frozenset)
+
+
+class _Forward:
+    """One track as the relay forwards it."""
+
+    __slots__ = ("cache", "choice", "frames", "layer", "needs_key", "pending", "seq", "switches")
+
+    def __init__(self) -> None:
+        self.choice = NONE
+        self.layer = -1
+        self.pending = -1
+        self.seq = 0
+        self.frames = 0
+        self.switches: list[tuple[int, int]] = []
+        self.needs_key = False
+        self.cache: dict[int, tuple[Piece, int]] = {}
+
+
+class ConsultWorld:
+    """Everything of one run, to be read after `run`."""
+
+    def __init__(self, case: ConsultCase, contender: str, seed: int) -> None:
+        controller_name, _, allocator_name = contender.partition("+")
+        self.case = case
+        self.clock = clock = Clock()
+        plans = case.tracks
+        self._oracle = Oracle(plans, AUDIO_BPS)
+        self.controller: Controller
+        self.allocator: allocators.Allocator
+        if contender == allocators.ORACLE:
+            self.controller, self.allocator = FixedRate(BOUNDS.max_bps), self._oracle
+        else:
+            self.controller = controllers.make(controller_name, BOUNDS)
+            self.allocator = allocators.MAKERS[allocator_name](plans)
+        self.link = world.make_link(clock, case.line, seed, "forward", 0)
+        back = world.make_link(clock, LinePlan(delay_ms=case.line.delay_ms), seed, "backward", 0)
+        self.receiver = FeedbackReceiver(clock, listener=self)
+        self.sender = TransportSender(clock, self.controller, (self.link, self.receiver))
+        self.receiver.connect((back, self.sender))
+        self._back: tuple[Any, ...] = (back, self)
+        self.tracks = [TrackReceiver() for _ in plans]
+        self.publishers = [
+            Publisher(clock, at, plan, randomness(seed, "publisher", plan.name), self._on_frame)
+            for at, plan in enumerate(plans)
+        ]
+        self.forwards = [_Forward() for _ in plans]
+        self.voice_sent_us = array("q")
+        self.voice_delay_us: dict[int, int] = {}
+        self._voices = TrackReceiver()
+        self._voice_cache: dict[int, tuple[Piece, int]] = {}
+        self.layers: list[list[int]] = [[] for _ in plans]
+        self.oracle_layers: list[list[int]] = [[] for _ in plans]
+        self.waiting_us: list[int] = []
+        self._lost_marks: list[tuple[int, int]] = []
+        self._stop_us = world.seconds(case.duration_s)
+
+    def run(self) -> None:
+        """Let it all happen."""
+        clock, stop_us = self.clock, self._stop_us
+        self.sender.run(0, stop_us)
+        self.receiver.run(0, stop_us)
+        self.sender.demand(0, self.allocator.wanted_bps() + AUDIO_BPS)
+        for publisher in self.publishers:
+            publisher.run(0, stop_us)
+        for voice in range(VOICES):
+            clock.at(voice * AUDIO_FRAME_US // VOICES, self._speak)
+        clock.at(0, self._allocate)
+        clock.at(REPAIR_US, self._repair)
+        clock.at(BIN_US, self._sample)
+        clock.run(stop_us)
+
+    # ---------------------------------------------------------------- the relay
+
+    def _allocate(self, now_us: int, _: None) -> None:
+        self.clock.at(now_us + ALLOCATE_US, self._allocate)
+        marks, sender = self._lost_marks, self.sender
+        marks.append((sender.lost_packets, sender.sent_packets))
+        if len(marks) > LOSS_WINDOW:
+            marks.pop(0)
+        sent = marks[-1][1] - marks[0][1]
+        loss = (marks[-1][0] - marks[0][0]) / sent if sent else 0.0
+        line_bps = self._line_bps(now_us)
+        for at, choice in enumerate(self.allocator.allocate(now_us, self.controller.target_bps, loss, line_bps)):
+            self._choose(now_us, at, choice)
+
+    def _line_bps(self, now_us: int) -> int:
+        return self.link.capacity.bits(now_us, now_us + ORACLE_AHEAD_US) * SECOND_US // ORACLE_AHEAD_US
+
+    def _choose(self, now_us: int, at: int, choice: Choice) -> None:
+        forward = self.forwards[at]
+        forward.choice = choice
+        if choice.spatial < 0:
+            if forward.layer >= 0:
+                forward.layer = -1
+                forward.switches.append((now_us, -1))
+            forward.pending = -1
+        elif choice.spatial != forward.layer or forward.needs_key:
+            forward.pending = choice.spatial
+            self.publishers[at].want_key_frame(now_us, choice.spatial)
+        else:
+            forward.pending = -1
+
+    def _on_frame(self, now_us: int, at: int, layer: int, frame: Frame) -> None:
+        forward = self.forwards[at]
+        if layer == forward.pending and frame.is_key:
+            if layer != forward.layer:
+                forward.switches.append((now_us, layer))
+            forward.layer, forward.pending, forward.needs_key = layer, -1, False
+        if layer != forward.layer or forward.needs_key or not is_forwarded(frame, forward.choice.temporal):
+            return
+        pace_bps = max(1, self.controller.pacing_bps)
+        waiting_us = self.sender.pacer.waiting_bytes(at) * 8 * SECOND_US // pace_bps
+        if waiting_us > QUEUE_MOST_US and not self.case.tracks[at].is_slides:
+            forward.needs_key = True
+            return
+        count, payload = cut(frame.size_bytes)
+        for index in range(count):
+            size = payload + OVERHEAD_BYTES
+            piece = Piece(at, forward.seq, forward.frames, frame.captured_us, index, count, size, frame.is_key, layer)
+            forward.cache[forward.seq] = (piece, 0)
+            forward.cache.pop(forward.seq - CACHE_PIECES, None)
+            forward.seq += 1
+            self.sender.put(now_us, size, piece, VIDEO, at)
+        forward.frames += 1
+
+    def _speak(self, now_us: int, _: None) -> None:
+        if now_us >= self._stop_us - 2 * SECOND_US:
+            return
+        self.clock.at(now_us + AUDIO_FRAME_US, self._speak)
+        seq = len(self.voice_sent_us)
+        self.voice_sent_us.append(now_us)
+        piece = Piece(-1, seq, seq, now_us, 0, 1, AUDIO_BYTES, True)
+        self._voice_cache[seq] = (piece, 0)
+        self._voice_cache.pop(seq - CACHE_PIECES, None)
+        self.sender.put(now_us, AUDIO_BYTES, piece, AUDIO)
+
+    def take(self, now_us: int, packet: Packet) -> None:
+        """The doctor's requests have come: what to send again, and for which tracks a key frame."""
+        nacks, keys = packet.content
+        for at, seqs in nacks:
+            cache = self._voice_cache if at < 0 else self.forwards[at].cache
+            for seq in seqs:
+                kept = cache.get(seq)
+                if kept is None or now_us - kept[1] < min(self.sender.rtt_us, SECOND_US // 2):
+                    continue
+                cache[seq] = (kept[0], now_us)
+                self.sender.put(now_us, kept[0].size_bytes, kept[0], AUDIO if at < 0 else RESEND)
+        for at in keys:
+            forward = self.forwards[at]
+            if forward.layer >= 0:
+                forward.pending = forward.layer if forward.pending < 0 else forward.pending
+                self.publishers[at].want_key_frame(now_us, forward.pending)
+
+    # ---------------------------------------------------------------- the doctor
+
+    def on_content(self, now_us: int, content: Any) -> None:
+        """A packet has arrived."""
+        if content.track < 0:
+            self._voices.on_piece(now_us, content)
+            self.voice_delay_us.setdefault(content.seq, now_us - content.captured_us)
+        else:
+            self.tracks[content.track].on_piece(now_us, content)
+
+    def _repair(self, now_us: int, _: None) -> None:
+        self.clock.at(now_us + REPAIR_US, self._repair)
+        rtt_us = self.sender.rtt_us
+        nacks = [(at, seqs) for at, track in self._receivers() if (seqs := track.next_nacks(now_us, rtt_us))]
+        keys = [at for at, track in enumerate(self.tracks) if track.wants_key(now_us)]
+        if nacks or keys:
+            size = FIXED_BYTES + 4 * sum(len(seqs) for _, seqs in nacks)
+            Packet(self._back, size, now_us, content=(nacks, keys)).start(now_us)
+
+    def _receivers(self) -> list[tuple[int, TrackReceiver]]:
+        return [(-1, self._voices), *enumerate(self.tracks)]
+
+    def _sample(self, now_us: int, _: None) -> None:
+        self.clock.at(now_us + BIN_US, self._sample)
+        self.waiting_us.append(self.link.waiting_us(now_us))
+        truth = self._oracle.allocate(now_us, 0, self.case.line.loss, self._line_bps(now_us))
+        for at, forward in enumerate(self.forwards):
+            self.layers[at].append(forward.layer)
+            self.oracle_layers[at].append(truth[at].spatial)

@@ -1,0 +1,147 @@
+"""
+What a consult came to: layers against an oracle, switches, freezes, what was lost of voices.
+
+Pure: reads a world that has run. docs/simulator.md defines each figure.
+"""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from telerelay.sim.clock import MS_US, SECOND_US
+from telerelay.sim.consult import ConsultWorld
+from telerelay.sim.feedback import BIN_US, binned
+from telerelay.sim.figures import Figures
+from telerelay.sim.track import freezes
+
+GRACE_US = SECOND_US
+"""A layer may be the oracle's of any moment of the last second."""
+
+STABLE_US = 5 * SECOND_US
+"""The top layer is reached when it is kept for so long."""
+
+VOICE_LATE_US = 400 * MS_US
+"""A voice later than this behind the line's own delay is as good as lost (ITU-T G.114: unacceptable)."""
+
+OUTAGE_BPS, AFTER_OUTAGE_US = 64_000, SECOND_US
+"""While the line carries less than a voice, and a second after, freezes and lost voices are not held against anyone."""
+
+
+def figures(world: ConsultWorld) -> Figures:
+    """Every figure of one run."""
+    case, stop_us = world.case, round(world.case.duration_s * SECOND_US)
+    down = _outages(world)
+    queues = np.frombuffer(world.receiver.queue_us, dtype=np.int64) / 1_000
+    lost, voice_ms = _voices(world, down)
+    frozen_us = sum(
+        length
+        for track in world.tracks[: _moving(world)]
+        for start, length in freezes(track.shown_us)
+        if not any(start < high and low < start + length for low, high in down)
+    )
+    watched_us = max(1, _moving(world) * (stop_us - sum(high - low for low, high in down)))
+    switches = sum(len([each for each in forward.switches if each[0] > GRACE_US]) for forward in world.forwards)
+    sent = max(1, world.sender.sent_bytes)
+    return {
+        "rate_kbps": world.receiver.total_bytes * 8 / case.duration_s / 1_000,
+        "queue_p95_ms": float(np.percentile(queues, 95)) if len(queues) else None,
+        "queue_p99_ms": float(np.percentile(queues, 99)) if len(queues) else None,
+        "own_loss": world.link.dropped_packets / max(1, world.link.taken_packets),
+        "top_s": _top_s(world, stop_us) if "join" in case.tags else None,
+        "wrong_layer": _wrong(world),
+        "switches_per_min": switches / len(world.forwards) / case.duration_s * 60,
+        "freeze_s_per_10_min": frozen_us / watched_us * 600,
+        "audio_lost": lost,
+        "audio_queue_p95_ms": voice_ms,
+        "key_requests": float(sum(publisher.key_requests for publisher in world.publishers)),
+        "padding_share": world.sender.pacer.padding_bytes / sent,
+        "feedback_share": world.receiver.feedback_bytes / max(1, world.receiver.total_bytes),
+    }
+
+
+def series(world: ConsultWorld) -> dict[str, Any]:
+    """For plots, a second each: as figures.series, and the layers."""
+    stop_us = round(world.case.duration_s * SECOND_US)
+    step = SECOND_US // BIN_US
+    count = stop_us // SECOND_US
+
+    def thinned(values: list[int] | list[float], *, peak: bool = False) -> list[int]:
+        chunks = [values[at * step : (at + 1) * step] for at in range(count)]
+        return [round(max(each) if peak else sum(each) / len(each)) if each else 0 for each in chunks]
+
+    rates = binned(world.receiver.received_us, world.receiver.received_bytes, stop_us)
+    capacity = [world.link.capacity.bits(at * SECOND_US, (at + 1) * SECOND_US) // 1_000 for at in range(count)]
+    return {
+        "seconds": [float(at + 1) for at in range(count)],
+        "capacity_kbps": capacity,
+        "rates_kbps": [[value // 1_000 for value in thinned(rates)]],
+        "targets_kbps": [[value // 1_000 for value in thinned(list(world.sender.target_bps))]],
+        "tcp_kbps": None,
+        "queue_ms": [value // 1_000 for value in thinned(world.waiting_us, peak=True)],
+        "layers": [
+            (plan.name, [each + 1 for each in _each_second(has)], [each + 1 for each in _each_second(truth)])
+            for plan, has, truth in zip(world.case.tracks, world.layers, world.oracle_layers, strict=True)
+        ]
+        if count
+        else [],
+    }
+
+
+def _each_second(values: list[int]) -> list[int]:
+    step = SECOND_US // BIN_US
+    found = values[step - 1 :: step]
+    return found + [found[-1] if found else -1] * (len(values) // step + 1 - len(found) if len(values) % step else 0)
+
+
+def _moving(world: ConsultWorld) -> int:
+    """How many tracks are cameras: they come first, and only they can freeze."""
+    return sum(not plan.is_slides for plan in world.case.tracks)
+
+
+def _outages(world: ConsultWorld) -> list[tuple[int, int]]:
+    steps = [*world.link.capacity.steps, (round(world.case.duration_s * SECOND_US), 0)]
+    return [
+        (start, end + AFTER_OUTAGE_US) for (start, rate), (end, _) in itertools.pairwise(steps) if rate < OUTAGE_BPS
+    ]
+
+
+def _voices(world: ConsultWorld, down: list[tuple[int, int]]) -> tuple[float, float | None]:
+    """(share lost or too late, p95 of the delay behind the line's own in ms), outages not counted."""
+    own_us = round(world.case.line.delay_ms * 1_000)
+    lost = counted = 0
+    delays = []
+    for seq, sent_us in enumerate(world.voice_sent_us):
+        if any(low - GRACE_US <= sent_us < high for low, high in down):
+            continue
+        counted += 1
+        delay_us = world.voice_delay_us.get(seq)
+        if delay_us is None or delay_us - own_us > VOICE_LATE_US:
+            lost += 1
+        if delay_us is not None:
+            delays.append((delay_us - own_us) / 1_000)
+    return lost / max(1, counted), float(np.percentile(delays, 95)) if delays else None
+
+
+def _wrong(world: ConsultWorld) -> float:
+    """Share of time in which a layer is not the oracle's; a layer that is too high counts twice. Mean over tracks."""
+    grace = GRACE_US // BIN_US
+    wrong = total = 0
+    for has, truth in zip(world.layers, world.oracle_layers, strict=True):
+        for at in range(grace, len(has)):
+            allowed = truth[at - grace : at + 1]
+            total += 1
+            if has[at] not in allowed:
+                wrong += 2 if has[at] > max(allowed) else 1
+    return wrong / max(1, total)
+
+
+def _top_s(world: ConsultWorld, stop_us: int) -> float:
+    """From the beginning until the first track has its top layer for good."""
+    top = len(world.case.tracks[0].layers_kbps) - 1
+    layers = world.layers[0]
+    need = STABLE_US // BIN_US
+    for at in range(len(layers) - need):
+        if all(layer == top for layer in layers[at : at + need]):
+            return (at + 1) * BIN_US / SECOND_US
+    return stop_us / SECOND_US

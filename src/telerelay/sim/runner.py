@@ -1,0 +1,97 @@
+"""
+Runs of cases: every case with every contender and every seed, one process or several, the same answer either way.
+
+Starts processes; the runs themselves are pure. A contender is a controller; of consults a controller and an allocator
+with a plus between them (`gcc+livekit`), or the oracle.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from telerelay.sim import consult_figures, figures, world
+from telerelay.sim.case import Case
+from telerelay.sim.consult import ConsultCase, ConsultWorld
+from telerelay.sim.figures import Figures
+
+AnyCase = Case | ConsultCase
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run to do; `keeps_series` if plots are made of it."""
+
+    case: AnyCase
+    contender: str
+    seed: int
+    keeps_series: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to."""
+
+    suite: str
+    case: str
+    title: str
+    tags: tuple[str, ...]
+    contender: str
+    seed: int
+    figures: Figures
+    series: dict[str, Any] | None = None
+
+
+Progress = Callable[[int, int, Outcome], None]
+"""Called with how many are done, of how many, and the one just done."""
+
+
+def jobs(cases: Iterable[AnyCase], contenders: Sequence[str], seeds: int, *, keeps_series: bool) -> list[Job]:
+    """All runs; series of the first seed only."""
+    return [
+        Job(case, contender, seed, keeps_series and seed == 1)
+        for case in cases
+        for contender in contenders
+        for seed in range(1, seeds + 1)
+    ]
+
+
+def run(job: Job) -> Outcome:
+    """Do one."""
+    case = job.case
+    found: Figures
+    drawn: dict[str, Any] | None = None
+    if isinstance(case, ConsultCase):
+        consult = ConsultWorld(case, job.contender, job.seed)
+        consult.run()
+        found = consult_figures.figures(consult)
+        drawn = consult_figures.series(consult) if job.keeps_series else None
+    else:
+        made = world.build(case, job.contender, job.seed)
+        made.run()
+        found = figures.figures(made)
+        drawn = figures.series(made) if job.keeps_series else None
+    return Outcome(case.suite, case.name, case.title, tuple(sorted(case.tags)), job.contender, job.seed, found, drawn)
+
+
+def run_all(todo: Sequence[Job], processes: int, progress: Progress) -> list[Outcome]:
+    """Do all of them, in the order given whatever order they end in."""
+    done = []
+    for outcome in _outcomes(todo, processes):
+        done.append(outcome)
+        progress(len(done), len(todo), outcome)
+    return done
+
+
+def _outcomes(todo: Sequence[Job], processes: int) -> Iterator[Outcome]:
+    if processes <= 1 or len(todo) <= 1:
+        yield from map(run, todo)
+        return
+    with ProcessPoolExecutor(min(processes, len(todo))) as pool:
+        yield from pool.map(run, todo)
+
+
+def usable_processors() -> int:
+    """How many processes there may be at once."""
+    return len(os.sched_getaffinity(0))
