@@ -44,30 +44,38 @@ def test_publisher_makes_every_layer_and_key_frames_on_request_only() -> None:
     assert [150, 500, 2_500] == pytest.approx(rates, rel=0.1)
 
 
-def test_temporal_layers_are_a_quarter_a_half_and_all() -> None:
-    """Key frames belong to all of them."""
-    frames = [Frame(number, 0, 1, number == 3) for number in range(4)]
+def test_temporal_layers_have_their_shares() -> None:
+    """A quarter, a half and all of the frames, 40, 60 and 100 % of the rate; key frames belong to all of them."""
+    clock, seen = Clock(), []
+    publisher = Publisher(clock, 0, RELATIVE, randomness(1, "p"), lambda *what: seen.append(what[2:]))
+    publisher.run(0, 60 * SECOND_US)
+    clock.run(61 * SECOND_US)
+    frames = [frame for layer, frame in seen if layer == 1]
+    kept = [[frame for frame in frames if is_forwarded(frame, temporal)] for temporal in range(3)]
+    sizes = [sum(frame.size_bytes for frame in each) for each in kept]
 
-    assert [2, 3, 4] == [sum(is_forwarded(frame, temporal) for frame in frames) for temporal in range(3)]
+    assert [0.25, 0.5, 1.0] == pytest.approx([len(each) / len(frames) for each in kept], abs=0.01)
+    assert [0.4, 0.6, 1.0] == pytest.approx([size / sizes[2] for size in sizes], abs=0.02)
+    assert is_forwarded(Frame(3, 0, 1, True), 0)
 
 
 @pytest.mark.parametrize("maker", [LiveKit, Mediasoup, Oracle])
 def test_allocators_give_everything_on_a_wide_line_and_nothing_on_none(maker) -> None:  # type: ignore[no-untyped-def]
     """And whatever they choose between costs no more than the estimate allows."""
     for bps in (0, 100 * KBPS, 400 * KBPS, 1_200 * KBPS, 2_000 * KBPS, 3_000 * KBPS):
-        choices = maker(PLANS).allocate(0, bps, 0.0, bps)
+        choices = maker(PLANS).allocate(0, bps, 0.0, [bps])
         assert sum(map(cost_bps, PLANS, choices)) <= bps * 1.08
 
-    assert [best(plan) for plan in PLANS] == maker(PLANS).allocate(0, 10_000 * KBPS, 0.0, 10_000 * KBPS)
-    assert [NONE] * 3 == maker(PLANS).allocate(0, 0, 0.0, 0)
+    assert [best(plan) for plan in PLANS] == maker(PLANS).allocate(0, 10_000 * KBPS, 0.0, [10_000 * KBPS])
+    assert [NONE] * 3 == maker(PLANS).allocate(0, 0, 0.0, [0])
 
 
 def test_livekit_is_stable_until_the_estimate_is_too_small() -> None:
     """Then the image comes first, and steps come back one each tick where there is room."""
     allocator = LiveKit(PLANS)
-    allocator.allocate(0, 10_000 * KBPS, 0.0, 0)
-    down = allocator.allocate(1, 1_500 * KBPS, 0.0, 0)
-    ticks = [allocator.allocate(at, 10_000 * KBPS, 0.0, 0) for at in range(2, 12)]
+    allocator.allocate(0, 10_000 * KBPS, 0.0, [0])
+    down = allocator.allocate(1, 1_500 * KBPS, 0.0, [0])
+    ticks = [allocator.allocate(at, 10_000 * KBPS, 0.0, [0]) for at in range(2, 12)]
     changes = [
         sum(was != now for was, now in zip(before, after, strict=True)) for before, after in itertools.pairwise(ticks)
     ]
@@ -81,11 +89,11 @@ def test_livekit_is_stable_until_the_estimate_is_too_small() -> None:
 def test_mediasoup_gives_everybody_a_picture_first_and_holds_after_a_fall() -> None:
     """No higher spatial layer for ten seconds after the estimate took one away; looks once a second only."""
     allocator = Mediasoup(PLANS)
-    allocator.allocate(0, 10_000 * KBPS, 0.0, 0)
-    unmoved = allocator.allocate(500_000, 0, 0.0, 0)
-    down = allocator.allocate(1_000_000, 1_300 * KBPS, 0.0, 0)
-    held = allocator.allocate(8_000_000, 10_000 * KBPS, 0.0, 0)
-    back = allocator.allocate(12_000_000, 10_000 * KBPS, 0.0, 0)
+    allocator.allocate(0, 10_000 * KBPS, 0.0, [0])
+    unmoved = allocator.allocate(500_000, 0, 0.0, [0])
+    down = allocator.allocate(1_000_000, 1_300 * KBPS, 0.0, [0])
+    held = allocator.allocate(8_000_000, 10_000 * KBPS, 0.0, [0])
+    back = allocator.allocate(12_000_000, 10_000 * KBPS, 0.0, [0])
 
     assert [best(plan) for plan in PLANS] == unmoved
     assert all(choice.spatial >= 0 for choice in down)
@@ -96,9 +104,18 @@ def test_mediasoup_gives_everybody_a_picture_first_and_holds_after_a_fall() -> N
 def test_oracle_wants_faces_before_the_image_and_the_top_last() -> None:
     """What a consult needs, in its order, as the line grows."""
     lines_kbps = (200, 400, 800, 1_900, 2_300, 5_000)
-    spatial = [[each.spatial for each in Oracle(PLANS).allocate(0, 0, 0.0, kbps * KBPS)] for kbps in lines_kbps]
+    spatial = [[each.spatial for each in Oracle(PLANS).allocate(0, 0, 0.0, [kbps * KBPS])] for kbps in lines_kbps]
 
     assert [[0, -1, -1], [0, 0, -1], [1, 0, -1], [1, 0, 0], [1, 1, 0], [2, 1, 0]] == spatial
+
+
+def test_oracle_does_not_follow_what_does_not_last() -> None:
+    """It keeps what the next second carries, and takes more only if the seconds after it carry it too."""
+    oracle = Oracle(PLANS)
+    bps = [[3_000, 3_000], [5_000, 3_000], [5_000, 5_000], [5_000, 1_000], [1_000, 5_000]]
+    patient = [oracle.allocate(0, 0, 0.0, [each * KBPS for each in ahead])[0].spatial for ahead in bps]
+
+    assert [1, 1, 2, 2, 1] == patient
 
 
 def test_consult_on_a_wide_line_is_at_the_top_and_stays_there() -> None:
@@ -138,9 +155,9 @@ def test_consult_is_the_same_for_the_same_seed_and_has_series_of_layers() -> Non
 
 
 def test_choices_cost_what_their_layers_do() -> None:
-    """Headers included; half of the frames cost half."""
+    """Headers included; without the uppermost temporal layer 60 % of it."""
     assert 2_600_000 == cost_bps(PATIENT, Choice(2, 2))
-    assert 260_000 == cost_bps(RELATIVE, Choice(1, 1))
+    assert 312_000 == cost_bps(RELATIVE, Choice(1, 1))
     assert 0 == cost_bps(RELATIVE, NONE)
 
 

@@ -43,8 +43,8 @@ def best(plan: TrackPlan) -> Choice:
 class Allocator(Protocol):
     """Asked every 100 ms; answers with a choice for each track, in their order."""
 
-    def allocate(self, now_us: int, estimate_bps: int, loss: float, line_bps: int) -> list[Choice]:
-        """`loss` is the share lost of late; `line_bps` is the truth, for those that are allowed to know."""
+    def allocate(self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int]) -> list[Choice]:
+        """`loss` is the share lost of late; `ahead_bps` is the truth: what the line carries in each second to come."""
 
     def wanted_bps(self) -> int:
         """What it could use, for the controller to probe for."""
@@ -72,7 +72,7 @@ class LiveKit:
         """Everything at its best."""
         return sum(cost_bps(plan, best(plan)) for plan in self._plans)
 
-    def allocate(self, now_us: int, estimate_bps: int, loss: float, line_bps: int) -> list[Choice]:
+    def allocate(self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int]) -> list[Choice]:
         """One tick."""
         used = sum(map(cost_bps, self._plans, self._choices))
         if used * self.USAGE > estimate_bps:
@@ -138,7 +138,7 @@ class Mediasoup:
         """Everything at its best, and a third more."""
         return round(self.WANTED * sum(cost_bps(plan, best(plan)) for plan in self._plans))
 
-    def allocate(self, now_us: int, estimate_bps: int, loss: float, line_bps: int) -> list[Choice]:
+    def allocate(self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int]) -> list[Choice]:
         """Once a second."""
         if now_us - self._looked_us < self.EVENT_US:
             return list(self._choices)
@@ -181,7 +181,8 @@ class Oracle:
     """
     Knows the line, and wants what a consult wants: everybody's face small, the patient's larger, the image, then more.
 
-    It leaves 5 % of the line and the audio's share.
+    It leaves 5 % of the line and the audio's share. It keeps what it has while the next second carries it, and takes
+    more only where the seconds after it do too: a switch every second is nobody's wish.
     """
 
     SHARE = 0.95
@@ -189,14 +190,24 @@ class Oracle:
     def __init__(self, plans: Sequence[TrackPlan], audio_bps: int = 0) -> None:
         self._plans = plans
         self._audio_bps = audio_bps
+        self._choices = [NONE] * len(plans)
 
     def wanted_bps(self) -> int:
         """Everything at its best."""
         return sum(cost_bps(plan, best(plan)) for plan in self._plans)
 
-    def allocate(self, now_us: int, estimate_bps: int, loss: float, line_bps: int) -> list[Choice]:
+    def allocate(self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int]) -> list[Choice]:
         """By the truth alone."""
-        left = line_bps * self.SHARE * (1 - loss) - self._audio_bps
+        fits_now, fits_on = (
+            each * self.SHARE * (1 - loss) - self._audio_bps for each in (ahead_bps[0], min(ahead_bps))
+        )
+        safe = self._fitting(fits_on)
+        has_bps, safe_bps = (sum(map(cost_bps, self._plans, each)) for each in (self._choices, safe))
+        if has_bps > fits_now or safe_bps > has_bps:
+            self._choices = safe
+        return list(self._choices)
+
+    def _fitting(self, left: float) -> list[Choice]:
         choices = [NONE] * len(self._plans)
         # The lowest of each person, then the middle of the first, the image, the middle of others, the top.
         wishes = sorted(

@@ -73,11 +73,13 @@ class Capacity:
     def bits(self, start_us: int, end_us: int) -> int:
         """What it carries between the two moments."""
         total = 0
-        for index, (start, rate) in enumerate(zip(self._starts_us, self._rates_bps, strict=True)):
-            end = self._starts_us[index + 1] if index + 1 < len(self._starts_us) else NEVER_US
-            low, high = max(start, start_us), min(end, end_us)
-            if high > low:
-                total += rate * (high - low)
+        starts, rates = self._starts_us, self._rates_bps
+        at = max(0, bisect_right(starts, start_us) - 1)
+        while start_us < end_us:
+            until_us = min(end_us, starts[at + 1]) if at + 1 < len(starts) else end_us
+            total += rates[at] * (until_us - start_us)
+            start_us = until_us
+            at += 1
         return total // SECOND_US
 
     def mean_bps(self, end_us: int) -> int:

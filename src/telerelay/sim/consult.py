@@ -38,8 +38,8 @@ CACHE_PIECES = 1_024
 QUEUE_MOST_US = 1 * SECOND_US
 """What waits longer in the pacer is too late to be worth sending: the frame of a camera is skipped."""
 
-ORACLE_AHEAD_US = SECOND_US
-"""The oracle sees the line's mean of the next second."""
+ORACLE_AHEAD_S = 4
+"""The oracle sees so many seconds of the line: two switches within four seconds are one too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,12 @@ class ConsultWorld:
         self.case = case
         self.clock = clock = Clock()
         plans = case.tracks
+        # The measure is an oracle of its own, asked at the times of the samples.
         self._oracle = Oracle(plans, AUDIO_BPS)
         self.controller: Controller
         self.allocator: allocators.Allocator
         if contender == allocators.ORACLE:
-            self.controller, self.allocator = FixedRate(BOUNDS.max_bps), self._oracle
+            self.controller, self.allocator = FixedRate(BOUNDS.max_bps), Oracle(plans, AUDIO_BPS)
         else:
             self.controller = controllers.make(controller_name, BOUNDS)
             self.allocator = allocators.MAKERS[allocator_name](plans)
@@ -134,12 +135,14 @@ class ConsultWorld:
             marks.pop(0)
         sent = marks[-1][1] - marks[0][1]
         loss = (marks[-1][0] - marks[0][0]) / sent if sent else 0.0
-        line_bps = self._line_bps(now_us)
-        for at, choice in enumerate(self.allocator.allocate(now_us, self.controller.target_bps, loss, line_bps)):
+        ahead_bps = self._ahead_bps(now_us)
+        for at, choice in enumerate(self.allocator.allocate(now_us, self.controller.target_bps, loss, ahead_bps)):
             self._choose(now_us, at, choice)
 
-    def _line_bps(self, now_us: int) -> int:
-        return self.link.capacity.bits(now_us, now_us + ORACLE_AHEAD_US) * SECOND_US // ORACLE_AHEAD_US
+    def _ahead_bps(self, now_us: int) -> list[int]:
+        capacity = self.link.capacity
+        starts = range(now_us, now_us + ORACLE_AHEAD_S * SECOND_US, SECOND_US)
+        return [capacity.bits(start, start + SECOND_US) for start in starts]
 
     def _choose(self, now_us: int, at: int, choice: Choice) -> None:
         forward = self.forwards[at]
@@ -231,7 +234,7 @@ class ConsultWorld:
     def _sample(self, now_us: int, _: None) -> None:
         self.clock.at(now_us + BIN_US, self._sample)
         self.waiting_us.append(self.link.waiting_us(now_us))
-        truth = self._oracle.allocate(now_us, 0, self.case.line.loss, self._line_bps(now_us))
+        truth = self._oracle.allocate(now_us, 0, self.case.line.loss, self._ahead_bps(now_us))
         for at, forward in enumerate(self.forwards):
             self.layers[at].append(forward.layer)
             self.oracle_layers[at].append(truth[at].spatial)

@@ -23,8 +23,11 @@ KEY_REQUEST_GAP_US = 500 * MS_US
 TEMPORAL_PATTERN = (0, 2, 1, 2)
 """The temporal layer of each of four frames."""
 
-TEMPORAL_SHARES = (0.25, 0.5, 1.0)
-"""Of the frames, and of the rate where frames are alike."""
+TEMPORAL_SHARES = (0.4, 0.6, 1.0)
+"""Of the rate, with each layer those below: what libwebrtc gives three temporal layers."""
+
+TEMPORAL_SIZES = (1.6, 0.8, 0.8)
+"""A frame's size by its temporal layer, of the mean: one, one and two of four frames then have those shares."""
 
 
 SLIDES_MEAN_BPS = 129_000
@@ -95,6 +98,9 @@ class Publisher:
         if now_us >= self._stop_us:
             return
         frame, gap_us = self._sources[layer].next_frame(now_us)
+        if not self.plan.is_slides and not frame.is_key:
+            factor = TEMPORAL_SIZES[TEMPORAL_PATTERN[frame.number % 4]]
+            frame = Frame(frame.number, frame.captured_us, max(1, round(frame.size_bytes * factor)), False)
         self._clock.at(now_us + gap_us, self._capture, layer)
         self._clock.at(now_us + ENCODE_US + REQUEST_US, self._deliver, (layer, frame))
 
