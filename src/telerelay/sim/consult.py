@@ -16,7 +16,7 @@ from telerelay.sim.controller import Bounds, Controller
 from telerelay.sim.encoder import Frame
 from telerelay.sim.feedback import BIN_US, FIXED_BYTES, FeedbackReceiver
 from telerelay.sim.fixed import FixedRate
-from telerelay.sim.pacer import AUDIO, RESEND, VIDEO
+from telerelay.sim.pacer import AUDIO, RESEND, VIDEO, Pacer
 from telerelay.sim.packet import OVERHEAD_BYTES, Packet
 from telerelay.sim.sender import TransportSender
 from telerelay.sim.simulcast import IMAGE, PATIENT, RELATIVE, Publisher, TrackPlan, is_forwarded
@@ -91,7 +91,8 @@ class ConsultWorld:
         self.link = world.make_link(clock, case.line, seed, "forward", 0)
         back = world.make_link(clock, LinePlan(delay_ms=case.line.delay_ms), seed, "backward", 0)
         self.receiver = FeedbackReceiver(clock, listener=self)
-        self.sender = TransportSender(clock, self.controller, (self.link, self.receiver))
+        make_pacer = controllers.PACERS.get(controller_name, Pacer)
+        self.sender = TransportSender(clock, self.controller, (self.link, self.receiver), make_pacer=make_pacer)
         self.receiver.connect((back, self.sender))
         self._back: tuple[Any, ...] = (back, self)
         self.tracks = [TrackReceiver() for _ in plans]

@@ -10,11 +10,15 @@ from telerelay.errors import ConfigError
 from telerelay.sim.controller import Bounds, Controller
 from telerelay.sim.gcc.controller import Gcc
 from telerelay.sim.nada import Nada
+from telerelay.sim.pacer import MakePacer
 
 OWN = "telerelay"
 """The relay's own estimator: compiled, the same object that the relay runs."""
 
 MAKERS: dict[str, Callable[[Bounds], Controller]] = {"gcc": Gcc, "nada": Nada}
+
+PACERS: dict[str, MakePacer] = {}
+"""Pacers that come with a controller; all others have the simulator's."""
 
 NAMES = (OWN, *MAKERS)
 

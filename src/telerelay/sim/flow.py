@@ -11,7 +11,7 @@ from telerelay.sim.clock import SECOND_US, Clock
 from telerelay.sim.controller import Bounds, Controller
 from telerelay.sim.encoder import Encoder
 from telerelay.sim.feedback import FIXED_BYTES, FeedbackReceiver
-from telerelay.sim.pacer import DRAIN_US, RESEND, VIDEO
+from telerelay.sim.pacer import DRAIN_US, RESEND, VIDEO, MakePacer, Pacer
 from telerelay.sim.packet import OVERHEAD_BYTES, Hop, Packet
 from telerelay.sim.sender import TransportSender
 from telerelay.sim.track import PAYLOAD_BYTES, Piece, TrackReceiver, cut
@@ -38,6 +38,7 @@ class VideoFlow:
         *,
         extra_us: int = 0,
         repairs: bool = False,
+        make_pacer: MakePacer = Pacer,
     ) -> None:
         self.bounds = bounds
         self.start_us = 0
@@ -50,6 +51,7 @@ class VideoFlow:
         self._clock = clock
         self._controller = controller
         self._extra_us = extra_us
+        self._make_pacer = make_pacer
         self._encoder = Encoder(source, start_bps=bounds.start_bps, min_bps=bounds.min_bps // 4, max_bps=bounds.max_bps)
         self._sender: TransportSender | None = None
         self._back: tuple[Hop, ...] = ()
@@ -62,7 +64,11 @@ class VideoFlow:
     def connect(self, forward: tuple[Hop, ...], backward: tuple[Hop, ...]) -> None:
         """The hops of both directions without their ends."""
         self._sender = TransportSender(
-            self._clock, self._controller, (*forward, self.receiver), extra_us=self._extra_us
+            self._clock,
+            self._controller,
+            (*forward, self.receiver),
+            extra_us=self._extra_us,
+            make_pacer=self._make_pacer,
         )
         self.receiver.connect((*backward, self._sender))
         self._back = (*backward, _Requests(self))

@@ -7,7 +7,7 @@ large picture on one does not hold up the others.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from telerelay.sim.clock import SECOND_US, Clock
 from telerelay.sim.controller import NO_PROBE, Controller, Probe
@@ -27,6 +27,37 @@ AUDIO, RESEND, VIDEO = range(3)
 
 Send = Callable[[int, int, Any, int], None]
 """Called with the time, the size on the wire, the content (None: padding) and the probe it belongs to."""
+
+
+class Pacing(Protocol):
+    """What a sender needs of a pacer; the relay's own, compiled, is one too."""
+
+    @property
+    def queued_bytes(self) -> int:
+        """What waits, resends included."""
+
+    @property
+    def padding_bytes(self) -> int:
+        """Padding sent so far."""
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether a cluster is on its way."""
+
+    def put(self, now_us: int, size_bytes: int, content: Any, rank: int = VIDEO, stream: int = 0) -> None:
+        """Queue one packet; audio leaves at once."""
+
+    def waiting_bytes(self, stream: int) -> int:
+        """What waits of one stream, resends left out."""
+
+    def start_probe(self, now_us: int, probe: Probe) -> None:
+        """Send a cluster."""
+
+    def pad(self, now_us: int, size_bytes: int) -> None:
+        """Send so much padding at once, where nothing waits."""
+
+
+MakePacer = Callable[[Clock, Controller, Send], Pacing]
 
 
 class Pacer:
@@ -83,13 +114,6 @@ class Pacer:
     def waiting_bytes(self, stream: int) -> int:
         """What waits of one stream, resends left out."""
         return sum(size_bytes for size_bytes, _ in self._queues.get(stream, ()))
-
-    def clear(self) -> None:
-        """Forget what is queued."""
-        for queue in self._queues.values():
-            queue.clear()
-        self._resends.clear()
-        self.queued_bytes = 0
 
     def start_probe(self, now_us: int, probe: Probe) -> None:
         """Send a cluster: what is queued first, padding where that is not enough. A newer one takes its place."""

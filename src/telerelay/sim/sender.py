@@ -10,7 +10,7 @@ from typing import Any
 from telerelay.sim.clock import SECOND_US, Clock
 from telerelay.sim.controller import LOST, TICK_US, Controller, Result
 from telerelay.sim.feedback import BIN_US
-from telerelay.sim.pacer import VIDEO, Pacer
+from telerelay.sim.pacer import VIDEO, MakePacer, Pacer, Pacing
 from telerelay.sim.packet import Hop, Packet
 
 KEPT_PACKETS = 8_192
@@ -20,9 +20,17 @@ KEPT_PACKETS = 8_192
 class TransportSender:
     """`route` ends in the FeedbackReceiver; feedback comes in by `take`."""
 
-    def __init__(self, clock: Clock, controller: Controller, route: tuple[Hop, ...], *, extra_us: int = 0) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        controller: Controller,
+        route: tuple[Hop, ...],
+        *,
+        extra_us: int = 0,
+        make_pacer: MakePacer = Pacer,
+    ) -> None:
         self.controller = controller
-        self.pacer = Pacer(clock, controller, self._send)
+        self.pacer: Pacing = make_pacer(clock, controller, self._send)
         self.sent_packets = 0
         self.sent_bytes = 0
         self.lost_packets = 0

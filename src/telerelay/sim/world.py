@@ -16,6 +16,7 @@ from telerelay.sim.flow import VideoFlow
 from telerelay.sim.jitter import Jitter
 from telerelay.sim.link import Link, queue_bytes_of
 from telerelay.sim.loss import BurstLoss, Loss, RandomLoss
+from telerelay.sim.pacer import Pacer
 from telerelay.sim.packet import Hop
 from telerelay.sim.steady import AUDIO_BYTES, AUDIO_FRAME_US, SteadyFlow
 from telerelay.sim.tcp import SEGMENT_BYTES, Tcp
@@ -89,6 +90,7 @@ def build(case: Case, controller: str, seed: int) -> World:
             bounds,
             extra_us=round(plan.extra_ms * 1_000),
             repairs=case.repairs,
+            make_pacer=controllers.PACERS.get(controller, Pacer),
         )
         ahead, back = air.routes(forward[plan.hops[0] : plan.hops[1] + 1], plan)
         flow.connect(ahead, back)
