@@ -137,6 +137,14 @@ def test_consult_on_a_narrow_line_forwards_what_fits() -> None:
     assert (consult_figures.figures(world)["wrong_layer"] or 0.0) > 0
 
 
+def test_pause_by_choice_is_no_freeze() -> None:
+    """On a line that carries no camera all of the time is a pause, and none of it a freeze."""
+    found = consult_figures.figures(consult(0.15, contender="oracle"))
+
+    assert 1.0 == found["paused"]
+    assert 0.0 == found["freeze_s_per_10_min"]
+
+
 def test_voices_are_repaired() -> None:
     """At 5 % of loss nearly every frame of the voices arrives in time."""
     assert (consult_figures.figures(consult(6.0, loss=0.05))["audio_lost"] or 0.0) < 0.01

@@ -34,13 +34,16 @@ def figures(world: ConsultWorld) -> Figures:
     down = _outages(world)
     queues = np.frombuffer(world.receiver.queue_us, dtype=np.int64) / 1_000
     lost, voice_ms = _voices(world, down)
+    cameras = range(_moving(world))
+    paused = [_paused(world, at, stop_us) for at in cameras]
     frozen_us = sum(
         length
-        for track in world.tracks[: _moving(world)]
-        for start, length in freezes(track.shown_us)
-        if not any(start < high and low < start + length for low, high in down)
+        for at in cameras
+        for start, length in freezes(world.tracks[at].shown_us)
+        if not _overlaps(start, start + length, down + paused[at])
     )
-    watched_us = max(1, _moving(world) * (stop_us - sum(high - low for low, high in down)))
+    paused_us = sum(high - low for each in paused for low, high in each)
+    watched_us = max(1, len(cameras) * (stop_us - sum(high - low for low, high in down)) - paused_us)
     switches = sum(len([each for each in forward.switches if each[0] > GRACE_US]) for forward in world.forwards)
     sent = max(1, world.sender.sent_bytes)
     return {
@@ -51,6 +54,7 @@ def figures(world: ConsultWorld) -> Figures:
         "top_s": _top_s(world, stop_us) if "join" in case.tags else None,
         "wrong_layer": _wrong(world),
         "switches_per_min": switches / len(world.forwards) / case.duration_s * 60,
+        "paused": paused_us / (len(cameras) * stop_us),
         "freeze_s_per_10_min": frozen_us / watched_us * 600,
         "audio_lost": lost,
         "audio_queue_p95_ms": voice_ms,
@@ -97,6 +101,16 @@ def _each_second(values: list[int]) -> list[int]:
 def _moving(world: ConsultWorld) -> int:
     """How many tracks are cameras: they come first, and only they can freeze."""
     return sum(not plan.is_slides for plan in world.case.tracks)
+
+
+def _overlaps(start: int, end: int, spans: list[tuple[int, int]]) -> bool:
+    return any(low < end and start < high for low, high in spans)
+
+
+def _paused(world: ConsultWorld, at: int, stop_us: int) -> list[tuple[int, int]]:
+    """When a track was not forwarded, by choice."""
+    moves = [(0, -1), *world.forwards[at].switches, (stop_us, 0)]
+    return [(when, after) for (when, layer), (after, _) in itertools.pairwise(moves) if layer < 0 and after > when]
 
 
 def _outages(world: ConsultWorld) -> list[tuple[int, int]]:

@@ -26,7 +26,7 @@ def page(report: dict[str, Any], outcomes: Sequence[Outcome], command: str) -> s
     headings, rows = text.table(report)
     score_headings, score_rows = text.score_table(report)
     parts = [
-        f'<p class="dim">{_(", ".join(report["contenders"]))}; {report["seeds"]} seeds; '
+        f'<p class="dim">{_(", ".join(report["contenders"]))}; seeds 1 to {report["seeds"]}; '
         f"telerelay {_(report['version'])}</p>",
     ]
     if score_rows:

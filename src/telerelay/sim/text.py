@@ -20,6 +20,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("tcp_share", "of TCP", "share"),
     ("oscillation", "swing", "share"),
     ("freeze_s_per_10_min", "freeze s", "tenth"),
+    ("paused", "paused %", "percent"),
     ("top_s", "top s", "tenth"),
     ("wrong_layer", "wrong %", "percent"),
     ("switches_per_min", "switch/m", "tenth"),
