@@ -128,6 +128,16 @@ def test_consult_on_a_wide_line_is_at_the_top_and_stays_there() -> None:
     assert (found["queue_p95_ms"] or 0.0) < 60
 
 
+def test_oracle_neither_switches_nor_queues_on_a_line_that_stays() -> None:
+    """It paces by the line: a picture of 200 kB on 2 Mbit/s is its own affair."""
+    world = consult(2.0, contender="oracle")
+    found = consult_figures.figures(world)
+
+    assert 0 == world.link.dropped_packets
+    assert (0.0, 0.0) == (found["wrong_layer"], found["switches_per_min"])
+    assert (found["queue_p95_ms"] or 0.0) < 60
+
+
 def test_consult_on_a_narrow_line_forwards_what_fits() -> None:
     """On 400 kbit/s nobody gets the top, and what arrives is no more than the line carries."""
     world = consult(0.4, contender="gcc+mediasoup")

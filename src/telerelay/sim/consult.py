@@ -38,6 +38,9 @@ CACHE_PIECES = 1_024
 QUEUE_MOST_US = 1 * SECOND_US
 """What waits longer in the pacer is too late to be worth sending: the frame of a camera is skipped."""
 
+LEAST_PACE_BPS = 64_000
+"""An oracle in an outage lets go of what it has slowly: it would be queued anyway."""
+
 ORACLE_AHEAD_S = 4
 """The oracle sees so many seconds of the line: two switches within four seconds are one too many."""
 
@@ -82,9 +85,11 @@ class ConsultWorld:
         # The measure is an oracle of its own, asked at the times of the samples.
         self._oracle = Oracle(plans, AUDIO_BPS)
         self.controller: Controller
+        self._knowing: FixedRate | None = None
         self.allocator: allocators.Allocator
         if contender == allocators.ORACLE:
-            self.controller, self.allocator = FixedRate(BOUNDS.max_bps), Oracle(plans, AUDIO_BPS)
+            self._knowing = FixedRate(BOUNDS.max_bps)
+            self.controller, self.allocator = self._knowing, Oracle(plans, AUDIO_BPS)
         else:
             self.controller = controllers.make(controller_name, BOUNDS)
             self.allocator = allocators.MAKERS[allocator_name](plans)
@@ -137,6 +142,10 @@ class ConsultWorld:
         sent = marks[-1][1] - marks[0][1]
         loss = (marks[-1][0] - marks[0][0]) / sent if sent else 0.0
         ahead_bps = self._ahead_bps(now_us)
+        if self._knowing is not None:
+            # Who knows the line paces by it, and takes no loss for a sign.
+            self._knowing.pacing_bps = max(LEAST_PACE_BPS, round(Oracle.SHARE * ahead_bps[0]) - AUDIO_BPS)
+            loss = self.case.line.loss
         for at, choice in enumerate(self.allocator.allocate(now_us, self.controller.target_bps, loss, ahead_bps)):
             self._choose(now_us, at, choice)
 
