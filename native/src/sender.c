@@ -381,14 +381,6 @@ static bool omit(tr_sender *sender, const tr_media *media)
     return !tr__seqmap_out(&sender->map, media->index, &out, &ts_offset);
 }
 
-void tr__sender_skip(tr_sender *sender, const tr_media *media)
-{
-    if (sender->is_paused || !sender->source || sender->current != (int8_t)media->encoding) return;
-    if (omit(sender, media) || sender->bind.pts[media->codec_index] == TR_NO_PT) return;
-    tr_drop drop = send(sender, media, media->now_us);
-    if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
-}
-
 /* ------------------------------------------------------------------ which encoding, and where it begins */
 
 static int8_t best_active(const tr_source *source, uint64_t now_us)
@@ -412,6 +404,24 @@ static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
     if (encoding == NO_ENCODING || encoding == sender->current || sender->is_paused || sender->kind != TR_VIDEO) return;
     tr_stream *stream = &sender->source->streams[encoding];
     if (!has_fresh_keyframe(sender, stream, now_us)) tr__stream_request_keyframe(stream, now_us);
+}
+
+/* Too much of what is forwarded is missing to be asked for (an outage, of theirs or ours, or another SSRC): close up,
+ * so that the peer's rollover guess stays right, and begin again as after a pause. */
+static bool begins_again(tr_sender *sender, const tr_media *media)
+{
+    if (media->index <= sender->last_in[media->encoding] + TR_NACK_MAX_GAP) return false;
+    sender->current = NO_ENCODING;
+    want(sender, (int8_t)media->encoding, media->now_us);
+    return true;
+}
+
+void tr__sender_skip(tr_sender *sender, const tr_media *media)
+{
+    if (sender->is_paused || !sender->source || sender->current != (int8_t)media->encoding) return;
+    if (begins_again(sender, media) || omit(sender, media) || sender->bind.pts[media->codec_index] == TR_NO_PT) return;
+    tr_drop drop = send(sender, media, media->now_us);
+    if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
 }
 
 /* A time in RTP clock ticks. A report that lies may make it any time: then only the low bits hold, without overflow. */
@@ -524,17 +534,13 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
 {
     int8_t encoding = (int8_t)media->encoding;
     if (sender->is_paused || !sender->source) return TR_DROP_PAUSED;
+    bool is_current = encoding == sender->current && !begins_again(sender, media);
     if (sender->bind.pts[media->codec_index] == TR_NO_PT) {
-        if (encoding == sender->current) omit(sender, media);
+        if (is_current) omit(sender, media);
         return TR_DROP_CODEC;
     }
-    if (encoding == sender->current) {
-        if (media->index <= sender->last_in[encoding] + TR_NACK_MAX_GAP) return send(sender, media, media->now_us);
-        /* Too much is missing to be asked for (an outage, of theirs or ours): close up, so that the peer's rollover
-         * guess stays right, and begin again as after a pause. */
-        sender->current = NO_ENCODING;
-        want(sender, encoding, media->now_us);
-    } else if (encoding != sender->target) {
+    if (is_current) return send(sender, media, media->now_us);
+    if (encoding != sender->target) {
         bool is_better = sender->target == NO_ENCODING || encoding > sender->target ||
                          !tr__stream_is_active(&sender->source->streams[sender->target], media->now_us);
         if (!is_better) return TR_DROP_LAYER;

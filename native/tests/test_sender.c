@@ -366,6 +366,16 @@ static void codecs_the_peer_cannot_take_close_up(void)
     opus(3);
     CHECK(take() && take());
     CHECK_EQ(FIRST + 1, rtp.seq);
+    /* Also where it is such a packet that ends an outage, or an empty one. */
+    p = make_packet(2000, 110, 30000, 0, false, (const uint8_t *)"tone", 4);
+    CHECK_EQ(TR_DROP_NONE, feed(receiver, 0, false, &p, now));
+    opus(30001);
+    CHECK_NEXT(FIRST + 2, 30001 * 960 + TS_OFFSET);
+    p = make_packet(2000, 111, 60000, 0, false, NULL, 0);
+    CHECK_EQ(TR_DROP_NONE, feed(receiver, 0, false, &p, now));
+    opus(60001);
+    CHECK_NEXT(FIRST + 3, 60001 * 960u + TS_OFFSET);
+    CHECK_SILENT();
     end();
 }
 
