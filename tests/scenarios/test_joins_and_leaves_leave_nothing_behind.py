@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST_KIB = 160
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("whip", [False, True], ids=["websocket", "whip"])
 async def test_joins_and_leaves_leave_nothing_behind(whip: bool) -> None:
     """
