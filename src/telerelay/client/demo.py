@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import math
 import secrets
 import signal
 import socket
@@ -136,16 +137,18 @@ async def _demo(duration_s: float | None, json_output: bool, config: Config) -> 
 
 
 async def _watch(relay: Relay, bots: Bots, stop: asyncio.Event, duration_s: float | None) -> dict[str, Any]:
-    """One status line a second until the end; returns the relay's side of the result."""
+    """One status line a second and one at the end; returns the relay's side of the result."""
     begun, cpu_begun_s = time.monotonic(), time.process_time()
-    cpu_s, at = cpu_begun_s, begun
-    while not (stop.is_set() or bots.ended.is_set()):
-        left_s = 1.0 if duration_s is None else min(1.0, begun + duration_s - time.monotonic())
-        if left_s <= 0:
-            break
-        await _first_of(stop, bots.ended, timeout_s=left_s)
+    ends_at = math.inf if duration_s is None else begun + duration_s
+    cpu_s, at, due_at = cpu_begun_s, begun, begun + 1
+    while not (stop.is_set() or bots.ended.is_set()) and at < ends_at:
+        # The loop's clock counts milliseconds and may wake a part of one early: waited for again, not shown twice.
+        due_at = min(due_at, ends_at)
+        await _first_of(stop, bots.ended, timeout_s=max(due_at - time.monotonic(), 1e-3))
         now, cpu_now_s = time.monotonic(), time.process_time()
-        share, cpu_s, at = (cpu_now_s - cpu_s) / max(now - at, 1e-3), cpu_now_s, now
+        if now < due_at and not (stop.is_set() or bots.ended.is_set()):
+            continue
+        share, cpu_s, at, due_at = (cpu_now_s - cpu_s) / max(now - at, 1e-3), cpu_now_s, now, due_at + 1
         show_status(now - begun, relay_counters(relay), bots.last, 100 * share)
     elapsed_s = max(time.monotonic() - begun, 1e-3)
     end_status()
