@@ -413,6 +413,45 @@ int tr_worker_renew(tr_worker *worker);
  * build would have made. */
 int tr_worker_attach(int memory_fd, int command_fd, int event_fd, tr_worker **out);
 
+/* --------------------------------------------------------------- estimator
+ *
+ * The send-side bandwidth estimator that a worker has one of for each transport, alone: for the simulator, which drives
+ * the same compiled object. Pure: any one thread at a time; times are us and never go back. */
+
+typedef struct tr_estimator tr_estimator;
+
+#define TR_NO_PROBE -1
+#define TR_NOT_RECEIVED -1
+
+typedef struct tr_arrival {
+    int64_t seq;         /* transport-wide, not wrapped */
+    int64_t received_us; /* the receiver's clock, or TR_NOT_RECEIVED */
+} tr_arrival;
+
+typedef struct tr_probe {
+    int32_t probe_id;
+    uint64_t rate_bps;
+    uint32_t least_bytes, least_packets;
+} tr_probe;
+
+typedef struct tr_rates {
+    uint64_t target_bps;  /* what to send at most, on the wire */
+    uint64_t pacing_bps;  /* how fast to let go of what is queued */
+    uint64_t padding_bps; /* to fill up to, 0: do not pad */
+} tr_rates;
+
+/* NULL: out of memory, or not 0 < least_bps <= start_bps <= most_bps. */
+tr_estimator *tr_estimator_new(uint64_t start_bps, uint64_t least_bps, uint64_t most_bps);
+void tr_estimator_free(tr_estimator *estimator);
+void tr_estimator_on_packet_sent(tr_estimator *estimator, int64_t now_us, int64_t seq, uint32_t size_bytes,
+                                 int32_t probe_id);
+/* What is not in its own history, or known already, is left out: a number counts once. */
+void tr_estimator_on_feedback(tr_estimator *estimator, int64_t now_us, const tr_arrival *arrivals, size_t count);
+void tr_estimator_on_time(tr_estimator *estimator, int64_t now_us, uint64_t queued_bytes);
+void tr_estimator_on_demand(tr_estimator *estimator, int64_t now_us, uint64_t wanted_bps);
+int tr_estimator_next_probe(tr_estimator *estimator, tr_probe *probe); /* 1, or 0 when there is none */
+void tr_estimator_rates(const tr_estimator *estimator, tr_rates *rates);
+
 /* cffi: end */
 
 #endif

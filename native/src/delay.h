@@ -1,0 +1,38 @@
+/* delay: how long packets have waited on the line, and whether that grows: absolute queue and trend in one.
+ * A packet's delay is its time of arrival, on the receiver's clock, less its time of departure, on ours: good for
+ * differences only. The queue is what it is above the least of the last ten minutes.
+ * Pure. Worker thread. */
+#ifndef TR_DELAY_H
+#define TR_DELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The least delay is remembered over ten buckets of a minute: as long as a TCP may hold the queue without ever
+ * emptying it, short enough that two clocks (50 ppm) drift apart by 30 ms at most. */
+#define TR_DELAY_BUCKETS 10
+#define TR_DELAY_BUCKET_US 60000000
+
+typedef struct tr_delay {
+    int64_t least_us[TR_DELAY_BUCKETS];
+    int64_t bucket;  /* of now, -1: nothing yet */
+    int64_t base_us; /* least of all buckets */
+    /* of the feedback that is being taken */
+    int64_t low_us, last_us, sum_us;
+    uint32_t count;
+    /* after it */
+    double queue_us;   /* standing: the least of one feedback's packets, so that a frame's own burst is no queue */
+    double average_us; /* of its packets */
+    double latest_us;  /* of its last packet */
+    double slope;      /* us of standing queue for each us, smoothed */
+    int64_t fed_us;    /* when the latest feedback came */
+} tr_delay;
+
+void tr__delay_init(tr_delay *d);
+void tr__delay_on_packet(tr_delay *d, int64_t now_us, int64_t delay_us, int64_t serial_us);
+/* After the packets of a feedback. False: there was none in it that arrived. */
+bool tr__delay_on_feedback(tr_delay *d, int64_t now_us);
+/* The path is another: what was least says nothing any more. */
+void tr__delay_rebase(tr_delay *d, int64_t now_us);
+
+#endif

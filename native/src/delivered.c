@@ -1,0 +1,32 @@
+/* delivered: see delivered.h. */
+#include "delivered.h"
+
+#include <string.h>
+
+void tr__delivered_init(tr_delivered *d)
+{
+    memset(d, 0, sizeof *d);
+    d->newest = -1;
+}
+
+void tr__delivered_on_packet(tr_delivered *d, int64_t received_us, uint32_t size_bytes)
+{
+    int64_t bin = received_us / TR_DELIVERED_BIN_US;
+    if (d->newest < 0 || bin - d->newest >= TR_DELIVERED_BINS) {
+        /* After so long a silence what was before tells nothing. */
+        memset(d->bytes, 0, sizeof d->bytes);
+        d->newest = d->first = bin;
+    }
+    for (; d->newest < bin; d->newest++) d->bytes[(d->newest + 1) % TR_DELIVERED_BINS] = 0;
+    if (d->newest - bin >= TR_DELIVERED_BINS) return;
+    d->bytes[bin % TR_DELIVERED_BINS] += size_bytes;
+}
+
+double tr__delivered_bps(const tr_delivered *d, int64_t window_us)
+{
+    int64_t bins = window_us / TR_DELIVERED_BIN_US, known = d->newest - d->first;
+    if (d->newest < 0 || known < bins || bins < 1) return 0;
+    double sum = 0;
+    for (int64_t bin = d->newest - bins; bin < d->newest; bin++) sum += d->bytes[bin % TR_DELIVERED_BINS];
+    return sum * 8e6 / ((double)bins * TR_DELIVERED_BIN_US);
+}
