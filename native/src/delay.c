@@ -34,14 +34,15 @@ static void turn(tr_delay *d, int64_t now_us)
 void tr__delay_on_packet(tr_delay *d, int64_t now_us, int64_t delay_us, int64_t serial_us)
 {
     turn(d, now_us);
-    /* What the packet itself took on the line is no queue. */
-    delay_us -= serial_us;
     int64_t *least_us = &d->least_us[d->bucket % TR_DELAY_BUCKETS];
     if (delay_us < *least_us) *least_us = delay_us;
     if (delay_us < d->base_us) d->base_us = delay_us;
     if (delay_us < d->low_us) d->low_us = delay_us;
     d->last_us = delay_us;
-    d->sum_us += delay_us - d->base_us;
+    /* What the packet itself took on the line is no queue. Left out of the average only: while the rate is not known
+     * the correction is too large, and a base that was corrected by too much would stay. */
+    int64_t waited_us = delay_us - d->base_us - serial_us;
+    if (waited_us > 0) d->sum_us += waited_us;
     d->count++;
 }
 

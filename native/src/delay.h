@@ -29,6 +29,7 @@ typedef struct tr_delay {
 } tr_delay;
 
 void tr__delay_init(tr_delay *d);
+/* serial_us: what the packet itself takes on the line, about. */
 void tr__delay_on_packet(tr_delay *d, int64_t now_us, int64_t delay_us, int64_t serial_us);
 /* After the packets of a feedback. False: there was none in it that arrived. */
 bool tr__delay_on_feedback(tr_delay *d, int64_t now_us);
