@@ -14,10 +14,12 @@
 #define LEAD_US 100000.0          /* how far the slope is drawn out: one feedback is missing when one comes */
 #define DRAIN_FROM_US 60000.0     /* no frame's own burst is so long */
 #define DRAIN_TO_US 20000.0
-#define DEEP_US 100000.0         /* a queue that is drained at once, not in a while */
-#define SETTLE_US 700000.0       /* a queue above the reference is worked off in that time: twice the loop's delay */
-#define DRAIN_SHARE 0.88         /* of what arrives, while the queue is long */
-#define PACE 1.25                /* a frame leaves before the next one comes, and its burst queues little */
+#define DEEP_US 100000.0   /* a queue that is drained at once, not in a while */
+#define SETTLE_US 700000.0 /* a queue above the reference is worked off in that time: twice the loop's delay */
+#define DRAIN_SHARE 0.88   /* of what arrives, while the queue is long */
+#define PACE 1.25          /* a frame leaves before the next one comes, and its burst queues little */
+#define PACE_QUEUED 0.95   /* with a standing queue of PACE_FULL references and more */
+#define PACE_FULL 1.5
 #define PACE_SHALLOW 0.6         /* while draining */
 #define PACE_DEEP 0.15           /* the pacer holds what would only queue on the line */
 #define PACE_LEAST_BPS 60000.0   /* a packet each 160 ms: less and the pacer would sleep over the end of the drain */
@@ -42,6 +44,11 @@
 static double least(double a, double b) { return a < b ? a : b; }
 static double most(double a, double b) { return a > b ? a : b; }
 
+static double reference_us(const tr_estimator *e)
+{
+    return least(most(OWN_BITS * 1e6 / e->bps, REFERENCE_LEAST_US), REFERENCE_MOST_US);
+}
+
 static void publish(tr_estimator *e)
 {
     double bps = least(most(e->bps, e->least_bps), e->most_bps), pace = PACE * bps, target = bps;
@@ -52,8 +59,12 @@ static void publish(tr_estimator *e)
     double waiting = (double)e->queued_bytes * 8 - bps * 0.05;
     if (waiting > 0) target = most(target - waiting * 1.5, bps / 2);
     switch (e->mode) {
-    case TR_ESTIMATOR_FREE:
+    case TR_ESTIMATOR_FREE: {
+        /* With a queue on the line already, what waits here does not have to wait there. */
+        double full = e->delay.queue_us / (PACE_FULL * reference_us(e));
+        pace = bps * (PACE - (PACE - PACE_QUEUED) * least(full, 1));
         break;
+    }
     case TR_ESTIMATOR_DRAINING:
         pace = bps * (e->delay.latest_us > DEEP_US ? PACE_DEEP : PACE_SHALLOW);
         break;
@@ -140,11 +151,6 @@ void tr_estimator_on_packet_sent(tr_estimator *e, int64_t now_us, int64_t seq, u
 }
 
 /* ---------------------------------------------------------------- control */
-
-static double reference_us(const tr_estimator *e)
-{
-    return least(most(OWN_BITS * 1e6 / e->bps, REFERENCE_LEAST_US), REFERENCE_MOST_US);
-}
 
 /* What arrives, with what the line loses by itself: at what rate we have to send for that. Never more than was sent. */
 static double arriving_bps(const tr_estimator *e, int64_t window_us)
