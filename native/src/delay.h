@@ -14,15 +14,17 @@
 #define TR_DELAY_BUCKET_US 60000000
 
 typedef struct tr_delay {
-    int64_t least_us[TR_DELAY_BUCKETS];
-    int64_t bucket;  /* of now, -1: nothing yet */
-    int64_t base_us; /* least of all buckets */
+    int64_t least_us[TR_DELAY_BUCKETS]; /* of the smoothed low of feedbacks: what jitter adds is in it */
+    int64_t mean_us[TR_DELAY_BUCKETS];  /* of their smoothed average */
+    int64_t bucket;                     /* of now, -1: nothing yet */
+    int64_t base_us, mean_base_us;      /* least of all buckets */
+    double smooth_low_us, smooth_mean_us;
     /* of the feedback that is being taken */
     int64_t low_us, last_us, sum_us;
     uint32_t count;
     /* after it */
     double queue_us;   /* standing: the least of one feedback's packets, so that a frame's own burst is no queue */
-    double average_us; /* of its packets */
+    double average_us; /* of its packets, without what each takes on the line itself */
     double latest_us;  /* of its last packet */
     double slope;      /* us of standing queue for each us, smoothed */
     int64_t fed_us;    /* when the latest feedback came */
@@ -30,7 +32,7 @@ typedef struct tr_delay {
 
 void tr__delay_init(tr_delay *d);
 /* serial_us: what the packet itself takes on the line, about. */
-void tr__delay_on_packet(tr_delay *d, int64_t now_us, int64_t delay_us, int64_t serial_us);
+void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t serial_us);
 /* After the packets of a feedback. False: there was none in it that arrived. */
 bool tr__delay_on_feedback(tr_delay *d, int64_t now_us);
 /* The path is another: what was least says nothing any more. */

@@ -8,7 +8,7 @@
 
 /* Bits each flow keeps in the queue, a packet and a half: flows that share a line then see one queue and get to one
  * rate, whatever their round trips, for each one's reference queue is this divided by its own rate. */
-#define OWN_BITS 15000.0
+#define OWN_BITS 12000.0
 #define REFERENCE_LEAST_US 6000.0 /* below it the stamps' 250 us and the frames' noise are the signal */
 #define REFERENCE_MOST_US 30000.0 /* at 100 kbit/s a packet alone would be 100 ms */
 #define LEAD_US 100000.0          /* how far the slope is drawn out: one feedback is missing when one comes */
@@ -17,9 +17,9 @@
 #define DEEP_US 100000.0   /* a queue that is drained at once, not in a while */
 #define SETTLE_US 700000.0 /* a queue above the reference is worked off in that time: twice the loop's delay */
 #define DRAIN_SHARE 0.88   /* of what arrives, while the queue is long */
-#define PACE 1.25          /* a frame leaves before the next one comes, and its burst queues little */
+#define PACE 1.15          /* a frame leaves before the next one comes, and its burst queues little */
 #define PACE_QUEUED 0.95   /* with a standing queue of PACE_FULL references and more */
-#define PACE_FULL 1.5
+#define PACE_FULL 1.0
 #define PACE_SHALLOW 0.6         /* while draining */
 #define PACE_DEEP 0.15           /* the pacer holds what would only queue on the line */
 #define PACE_LEAST_BPS 60000.0   /* a packet each 160 ms: less and the pacer would sleep over the end of the drain */
@@ -306,7 +306,7 @@ void tr_estimator_on_feedback(tr_estimator *e, int64_t now_us, const tr_arrival 
         arrived++;
         if (p->sent_us > newest_sent_us) newest_sent_us = p->sent_us;
         double serial_us = p->size_bytes * 8e6 / most(e->bps, e->line_bps);
-        tr__delay_on_packet(&e->delay, now_us, received_us - p->sent_us, (int64_t)serial_us);
+        tr__delay_on_packet(&e->delay, received_us - p->sent_us, (int64_t)serial_us);
         tr__delivered_on_packet(&e->delivered, received_us, p->size_bytes);
         tr__probes_on_arrival(&e->probes, p->probe_id, received_us, p->size_bytes);
     }
