@@ -13,36 +13,36 @@
 void tr__delay_init(tr_delay *d)
 {
     memset(d, 0, sizeof *d);
-    d->bucket = -1;
+    d->bucket = d->mean_bucket = -1;
+    d->floor_us = INT64_MAX;
     d->low_us = INT64_MAX;
 }
 
-static void find_base(tr_delay *d)
+static int64_t least_of(const int64_t *buckets)
 {
-    d->base_us = d->mean_base_us = INT64_MAX;
-    for (uint32_t i = 0; i < TR_DELAY_BUCKETS; i++) {
-        if (d->least_us[i] < d->base_us) d->base_us = d->least_us[i];
-        if (d->mean_us[i] < d->mean_base_us) d->mean_base_us = d->mean_us[i];
-    }
+    int64_t least_us = INT64_MAX;
+    for (uint32_t i = 0; i < TR_DELAY_BUCKETS; i++)
+        if (buckets[i] < least_us) least_us = buckets[i];
+    return least_us;
 }
 
-static void turn(tr_delay *d, int64_t now_us)
+/* Empty the buckets that begin; all of them the first time, and after so long a silence. */
+static void turn(int64_t *buckets, int64_t *current, int64_t now)
 {
-    int64_t bucket = now_us / TR_DELAY_BUCKET_US;
-    if (d->bucket == bucket) return;
-    bool is_first = d->bucket < 0 || bucket - d->bucket >= TR_DELAY_BUCKETS;
-    for (int64_t at = is_first ? bucket - TR_DELAY_BUCKETS + 1 : d->bucket + 1; at <= bucket; at++) {
-        int64_t place = (at % TR_DELAY_BUCKETS + TR_DELAY_BUCKETS) % TR_DELAY_BUCKETS;
-        d->least_us[place] = d->mean_us[place] = INT64_MAX;
-    }
-    d->bucket = bucket;
+    if (*current == now) return;
+    bool is_first = *current < 0 || now - *current >= TR_DELAY_BUCKETS;
+    for (int64_t at = is_first ? now - TR_DELAY_BUCKETS + 1 : *current + 1; at <= now; at++)
+        buckets[(at % TR_DELAY_BUCKETS + TR_DELAY_BUCKETS) % TR_DELAY_BUCKETS] = INT64_MAX;
+    *current = now;
 }
 
 void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t serial_us)
 {
+    if (delay_us < d->floor_us) d->floor_us = delay_us;
     if (delay_us < d->low_us) d->low_us = delay_us;
     d->last_us = delay_us;
-    d->sum_us += delay_us - serial_us;
+    int64_t waited_us = delay_us - d->floor_us - serial_us;
+    if (waited_us > 0) d->sum_us += waited_us;
     d->count++;
 }
 
@@ -61,10 +61,12 @@ bool tr__delay_on_feedback(tr_delay *d, int64_t now_us)
     }
     d->smooth_low_us += BASE_WEIGHT * (low_us - d->smooth_low_us);
     d->smooth_mean_us += BASE_WEIGHT * (mean_us - d->smooth_mean_us);
-    turn(d, now_us);
+    turn(d->least_us, &d->bucket, now_us / TR_DELAY_BUCKET_US);
+    turn(d->mean_us, &d->mean_bucket, now_us / TR_DELAY_MEAN_BUCKET_US);
     lower(&d->least_us[d->bucket % TR_DELAY_BUCKETS], d->smooth_low_us);
-    lower(&d->mean_us[d->bucket % TR_DELAY_BUCKETS], d->smooth_mean_us);
-    find_base(d);
+    lower(&d->mean_us[d->mean_bucket % TR_DELAY_BUCKETS], d->smooth_mean_us);
+    d->base_us = least_of(d->least_us);
+    d->mean_base_us = least_of(d->mean_us);
     double queue_us = low_us - (double)d->base_us, gap_us = (double)(now_us - d->fed_us);
     if (queue_us < 0) queue_us = 0;
     if (d->fed_us && gap_us > 0)
@@ -77,10 +79,4 @@ bool tr__delay_on_feedback(tr_delay *d, int64_t now_us)
     d->sum_us = 0;
     d->count = 0;
     return true;
-}
-
-void tr__delay_rebase(tr_delay *d, int64_t now_us)
-{
-    tr__delay_init(d);
-    turn(d, now_us);
 }

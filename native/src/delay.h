@@ -12,11 +12,15 @@
  * emptying it, short enough that two clocks (50 ppm) drift apart by 30 ms at most. */
 #define TR_DELAY_BUCKETS 10
 #define TR_DELAY_BUCKET_US 60000000
+/* What packets have on average above the floor with an empty queue is jitter: it changes with the radio, so over 30 s.
+ */
+#define TR_DELAY_MEAN_BUCKET_US 3000000
 
 typedef struct tr_delay {
     int64_t least_us[TR_DELAY_BUCKETS]; /* of the smoothed low of feedbacks: what jitter adds is in it */
     int64_t mean_us[TR_DELAY_BUCKETS];  /* of their smoothed average */
-    int64_t bucket;                     /* of now, -1: nothing yet */
+    int64_t bucket, mean_bucket;        /* of now, -1: nothing yet */
+    int64_t floor_us;                   /* least delay of any packet since init: no queue at all, jitter at its least */
     int64_t base_us, mean_base_us;      /* least of all buckets */
     double smooth_low_us, smooth_mean_us;
     /* of the feedback that is being taken */
@@ -35,7 +39,5 @@ void tr__delay_init(tr_delay *d);
 void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t serial_us);
 /* After the packets of a feedback. False: there was none in it that arrived. */
 bool tr__delay_on_feedback(tr_delay *d, int64_t now_us);
-/* The path is another: what was least says nothing any more. */
-void tr__delay_rebase(tr_delay *d, int64_t now_us);
 
 #endif
