@@ -8,14 +8,14 @@
 
 /* Bits each flow keeps in the queue, a packet and a half: flows that share a line then see one queue and get to one
  * rate, whatever their round trips, for each one's reference queue is this divided by its own rate. */
-#define OWN_BITS 12000.0
-#define REFERENCE_LEAST_US 6000.0 /* below it the stamps' 250 us and the frames' noise are the signal */
+#define OWN_BITS 10500.0
+#define REFERENCE_LEAST_US 9000.0 /* below it the stamps' 250 us and the frames' noise are the signal */
 #define REFERENCE_MOST_US 30000.0 /* at 100 kbit/s a packet alone would be 100 ms */
 #define LEAD_US 100000.0          /* how far the slope is drawn out: one feedback is missing when one comes */
 #define DRAIN_FROM_US 60000.0     /* no frame's own burst is so long */
 #define DRAIN_TO_US 20000.0
 #define DEEP_US 100000.0   /* a queue that is drained at once, not in a while */
-#define SETTLE_US 700000.0 /* a queue above the reference is worked off in that time: twice the loop's delay */
+#define SETTLE_US 600000.0 /* a queue above the reference is worked off in that time: twice the loop's delay */
 #define DRAIN_SHARE 0.88   /* of what arrives, while the queue is long */
 #define PACE 1.15          /* a frame leaves before the next one comes, and its burst queues little */
 #define PACE_QUEUED 0.95   /* with a standing queue of PACE_FULL references and more */
@@ -34,6 +34,7 @@
 #define LINE_MEMORY_US 10000000
 #define GROWTH_CAP 1.5             /* of what leaves: no estimate from what was not tried */
 #define CONTESTED_AFTER_US 2500000 /* a queue of our own would have left by then */
+#define CONTESTED_UNTIL_US 3000000 /* a queue that stays short so long is not a TCP that has just halved its window */
 #define CONTESTED_GROWTH_BPS 80000.0
 #define CONTESTED_CUT 0.8
 #define CONTESTED_HOLD_US 1500000 /* after a cut: if the queue is ours alone it goes, and we see it */
@@ -189,8 +190,10 @@ static void ease(tr_estimator *e, int64_t now_us, double queue_us)
 
 static void contest(tr_estimator *e, int64_t now_us, double dt_s, bool has_lost)
 {
-    if (e->delay.queue_us < DRAIN_TO_US) {
+    if (e->delay.queue_us > DRAIN_TO_US) e->long_us = now_us;
+    if (now_us - e->long_us > CONTESTED_UNTIL_US) {
         e->mode = TR_ESTIMATOR_FREE;
+        e->empty_us = now_us;
         return;
     }
     if (now_us - e->cut_us < CONTESTED_HOLD_US) return;
