@@ -30,7 +30,7 @@ def half_a_megabit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(controllers.MAKERS, "half", lambda bounds: FixedRate(500_000))
 
 
-@pytest.mark.parametrize("controller", ["gcc", "nada"])
+@pytest.mark.parametrize("controller", ["telerelay", "gcc", "nada"])
 def test_same_seed_gives_the_same_answer_to_the_last_digit(controller: str) -> None:
     """And another seed another one."""
     runs = [runner.run(runner.Job(SHORT, controller, seed, True)) for seed in (1, 1, 2)]
@@ -261,14 +261,20 @@ def test_command_prints_tables_and_one_line_of_json(capsys: pytest.CaptureFixtur
     assert str(tmp_path) not in target.read_text()
 
 
-def test_command_says_that_its_own_controller_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    """Asked for by name it is an error; it is never another one in disguise."""
-    code = main(["simulate", "rfc8867", "--controller", "telerelay,gcc"])
+def test_command_runs_its_own_controller_among_the_others() -> None:
+    """The relay's own estimator comes first where nobody is named."""
+    assert ("telerelay", "gcc", "nada") == controllers.NAMES
+    with pytest.raises(ConfigError, match="no estimator of 500000 <= 300000 <= 1500000"):
+        controllers.make("telerelay", Bounds(min_bps=500_000))
 
-    assert 2 == code
-    assert "the controller telerelay is not there yet" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="not there yet"):
-        controllers.make("telerelay", Bounds())
+
+def test_own_controller_keeps_to_the_queue_and_the_line() -> None:
+    """5.1, one seed: what the gates of rows 1, 2, 5 and 6 ask for."""
+    case = next(each for each in rfc8867.CASES if each.name == "5.1")
+    scored = scoreboard.scores([runner.run(runner.Job(case, "telerelay", 1, False))])
+
+    assert {1, 2, 4, 5, 6} <= {each.number for each in scored}
+    assert [] == [each for each in scored if each.number in (1, 2, 4, 5, 6) and not each.is_met]
 
 
 @pytest.mark.parametrize(

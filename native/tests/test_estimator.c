@@ -1,0 +1,330 @@
+/* estimator: what it makes of a line, and what hostile feedback cannot make it do. */
+#include "check.h"
+#include "estimator.h"
+
+#include <stdlib.h>
+
+#define SECOND 1000000
+#define SIZE 1200u
+
+/* A line of one rate with a queue: packets leave at the estimator's pace, feedback comes each 100 ms. */
+typedef struct line {
+    tr_estimator *e;
+    double bps, media_bps; /* of the line; of the source, 0: as much as the target */
+    int64_t delay_us, now_us, seq, free_us;
+    int64_t next_us, tick_us, report_us, report_from;
+    int64_t received_us[1 << 16];
+    uint32_t lost_of_100;
+    uint64_t random;
+    uint64_t sent_bytes;
+    int64_t longest_us;
+    bool is_mute;
+} line;
+
+static line *line_new(double bps)
+{
+    line *l = calloc(1, sizeof *l);
+    l->e = tr_estimator_new(300000, 50000, 4000000);
+    l->bps = bps;
+    l->delay_us = 40000;
+    l->random = 7;
+    l->now_us = l->next_us = l->free_us = SECOND;
+    l->report_us = l->tick_us = SECOND;
+    return l;
+}
+
+static void line_free(line *l)
+{
+    tr_estimator_free(l->e);
+    free(l);
+}
+
+static tr_rates rates_of(const tr_estimator *e)
+{
+    tr_rates rates;
+    tr_estimator_rates(e, &rates);
+    return rates;
+}
+
+static void send_one(line *l)
+{
+    if (l->free_us < l->now_us) l->free_us = l->now_us;
+    if (l->free_us - l->now_us > l->longest_us) l->longest_us = l->free_us - l->now_us;
+    l->free_us += (int64_t)(SIZE * 8e6 / l->bps);
+    bool is_lost = check_random(&l->random) % 100 < l->lost_of_100;
+    l->received_us[l->seq & 65535] = is_lost ? TR_NOT_RECEIVED : l->free_us + l->delay_us;
+    tr_estimator_on_packet_sent(l->e, l->now_us, l->seq++, SIZE, TR_NO_PROBE);
+    l->sent_bytes += SIZE;
+}
+
+static void report(line *l)
+{
+    static tr_arrival arrivals[4096];
+    size_t count = 0;
+    int64_t last = l->report_from;
+    for (int64_t seq = l->report_from; seq < l->seq && count < 4096; seq++) {
+        int64_t at = l->received_us[seq & 65535];
+        if (at != TR_NOT_RECEIVED && at + l->delay_us > l->now_us) break;
+        arrivals[count++] = (tr_arrival){seq, at == TR_NOT_RECEIVED ? at : at / 250 * 250};
+        last = seq + 1;
+    }
+    l->report_from = last;
+    if (count && !l->is_mute) tr_estimator_on_feedback(l->e, l->now_us, arrivals, count);
+}
+
+static void run(line *l, int64_t for_us)
+{
+    for (int64_t end_us = l->now_us + for_us; l->now_us < end_us; l->now_us += 1000) {
+        if (l->now_us >= l->report_us) {
+            report(l);
+            l->report_us += 100000;
+        }
+        if (l->now_us >= l->tick_us) {
+            tr_estimator_on_time(l->e, l->now_us, 0);
+            l->tick_us += 25000;
+        }
+        while (l->now_us >= l->next_us) {
+            send_one(l);
+            tr_rates rates = rates_of(l->e);
+            double bps = l->media_bps > 0 ? l->media_bps : (double)rates.target_bps;
+            if (bps > (double)rates.pacing_bps) bps = (double)rates.pacing_bps;
+            l->next_us += (int64_t)(SIZE * 8e6 / bps);
+        }
+    }
+}
+
+static uint64_t target_of(const line *l) { return rates_of(l->e).target_bps; }
+
+/* ---------------------------------------------------------------- lines */
+
+static void it_finds_the_rate_of_a_line(void)
+{
+    static const double rows[] = {400e3, 1e6, 2e6, 3.5e6};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        line *l = line_new(rows[i]);
+        run(l, 20 * SECOND);
+        CHECK(target_of(l) > 0.85 * rows[i]);
+        CHECK(target_of(l) < 1.15 * rows[i]);
+        l->longest_us = 0;
+        run(l, 10 * SECOND);
+        CHECK(l->longest_us < 100000);
+        line_free(l);
+    }
+}
+
+static void it_leaves_when_the_line_narrows_and_comes_back(void)
+{
+    line *l = line_new(2e6);
+    run(l, 20 * SECOND);
+    l->bps = 500e3;
+    run(l, 2 * SECOND);
+    CHECK(target_of(l) < 520e3);
+    run(l, 3 * SECOND);
+    CHECK(l->free_us - l->now_us < 50000);
+    l->bps = 2e6;
+    run(l, 6 * SECOND);
+    CHECK(target_of(l) > 1.7e6);
+    line_free(l);
+}
+
+static void loss_of_the_line_itself_is_no_congestion(void)
+{
+    line *l = line_new(2e6);
+    l->lost_of_100 = 10;
+    run(l, 30 * SECOND);
+    CHECK(target_of(l) > 1.7e6);
+    CHECK(target_of(l) < 2.3e6);
+    line_free(l);
+}
+
+static void silence_leaves_a_trickle(void)
+{
+    line *l = line_new(1e6);
+    run(l, 10 * SECOND);
+    l->is_mute = true;
+    run(l, SECOND);
+    CHECK_EQ(40000, target_of(l));
+    l->is_mute = false;
+    run(l, 4 * SECOND);
+    CHECK(target_of(l) > 0.7e6);
+    line_free(l);
+}
+
+static void what_is_not_used_does_not_grow(void)
+{
+    line *l = line_new(10e6);
+    l->media_bps = 200e3;
+    run(l, 60 * SECOND);
+    CHECK(target_of(l) <= 340e3); /* half as much again, and one packet in half a second */
+    line_free(l);
+}
+
+static void the_same_calls_give_the_same_answers(void)
+{
+    line *a = line_new(1.3e6), *b = line_new(1.3e6);
+    a->lost_of_100 = b->lost_of_100 = 3;
+    for (int i = 0; i < 20; i++) {
+        run(a, SECOND);
+        run(b, SECOND);
+        CHECK_EQ(target_of(a), target_of(b));
+        CHECK_EQ(rates_of(a->e).pacing_bps, rates_of(b->e).pacing_bps);
+    }
+    line_free(a);
+    line_free(b);
+}
+
+/* ---------------------------------------------------------------- hostile feedback */
+
+static void numbers_that_were_never_sent_change_nothing(void)
+{
+    tr_estimator *e = tr_estimator_new(300000, 50000, 4000000);
+    for (int64_t seq = 100; seq < 110; seq++) tr_estimator_on_packet_sent(e, seq * 1000, seq, SIZE, TR_NO_PROBE);
+    tr_rates before = rates_of(e);
+    static const int64_t rows[] = {-1, -65536, INT64_MIN, 0, 99, 110, 111, 65636, 100 + TR_ESTIMATOR_SENT, INT64_MAX};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_arrival arrivals[] = {{rows[i], 200000}, {rows[i], TR_NOT_RECEIVED}};
+        tr_estimator_on_feedback(e, 200000, arrivals, 2);
+    }
+    CHECK_EQ(2 * sizeof rows / sizeof *rows, e->unknown);
+    tr_rates after = rates_of(e);
+    CHECK_EQ(before.target_bps, after.target_bps);
+    CHECK_EQ(before.pacing_bps, after.pacing_bps);
+    CHECK_EQ(10 * SIZE, e->flight_bytes);
+    tr_estimator_free(e);
+}
+
+static void a_number_counts_once(void)
+{
+    tr_estimator *e = tr_estimator_new(300000, 50000, 4000000);
+    for (int64_t seq = 0; seq < 10; seq++) tr_estimator_on_packet_sent(e, 1000 + seq * 1000, seq, SIZE, TR_NO_PROBE);
+    tr_arrival lost = {3, TR_NOT_RECEIVED}, late = {3, 60000};
+    tr_estimator_on_feedback(e, 100000, &lost, 1);
+    CHECK_EQ(9 * SIZE, e->flight_bytes);
+    tr_estimator_on_feedback(e, 110000, &lost, 1);
+    CHECK_EQ(1, e->repeated);
+    tr_estimator_on_feedback(e, 120000, &late, 1); /* was only late */
+    CHECK_EQ(1, e->repeated);
+    tr_estimator_on_feedback(e, 130000, &late, 1);
+    tr_estimator_on_feedback(e, 140000, &lost, 1);
+    CHECK_EQ(3, e->repeated);
+    CHECK_EQ(9 * SIZE, e->flight_bytes);
+    tr_estimator_free(e);
+}
+
+static void arrivals_that_are_told_too_close_prove_no_more_than_was_sent(void)
+{
+    tr_estimator *e = tr_estimator_new(300000, 50000, 4000000);
+    tr_probe probe;
+    CHECK(tr_estimator_next_probe(e, &probe) == 0);
+    int64_t now_us = SECOND, seq = 0, received_us = 0;
+    /* Two hundred kilobit a second leave, and all of it "arrives" within a microsecond. */
+    for (int second = 0; second < 60; second++) {
+        for (int report = 0; report < 10; report++) {
+            tr_arrival arrivals[2];
+            for (int i = 0; i < 2; i++) {
+                now_us += 50000;
+                tr_estimator_on_packet_sent(e, now_us, seq, SIZE, TR_NO_PROBE);
+                arrivals[i] = (tr_arrival){seq++, ++received_us};
+            }
+            tr_estimator_on_feedback(e, now_us, arrivals, 2);
+            tr_estimator_on_time(e, now_us, 0);
+        }
+    }
+    CHECK(rates_of(e).target_bps <= 340000);
+    tr_estimator_free(e);
+}
+
+static void a_lying_probe_proves_no_more_than_its_rate(void)
+{
+    tr_estimator *e = tr_estimator_new(300000, 50000, 40000000);
+    tr_estimator_on_packet_sent(e, SECOND, 0, SIZE, TR_NO_PROBE);
+    tr_probe probe;
+    CHECK_EQ(1, tr_estimator_next_probe(e, &probe));
+    CHECK_EQ(900000, probe.rate_bps);
+    tr_arrival arrivals[8];
+    for (int64_t i = 0; i < 8; i++) {
+        int64_t sent_us = SECOND + i * (int64_t)(SIZE * 8e6 / 900e3);
+        tr_estimator_on_packet_sent(e, sent_us, 1 + i, SIZE, probe.probe_id);
+        arrivals[i] = (tr_arrival){1 + i, 5000 + i};
+    }
+    tr_estimator_on_feedback(e, SECOND + 200000, arrivals, 8);
+    CHECK(rates_of(e).target_bps <= 900000);
+    tr_estimator_free(e);
+}
+
+static void any_feedback_is_survived(void)
+{
+    uint64_t random = 11;
+    for (int round = 0; round < 50; round++) {
+        tr_estimator *e = tr_estimator_new(300000, 50000, 4000000);
+        int64_t now_us = SECOND, seq = (int64_t)(check_random(&random) % 100000);
+        for (int step = 0; step < 2000; step++) {
+            now_us += (int64_t)(check_random(&random) % 20000);
+            tr_estimator_on_packet_sent(e, now_us, seq, (uint32_t)(check_random(&random) % 70000),
+                                        (int32_t)(check_random(&random) % 6) - 1);
+            seq += 1 + (int64_t)(check_random(&random) % 2);
+            tr_arrival arrivals[16];
+            for (int i = 0; i < 16; i++) {
+                uint64_t kind = check_random(&random) % 8;
+                arrivals[i].seq = kind == 0   ? (int64_t)check_random(&random)
+                                  : kind == 1 ? seq + 3
+                                              : seq - (int64_t)(check_random(&random) % 40);
+                kind = check_random(&random) % 8;
+                arrivals[i].received_us = kind == 0   ? (int64_t)check_random(&random)
+                                          : kind == 1 ? TR_NOT_RECEIVED
+                                                      : now_us + (int64_t)(check_random(&random) % 100000);
+            }
+            if (check_random(&random) % 4 == 0) tr_estimator_on_feedback(e, now_us, arrivals, 16);
+            if (check_random(&random) % 3 == 0) tr_estimator_on_time(e, now_us, check_random(&random) % 100000);
+            if (check_random(&random) % 50 == 0)
+                tr_estimator_on_demand(e, now_us, check_random(&random) % 2 ? 0 : 2000000);
+            tr_probe probe;
+            while (tr_estimator_next_probe(e, &probe)) CHECK(probe.rate_bps <= 8000000);
+            tr_rates rates = rates_of(e);
+            if (rates.target_bps > 4000000 || rates.target_bps < 25000 || rates.pacing_bps > 5000000 ||
+                rates.pacing_bps < 40000)
+                CHECK(!"a rate left its bounds");
+        }
+        tr_estimator_free(e);
+    }
+}
+
+static void numbers_and_times_may_be_large(void)
+{
+    tr_estimator *e = tr_estimator_new(300000, 50000, 4000000);
+    int64_t now_us = (int64_t)1 << 51, seq = ((int64_t)1 << 48) - 50; /* 70 years; past 2^48 packets */
+    for (int i = 0; i < 100; i++, now_us += 10000, seq++) {
+        tr_estimator_on_packet_sent(e, now_us, seq, SIZE, TR_NO_PROBE);
+        tr_arrival arrival = {seq, 1000 + i * 10000};
+        tr_estimator_on_feedback(e, now_us + 5000, &arrival, 1);
+    }
+    CHECK_EQ(0, e->unknown);
+    CHECK_EQ(0, e->flight_bytes);
+    tr_estimator_free(e);
+}
+
+static void bounds_that_are_none_are_refused(void)
+{
+    CHECK(tr_estimator_new(100, 0, 1000) == NULL);
+    CHECK(tr_estimator_new(100, 200, 1000) == NULL);
+    CHECK(tr_estimator_new(2000, 200, 1000) == NULL);
+    CHECK(tr_estimator_new(2000, 200, UINT64_MAX) == NULL);
+    tr_estimator_free(NULL);
+}
+
+static const check_test tests[] = {
+    TEST(it_finds_the_rate_of_a_line),
+    TEST(it_leaves_when_the_line_narrows_and_comes_back),
+    TEST(loss_of_the_line_itself_is_no_congestion),
+    TEST(silence_leaves_a_trickle),
+    TEST(what_is_not_used_does_not_grow),
+    TEST(the_same_calls_give_the_same_answers),
+    TEST(numbers_that_were_never_sent_change_nothing),
+    TEST(a_number_counts_once),
+    TEST(arrivals_that_are_told_too_close_prove_no_more_than_was_sent),
+    TEST(a_lying_probe_proves_no_more_than_its_rate),
+    TEST(any_feedback_is_survived),
+    TEST(numbers_and_times_may_be_large),
+    TEST(bounds_that_are_none_are_refused),
+};
+CHECK_MAIN("test_estimator", tests)
