@@ -39,6 +39,8 @@
 #define CONTESTED_CUT 0.8
 #define CONTESTED_HOLD_US 1500000 /* after a cut: if the queue is ours alone it goes, and we see it */
 #define PROBE_GAP_US 1500000
+#define PROBE_AFTER_US 1000000 /* of an empty queue */
+#define PROBE_AGAIN_US 400000  /* the encoder has to follow first */
 #define PROBE_GAP_MOST_US 15000000
 #define IDLE_US 2000000
 
@@ -331,7 +333,10 @@ void tr_estimator_on_feedback(tr_estimator *e, int64_t now_us, const tr_arrival 
 static void look_for_more(tr_estimator *e, int64_t now_us)
 {
     if (e->mode != TR_ESTIMATOR_FREE || e->bps >= least(e->wanted_bps, e->most_bps)) return;
-    if (now_us - e->empty_us < 1000000 || now_us - e->probed_us < e->probe_gap_us) return;
+    int64_t empty_us = now_us - e->empty_us, gap_us = now_us - e->probed_us;
+    if (empty_us < PROBE_AFTER_US || gap_us < PROBE_AGAIN_US) return;
+    /* A queue that has been empty for long is room, whatever the last clusters said. */
+    if (empty_us < FAR_NEAR_LINE_US && gap_us < e->probe_gap_us) return;
     if (tr__probes_are_open(&e->probes)) return;
     e->probed_us = now_us;
     tr__probes_want(&e->probes, now_us, least(2 * e->bps, 1.1 * e->most_bps));
