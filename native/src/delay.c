@@ -6,6 +6,9 @@
 /* The slope of one feedback is mostly its frames' noise; of two in equal parts it is still there within 200 ms. */
 #define SLOPE_WEIGHT 0.5
 
+/* The first feedbacks are of a few packets each, and the floor under them is their own. */
+#define LEARN_FROM 10
+
 /* The base is the least of what is smoothed over some four feedbacks: with jitter a single packet's luck, once in ten
  * minutes, would make a queue of every other packet's. */
 #define BASE_WEIGHT 0.25
@@ -64,9 +67,13 @@ bool tr__delay_on_feedback(tr_delay *d, int64_t now_us)
     turn(d->least_us, &d->bucket, now_us / TR_DELAY_BUCKET_US);
     turn(d->mean_us, &d->mean_bucket, now_us / TR_DELAY_MEAN_BUCKET_US);
     lower(&d->least_us[d->bucket % TR_DELAY_BUCKETS], d->smooth_low_us);
-    lower(&d->mean_us[d->mean_bucket % TR_DELAY_BUCKETS], d->smooth_mean_us);
+    if (d->feedbacks < LEARN_FROM)
+        d->feedbacks++;
+    else
+        lower(&d->mean_us[d->mean_bucket % TR_DELAY_BUCKETS], d->smooth_mean_us);
     d->base_us = least_of(d->least_us);
-    d->mean_base_us = least_of(d->mean_us);
+    d->mean_base_us = d->feedbacks < LEARN_FROM ? 0 : least_of(d->mean_us);
+    if (d->mean_base_us == INT64_MAX) d->mean_base_us = 0;
     double queue_us = low_us - (double)d->base_us, gap_us = (double)(now_us - d->fed_us);
     if (queue_us < 0) queue_us = 0;
     if (d->fed_us && gap_us > 0)

@@ -26,6 +26,7 @@ typedef struct tr_delay {
     /* of the feedback that is being taken */
     int64_t low_us, last_us, sum_us;
     uint32_t count;
+    uint32_t feedbacks; /* so far, up to what it takes to learn from them */
     /* after it */
     double queue_us;   /* standing: the least of one feedback's packets, so that a frame's own burst is no queue */
     double average_us; /* of its packets, without what each takes on the line itself */

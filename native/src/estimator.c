@@ -8,11 +8,13 @@
 
 /* Bits each flow keeps in the queue, a packet and a half: flows that share a line then see one queue and get to one
  * rate, whatever their round trips, for each one's reference queue is this divided by its own rate. */
-#define OWN_BITS 10500.0
-#define REFERENCE_LEAST_US 9000.0 /* below it the stamps' 250 us and the frames' noise are the signal */
+#define OWN_BITS 9500.0
+#define REFERENCE_LEAST_US 6000.0 /* below it the stamps' 250 us and the frames' noise are the signal */
 #define REFERENCE_MOST_US 30000.0 /* at 100 kbit/s a packet alone would be 100 ms */
-#define LEAD_US 100000.0          /* how far the slope is drawn out: one feedback is missing when one comes */
-#define DRAIN_FROM_US 60000.0     /* no frame's own burst is so long */
+#define SERIAL_SHARE 0.3      /* of a packet's time at the estimate: at most its time on a line three times as fast */
+#define JITTER_SHARE 0.4      /* of what jitter has on average: the least of twenty packets still varies by so much */
+#define LEAD_US 100000.0      /* how far the slope is drawn out: one feedback is missing when one comes */
+#define DRAIN_FROM_US 60000.0 /* no frame's own burst is so long */
 #define DRAIN_TO_US 20000.0
 #define DEEP_US 100000.0   /* a queue that is drained at once, not in a while */
 #define SETTLE_US 600000.0 /* a queue above the reference is worked off in that time: twice the loop's delay */
@@ -49,7 +51,9 @@ static double most(double a, double b) { return a > b ? a : b; }
 
 static double reference_us(const tr_estimator *e)
 {
-    return least(most(OWN_BITS * 1e6 / e->bps, REFERENCE_LEAST_US), REFERENCE_MOST_US);
+    double own_us = least(most(OWN_BITS * 1e6 / e->bps, REFERENCE_LEAST_US), REFERENCE_MOST_US);
+    double jitter_us = e->delay.fed_us ? (double)e->delay.mean_base_us : 0;
+    return own_us + JITTER_SHARE * least(jitter_us, REFERENCE_MOST_US);
 }
 
 static void publish(tr_estimator *e)
@@ -311,7 +315,7 @@ void tr_estimator_on_feedback(tr_estimator *e, int64_t now_us, const tr_arrival 
         arrived++;
         if (p->sent_us > newest_sent_us) newest_sent_us = p->sent_us;
         double serial_us = p->size_bytes * 8e6 / most(e->bps, e->line_bps);
-        tr__delay_on_packet(&e->delay, received_us - p->sent_us, (int64_t)serial_us);
+        tr__delay_on_packet(&e->delay, received_us - p->sent_us, (int64_t)(SERIAL_SHARE * serial_us));
         tr__delivered_on_packet(&e->delivered, received_us, p->size_bytes);
         tr__probes_on_arrival(&e->probes, p->probe_id, received_us, p->size_bytes);
     }
