@@ -51,12 +51,16 @@
 static double least(double a, double b) { return a < b ? a : b; }
 static double most(double a, double b) { return a > b ? a : b; }
 
+static double jitter_us(const tr_estimator *e)
+{
+    return JITTER_SHARE * least((double)e->delay.mean_base_us, REFERENCE_MOST_US);
+}
+
 static double reference_us(const tr_estimator *e)
 {
     double own_us = OWN_BITS * 1e6 / e->bps * 2 / (1 + e->bps / STEEP_BPS);
     own_us = least(most(own_us, REFERENCE_LEAST_US), REFERENCE_MOST_US);
-    double jitter_us = e->delay.fed_us ? (double)e->delay.mean_base_us : 0;
-    return own_us + JITTER_SHARE * least(jitter_us, REFERENCE_MOST_US);
+    return own_us + jitter_us(e);
 }
 
 static void publish(tr_estimator *e)
@@ -178,7 +182,7 @@ static void set_line(tr_estimator *e, int64_t now_us, double bps)
 static void grow(tr_estimator *e, int64_t now_us, double dt_s)
 {
     double reference = reference_us(e), room = (reference - e->delay.queue_us) / reference;
-    if (e->delay.average_us > EMPTY_US) e->empty_us = now_us;
+    if (e->delay.average_us > EMPTY_US + jitter_us(e)) e->empty_us = now_us;
     bool is_near = e->line_bps > 0 && now_us - e->line_us < LINE_MEMORY_US && e->bps > 0.8 * e->line_bps;
     bool is_far = now_us - e->empty_us >= (is_near ? FAR_NEAR_LINE_US : FAR_AFTER_US);
     double grown = e->bps * (1 + room * (is_far ? GROWTH_FAR : GROWTH_NEAR) * dt_s);

@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-/* What a window may exceed the mean by chance: bursts of three at 10 % of 60 packets are off by that one time in ten.
- */
-#define MARGIN 0.06
+/* What a window may exceed the mean by, by chance: a fixed share, for windows of few packets, and the windows' own mean
+ * deviation a few times, for a radio that loses in bursts. */
+#define MARGIN 0.05
+#define SPREADS 2.5
 #define MOST 0.5 /* beyond it nothing is worth sending faster for */
 
 void tr__inherent_init(tr_inherent *in) { memset(in, 0, sizeof *in); }
@@ -26,10 +27,14 @@ bool tr__inherent_on_time(tr_inherent *in, int64_t now_us)
     in->sent = in->lost = 0;
     in->opened_us = now_us;
     in->least = 1;
-    in->mean = 0;
+    in->mean = in->spread = 0;
     for (uint32_t i = 0; i < in->count; i++) {
         if (in->shares[i] < in->least) in->least = in->shares[i];
         in->mean += in->shares[i] / in->count;
+    }
+    for (uint32_t i = 0; i < in->count; i++) {
+        double off = in->shares[i] - in->mean;
+        in->spread += (off < 0 ? -off : off) / in->count;
     }
     return true;
 }
@@ -42,6 +47,6 @@ double tr__inherent_share(const tr_inherent *in)
 
 double tr__inherent_excess(const tr_inherent *in)
 {
-    double excess = in->recent - (in->mean > 2 * in->least + MARGIN ? in->least : in->mean) - MARGIN;
+    double excess = in->recent - in->mean - MARGIN - SPREADS * in->spread;
     return excess > 0 ? excess : 0;
 }

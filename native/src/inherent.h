@@ -23,6 +23,7 @@ typedef struct tr_inherent {
     double recent; /* share lost in the latest closed window */
     double mean;   /* of all windows */
     double least;  /* of them */
+    double spread; /* their mean deviation */
 } tr_inherent;
 
 void tr__inherent_init(tr_inherent *in);
