@@ -36,7 +36,15 @@
 #define FAR_AFTER_US 400000      /* it has to stay so, not to take a quiet moment of the picture for room */
 #define FAR_NEAR_LINE_US 1200000 /* longer near a rate that was once too much */
 #define LINE_MEMORY_US 10000000
-#define GROWTH_CAP 1.5             /* of what leaves: no estimate from what was not tried */
+#define GROWTH_CAP 1.5 /* of what leaves: no estimate from what was not tried */
+/* A line that is drained again and again, as mobile ones are, is not worth an empty queue: half of it would be given
+ * away. Drains are counted with a memory of UNREST_S; the first is any line's. */
+#define UNREST_S 15.0
+#define UNREST_FROM 1.5
+#define UNREST_OVER 2.0
+#define UNREST_REFERENCE_US 40000.0
+#define UNREST_DRAIN_US 90000.0
+#define GROWTH_UNREST 0.4
 #define CONTESTED_AFTER_US 2500000 /* a queue of our own would have left by then */
 #define CONTESTED_UNTIL_US 3000000 /* a queue that stays short so long is not a TCP that has just halved its window */
 #define CONTESTED_GROWTH_BPS 80000.0
@@ -56,11 +64,14 @@ static double jitter_us(const tr_estimator *e)
     return JITTER_SHARE * least((double)e->delay.mean_base_us, REFERENCE_MOST_US);
 }
 
+/* 0 to 1: how restless the line is, by how often its queue had to be drained of late. */
+static double unrest_of(const tr_estimator *e) { return least(most((e->unrest - UNREST_FROM) / UNREST_OVER, 0), 1); }
+
 static double reference_us(const tr_estimator *e)
 {
     double own_us = OWN_BITS * 1e6 / e->bps * 2 / (1 + e->bps / STEEP_BPS);
     own_us = least(most(own_us, REFERENCE_LEAST_US), REFERENCE_MOST_US);
-    return own_us + jitter_us(e);
+    return own_us + jitter_us(e) + unrest_of(e) * UNREST_REFERENCE_US;
 }
 
 static void publish(tr_estimator *e)
@@ -185,7 +196,7 @@ static void grow(tr_estimator *e, int64_t now_us, double dt_s)
     if (e->delay.average_us > EMPTY_US + jitter_us(e)) e->empty_us = now_us;
     bool is_near = e->line_bps > 0 && now_us - e->line_us < LINE_MEMORY_US && e->bps > 0.8 * e->line_bps;
     bool is_far = now_us - e->empty_us >= (is_near ? FAR_NEAR_LINE_US : FAR_AFTER_US);
-    double grown = e->bps * (1 + room * (is_far ? GROWTH_FAR : GROWTH_NEAR) * dt_s);
+    double grown = e->bps * (1 + room * (is_far ? GROWTH_FAR : most(GROWTH_NEAR, GROWTH_UNREST * unrest_of(e))) * dt_s);
     double leaving = tr__delivered_bps(&e->departed, 500000);
     if (leaving <= 0) leaving = e->bps;
     e->bps = most(e->bps, least(grown, GROWTH_CAP * leaving));
@@ -198,7 +209,11 @@ static void ease(tr_estimator *e, int64_t now_us, double queue_us)
     e->empty_us = now_us;
     if (e->delay.queue_us > EMPTY_US) set_line(e, now_us, arriving);
     double eased = arriving * (1 - over);
-    e->bps = least(e->bps, most(eased, e->bps * (1 - 2 * over)));
+    /* What a restless line carries is what arrives while it has a queue, more than before, too. */
+    if (unrest_of(e) > 0 && eased > e->bps)
+        e->bps += unrest_of(e) * (eased - e->bps);
+    else
+        e->bps = least(e->bps, most(eased, e->bps * (1 - 2 * over)));
 }
 
 static void contest(tr_estimator *e, int64_t now_us, double dt_s, bool has_lost)
@@ -218,22 +233,25 @@ static void contest(tr_estimator *e, int64_t now_us, double dt_s, bool has_lost)
     }
 }
 
+static double drain_from_us(const tr_estimator *e) { return DRAIN_FROM_US + unrest_of(e) * UNREST_DRAIN_US; }
+
 static void drain(tr_estimator *e, int64_t now_us, double queue_us)
 {
     double arriving = arriving_bps(e, 200000);
     e->empty_us = now_us;
     if (e->mode != TR_ESTIMATOR_DRAINING) {
         e->mode = TR_ESTIMATOR_DRAINING;
+        e->unrest += 1;
         e->long_us = now_us;
         e->long_queue_us = e->delay.queue_us;
         tr__probes_clear(&e->probes);
     }
-    if (e->delay.queue_us < DRAIN_TO_US) {
+    if (e->delay.queue_us < DRAIN_TO_US + unrest_of(e) * UNREST_REFERENCE_US) {
         e->mode = TR_ESTIMATOR_FREE;
         return;
     }
     set_line(e, now_us, arriving);
-    if (queue_us > DRAIN_FROM_US) e->bps = least(e->bps, most(DRAIN_SHARE * arriving, e->bps / 3));
+    if (queue_us > drain_from_us(e)) e->bps = least(e->bps, most(DRAIN_SHARE * arriving, e->bps / 3));
     if (now_us - e->long_us > CONTESTED_AFTER_US) {
         if (e->delay.queue_us > e->long_queue_us / 2) {
             e->mode = TR_ESTIMATOR_CONTESTED;
@@ -249,12 +267,13 @@ static void control(tr_estimator *e, int64_t now_us, bool has_lost)
     double dt_s = (double)(now_us - e->controlled_us) / 1e6;
     if (dt_s > 0.25) dt_s = 0.25; /* growth is for what was heard of */
     e->controlled_us = now_us;
+    e->unrest *= 1 - dt_s / UNREST_S;
     double slope = e->delay.slope > 0 ? e->delay.slope : 0;
     double queue_us = e->delay.queue_us + slope * LEAD_US;
     e->peak_us = most(e->peak_us * (1 - dt_s / 30), e->delay.latest_us);
     if (e->mode == TR_ESTIMATOR_CONTESTED)
         contest(e, now_us, dt_s, has_lost);
-    else if (e->mode == TR_ESTIMATOR_DRAINING || queue_us > DRAIN_FROM_US)
+    else if (e->mode == TR_ESTIMATOR_DRAINING || queue_us > drain_from_us(e))
         drain(e, now_us, queue_us);
     else if (queue_us > reference_us(e))
         ease(e, now_us, queue_us);

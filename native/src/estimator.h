@@ -52,6 +52,7 @@ struct tr_estimator {
     uint64_t flight_bytes, queued_bytes;
     int64_t rtt_us, least_rtt_us;
     int64_t fed_us, controlled_us, empty_us, long_us, cut_us, line_us, probed_us, idle_us, probe_gap_us;
+    double unrest;        /* drains of late */
     double peak_us;       /* longest queue of late, decaying */
     double long_queue_us; /* where a long queue began to be watched */
     /* counters */
