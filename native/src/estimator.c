@@ -17,6 +17,8 @@
 #define JITTER_SHARE 0.4      /* of what jitter has on average: the least of twenty packets still varies by so much */
 #define LEAD_US 100000.0      /* how far the slope is drawn out: one feedback is missing when one comes */
 #define DRAIN_FROM_US 60000.0 /* no frame's own burst is so long */
+#define DRAIN_BITS 40000.0    /* nor of four packets, on a slow line */
+#define DRAIN_FROM_MOST_US 150000.0
 #define DRAIN_TO_US 20000.0
 #define DEEP_US 100000.0   /* a queue that is drained at once, not in a while */
 #define SETTLE_US 450000.0 /* a queue above the reference is worked off in that time: twice the loop's delay */
@@ -40,10 +42,13 @@
 /* A line that is drained again and again, as mobile ones are, is not worth an empty queue: half of it would be given
  * away. Drains are counted with a memory of UNREST_S; the first is any line's. */
 #define UNREST_S 15.0
+#define UNREST_SHARE 0.95
 #define UNREST_FROM 1.5
 #define UNREST_OVER 2.0
-#define UNREST_REFERENCE_US 40000.0
+#define UNREST_REFERENCE_US 60000.0
 #define UNREST_DRAIN_US 90000.0
+#define UNREST_WINDOW_US 1000000
+#define UNREST_PACE 0.7
 #define GROWTH_UNREST 0.4
 #define CONTESTED_AFTER_US 2500000 /* a queue of our own would have left by then */
 #define CONTESTED_UNTIL_US 3000000 /* a queue that stays short so long is not a TCP that has just halved its window */
@@ -82,7 +87,7 @@ static void publish(tr_estimator *e)
     double flight_us = (double)e->flight_bytes * 8e6 / bps;
     /* What waits in the pacer is sent before what is not encoded yet: half a second to work off more than a frame. */
     double waiting = (double)e->queued_bytes * 8 - bps * 0.05;
-    if (waiting > 0) target = most(target - waiting * 1.5, bps / 2);
+    if (waiting > 0) target = most(target - waiting * 1.5, least(bps, most(bps / 5, TRICKLE_BPS)));
     switch (e->mode) {
     case TR_ESTIMATOR_FREE: {
         /* With a queue on the line already, what waits here does not have to wait there. */
@@ -91,7 +96,9 @@ static void publish(tr_estimator *e)
         break;
     }
     case TR_ESTIMATOR_DRAINING:
-        pace = bps * (e->delay.latest_us > DEEP_US ? PACE_DEEP : PACE_SHALLOW);
+        pace = bps * PACE_DEEP;
+        if (e->delay.latest_us < DEEP_US + 2 * unrest_of(e) * UNREST_DRAIN_US)
+            pace = bps * (PACE_SHALLOW + unrest_of(e) * (UNREST_PACE - PACE_SHALLOW));
         break;
     case TR_ESTIMATOR_CONTESTED:
         round_us = (double)e->rtt_us;
@@ -237,11 +244,15 @@ static double drain_from_us(const tr_estimator *e) { return DRAIN_FROM_US + unre
 
 static void drain(tr_estimator *e, int64_t now_us, double queue_us)
 {
-    double arriving = arriving_bps(e, 200000);
+    double arriving = arriving_bps(e, 200000), rest = unrest_of(e);
+    /* A trough of a restless line is over before we have followed it. */
+    if (rest > 0 && e->delay.latest_us < DEEP_US + 2 * rest * UNREST_DRAIN_US)
+        arriving += rest * (most(arriving, arriving_bps(e, UNREST_WINDOW_US)) - arriving);
     e->empty_us = now_us;
     if (e->mode != TR_ESTIMATOR_DRAINING) {
         e->mode = TR_ESTIMATOR_DRAINING;
-        e->unrest += 1;
+        /* Where we have only grown a little too far it is not the line that is restless. */
+        if (arriving < UNREST_SHARE * e->bps) e->unrest += 1;
         e->long_us = now_us;
         e->long_queue_us = e->delay.queue_us;
         tr__probes_clear(&e->probes);
@@ -253,7 +264,7 @@ static void drain(tr_estimator *e, int64_t now_us, double queue_us)
     set_line(e, now_us, arriving);
     if (queue_us > drain_from_us(e)) e->bps = least(e->bps, most(DRAIN_SHARE * arriving, e->bps / 3));
     if (now_us - e->long_us > CONTESTED_AFTER_US) {
-        if (e->delay.queue_us > e->long_queue_us / 2) {
+        if (unrest_of(e) <= 0 && e->delay.queue_us > e->long_queue_us / 2) {
             e->mode = TR_ESTIMATOR_CONTESTED;
             e->cut_us = 0;
         }

@@ -281,7 +281,7 @@ static void any_feedback_is_survived(void)
             tr_probe probe;
             while (tr_estimator_next_probe(e, &probe)) CHECK(probe.rate_bps <= 8000000);
             tr_rates rates = rates_of(e);
-            if (rates.target_bps > 4000000 || rates.target_bps < 25000 || rates.pacing_bps > 5000000 ||
+            if (rates.target_bps > 4000000 || rates.target_bps < 40000 || rates.pacing_bps > 5000000 ||
                 rates.pacing_bps < 40000)
                 CHECK(!"a rate left its bounds");
         }
