@@ -164,6 +164,10 @@ class Relay:
         """Counters of each worker; one that was lost and is not replaced yet is left out."""
         return tuple(worker.stats() for worker in self._workers if worker.is_running)
 
+    def attendance(self) -> tuple[int, int]:
+        """Seats taken since the start, those of people who were found when it began included; and seats of now."""
+        return self._rooms.seats_taken, sum(len(host.seats) for host in self._rooms.hosts)
+
     @property
     def worker_pids(self) -> tuple[int, ...]:
         """Of the processes the workers live in, worker by worker: this process's own where they are threads."""

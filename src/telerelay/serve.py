@@ -6,7 +6,6 @@ Event loop's thread. stdout gets exactly one line; all else goes to stderr as lo
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import os
@@ -22,10 +21,12 @@ from aiohttp import web
 
 from telerelay.config import Config, with_values
 from telerelay.errors import ConfigError
+from telerelay.garbage import search_after_departures, spare_searches
 from telerelay.logs import say
 from telerelay.observe import set_up_logging
 from telerelay.protocol.grants import TokenKeys
 from telerelay.relay import Relay, is_loopback
+from telerelay.tasks import Tasks
 
 # A listener that closes gives its requests so long; its WebSockets are told and closed before.
 SHUTDOWN_S = 2.0
@@ -33,9 +34,6 @@ SHUTDOWN_S = 2.0
 BACKLOG = 4096
 MAX_HEADER_BYTES = 8190
 MAX_HEADERS = 64
-# New objects from one search for garbage cycles to the next, some MB of them: at Python's own 700 a storm of joins
-# spends a twelfth of its time on searches that find next to nothing.
-GARBAGE_AFTER = 10_000
 
 
 def serve(config: Config) -> int:
@@ -63,7 +61,10 @@ async def _serve(config: Config) -> int:
             await _listen(stack, relay.admin_app(), admin, None, config)
         stack.enter_context(_pid_file(config.serve.pid_file))
         stopping.listen()
-        _spare_garbage_searches()
+        spare_searches()
+        tasks = Tasks()
+        stack.push_async_callback(tasks.close)
+        tasks.spawn(search_after_departures(relay.attendance), "garbage")
         ready = {
             "event": "ready",
             "http": http,
@@ -76,13 +77,6 @@ async def _serve(config: Config) -> int:
         relay.drain()
         await _until_drained(relay, stopping, config.serve.drain_s)
     return 0
-
-
-def _spare_garbage_searches() -> None:
-    """What was loaded to start with stays for ever: no search need go through it again. Searches are fewer."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_AFTER, *gc.get_threshold()[1:])
 
 
 async def _until_drained(relay: Relay, stopping: "_Stopping", patience_s: float) -> None:

@@ -124,6 +124,11 @@ class LiveRooms:
         self._note_empty()
 
     @property
+    def seats_taken(self) -> int:
+        """Ever, each person's return under a new seat counted anew."""
+        return self._participant_number
+
+    @property
     def hosts(self) -> tuple[RoomHost, ...]:
         return tuple(self._hosts.values())
 
