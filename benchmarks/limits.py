@@ -29,6 +29,7 @@ if str(ROOT / "src") not in sys.path:
     sys.path.insert(0, str(ROOT / "src"))
 
 from telerelay.errors import TelerelayError  # noqa: E402
+from telerelay.garbage import INTERVAL_S as GARBAGE_INTERVAL_S  # noqa: E402
 from telerelay.load import profiles  # noqa: E402
 from telerelay.load.own_relay import OwnRelay  # noqa: E402
 from telerelay.load.procfs import Processes  # noqa: E402
@@ -280,11 +281,15 @@ async def growth_bytes(bench: Bench, relay: OwnRelay, *, rounds: int, whip: bool
 
 
 def _wait_until_empty(relay: OwnRelay) -> None:
-    """A seat whose socket was lost is kept for two minutes; those who said good-bye are gone at once."""
+    """
+    A seat whose socket was lost is kept for two minutes; those who said good-bye are gone at once. What they left is
+    looked for a few seconds later (src/telerelay/garbage.py).
+    """
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         with urllib.request.urlopen(f"{relay.url}/metrics", timeout=10) as answer:
             if "\ntelerelay_participants 0.0\n" in answer.read().decode():
+                time.sleep(GARBAGE_INTERVAL_S + 1)
                 return
         time.sleep(0.5)
     sys.exit("limits: people stayed in the relay after the load had ended")

@@ -51,13 +51,13 @@ static uint32_t next_limit(const tr_history *history, uint64_t lasted_us)
 {
     if (lasted_us < TR_HISTORY_US + TR_HISTORY_US / 8) return history->limit;
     uint64_t needed = (uint64_t)history->limit * TR_HISTORY_US / lasted_us;
-    needed = (needed + needed / 16 + STEP - 1) / STEP * STEP;
+    needed = (needed + needed / 32 + STEP - 1) / STEP * STEP;
     if (needed < STEP) needed = STEP;
     return needed < history->limit ? (uint32_t)needed : history->limit;
 }
 
 /* Less than this is not worth the system call, and the pages that would have to be made again. */
-#define FORGET_FROM 32768u
+#define FORGET_FROM 8192u
 
 static void begin_lap(tr_history *history, uint64_t now_us)
 {
