@@ -1,11 +1,14 @@
 """The pages, health, metrics and demo tokens."""
 
+import logging
+
 import pytest
+from aiohttp import ClientConnectionResetError, web
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
 from support.live_relay import Live, MakeLive
-from telerelay.signaling.http import is_allowed_origin
+from telerelay.signaling.http import errors, is_allowed_origin
 from telerelay.signaling.pages import PAGES, load_pages
 
 
@@ -176,3 +179,18 @@ def test_origins(origin: str | None, is_allowed: bool) -> None:
     request = make_mocked_request("GET", "/ws", headers=headers)
 
     assert is_allowed == is_allowed_origin(request, ("https://listed.example", "null"))
+
+
+async def test_who_hangs_up_before_the_answer_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    In a storm of joins many give up; each would otherwise leave a stack at level ERROR.
+    """
+
+    async def gone(request: web.Request) -> web.StreamResponse:
+        raise ClientConnectionResetError("Cannot write to closing transport")
+
+    with caplog.at_level(logging.INFO):
+        response = await errors(make_mocked_request("GET", "/v1/ws"), gone)
+
+    assert 499 == response.status
+    assert "" == caplog.text

@@ -42,6 +42,10 @@ def error_response(code: str, message: str, status: int, headers: Mapping[str, s
     return response
 
 
+# What nobody reads any more is answered with: nginx's number for it.
+CLIENT_GONE = 499
+
+
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every refusal leaves as JSON with a stable code; what we did not foresee is `internal`, its words kept here."""
@@ -55,6 +59,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         code = _HTTP_CODES.get(error.status, "bad_message")
         kept = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return error_response(code, error.reason, error.status, kept)
+    except ConnectionResetError:
+        say(logging.DEBUG, "client_gone")
+        return web.Response(status=CLIENT_GONE)
     except (TelerelayError, Exception) as error:
         say(logging.ERROR, "request_failed", error=type(error).__name__, exc_info=error)
         return error_response("internal", "the relay failed; the log has the cause", 500)
