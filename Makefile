@@ -4,6 +4,7 @@
 #   make demo  ARGS="--duration 20" the relay on 127.0.0.1:8080 with two synthetic participants
 #   make test  ARGS="-k sdp"        the tests, two at a time; ARGS goes to pytest
 #   make slow  ARGS="-k attacks"    the tests that take minutes, which make test leaves out
+#   make abr                        the scoreboard of docs/abr.md in short: fails where a gate that was met is missed
 #   make soak                       the control process killed fifty times under load
 #   make fuzz-sdp SECONDS=3600      what reads SDP, in Python; make fuzz: what reads packets, in C
 #   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
@@ -23,7 +24,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch] native/bench/*.[ch])
 
-.PHONY: build demo test slow soak interop bench bench-leaves bench-peers fuzz fuzz-sdp lint format clean
+.PHONY: build demo test slow abr soak interop bench bench-leaves bench-peers fuzz fuzz-sdp lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -51,6 +52,9 @@ test: build
 
 slow: build
 	@$(BIN)/python -m pytest -m "slow and not interop" $(ARGS)
+
+abr: build
+	@$(BIN)/telerelay simulate scoreboard --check $(ARGS)
 
 soak: build
 	@$(BIN)/python -m pytest -m soak $(ARGS)

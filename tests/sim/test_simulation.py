@@ -20,7 +20,7 @@ from telerelay.sim.world import build
 SHORT = Case("test", "short", "ten seconds", 10, (LinePlan(((0, 1.0), (5, 0.5)), 1.0),), flows=(FlowPlan(stop_s=9),))
 
 
-def quiet(done: int, of: int, outcome: Outcome) -> None:
+def quiet(done: int, of: int, outcome: Outcome, share: float) -> None:
     """No progress."""
 
 
@@ -213,7 +213,7 @@ def test_tables_show_only_what_was_measured() -> None:
     shown = text.lines(scoreboard.report("test", seen, ["gcc", "nada"], 1, "0"))
 
     assert ["case", "controller", "Jain"] == shown[0].split()
-    assert ["7", "Jain,", "three", "flows", "(5.4)", ">=", "0.99", "0.95", "x", "0.999"] == shown[5].split()
+    assert ["7", "Jain,", "three", "flows", "(5.4)", ">=", "0.99", "0.95", "x", "0.04", "0.999"] == shown[5].split()
 
 
 def test_page_has_a_plot_of_rate_and_queue_and_loads_nothing() -> None:
@@ -256,7 +256,7 @@ def test_command_prints_tables_and_one_line_of_json(capsys: pytest.CaptureFixtur
     assert ["gcc", "nada"] == report["contenders"]
     assert ["lte_x"] == [case["case"] for case in report["cases"]]
     assert "2/2 lte_x nada seed 1" in printed.err
-    assert "utilisation, odd traces" in printed.err
+    assert "utilisation, traces, mean, odd" in printed.err
     assert target.read_text().startswith("<!doctype html>")
     assert str(tmp_path) not in target.read_text()
 
@@ -283,6 +283,10 @@ def test_own_controller_keeps_to_the_queue_and_the_line() -> None:
         (["rfc8867", "--controller", "bbr"], "there is no controller bbr"),
         (["rfc8867", "--case", "9.9"], "there is no case 9.9"),
         (["rfc8867", "--dir", "x"], "--dir belongs to traces"),
+        (["rfc8867", "--check"], "--check belongs to scoreboard"),
+        (["scoreboard", "--check", "--controller", "gcc"], "--check belongs to scoreboard"),
+        (["scoreboard", "--case", "5.1"], "--case does not belong to scoreboard"),
+        (["rfc8867", "--allocator", "livekit"], "--allocator belongs to consult and scoreboard"),
         (["rfc8867", "--controller", ","], "--controller names none"),
         (["traces", "--dir", "/nowhere/at/all", "--controller", "gcc"], "there is no trace"),
     ],

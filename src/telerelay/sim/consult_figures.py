@@ -24,6 +24,9 @@ STABLE_US = 5 * SECOND_US
 VOICE_LATE_US = 400 * MS_US
 """A voice later than this behind the line's own delay is as good as lost (ITU-T G.114: unacceptable)."""
 
+QUICK_US = 4 * SECOND_US
+"""Nobody wants to see two switches within that time, unless the line falls and falls."""
+
 OUTAGE_BPS, AFTER_OUTAGE_US = 64_000, SECOND_US
 """While the line carries less than a voice, and a second after, freezes and lost voices are not held against anyone."""
 
@@ -54,6 +57,7 @@ def figures(world: ConsultWorld) -> Figures:
         "top_s": _top_s(world, stop_us) if "join" in case.tags else None,
         "wrong_layer": _wrong(world),
         "switches_per_min": switches / len(world.forwards) / case.duration_s * 60,
+        "quick_switches": float(sum(quick_switches(forward.switches) for forward in world.forwards)),
         "paused": paused_us / (len(cameras) * stop_us),
         "freeze_s_per_10_min": frozen_us / watched_us * 600,
         "audio_lost": lost,
@@ -96,6 +100,17 @@ def _each_second(values: list[int]) -> list[int]:
     step = SECOND_US // BIN_US
     found = values[step - 1 :: step]
     return found + [found[-1] if found else -1] * (len(values) // step + 1 - len(found) if len(values) % step else 0)
+
+
+def quick_switches(switches: list[tuple[int, int]]) -> int:
+    """How often a track was switched twice within QUICK_US; twice down does not count, the beginning neither."""
+    found = 0
+    moves = [(-GRACE_US, -1), *switches]
+    ways = [(when, after > before) for (_, before), (when, after) in itertools.pairwise(moves)]
+    for (before_us, was_up), (now_us, is_up) in itertools.pairwise(ways):
+        if now_us - before_us < QUICK_US and before_us > GRACE_US and (was_up or is_up):
+            found += 1
+    return found
 
 
 def _moving(world: ConsultWorld) -> int:

@@ -6,19 +6,21 @@ Pure.
 
 import argparse
 
-SUITES = ("rfc8867", "rfc8869", "lines", "traces", "consult")
+SUITES = ("rfc8867", "rfc8869", "lines", "traces", "consult", "scoreboard")
 
 EPILOG = """\
 suites:
-  rfc8867   congestion control on wired lines (RFC 8867)
-  rfc8869   the same behind and over Wi-Fi, and on a mobile network (RFC 8869)
-  lines     country ADSL, lossy Wi-Fi, outages, steps
-  traces    every trace of --dir; without it the made-up ones
-  consult   a doctor who receives a patient, a relative and an image over one line
+  rfc8867     congestion control on wired lines (RFC 8867)
+  rfc8869     the same behind and over Wi-Fi, and on a mobile network (RFC 8869)
+  lines       country ADSL, lossy Wi-Fi, outages, steps
+  traces      every trace of --dir; without it the made-up ones
+  consult     a doctor who receives a patient, a relative and an image over one line
+  scoreboard  all that the rows of the scoreboard need, in one run
 examples:
   telerelay simulate rfc8867 --controller gcc,nada --seeds 3 --html report.html
   telerelay simulate rfc8867 --case 5.1,5.4 --seeds 1 --json
-exit: 0 it ran, 1 it failed, 2 usage"""
+  telerelay simulate scoreboard --dir some/traces --html scoreboard.html
+exit: 0 it ran, 1 it failed or --check found a gate lost, 2 usage"""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -33,13 +35,19 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
     )
     parser.add_argument("suite", choices=SUITES, metavar="SUITE", help=", ".join(SUITES))
     parser.add_argument("--controller", metavar="NAMES", help="with commas, of telerelay, gcc, nada (all there are)")
-    parser.add_argument("--allocator", metavar="NAMES", help="of consult: with commas, of livekit, mediasoup, oracle")
+    parser.add_argument(
+        "--allocator", metavar="NAMES", help="of consult and scoreboard: with commas, of livekit, mediasoup, oracle"
+    )
     parser.add_argument("--seeds", type=_count, default=3, metavar="N", help="runs of each case, seeds 1 to N (3)")
     parser.add_argument("--case", metavar="NAMES", help="only these cases, with commas")
-    parser.add_argument("--dir", metavar="DIR", help="of traces and consult: a folder of traces")
+    parser.add_argument("--dir", metavar="DIR", help="of traces, consult and scoreboard: a folder of traces")
+    parser.add_argument(
+        "--check", action="store_true", help="of scoreboard: the subset of CI; exit 1 where a gate that is held is lost"
+    )
     parser.add_argument("--jobs", type=_count, metavar="N", help="processes at once (as many as there are processors)")
     parser.add_argument("--json", action="store_true", help="print the report as one line of JSON")
     parser.add_argument("--html", metavar="FILE", help="write the report with plots as one page")
+    parser.add_argument("--markdown", metavar="FILE", help="write the scoreboard as Markdown")
     return parser
 
 

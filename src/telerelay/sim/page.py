@@ -24,13 +24,16 @@ def page(report: dict[str, Any], outcomes: Sequence[Outcome], command: str) -> s
     """The whole document."""
     title = f"Simulation: {report['suite']}"
     headings, rows = text.table(report)
-    score_headings, score_rows = text.score_table(report)
+    scored = text.score_tables(report)
     parts = [
         f'<p class="dim">{_(", ".join(report["contenders"]))}; seeds 1 to {report["seeds"]}; '
         f"telerelay {_(report['version'])}</p>",
     ]
-    if score_rows:
-        parts += ["<h2>Scoreboard</h2>", _table(score_headings, score_rows), '<p class="dim">x: the gate is missed</p>']
+    if scored:
+        for headings_of, rows_of in scored:
+            kind = "consults" if text.is_pair(headings_of[-1]) else "controllers by themselves"
+            parts += [f"<h2>Scoreboard, {kind}</h2>", _table(headings_of, rows_of)]
+        parts += [f'<p class="dim">{_(each)}</p>' for each in text.notes(report)]
     parts += ["<h2>All cases, means over seeds</h2>", _table(headings, rows), "<h2>Over time, first seed</h2>"]
     for case in report["cases"]:
         drawn = [each for each in outcomes if each.case == case["case"] and each.series is not None]
@@ -63,7 +66,7 @@ def _plots(outcome: Outcome) -> list[str]:
     if series["capacity_kbps"] is not None:
         drawn.append(line("the line", _bounded(series["capacity_kbps"], rates), "c"))
     if len(rates) == 1:
-        drawn += [line("allowed", series["targets_kbps"][0], "b"), line("received", rates[0], "a")]
+        drawn += [line("allowed", _bounded(series["targets_kbps"][0], rates), "b"), line("received", rates[0], "a")]
     elif len(rates) <= FLOWS_DRAWN:
         drawn += [line(f"flow {at + 1}", each, STYLES[at % 3]) for at, each in enumerate(rates)]
     else:
@@ -89,6 +92,6 @@ def _plots(outcome: Outcome) -> list[str]:
 
 
 def _bounded(capacity: Sequence[float], rates: Sequence[Sequence[float]]) -> list[float | None]:
-    """The line's capacity as far as it matters: a line of 200 Mbit/s would make a flow of 2 invisible."""
+    """As far as it matters: a line of 200 Mbit/s, or an oracle that allows 6, would make a flow of 2 invisible."""
     most = 2 * max((max(each) for each in rates if each), default=0)
     return [min(each, most) for each in capacity]

@@ -7,7 +7,7 @@ with a plus between them (`gcc+livekit`), or the oracle.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ from telerelay.sim.figures import Figures
 
 AnyCase = Case | ConsultCase
 
+CONSULT_WEIGHT = 5
+"""A consult's publishers, voices and repair take as long as that many flows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -27,6 +30,14 @@ class Job:
     contender: str
     seed: int
     keeps_series: bool = False
+
+    @property
+    def weight(self) -> float:
+        """About how long it takes, in no unit: what is simulated times what is in it."""
+        case = self.case
+        if isinstance(case, ConsultCase):
+            return case.duration_s * CONSULT_WEIGHT
+        return case.duration_s * (1 + len(case.flows) + len(case.tcps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +54,8 @@ class Outcome:
     series: dict[str, Any] | None = None
 
 
-Progress = Callable[[int, int, Outcome], None]
-"""Called with how many are done, of how many, and the one just done."""
+Progress = Callable[[int, int, Outcome, float], None]
+"""Called with how many are done, of how many, the one just done, and the share of the work that is done."""
 
 
 def jobs(cases: Iterable[AnyCase], contenders: Sequence[str], seeds: int, *, keeps_series: bool) -> list[Job]:
@@ -76,20 +87,31 @@ def run(job: Job) -> Outcome:
 
 
 def run_all(todo: Sequence[Job], processes: int, progress: Progress) -> list[Outcome]:
-    """Do all of them, in the order given whatever order they end in."""
-    done = []
-    for outcome in _outcomes(todo, processes):
-        done.append(outcome)
-        progress(len(done), len(todo), outcome)
-    return done
+    """Do all of them, the longest first; in the order given whatever order they end in."""
+    found: dict[int, Outcome] = {}
+    whole = sum(job.weight for job in todo)
+    done = 0.0
+    for at, outcome in _outcomes(todo, processes):
+        found[at] = outcome
+        done += todo[at].weight
+        progress(len(found), len(todo), outcome, done / whole)
+    return [found[at] for at in range(len(todo))]
 
 
-def _outcomes(todo: Sequence[Job], processes: int) -> Iterator[Outcome]:
+def _outcomes(todo: Sequence[Job], processes: int) -> Iterator[tuple[int, Outcome]]:
     if processes <= 1 or len(todo) <= 1:
-        yield from map(run, todo)
+        yield from ((at, run(job)) for at, job in enumerate(todo))
         return
     with ProcessPoolExecutor(min(processes, len(todo))) as pool:
-        yield from pool.map(run, todo)
+        # The longest first, or the last one runs alone.
+        order = sorted(range(len(todo)), key=lambda at: -todo[at].weight)
+        waiting = {pool.submit(run, todo[at]): at for at in order}
+        try:
+            for future in as_completed(waiting):
+                yield waiting.pop(future), future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def usable_processors() -> int:

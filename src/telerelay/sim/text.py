@@ -24,6 +24,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("top_s", "top s", "tenth"),
     ("wrong_layer", "wrong %", "percent"),
     ("switches_per_min", "switch/m", "tenth"),
+    ("quick_switches", "quick", "whole"),
     ("audio_lost", "audio %", "percent"),
     ("audio_queue_p95_ms", "audio ms", "whole"),
     ("key_requests", "key req", "whole"),
@@ -49,49 +50,110 @@ def table(report: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     ]
     rows = []
     for case in report["cases"]:
-        for at, name in enumerate(report["contenders"]):
+        for at, name in enumerate(case["means"]):
             values = case["means"][name]
             cells = [shown(values.get(figure), how) for figure, _, how in used]
             rows.append([case["case"] if at == 0 else "", name, *cells])
     return ["case", "controller", *(heading for _, heading, _ in used)], rows
 
 
-def score_table(report: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """(headings, rows): one row for each number of the scoreboard, one column for each contender."""
-    contenders = report["contenders"]
-    by_label: dict[tuple[int, str], list[dict[str, Any]]] = {}
+def score_tables(report: dict[str, Any]) -> list[tuple[list[str], list[list[str]]]]:
+    """
+    (headings, rows) of each table: one row for each number of the scoreboard, one column for each contender.
+
+    Controllers by themselves and pairs of a controller and an allocator run other cases, so they have tables of their
+    own. Nothing where no row was measured.
+    """
+    found = []
+    contenders = list(dict.fromkeys(each["contender"] for each in report["scores"]))
+    alone = [name for name in contenders if name in report["contenders"] and not is_pair(name)]
+    pairs = [name for name in contenders if is_pair(name)]
+    for names in (alone, pairs):
+        rows = _score_rows(report, names)
+        if rows:
+            found.append((["row", "what", "bound", *names], rows))
+    return found
+
+
+def is_pair(contender: str) -> bool:
+    """Whether it is of consults: a controller with an allocator, or the oracle."""
+    return "+" in contender or contender == "oracle"
+
+
+def _score_rows(report: dict[str, Any], names: Sequence[str]) -> list[list[str]]:
+    by_row: dict[tuple[int, str], dict[str, dict[str, Any]]] = {}
     for each in report["scores"]:
-        by_label.setdefault((each["number"], each["label"]), []).append(each)
+        if each["contender"] in names:
+            by_row.setdefault((each["number"], each["label"]), {})[each["contender"]] = each
     rows = []
-    for (number, label), found in by_label.items():
-        gate = f"{'<=' if found[0]['at_most'] else '>='} {found[0]['gate']:g}"
-        of = {each["contender"]: each for each in found}
-        unit = f", {found[0]['unit']}" if found[0]["unit"] else ""
-        rows.append([str(number), label + unit, gate, *(_scored(of.get(name)) for name in contenders)])
+    for (number, label), of in by_row.items():
+        first = next(iter(of.values()))
+        unit = f", {first['unit']}" if first["unit"] else ""
+        mark = " *" if first["part"] else ""
+        cells = [_scored(of.get(name)) for name in names]
+        rows.append([str(number) if number else "", f"{label}{unit}{mark}", bound(first), *cells])
     if rows:
-        totals = [report["composite"][name] for name in contenders]
+        totals = [report["composite"][name] for name in names]
         rows.append(["", "composite", "100", *("-" if each is None else f"{each:.0f}" for each in totals)])
-    return ["row", "what", "gate", *contenders], rows
+    return rows
+
+
+def bound(score: dict[str, Any]) -> str:
+    """What a row is held against; an aim in brackets."""
+    if score["kind"] == "shown":
+        return ""
+    said = f"{'<=' if score['at_most'] else '>='} {score['gate']:g}"
+    return f"({said})" if score["kind"] == "aim" else said
 
 
 def _scored(score: dict[str, Any] | None) -> str:
     if score is None:
         return "-"
-    return f"{score['value']:.3g}{'' if score['is_met'] else ' x'}"
+    value = brief(score["value"], 3)
+    return value if score["is_met"] else f"{value} x {brief(score['missed_by'], 2)}"
+
+
+def brief(value: float, digits: int) -> str:
+    """With so many digits, and no powers of ten."""
+    return f"{value:.0f}" if value >= 10**digits else f"{value:.{digits}g}"
+
+
+def notes(report: dict[str, Any]) -> list[str]:
+    """What a reader of the scoreboard has to know: what marks mean, and which rows are measured in part."""
+    found = []
+    if any(not each["is_met"] for each in report["scores"]):
+        found.append("x: missed, and by how much")
+    if any(each["kind"] == "aim" for each in report["scores"]):
+        found.append("(in brackets): an aim; all others are gates")
+    parts = dict.fromkeys((each["number"], each["label"], each["part"]) for each in report["scores"] if each["part"])
+    return found + [f"* measured in part: {number}, {label}: {part}" for number, label, part in parts]
 
 
 def lines(report: dict[str, Any]) -> list[str]:
-    """Both tables."""
+    """All tables, the scoreboard last."""
     found = _aligned(*table(report))
-    headings, rows = score_table(report)
-    if rows:
-        found += ["", *_aligned(headings, rows), "x: the gate is missed"]
-    return found
+    tables = score_tables(report)
+    for each in tables:
+        found += ["", *_aligned(*each)]
+    return found + (notes(report) if tables else [])
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The scoreboard as Markdown, as docs/abr.md has it."""
+    found = []
+    for headings, rows in score_tables(report):
+        found += [_piped(headings), _piped(["---"] * len(headings)), *map(_piped, rows), ""]
+    # A star of ours would be one of Markdown's.
+    return "\n".join([*found, *(f"- {each}" for each in notes(report)), ""]).replace("*", "\\*")
+
+
+def _piped(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[at]) for row in (headings, *rows)) for at in range(len(headings))]
-    left = {"case", "controller", "what", "gate"}
+    left = {"case", "controller", "what", "bound"}
 
     def line(row: Sequence[str]) -> str:
         cells = [
