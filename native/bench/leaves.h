@@ -36,6 +36,7 @@
     LEAF(descriptor_read, "descriptor.c", 0, NULL)                                                                     \
     LEAF(dtls_gate, "dtls_gate.c", 0, NULL)                                                                            \
     LEAF(egress_media, "egress.c", 0, NULL)                                                                            \
+    LEAF(estimator_packet, "estimator.c", 0, NULL)                                                                     \
     LEAF(history_get, "history.c", 0, NULL)                                                                            \
     LEAF(history_put, "history.c", 0, NULL)                                                                            \
     LEAF(ice_check, "ice.c", 0, NULL)                                                                                  \

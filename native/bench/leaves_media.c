@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "deadlines.h"
 #include "demux.h"
+#include "estimator.h"
 #include "leaf_inputs.h"
 #include "leaves.h"
 #include "outbox.h"
@@ -42,6 +43,8 @@ static tr_clock their_clock;
 static uint64_t reports, stream_us = 1000000;
 static tr_deadlines deadlines;
 static tr_outbox outbox;
+static tr_estimator *estimator;
+static int64_t estimator_seq;
 static tr_ring ring;
 
 /* Everything that lasts, in the state of a call that has gone on for a while. */
@@ -92,6 +95,7 @@ __attribute__((constructor)) static void make_state(void)
     if (!memory || tr__deadlines_init(&deadlines, TRANSPORTS) != TR_OK || tr__outbox_init(&outbox, 512) != TR_OK)
         abort();
     tr__ring_create(&ring, memory, 65536);
+    if (!(estimator = tr_estimator_new(2500000, 100000, 20000000))) abort();
     for (uint32_t i = 0; i < TRANSPORTS; i++) tr__deadlines_set(&deadlines, i, 1000 + i * 7919 % 100000);
 }
 
@@ -456,6 +460,23 @@ uint64_t bench_rtcp_write_nack(uint32_t iterations)
         sum += tr__pen_size(&pen) + out[13];
     }
     return sum;
+}
+
+/* One packet is sent, and its share of what comes with it: feedback of 100 and a tick each 25. */
+uint64_t bench_estimator_packet(uint32_t iterations)
+{
+    static tr_arrival arrivals[FEEDBACK_PACKETS];
+    tr_rates rates = {0};
+    for (uint32_t i = 0; i < iterations; i++) {
+        int64_t seq = estimator_seq++, now_us = 1000000 + seq * PACKET_US;
+        tr_estimator_on_packet_sent(estimator, now_us, seq, 1200, TR_NO_PROBE);
+        arrivals[seq % FEEDBACK_PACKETS] = (tr_arrival){seq, now_us + 20000 + seq % 7 * 130};
+        if (seq % FEEDBACK_PACKETS == FEEDBACK_PACKETS - 1)
+            tr_estimator_on_feedback(estimator, now_us, arrivals, FEEDBACK_PACKETS);
+        if (seq % 25 == 0) tr_estimator_on_time(estimator, now_us, 0);
+    }
+    tr_estimator_rates(estimator, &rates);
+    return rates.target_bps;
 }
 
 /* ------------------------------------------------------------------ between the parts of a worker */

@@ -13,12 +13,29 @@
  * minutes, would make a queue of every other packet's. */
 #define BASE_WEIGHT 0.25
 
+/* The least of a feedback's packets varies by so much on a line whose queue is the same, and by jitter. */
+#define FLAT_US 8000.0
+
+/* A route changes between two packets. A queue builds up, as fast as too much is sent: in three feedbacks it is neither
+ * long nor flat yet, not even a TCP's in slow start. */
+#define SHORT_US 20000.0
+#define STEP_FEEDBACKS 3
+
 void tr__delay_init(tr_delay *d)
 {
     memset(d, 0, sizeof *d);
     d->bucket = d->mean_bucket = -1;
-    d->floor_us = INT64_MAX;
-    d->low_us = INT64_MAX;
+    d->floor_bucket = -1;
+    d->floor_us = d->next_floor_us = d->low_us = INT64_MAX;
+}
+
+void tr__delay_rebase(tr_delay *d)
+{
+    d->bucket = d->mean_bucket = d->floor_bucket = -1;
+    d->floor_us = d->next_floor_us = INT64_MAX;
+    d->feedbacks = 0;
+    d->fed_us = 0;
+    d->slope = d->queue_us = 0;
 }
 
 static int64_t least_of(const int64_t *buckets)
@@ -42,6 +59,7 @@ static void turn(int64_t *buckets, int64_t *current, int64_t now)
 void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t serial_us)
 {
     if (delay_us < d->floor_us) d->floor_us = delay_us;
+    if (delay_us < d->next_floor_us) d->next_floor_us = delay_us;
     if (delay_us < d->low_us) d->low_us = delay_us;
     d->last_us = delay_us;
     int64_t waited_us = delay_us - d->floor_us - serial_us;
@@ -54,9 +72,40 @@ static void lower(int64_t *least_us, double us)
     if ((int64_t)us < *least_us) *least_us = (int64_t)us;
 }
 
+/* Clocks drift apart: what was the least an hour ago is not any more. */
+static void age_floor(tr_delay *d, int64_t now_us)
+{
+    int64_t bucket = now_us / (TR_DELAY_BUCKETS / 2 * (int64_t)TR_DELAY_BUCKET_US);
+    if (d->floor_bucket >= 0 && bucket != d->floor_bucket && d->next_floor_us != INT64_MAX) {
+        d->floor_us = d->next_floor_us;
+        d->next_floor_us = INT64_MAX;
+    }
+    d->floor_bucket = bucket;
+}
+
+static double within_us(const tr_delay *d) { return FLAT_US + (double)d->mean_base_us; }
+
+bool tr__delay_is_step(const tr_delay *d, int64_t now_us, int64_t for_us)
+{
+    return now_us - d->flat_us >= for_us && d->since_short >= STEP_FEEDBACKS &&
+           d->step_us + within_us(d) >= d->flat_high_us;
+}
+
+static void watch_flatness(tr_delay *d, int64_t now_us)
+{
+    d->flat_low_us = d->queue_us < d->flat_low_us ? d->queue_us : d->flat_low_us;
+    d->flat_high_us = d->queue_us > d->flat_high_us ? d->queue_us : d->flat_high_us;
+    d->since_short = d->queue_us < SHORT_US ? 0 : d->since_short + 1;
+    if (d->since_short == STEP_FEEDBACKS) d->step_us = d->queue_us;
+    if (d->fed_us && d->flat_high_us - d->flat_low_us <= within_us(d)) return;
+    d->flat_us = now_us;
+    d->flat_low_us = d->flat_high_us = d->queue_us;
+}
+
 bool tr__delay_on_feedback(tr_delay *d, int64_t now_us)
 {
     if (!d->count) return false;
+    age_floor(d, now_us);
     double low_us = (double)d->low_us, mean_us = (double)d->sum_us / d->count;
     if (!d->fed_us) {
         d->smooth_low_us = low_us;
@@ -81,6 +130,7 @@ bool tr__delay_on_feedback(tr_delay *d, int64_t now_us)
     d->queue_us = queue_us;
     d->average_us = mean_us - (double)d->mean_base_us;
     d->latest_us = (double)(d->last_us - d->base_us);
+    watch_flatness(d, now_us);
     d->fed_us = now_us;
     d->low_us = INT64_MAX;
     d->sum_us = 0;

@@ -20,8 +20,9 @@ typedef struct tr_delay {
     int64_t least_us[TR_DELAY_BUCKETS]; /* of the smoothed low of feedbacks: what jitter adds is in it */
     int64_t mean_us[TR_DELAY_BUCKETS];  /* of their smoothed average */
     int64_t bucket, mean_bucket;        /* of now, -1: nothing yet */
-    int64_t floor_us;                   /* least delay of any packet since init: no queue at all, jitter at its least */
-    int64_t base_us, mean_base_us;      /* least of all buckets */
+    int64_t floor_us, next_floor_us;    /* least of any packet in five to ten minutes: no queue, jitter at its least */
+    int64_t floor_bucket;
+    int64_t base_us, mean_base_us; /* least of all buckets */
     double smooth_low_us, smooth_mean_us;
     /* of the feedback that is being taken */
     int64_t low_us, last_us, sum_us;
@@ -33,6 +34,10 @@ typedef struct tr_delay {
     double latest_us;  /* of its last packet */
     double slope;      /* us of standing queue for each us, smoothed */
     int64_t fed_us;    /* when the latest feedback came */
+    int64_t flat_us;   /* since when the queue has been the same, but for jitter */
+    double flat_low_us, flat_high_us;
+    uint32_t since_short; /* feedbacks since the queue was short */
+    double step_us;       /* how long it was at the third of them */
 } tr_delay;
 
 void tr__delay_init(tr_delay *d);
@@ -40,5 +45,9 @@ void tr__delay_init(tr_delay *d);
 void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t serial_us);
 /* After the packets of a feedback. False: there was none in it that arrived. */
 bool tr__delay_on_feedback(tr_delay *d, int64_t now_us);
+/* The route is another one: what is there now is the base. */
+/* The queue came at once, and has been the same for so long. */
+bool tr__delay_is_step(const tr_delay *d, int64_t now_us, int64_t for_us);
+void tr__delay_rebase(tr_delay *d);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define OLD_MOST 16 /* one after the other: packets do not come so late in a row, a clock that was set back does */
+
 void tr__delivered_init(tr_delivered *d)
 {
     memset(d, 0, sizeof *d);
@@ -12,13 +14,17 @@ void tr__delivered_init(tr_delivered *d)
 void tr__delivered_on_packet(tr_delivered *d, int64_t received_us, uint32_t size_bytes)
 {
     int64_t bin = received_us / TR_DELIVERED_BIN_US;
-    if (d->newest < 0 || bin - d->newest >= TR_DELIVERED_BINS) {
-        /* After so long a silence what was before tells nothing. */
+    bool is_old = d->newest - bin >= TR_DELIVERED_BINS;
+    d->old = is_old ? d->old + 1 : 0;
+    if (d->newest < 0 || bin - d->newest >= TR_DELIVERED_BINS || d->old > OLD_MOST) {
+        /* After so long a silence what was before tells nothing; nor does a clock that was set back. */
         memset(d->bytes, 0, sizeof d->bytes);
         d->newest = d->first = bin;
+        d->old = 0;
+        is_old = false;
     }
     for (; d->newest < bin; d->newest++) d->bytes[(d->newest + 1) % TR_DELIVERED_BINS] = 0;
-    if (d->newest - bin >= TR_DELIVERED_BINS) return;
+    if (is_old) return;
     d->bytes[bin % TR_DELIVERED_BINS] += size_bytes;
 }
 

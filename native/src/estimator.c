@@ -1,10 +1,10 @@
 /* estimator: see estimator.h. */
 #include "estimator.h"
 
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 
-#define MASK (TR_ESTIMATOR_SENT - 1)
+#include "pages.h"
 
 /* Bits each flow keeps in the queue at a megabit a second, a packet and less: flows that share a line then see one
  * queue and get to one rate, whatever their round trips, for each one's reference queue falls with its own rate; faster
@@ -41,25 +41,33 @@
 #define GROWTH_CAP 1.5 /* of what leaves: no estimate from what was not tried */
 /* A line that is drained again and again, as mobile ones are, is not worth an empty queue: half of it would be given
  * away. Drains are counted with a memory of UNREST_S; the first is any line's. */
-#define UNREST_S 15.0
-#define UNREST_SHARE 0.95
-#define UNREST_FROM 1.5
-#define UNREST_OVER 2.0
-#define UNREST_REFERENCE_US 60000.0
-#define UNREST_DRAIN_US 90000.0
-#define UNREST_WINDOW_US 1000000
-#define UNREST_PACE 0.7
-#define GROWTH_UNREST 0.4
-#define CONTESTED_AFTER_US 2500000 /* a queue of our own would have left by then */
-#define CONTESTED_UNTIL_US 3000000 /* a queue that stays short so long is not a TCP that has just halved its window */
+#define UNREST_S 15.0     /* a step of the capacity each 15 s (the step storm) is no restless line yet */
+#define UNREST_SHARE 0.95 /* a drain counts where less arrives than was sent: else it was our own step too far */
+#define UNREST_FROM 1.5   /* drains of late: one, and a half that is forgotten */
+#define UNREST_OVER 2.0   /* so many more: wholly restless */
+#define UNREST_REFERENCE_US 60000.0 /* added to the reference: with a drain's lead, below 150 ms */
+#define UNREST_DRAIN_US 90000.0     /* added to where a drain begins: 150 ms, what traces may have at the 95th of 100 */
+#define UNREST_WINDOW_US 1000000    /* a mobile line's troughs are shorter: what it carries is looked at for so long */
+#define UNREST_PACE 0.7             /* while draining, of the longer window's rate: the trough is over soon */
+#define GROWTH_UNREST 0.4           /* a second, below the reference: such a line is another one after two seconds */
+#define CONTESTED_AFTER_US 2500000  /* a queue of our own would have left by then */
+#define CONTESTED_UNTIL_US 3000000  /* a queue that stays short so long is not a TCP that has just halved its window */
 #define CONTESTED_GROWTH_BPS 80000.0
 #define CONTESTED_CUT 0.8
-#define CONTESTED_HOLD_US 1500000 /* after a cut: if the queue is ours alone it goes, and we see it */
-#define PROBE_GAP_US 1500000
-#define PROBE_AFTER_US 1000000 /* of an empty queue */
-#define PROBE_AGAIN_US 400000  /* the encoder has to follow first */
-#define PROBE_GAP_MOST_US 15000000
-#define IDLE_US 2000000
+#define CONTESTED_HOLD_US 1500000  /* after a cut: if the queue is ours alone it goes, and we see it */
+#define PROBE_GAP_US 1500000       /* between clusters: the last one's rate was reached, and has been looked at */
+#define PROBE_AFTER_US 1000000     /* of an empty queue */
+#define PROBE_AGAIN_US 400000      /* the encoder has to follow first */
+#define PROBE_GAP_MOST_US 15000000 /* after clusters that failed, half as much again each time up to here */
+#define PADDING_SHARE 0.05         /* of what leaves clusters take, as if all of them were padding */
+#define PADDING_SAVED_S 30         /* for steps up and for the way back: it is a mean */
+#define PADDING_FILL_BPS 50000.0   /* sound, and a packet of padding each 400 ms */
+#define RESUME_SHARE 0.6           /* of what was before: most of what a line has after an outage, none of its worst */
+#define ROUTE_AFTER_US 1500000     /* of a flat queue: our own shrinks within half of it, a TCP's swings */
+#define ROUTE_UNTIL_US 4000000     /* later it is somebody's queue that has come to rest */
+#define ROUTE_SHARE 0.7 /* of the rate before the drain: by so much less a queue of our own would be seen to fall */
+#define IDLE_US 2000000 /* shorter pauses are those of one talking: the estimate is still good */
+#define TOLD_AFTER_US 1000000 /* ten feedbacks of a browser: there are none, or they do not get here */
 
 static double least(double a, double b) { return a < b ? a : b; }
 static double most(double a, double b) { return a > b ? a : b; }
@@ -84,7 +92,7 @@ static void publish(tr_estimator *e)
     double bps = least(most(e->bps, e->least_bps), e->most_bps), pace = PACE * bps, target = bps;
     e->bps = bps;
     double round_us = (double)e->least_rtt_us;
-    double flight_us = (double)e->flight_bytes * 8e6 / bps;
+    double flight_us = (double)e->sent.flight_bytes * 8e6 / bps;
     /* What waits in the pacer is sent before what is not encoded yet: half a second to work off more than a frame. */
     double waiting = (double)e->queued_bytes * 8 - bps * 0.05;
     if (waiting > 0) target = most(target - waiting * 1.5, least(bps, most(bps / 5, TRICKLE_BPS)));
@@ -103,6 +111,10 @@ static void publish(tr_estimator *e)
     case TR_ESTIMATOR_CONTESTED:
         round_us = (double)e->rtt_us;
         break;
+    case TR_ESTIMATOR_TOLD:
+        target = least(target, most(e->bound_bps, e->least_bps));
+        pace = least(pace, PACE * most(e->bound_bps, e->least_bps));
+        break;
     case TR_ESTIMATOR_SILENT:
         target = pace = TRICKLE_BPS;
         break;
@@ -112,73 +124,59 @@ static void publish(tr_estimator *e)
     e->pacing_bps = most(pace, e->mode == TR_ESTIMATOR_SILENT ? TRICKLE_BPS : PACE_LEAST_BPS);
 }
 
-void tr__estimator_init(tr_estimator *e, uint64_t start_bps, uint64_t least_bps, uint64_t most_bps)
+static bool are_bounds(uint64_t least_bps, uint64_t most_bps)
 {
-    memset(e, 0, sizeof *e);
-    for (uint32_t i = 0; i < TR_ESTIMATOR_SENT; i++) e->sent[i].seq = -1;
+    return least_bps && least_bps <= most_bps && most_bps <= 1000000000000u;
+}
+
+tr_estimator *tr_estimator_new(uint64_t start_bps, uint64_t least_bps, uint64_t most_bps)
+{
+    if (!are_bounds(least_bps, most_bps) || start_bps < least_bps || start_bps > most_bps) return NULL;
+    tr_estimator *e = tr__pages_new(sizeof *e);
+    if (!e) return NULL;
     e->bps = e->start_bps = (double)start_bps;
     e->least_bps = (double)least_bps;
-    e->most_bps = e->wanted_bps = (double)most_bps;
-    e->oldest_seq = e->next_seq = -1;
+    e->most_bps = e->wanted_bps = e->bound_bps = (double)most_bps;
     e->probe_gap_us = PROBE_GAP_US;
-    e->idle_us = -1;
+    e->idle_us = e->heard_us = -1;
     tr__delay_init(&e->delay);
     tr__delivered_init(&e->delivered);
     tr__delivered_init(&e->departed);
     tr__inherent_init(&e->inherent);
     tr__probes_init(&e->probes);
+    tr__told_init(&e->told);
+    tr__sent_init(&e->sent);
     publish(e);
-}
-
-tr_estimator *tr_estimator_new(uint64_t start_bps, uint64_t least_bps, uint64_t most_bps)
-{
-    if (!least_bps || start_bps < least_bps || most_bps < start_bps || most_bps > 1000000000000u) return NULL;
-    tr_estimator *e = malloc(sizeof *e);
-    if (e) tr__estimator_init(e, start_bps, least_bps, most_bps);
     return e;
 }
 
-void tr_estimator_free(tr_estimator *e) { free(e); }
+void tr_estimator_free(tr_estimator *e) { tr__pages_free(e, sizeof *e); }
+
+void tr__estimator_set_bounds(tr_estimator *e, uint64_t least_bps, uint64_t most_bps)
+{
+    if (!are_bounds(least_bps, most_bps)) return;
+    e->least_bps = (double)least_bps;
+    e->most_bps = (double)most_bps;
+    publish(e);
+}
 
 /* ---------------------------------------------------------------- what is sent */
 
-static void settle(tr_estimator *e, tr_sent_packet *p, uint8_t fate)
-{
-    if (!p->fate) e->flight_bytes -= p->size_bytes;
-    p->fate = fate;
-}
-
-/* Feedback that was lost never comes again: what left half a second before something that was reported is given up. */
-static void give_up(tr_estimator *e, int64_t reported_sent_us)
-{
-    for (; e->oldest_seq < e->next_seq; e->oldest_seq++) {
-        tr_sent_packet *p = &e->sent[e->oldest_seq & MASK];
-        if (p->seq != e->oldest_seq || p->fate) continue;
-        if (p->sent_us > reported_sent_us - 500000) return;
-        settle(e, p, 3);
-    }
-}
-
 void tr_estimator_on_packet_sent(tr_estimator *e, int64_t now_us, int64_t seq, uint32_t size_bytes, int32_t probe_id)
 {
-    if (seq < 0 || seq < e->next_seq) return; /* numbers only go up */
-    if (e->oldest_seq < 0) {
-        e->oldest_seq = seq;
+    bool is_first = e->sent.next_seq < 0, was_none = !e->sent.flight_bytes;
+    if (!tr__sent_put(&e->sent, now_us, seq, size_bytes, probe_id, e->mode != TR_ESTIMATOR_TOLD)) return;
+    if (is_first) {
         e->fed_us = e->controlled_us = e->empty_us = e->probed_us = now_us;
         double wanted = e->most_bps * 1.1;
         tr__probes_want(&e->probes, now_us, least(3 * e->start_bps, wanted));
         if (3 * e->start_bps < wanted) tr__probes_want(&e->probes, now_us, least(6 * e->start_bps, wanted));
     }
-    tr_sent_packet *p = &e->sent[seq & MASK];
-    if (p->seq >= 0) settle(e, p, 3);
-    *p = (tr_sent_packet){
-        .seq = seq, .sent_us = now_us, .probe_id = probe_id, .size_bytes = (uint16_t)least(size_bytes, 65535)};
     /* The clock of silence starts with the first packet that nothing was heard of. */
-    if (!e->flight_bytes && e->mode != TR_ESTIMATOR_SILENT) e->fed_us = now_us;
-    e->flight_bytes += p->size_bytes;
-    e->next_seq = seq + 1;
-    tr__delivered_on_packet(&e->departed, now_us < 0 ? 0 : now_us, p->size_bytes);
-    tr__probes_on_sent(&e->probes, probe_id, now_us, p->size_bytes);
+    if (was_none && e->mode != TR_ESTIMATOR_SILENT) e->fed_us = now_us;
+    tr__delivered_on_packet(&e->departed, now_us < 0 ? 0 : now_us, size_bytes);
+    e->spare_bytes = least(e->spare_bytes + PADDING_SHARE * size_bytes, PADDING_SHARE * PADDING_SAVED_S / 8 * e->bps);
+    tr__probes_on_sent(&e->probes, probe_id, now_us, size_bytes);
     publish(e);
 }
 
@@ -197,6 +195,14 @@ static void set_line(tr_estimator *e, int64_t now_us, double bps)
     e->line_us = now_us;
 }
 
+/* Growth ends where nobody knows whether so much would arrive. */
+static double grown_to(const tr_estimator *e, double bps)
+{
+    double leaving = tr__delivered_bps(&e->departed, 500000);
+    if (leaving <= 0) leaving = e->bps;
+    return most(e->bps, least(bps, GROWTH_CAP * leaving));
+}
+
 static void grow(tr_estimator *e, int64_t now_us, double dt_s)
 {
     double reference = reference_us(e), room = (reference - e->delay.queue_us) / reference;
@@ -204,9 +210,7 @@ static void grow(tr_estimator *e, int64_t now_us, double dt_s)
     bool is_near = e->line_bps > 0 && now_us - e->line_us < LINE_MEMORY_US && e->bps > 0.8 * e->line_bps;
     bool is_far = now_us - e->empty_us >= (is_near ? FAR_NEAR_LINE_US : FAR_AFTER_US);
     double grown = e->bps * (1 + room * (is_far ? GROWTH_FAR : most(GROWTH_NEAR, GROWTH_UNREST * unrest_of(e))) * dt_s);
-    double leaving = tr__delivered_bps(&e->departed, 500000);
-    if (leaving <= 0) leaving = e->bps;
-    e->bps = most(e->bps, least(grown, GROWTH_CAP * leaving));
+    e->bps = grown_to(e, grown);
 }
 
 static void ease(tr_estimator *e, int64_t now_us, double queue_us)
@@ -240,7 +244,32 @@ static void contest(tr_estimator *e, int64_t now_us, double dt_s, bool has_lost)
     }
 }
 
+/* Something less than before, and a look whether all of it is there again. */
+static void resume(tr_estimator *e, int64_t now_us, double before_bps)
+{
+    e->mode = TR_ESTIMATOR_FREE;
+    e->bps = most(e->least_bps, RESUME_SHARE * before_bps);
+    e->empty_us = e->probed_us = now_us;
+    tr__probes_clear(&e->probes);
+    tr__probes_want(&e->probes, now_us, before_bps);
+}
+
 static double drain_from_us(const tr_estimator *e) { return DRAIN_FROM_US + unrest_of(e) * UNREST_DRAIN_US; }
+
+/* It came at once, and what we have taken away does not shorten it: it is no queue, the way has become longer. */
+static bool is_another_route(const tr_estimator *e, int64_t now_us)
+{
+    return now_us - e->drained_us >= ROUTE_AFTER_US && now_us - e->drained_us < ROUTE_UNTIL_US &&
+           tr__delay_is_step(&e->delay, now_us, ROUTE_AFTER_US) && e->bps < ROUTE_SHARE * e->before_drain_bps;
+}
+
+static void take_route(tr_estimator *e, int64_t now_us)
+{
+    tr__delay_rebase(&e->delay);
+    e->least_rtt_us = e->rtt_us;
+    e->peak_us = 0;
+    resume(e, now_us, e->before_drain_bps);
+}
 
 static void drain(tr_estimator *e, int64_t now_us, double queue_us)
 {
@@ -254,6 +283,8 @@ static void drain(tr_estimator *e, int64_t now_us, double queue_us)
         /* Where we have only grown a little too far it is not the line that is restless. */
         if (arriving < UNREST_SHARE * e->bps) e->unrest += 1;
         e->long_us = now_us;
+        e->drained_us = now_us;
+        e->before_drain_bps = e->bps;
         e->long_queue_us = e->delay.queue_us;
         tr__probes_clear(&e->probes);
     }
@@ -282,6 +313,8 @@ static void control(tr_estimator *e, int64_t now_us, bool has_lost)
     double slope = e->delay.slope > 0 ? e->delay.slope : 0;
     double queue_us = e->delay.queue_us + slope * LEAD_US;
     e->peak_us = most(e->peak_us * (1 - dt_s / 30), e->delay.latest_us);
+    bool is_long = e->mode == TR_ESTIMATOR_CONTESTED || e->mode == TR_ESTIMATOR_DRAINING;
+    if (is_long && is_another_route(e, now_us)) take_route(e, now_us);
     if (e->mode == TR_ESTIMATOR_CONTESTED)
         contest(e, now_us, dt_s, has_lost);
     else if (e->mode == TR_ESTIMATOR_DRAINING || queue_us > drain_from_us(e))
@@ -318,54 +351,80 @@ static void answer_probes(tr_estimator *e, int64_t now_us)
 
 /* ---------------------------------------------------------------- what is heard */
 
-static void wake(tr_estimator *e, int64_t now_us)
-{
-    e->mode = TR_ESTIMATOR_FREE;
-    e->bps = most(e->least_bps, 0.6 * e->before_silence_bps);
-    e->empty_us = now_us;
-    tr__probes_clear(&e->probes);
-    tr__probes_want(&e->probes, now_us, e->before_silence_bps);
-    e->probed_us = now_us;
-}
-
 void tr_estimator_on_feedback(tr_estimator *e, int64_t now_us, const tr_arrival *arrivals, size_t count)
 {
     int64_t newest_sent_us = -1;
     uint32_t arrived = 0, lost = 0;
     for (size_t i = 0; i < count; i++) {
-        int64_t seq = arrivals[i].seq, received_us = arrivals[i].received_us;
-        tr_sent_packet *p = &e->sent[seq & MASK];
-        if (seq < 0 || p->seq != seq || received_us > INT64_MAX / 4) {
+        int64_t received_us = arrivals[i].received_us;
+        tr_sent_packet *p = tr__sent_find(&e->sent, arrivals[i].seq);
+        if (!p || received_us > INT64_MAX / 4) {
             e->unknown++;
             continue;
         }
-        if (p->fate == 2 || (p->fate == 1 && received_us < 0)) {
+        if (p->fate == TR_FATE_RECEIVED || (p->fate == TR_FATE_LOST && received_us < 0)) {
             e->repeated++;
             continue;
         }
         if (received_us < 0) {
-            settle(e, p, 1);
+            tr__sent_settle(&e->sent, p, TR_FATE_LOST);
             lost++;
             continue;
         }
-        settle(e, p, 2);
+        tr__sent_settle(&e->sent, p, TR_FATE_RECEIVED);
         arrived++;
-        if (p->sent_us > newest_sent_us) newest_sent_us = p->sent_us;
+        int64_t sent_us = tr__sent_us(p, now_us);
+        if (sent_us > newest_sent_us) newest_sent_us = sent_us;
         double serial_us = p->size_bytes * 8e6 / most(e->bps, e->line_bps);
-        tr__delay_on_packet(&e->delay, received_us - p->sent_us, (int64_t)(SERIAL_SHARE * serial_us));
+        tr__delay_on_packet(&e->delay, received_us - sent_us, (int64_t)(SERIAL_SHARE * serial_us));
         tr__delivered_on_packet(&e->delivered, received_us, p->size_bytes);
-        tr__probes_on_arrival(&e->probes, p->probe_id, received_us, p->size_bytes);
+        tr__probes_on_arrival(&e->probes, tr__sent_probe(p), received_us, p->size_bytes);
     }
     tr__inherent_on_packets(&e->inherent, arrived + lost, lost);
     if (!tr__delay_on_feedback(&e->delay, now_us)) return;
-    e->fed_us = now_us;
+    e->fed_us = e->heard_us = now_us;
     e->rtt_us = now_us - newest_sent_us;
     if (!e->least_rtt_us || e->rtt_us < e->least_rtt_us) e->least_rtt_us = e->rtt_us;
-    give_up(e, newest_sent_us);
-    if (e->mode == TR_ESTIMATOR_SILENT) wake(e, now_us);
+    /* Feedback that was lost never comes again: not of what left half a second before something that was reported. */
+    tr__sent_give_up(&e->sent, newest_sent_us - 500000, now_us);
+    if (e->mode == TR_ESTIMATOR_SILENT) resume(e, now_us, e->before_silence_bps);
+    if (e->mode == TR_ESTIMATOR_TOLD) e->mode = TR_ESTIMATOR_FREE;
     control(e, now_us, lost > 0);
     answer_loss(e, now_us);
     answer_probes(e, now_us);
+    publish(e);
+}
+
+/* ---------------------------------------------------------------- what is told instead */
+
+/* True: what is told decides. */
+static bool is_told(tr_estimator *e, int64_t now_us)
+{
+    if (e->mode == TR_ESTIMATOR_TOLD) return true;
+    if (!e->sent.flight_bytes || now_us - e->fed_us < TOLD_AFTER_US) return false;
+    if (e->mode == TR_ESTIMATOR_SILENT) resume(e, now_us, e->before_silence_bps);
+    /* One that has never sent such feedback was not silent. */
+    if (e->heard_us < 0 && !e->was_told) e->bps = most(e->bps, e->before_silence_bps);
+    e->was_told = true;
+    e->mode = TR_ESTIMATOR_TOLD;
+    tr__probes_clear(&e->probes);
+    tr__sent_give_up(&e->sent, now_us, now_us);
+    return true;
+}
+
+void tr__estimator_on_remb(tr_estimator *e, int64_t now_us, uint64_t bps)
+{
+    is_told(e, now_us);
+    tr__told_on_remb(&e->told, now_us, bps);
+    e->bound_bps = tr__told_bound(&e->told, now_us, e->most_bps);
+    publish(e);
+}
+
+void tr__estimator_on_report(tr_estimator *e, int64_t now_us, uint8_t lost_of_256, int64_t rtt_us)
+{
+    bool decides = is_told(e, now_us);
+    double factor = tr__told_on_report(&e->told, decides ? &e->inherent : NULL, now_us, lost_of_256, rtt_us, e->bps);
+    if (decides) e->bps = factor <= 1 ? factor * e->bps : grown_to(e, factor * e->bps);
     publish(e);
 }
 
@@ -373,27 +432,39 @@ void tr_estimator_on_feedback(tr_estimator *e, int64_t now_us, const tr_arrival 
 
 static void look_for_more(tr_estimator *e, int64_t now_us)
 {
+    e->padding_bps = 0;
     if (e->mode != TR_ESTIMATOR_FREE || e->bps >= least(e->wanted_bps, e->most_bps)) return;
     int64_t empty_us = now_us - e->empty_us, gap_us = now_us - e->probed_us;
-    if (empty_us < PROBE_AFTER_US || gap_us < PROBE_AGAIN_US) return;
+    /* Where sound alone is sent, too little is heard of the line for anything larger to come back. */
+    if (empty_us >= PROBE_AFTER_US) e->padding_bps = least(e->bps, PADDING_FILL_BPS);
+    if (e->spare_bytes <= 0 || empty_us < PROBE_AFTER_US || gap_us < PROBE_AGAIN_US) return;
     /* A queue that has been empty for long is room, whatever the last clusters said. */
     if (empty_us < FAR_NEAR_LINE_US && gap_us < e->probe_gap_us) return;
     if (tr__probes_are_open(&e->probes)) return;
     e->probed_us = now_us;
-    tr__probes_want(&e->probes, now_us, least(2 * e->bps, 1.1 * e->most_bps));
+    double rate_bps = least(2 * e->bps, 1.1 * e->most_bps);
+    e->spare_bytes -= tr__probes_bytes(rate_bps);
+    tr__probes_want(&e->probes, now_us, rate_bps);
+}
+
+static void watch_silence(tr_estimator *e, int64_t now_us)
+{
+    int64_t most_us = e->least_rtt_us + FLIGHT_SLACK_US;
+    if (most_us < SILENCE_US) most_us = SILENCE_US;
+    if (e->mode == TR_ESTIMATOR_CONTESTED || e->mode == TR_ESTIMATOR_DRAINING) most_us += e->rtt_us;
+    bool is_silent = e->mode == TR_ESTIMATOR_TOLD ? tr__told_is_silent(&e->told, now_us)
+                                                  : e->sent.flight_bytes && now_us - e->fed_us > most_us;
+    if (!is_silent || e->mode == TR_ESTIMATOR_SILENT) return;
+    e->mode = TR_ESTIMATOR_SILENT;
+    e->before_silence_bps = e->bps;
 }
 
 void tr_estimator_on_time(tr_estimator *e, int64_t now_us, uint64_t queued_bytes)
 {
     e->queued_bytes = queued_bytes;
-    if (e->oldest_seq >= 0) {
-        int64_t most_us = e->least_rtt_us + FLIGHT_SLACK_US;
-        if (most_us < SILENCE_US) most_us = SILENCE_US;
-        if (e->mode == TR_ESTIMATOR_CONTESTED || e->mode == TR_ESTIMATOR_DRAINING) most_us += e->rtt_us;
-        if (e->flight_bytes && e->mode != TR_ESTIMATOR_SILENT && now_us - e->fed_us > most_us) {
-            e->mode = TR_ESTIMATOR_SILENT;
-            e->before_silence_bps = e->bps;
-        }
+    e->bound_bps = tr__told_bound(&e->told, now_us, e->most_bps);
+    if (e->sent.next_seq >= 0) {
+        watch_silence(e, now_us);
         look_for_more(e, now_us);
     }
     publish(e);
@@ -405,7 +476,7 @@ void tr_estimator_on_demand(tr_estimator *e, int64_t now_us, uint64_t wanted_bps
     if (!wanted_bps) {
         if (e->idle_us < 0) e->idle_us = now_us;
     } else if (e->idle_us >= 0) {
-        if (now_us - e->idle_us > IDLE_US && e->oldest_seq >= 0) {
+        if (now_us - e->idle_us > IDLE_US && e->sent.next_seq >= 0) {
             /* Others may have taken what we left: half of it, and a look at the rest. */
             double before = e->bps;
             e->bps = most(e->bps / 2, least(e->bps, e->start_bps));
@@ -424,6 +495,6 @@ void tr_estimator_rates(const tr_estimator *e, tr_rates *rates)
     *rates = (tr_rates){
         .target_bps = (uint64_t)e->target_bps,
         .pacing_bps = (uint64_t)e->pacing_bps,
-        .padding_bps = 0,
+        .padding_bps = e->mode == TR_ESTIMATOR_FREE ? (uint64_t)e->padding_bps : 0,
     };
 }

@@ -3,12 +3,15 @@
 
 #include <string.h>
 
-#define LEAST_PACKETS 5   /* with fewer, one packet's jitter is the result */
-#define LENGTH_US 15000   /* libwebrtc's least length: above the timing noise of Wi-Fi aggregation, 2-8 ms */
-#define LATE_US 1000000   /* a cluster of which the rest has not come by then proves nothing */
-#define NEEDED 0.8        /* of packets and bytes, as GCC has it: the lost might have been the slow ones */
-#define CARRIED 0.9       /* arrived at least so fast: the line was not what limited (GCC) */
-#define AMONG_OTHERS 0.95 /* of what it came at is taken: the queue it made has to leave, too (GCC) */
+#include "sent.h"
+
+#define LEAST_PACKETS 5        /* with fewer, one packet's jitter is the result */
+#define LEAST_PACKET_BYTES 200 /* smaller ones do not count in a probe (GCC) */
+#define LENGTH_US 15000        /* libwebrtc's least length: above the timing noise of Wi-Fi aggregation, 2-8 ms */
+#define LATE_US 1000000        /* a cluster of which the rest has not come by then proves nothing */
+#define NEEDED 0.8             /* of packets and bytes, as GCC has it: the lost might have been the slow ones */
+#define CARRIED 0.9            /* arrived at least so fast: the line was not what limited (GCC) */
+#define AMONG_OTHERS 0.95      /* of what it came at is taken: the queue it made has to leave, too (GCC) */
 
 void tr__probes_init(tr_probes *p)
 {
@@ -21,6 +24,12 @@ void tr__probes_clear(tr_probes *p)
     for (uint32_t i = 0; i < TR_PROBES; i++) p->clusters[i].id = -1;
 }
 
+double tr__probes_bytes(double rate_bps)
+{
+    double bytes = rate_bps * LENGTH_US / 8e6;
+    return bytes < LEAST_PACKETS * LEAST_PACKET_BYTES ? LEAST_PACKETS * LEAST_PACKET_BYTES : bytes;
+}
+
 bool tr__probes_want(tr_probes *p, int64_t now_us, double rate_bps)
 {
     for (uint32_t i = 0; i < TR_PROBES; i++) {
@@ -31,7 +40,7 @@ bool tr__probes_want(tr_probes *p, int64_t now_us, double rate_bps)
             .made_us = now_us,
             .least_bytes = (uint32_t)(rate_bps * LENGTH_US / 8e6),
         };
-        p->next_id = p->next_id == INT32_MAX ? 0 : p->next_id + 1;
+        p->next_id = (p->next_id + 1) % TR_SENT_PROBES;
         return true;
     }
     return false;
@@ -42,7 +51,7 @@ bool tr__probes_next(tr_probes *p, tr_probe *out)
     tr_cluster *next = NULL;
     for (uint32_t i = 0; i < TR_PROBES; i++) {
         tr_cluster *c = &p->clusters[i];
-        if (c->id >= 0 && !c->is_told && (!next || c->id < next->id)) next = c;
+        if (c->id >= 0 && !c->is_told && (!next || c->made_us < next->made_us)) next = c;
     }
     if (!next) return false;
     next->is_told = true;

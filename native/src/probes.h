@@ -27,6 +27,8 @@ typedef struct tr_probes {
 } tr_probes;
 
 void tr__probes_init(tr_probes *p);
+/* What a cluster at that rate takes at the least. */
+double tr__probes_bytes(double rate_bps);
 /* False: none is free. */
 bool tr__probes_want(tr_probes *p, int64_t now_us, double rate_bps);
 /* The next one to send, told once. */

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "estimator.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #define SECOND 1000000
@@ -19,6 +20,7 @@ typedef struct line {
     uint64_t sent_bytes;
     int64_t longest_us;
     bool is_mute;
+    int64_t clock_us; /* by which the receiver's is ahead */
 } line;
 
 static line *line_new(double bps)
@@ -65,7 +67,7 @@ static void report(line *l)
     for (int64_t seq = l->report_from; seq < l->seq && count < 4096; seq++) {
         int64_t at = l->received_us[seq & 65535];
         if (at != TR_NOT_RECEIVED && at + l->delay_us > l->now_us) break;
-        arrivals[count++] = (tr_arrival){seq, at == TR_NOT_RECEIVED ? at : at / 250 * 250};
+        arrivals[count++] = (tr_arrival){seq, at == TR_NOT_RECEIVED ? at : (at + l->clock_us) / 250 * 250};
         last = seq + 1;
     }
     l->report_from = last;
@@ -180,7 +182,7 @@ static void numbers_that_were_never_sent_change_nothing(void)
     tr_estimator *e = tr_estimator_new(300000, 50000, 4000000);
     for (int64_t seq = 100; seq < 110; seq++) tr_estimator_on_packet_sent(e, seq * 1000, seq, SIZE, TR_NO_PROBE);
     tr_rates before = rates_of(e);
-    static const int64_t rows[] = {-1, -65536, INT64_MIN, 0, 99, 110, 111, 65636, 100 + TR_ESTIMATOR_SENT, INT64_MAX};
+    static const int64_t rows[] = {-1, -65536, INT64_MIN, 0, 99, 110, 111, 65636, 100 + TR_SENT_MOST, INT64_MAX};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tr_arrival arrivals[] = {{rows[i], 200000}, {rows[i], TR_NOT_RECEIVED}};
         tr_estimator_on_feedback(e, 200000, arrivals, 2);
@@ -189,7 +191,7 @@ static void numbers_that_were_never_sent_change_nothing(void)
     tr_rates after = rates_of(e);
     CHECK_EQ(before.target_bps, after.target_bps);
     CHECK_EQ(before.pacing_bps, after.pacing_bps);
-    CHECK_EQ(10 * SIZE, e->flight_bytes);
+    CHECK_EQ(10 * SIZE, e->sent.flight_bytes);
     tr_estimator_free(e);
 }
 
@@ -199,7 +201,7 @@ static void a_number_counts_once(void)
     for (int64_t seq = 0; seq < 10; seq++) tr_estimator_on_packet_sent(e, 1000 + seq * 1000, seq, SIZE, TR_NO_PROBE);
     tr_arrival lost = {3, TR_NOT_RECEIVED}, late = {3, 60000};
     tr_estimator_on_feedback(e, 100000, &lost, 1);
-    CHECK_EQ(9 * SIZE, e->flight_bytes);
+    CHECK_EQ(9 * SIZE, e->sent.flight_bytes);
     tr_estimator_on_feedback(e, 110000, &lost, 1);
     CHECK_EQ(1, e->repeated);
     tr_estimator_on_feedback(e, 120000, &late, 1); /* was only late */
@@ -207,7 +209,7 @@ static void a_number_counts_once(void)
     tr_estimator_on_feedback(e, 130000, &late, 1);
     tr_estimator_on_feedback(e, 140000, &lost, 1);
     CHECK_EQ(3, e->repeated);
-    CHECK_EQ(9 * SIZE, e->flight_bytes);
+    CHECK_EQ(9 * SIZE, e->sent.flight_bytes);
     tr_estimator_free(e);
 }
 
@@ -299,8 +301,250 @@ static void numbers_and_times_may_be_large(void)
         tr_estimator_on_feedback(e, now_us + 5000, &arrival, 1);
     }
     CHECK_EQ(0, e->unknown);
-    CHECK_EQ(0, e->flight_bytes);
+    CHECK_EQ(0, e->sent.flight_bytes);
     tr_estimator_free(e);
+}
+
+/* ---------------------------------------------------------------- without transport-wide feedback */
+
+/* Media for that long, and a report and a REMB each second; rates of 0: none. */
+static void run_told(tr_estimator *e, int64_t *now_us, int64_t *seq, int64_t for_us, uint64_t remb_bps, int lost_of_256,
+                     int64_t rtt_us)
+{
+    for (int64_t end_us = *now_us + for_us; *now_us < end_us; *now_us += 5000) {
+        double due = (double)rates_of(e).target_bps * 5000 / 8e6;
+        if (due >= 1) tr_estimator_on_packet_sent(e, *now_us, (*seq)++, (uint32_t)due, TR_NO_PROBE);
+        if (*now_us % 25000 == 0) tr_estimator_on_time(e, *now_us, 0);
+        if (*now_us % SECOND) continue;
+        if (remb_bps) tr__estimator_on_remb(e, *now_us, remb_bps);
+        if (lost_of_256 >= 0) tr__estimator_on_report(e, *now_us, (uint8_t)lost_of_256, rtt_us);
+    }
+}
+
+typedef struct told {
+    tr_estimator *e;
+    int64_t now_us, seq;
+} told;
+
+static told told_new(uint64_t start_bps)
+{
+    return (told){.e = tr_estimator_new(start_bps, 50000, 4000000), .now_us = SECOND + 500000};
+}
+
+static void reports_raise_the_rate_as_far_as_remb_lets_them(void)
+{
+    told t = told_new(300000);
+    run_told(t.e, &t.now_us, &t.seq, 20 * SECOND, 0, 0, 50000);
+    CHECK_EQ(TR_ESTIMATOR_TOLD, t.e->mode);
+    CHECK(rates_of(t.e).target_bps > 900000);
+    CHECK_EQ(0, t.e->sent.flight_bytes);
+    run_told(t.e, &t.now_us, &t.seq, 2 * SECOND, 700000, 0, 50000);
+    CHECK_EQ(700000, rates_of(t.e).target_bps);
+    run_told(t.e, &t.now_us, &t.seq, 12 * SECOND, 0, 0, 50000); /* the bound is forgotten */
+    CHECK(rates_of(t.e).target_bps > 900000);
+    tr_estimator_free(t.e);
+}
+
+static void remb_alone_raises_nothing(void)
+{
+    told t = told_new(300000);
+    run_told(t.e, &t.now_us, &t.seq, 20 * SECOND, 3000000, -1, 0);
+    CHECK(rates_of(t.e).target_bps <= 300000);
+    tr_estimator_free(t.e);
+}
+
+static void remb_beside_reports_that_are_well_raises_faster(void)
+{
+    told alone = told_new(300000), both = told_new(300000);
+    run_told(alone.e, &alone.now_us, &alone.seq, 8 * SECOND, 0, 0, 50000);
+    run_told(both.e, &both.now_us, &both.seq, 8 * SECOND, 3000000, 0, 50000);
+    CHECK(rates_of(both.e).target_bps > 2 * rates_of(alone.e).target_bps);
+    tr_estimator_free(alone.e);
+    tr_estimator_free(both.e);
+}
+
+static void a_remb_that_is_no_rate_bounds_nothing(void)
+{
+    static const uint64_t rows[] = {0, (uint64_t)1 << 63, UINT64_MAX};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        told t = told_new(300000);
+        run_told(t.e, &t.now_us, &t.seq, 3 * SECOND, 0, 0, 50000);
+        tr_rates before = rates_of(t.e);
+        tr__estimator_on_remb(t.e, t.now_us, rows[i]);
+        CHECK_EQ(before.target_bps, rates_of(t.e).target_bps);
+        CHECK_EQ(before.pacing_bps, rates_of(t.e).pacing_bps);
+        tr__estimator_on_remb(t.e, t.now_us, 1); /* below the least rate */
+        CHECK_EQ(50000, rates_of(t.e).target_bps);
+        tr__estimator_on_remb(t.e, t.now_us, rows[i]);
+        CHECK_EQ(before.target_bps, rates_of(t.e).target_bps);
+        tr_estimator_free(t.e);
+    }
+}
+
+static void told_loss_and_a_longer_round_trip_lower_the_rate(void)
+{
+    static const struct {
+        int lost_of_256;
+        int64_t rtt_us;
+        bool is_lower;
+    } rows[] = {{0, 50000, false}, {0, 200000, true}, {80, 50000, true}, {10, 50000, false}, {0, 0, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        told t = told_new(1000000);
+        run_told(t.e, &t.now_us, &t.seq, 10 * SECOND, 0, 0, 50000);
+        uint64_t before = rates_of(t.e).target_bps;
+        run_told(t.e, &t.now_us, &t.seq, 10 * SECOND, 0, rows[i].lost_of_256, rows[i].rtt_us);
+        CHECK_EQ(rows[i].is_lower, rates_of(t.e).target_bps < before * 2 / 3);
+        CHECK(rows[i].is_lower || rates_of(t.e).target_bps > before);
+        tr_estimator_free(t.e);
+    }
+}
+
+static void loss_that_was_always_there_holds_a_told_rate(void)
+{
+    told t = told_new(1000000);
+    run_told(t.e, &t.now_us, &t.seq, 30 * SECOND, 0, 30, 50000);
+    CHECK(rates_of(t.e).target_bps >= 900000);
+    CHECK(rates_of(t.e).target_bps <= 1100000);
+    tr_estimator_free(t.e);
+}
+
+static void when_nothing_is_told_any_more_it_is_silent(void)
+{
+    told t = told_new(1000000);
+    run_told(t.e, &t.now_us, &t.seq, 10 * SECOND, 0, 0, 50000);
+    run_told(t.e, &t.now_us, &t.seq, 11 * SECOND, 0, -1, 0);
+    CHECK_EQ(TR_ESTIMATOR_SILENT, t.e->mode);
+    CHECK_EQ(40000, rates_of(t.e).target_bps);
+    run_told(t.e, &t.now_us, &t.seq, 3 * SECOND, 0, 0, 50000);
+    CHECK_EQ(TR_ESTIMATOR_TOLD, t.e->mode);
+    CHECK(rates_of(t.e).target_bps > 500000);
+    tr_estimator_free(t.e);
+}
+
+static void transport_wide_feedback_decides_where_it_comes(void)
+{
+    line *l = line_new(1e6), *other = line_new(1e6);
+    for (int second = 0; second < 20; second++) {
+        run(l, SECOND);
+        run(other, SECOND);
+        tr__estimator_on_remb(l->e, l->now_us, 100000);
+        tr__estimator_on_report(l->e, l->now_us, 200, 2 * SECOND);
+    }
+    CHECK_EQ(target_of(other), target_of(l));
+    CHECK_EQ(other->e->sent.flight_bytes, l->e->sent.flight_bytes);
+    line_free(l);
+    line_free(other);
+}
+
+static void feedback_that_ends_is_followed_by_reports_and_back(void)
+{
+    line *l = line_new(1e6);
+    run(l, 10 * SECOND);
+    l->is_mute = true;
+    run(l, 1200000);
+    CHECK_EQ(TR_ESTIMATOR_SILENT, l->e->mode);
+    tr__estimator_on_report(l->e, l->now_us, 0, 80000);
+    CHECK_EQ(TR_ESTIMATOR_TOLD, l->e->mode);
+    CHECK(target_of(l) > 450000);
+    l->is_mute = false;
+    run(l, 5 * SECOND);
+    CHECK_EQ(TR_ESTIMATOR_FREE, l->e->mode);
+    CHECK(target_of(l) > 700000);
+    line_free(l);
+}
+
+/* ---------------------------------------------------------------- routes, demand, padding */
+
+static void a_longer_route_is_no_queue_for_long(void)
+{
+    static const int64_t rows[] = {-30000, 20000, 80000, 300000};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        line *l = line_new(1e6);
+        run(l, 20 * SECOND);
+        l->delay_us += rows[i];
+        run(l, 8 * SECOND);
+        CHECK(target_of(l) > 0.8e6);
+        CHECK(target_of(l) < 1.2e6);
+        line_free(l);
+    }
+}
+
+static void a_clock_that_is_set_is_another_route(void)
+{
+    static const int64_t rows[] = {-3600 * (int64_t)SECOND, 3600 * (int64_t)SECOND};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        line *l = line_new(1e6);
+        l->clock_us = 7200 * (int64_t)SECOND;
+        run(l, 20 * SECOND);
+        l->clock_us += rows[i];
+        run(l, 10 * SECOND);
+        CHECK(target_of(l) > 0.8e6);
+        line_free(l);
+    }
+}
+
+static void it_begins_with_what_is_remembered(void)
+{
+    tr_estimator *e = tr_estimator_new(2000000, 50000, 4000000);
+    CHECK_EQ(2000000, rates_of(e).target_bps);
+    tr_estimator_free(e);
+    line *l = line_new(300e3); /* and leaves it at once where it is not true any more */
+    tr_estimator_free(l->e);
+    l->e = tr_estimator_new(2000000, 50000, 4000000);
+    run(l, 4 * SECOND);
+    CHECK(target_of(l) < 330e3);
+    line_free(l);
+}
+
+static void bounds_can_be_changed_and_what_is_known_stays(void)
+{
+    line *l = line_new(2e6);
+    run(l, 20 * SECOND);
+    tr__estimator_set_bounds(l->e, 50000, 800000);
+    CHECK_EQ(800000, target_of(l));
+    tr__estimator_set_bounds(l->e, 0, 900000);
+    tr__estimator_set_bounds(l->e, 900000, 50000);
+    CHECK_EQ(800000, target_of(l));
+    line_free(l);
+}
+
+static void it_pads_little_media_only_while_the_line_is_well(void)
+{
+    line *l = line_new(1e6);
+    l->media_bps = 30e3;
+    run(l, 10 * SECOND);
+    CHECK_EQ(50000, rates_of(l->e).padding_bps);
+    tr_estimator_on_demand(l->e, l->now_us, 20000); /* nobody wants more */
+    run(l, SECOND);
+    CHECK_EQ(0, rates_of(l->e).padding_bps);
+    tr_estimator_on_demand(l->e, l->now_us, 2000000);
+    run(l, SECOND);
+    CHECK_EQ(50000, rates_of(l->e).padding_bps);
+    l->bps = 25e3; /* a queue */
+    run(l, 5 * SECOND);
+    CHECK_EQ(0, rates_of(l->e).padding_bps);
+    line_free(l);
+}
+
+static void clusters_take_a_twentieth_at_most(void)
+{
+    line *l = line_new(10e6);
+    l->media_bps = 100e3;
+    run(l, 2 * SECOND);
+    double clusters = 0, media = (double)l->sent_bytes;
+    tr_probe probe;
+    while (tr_estimator_next_probe(l->e, &probe)) continue;
+    for (int i = 0; i < 1200; i++) {
+        run(l, 100000);
+        while (tr_estimator_next_probe(l->e, &probe)) {
+            double bytes = probe.least_bytes > 1000 ? probe.least_bytes : 1000;
+            clusters += bytes;
+        }
+    }
+    media = (double)l->sent_bytes - media;
+    CHECK(clusters > 0);
+    CHECK(clusters < 0.06 * media);
+    line_free(l);
 }
 
 static void bounds_that_are_none_are_refused(void)
@@ -312,7 +556,32 @@ static void bounds_that_are_none_are_refused(void)
     tr_estimator_free(NULL);
 }
 
+static void what_is_hardly_used_takes_a_page(void)
+{
+    line *l = line_new(100e3);
+    run(l, 60 * SECOND);
+    CHECK_EQ(TR_SENT_LEAST - 1, l->e->sent.mask);
+    CHECK(offsetof(tr_estimator, sent.packets) + TR_SENT_LEAST * sizeof(tr_sent_packet) <= 4096);
+    line_free(l);
+}
+
 static const check_test tests[] = {
+    TEST(reports_raise_the_rate_as_far_as_remb_lets_them),
+    TEST(remb_alone_raises_nothing),
+    TEST(remb_beside_reports_that_are_well_raises_faster),
+    TEST(a_remb_that_is_no_rate_bounds_nothing),
+    TEST(told_loss_and_a_longer_round_trip_lower_the_rate),
+    TEST(loss_that_was_always_there_holds_a_told_rate),
+    TEST(when_nothing_is_told_any_more_it_is_silent),
+    TEST(transport_wide_feedback_decides_where_it_comes),
+    TEST(feedback_that_ends_is_followed_by_reports_and_back),
+    TEST(a_longer_route_is_no_queue_for_long),
+    TEST(a_clock_that_is_set_is_another_route),
+    TEST(it_begins_with_what_is_remembered),
+    TEST(bounds_can_be_changed_and_what_is_known_stays),
+    TEST(it_pads_little_media_only_while_the_line_is_well),
+    TEST(clusters_take_a_twentieth_at_most),
+    TEST(what_is_hardly_used_takes_a_page),
     TEST(it_finds_the_rate_of_a_line),
     TEST(it_leaves_when_the_line_narrows_and_comes_back),
     TEST(loss_of_the_line_itself_is_no_congestion),
