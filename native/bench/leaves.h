@@ -40,6 +40,7 @@
     LEAF(history_get, "history.c", 0, NULL)                                                                            \
     LEAF(history_put, "history.c", 0, NULL)                                                                            \
     LEAF(ice_check, "ice.c", 0, NULL)                                                                                  \
+    LEAF(ladder_estimate, "ladder.c", 0, NULL)                                                                         \
     LEAF(nack_packet, "nack.c", 0, NULL)                                                                               \
     LEAF(outbox_turn, "outbox.c", 0, NULL)                                                                             \
     LEAF(red_parse, "red.c", 0, NULL)                                                                                  \

@@ -5,6 +5,7 @@
 #include "deadlines.h"
 #include "demux.h"
 #include "estimator.h"
+#include "ladder.h"
 #include "leaf_inputs.h"
 #include "leaves.h"
 #include "outbox.h"
@@ -46,6 +47,8 @@ static tr_outbox outbox;
 static tr_estimator *estimator;
 static int64_t estimator_seq;
 static tr_ring ring;
+static tr_ladder ladder;
+static int64_t ladder_index;
 
 /* Everything that lasts, in the state of a call that has gone on for a while. */
 __attribute__((constructor)) static void make_state(void)
@@ -90,6 +93,15 @@ __attribute__((constructor)) static void make_state(void)
     stream.is_started = stream.has_sr = true;
     stream.first = stream.highest = TR_STREAM_FIRST_CYCLE + 10;
     tr__clock_init(&their_clock);
+
+    tr_rung rungs[40];
+    for (uint32_t i = 0; i < 40; i++)
+        rungs[i] = (tr_rung){.sender = i % 4,
+                             .cost_bps = 100000 + i * 90000,
+                             .encoding = (uint8_t)(i / 16),
+                             .temporal = (uint8_t)(i / 4 % 3)};
+    tr__ladder_init(&ladder);
+    if (tr__ladder_set(&ladder, rungs, 40, 0) != TR_OK) abort();
 
     void *memory = aligned_alloc(64, (tr__ring_footprint(65536) + 63) & ~(size_t)63);
     if (!memory || tr__deadlines_init(&deadlines, TRANSPORTS) != TR_OK || tr__outbox_init(&outbox, 512) != TR_OK)
@@ -274,6 +286,21 @@ uint64_t bench_red_parse(uint32_t iterations)
         tr_red red;
         if (!tr__red_parse(&red, heads[AT(i)].data, heads[AT(i)].size)) return 0;
         sum += red.primary_at + red.count;
+    }
+    return sum;
+}
+
+/* Forty rungs of four senders, an estimate each 25 ms that wanders over all of them: it is climbed and fallen down. */
+uint64_t bench_ladder_estimate(uint32_t iterations)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < iterations; i++) {
+        int64_t now_us = ++ladder_index * 25000;
+        uint64_t wave = (uint64_t)ladder_index / 4 % 800;
+        tr_rung change;
+        if (tr__ladder_on_estimate(&ladder, (wave < 400 ? wave : 800 - wave) * 10000, 0, now_us))
+            while (tr__ladder_next_change(&ladder, &change)) sum += change.sender;
+        sum += tr__ladder_wanted_bps(&ladder);
     }
     return sum;
 }

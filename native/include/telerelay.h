@@ -452,6 +452,33 @@ void tr_estimator_on_demand(tr_estimator *estimator, int64_t now_us, uint64_t wa
 int tr_estimator_next_probe(tr_estimator *estimator, tr_probe *probe); /* 1, or 0 when there is none */
 void tr_estimator_rates(const tr_estimator *estimator, tr_rates *rates);
 
+/* --------------------------------------------------------------- ladder
+ *
+ * What one receiver gets of what its line carries, as rungs that are climbed and fallen down with the estimate; alone:
+ * for the simulator, which drives the same compiled object. Pure: any one thread at a time; times are us and never go
+ * back. */
+
+#define TR_MAX_RUNGS 64
+
+/* Taken together with those below it, it sets that sender to that layer; of a sender the uppermost rung counts. */
+typedef struct tr_rung {
+    uint32_t sender, cost_bps;           /* cost: of everything up to and including this rung; never less than below */
+    uint8_t encoding, spatial, temporal; /* at most these */
+    uint8_t is_paused;                   /* nothing of this sender */
+} tr_rung;
+
+typedef struct tr_ladder tr_ladder;
+
+tr_ladder *tr_ladder_new(void); /* NULL: out of memory */
+void tr_ladder_free(tr_ladder *ladder);
+/* What is sent already stays where it is in the new ladder and fits. TR_ERR_ARGUMENT: too many, or costs that fall. */
+int tr_ladder_set(tr_ladder *ladder, const tr_rung *rungs, uint32_t count, int64_t now_us);
+/* 1: some sender's layer is another; take the changes, after a set too. */
+int tr_ladder_on_estimate(tr_ladder *ladder, uint64_t estimate_bps, uint32_t queue_us, int64_t now_us);
+int tr_ladder_next_change(tr_ladder *ladder, tr_rung *out); /* 1, or 0 when there is no more */
+uint32_t tr_ladder_rung(const tr_ladder *ladder);           /* how many rungs are taken */
+uint64_t tr_ladder_wanted_bps(const tr_ladder *ladder);     /* what the estimator is to look for */
+
 /* cffi: end */
 
 #endif
