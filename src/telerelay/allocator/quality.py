@@ -52,11 +52,16 @@ def steps(track: Track) -> tuple[Step, ...]:
     """The layers of a track that are worth more than any cheaper one, cheapest first; at least one where it has any."""
     taste = TASTES[track.task]
     sizes = _heights(track.layers)
-    most_height = min((each for each in sizes.values() if each >= track.shown_height > 0), default=0)
+    most_height = min(
+        (each for each in sizes.values() if each >= track.shown_height > 0), default=max(sizes.values(), default=0)
+    )
+    fills = {each for each in track.layers if sizes[_level(each)] <= most_height}
+    # What is larger than it is shown costs nothing that could be saved where it is the cheapest there is.
+    least_bps = min((each.cost_bps for each in fills), default=0)
     rated = [
         Step(layer, layer.cost_bps, _worth(taste, sizes[_level(layer)], _frame_rate(layer, track.layers)))
         for layer in track.layers
-        if not most_height or sizes[_level(layer)] <= most_height
+        if layer in fills or layer.cost_bps <= least_bps
     ]
     found: list[Step] = []
     for each in sorted(rated, key=lambda step: (step.cost_bps, -step.worth, _key(step.layer))):
