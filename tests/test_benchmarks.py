@@ -20,6 +20,7 @@ NOT_LEAVES = {
     "ahead.c": "fetches what others use: it shows in benchmarks/limits.py, where hundreds are connected",
     "border.c": "owns shared memory and eventfds; its rings are ring.c",
     "certificate.c": "runs once a process, at set-up",
+    "counts.c": "reads counters when control asks, every two seconds: benchmarks/quality.py",
     "dtls.c": "a handshake is OpenSSL's; benchmarks/limits.py counts how many a second",
     "dtls_records.c": "data of channels, a few records a second, in whose cost OpenSSL's ciphers are all there is",
     "delay.c": "part of estimator.c",

@@ -83,7 +83,7 @@ typedef enum tr_drop {
     TR_DROP_COUNT
 } tr_drop;
 
-#define TR_BORDER_VERSION 2  /* of these records: one more with every change to them */
+#define TR_BORDER_VERSION 3  /* of these records: one more with every change to them */
 #define TR_MAX_DATAGRAM 1500 /* bytes taken from the network */
 #define TR_MAX_FORWARD 1232  /* bytes of UDP payload that leave: 1280 (IPv6 minimum) less 48 */
 #define TR_MAX_BINDS 8
@@ -140,7 +140,8 @@ typedef enum tr_command_type {
     TR_CMD_SEND_DATA,
     TR_CMD_GET_STATS,
     TR_CMD_RESTART_ICE,
-    TR_CMD_GET_INVENTORY
+    TR_CMD_GET_INVENTORY,
+    TR_CMD_GET_COUNTS
 } tr_command_type;
 
 typedef struct tr_add_transport {
@@ -239,6 +240,11 @@ typedef struct tr_get_inventory {
     uint32_t from; /* index: 0, then what the page before said */
 } tr_get_inventory;
 
+/* One page of what is counted of every stream, for all transports at once: from a place on. */
+typedef struct tr_get_counts {
+    uint32_t from; /* 0, then what the page before said */
+} tr_get_counts;
+
 /* ------------------------------------------------------------------ events, worker to control */
 
 typedef enum tr_event_type {
@@ -252,8 +258,9 @@ typedef enum tr_event_type {
     TR_EVENT_RECEIVER_STATS,
     TR_EVENT_SENDER_STATS,
     TR_EVENT_STOPPED,
-    TR_EVENT_INVENTORY,    /* of a page, in order of their indexes */
-    TR_EVENT_INVENTORY_END /* of a page; its result follows */
+    TR_EVENT_INVENTORY,     /* of a page, in order of their indexes */
+    TR_EVENT_INVENTORY_END, /* of a page; its result follows */
+    TR_EVENT_COUNTS
 } tr_event_type;
 
 typedef enum tr_transport_state {
@@ -305,6 +312,7 @@ typedef struct tr_receiver_stats {
     uint64_t lost_packets;     /* never arrived, not even as a resend */
     uint64_t repaired_packets; /* arrived as a resend */
     uint64_t nacks, plis;      /* sent upstream */
+    uint64_t gaps;             /* runs of packets that did not come in their turn */
     uint32_t jitter_us, rate_bps;
 } tr_receiver_stats;
 
@@ -330,6 +338,28 @@ typedef struct tr_inventory {
 typedef struct tr_inventory_end {
     uint32_t next; /* where the next page begins, 0: there is none */
 } tr_inventory_end;
+
+/* Of one receiver, its best active encoding, or of one sender. Counters are those of the statistics above, modulo 2^32:
+ * who asks every few seconds sees the differences. */
+typedef struct tr_count {
+    uint32_t id; /* of the receiver or sender */
+    uint32_t packets, bytes;
+    uint32_t lost;              /* receiver: lost_packets; sender: peer_lost */
+    uint32_t resent;            /* receiver: repaired_packets; sender: resent_packets */
+    uint32_t gaps;              /* receiver only */
+    uint32_t jitter_us, rtt_us; /* 0: unknown */
+    uint8_t is_sender, encoding;
+    uint8_t fraction_lost; /* sender only: of the latest report, 0-255 */
+    uint8_t is_active;     /* receiver: packets come; sender: bound to a receiver */
+} tr_count;
+
+#define TR_MAX_COUNTS 42 /* so that a page fits one event */
+
+typedef struct tr_counts {
+    uint32_t next; /* where the next page begins, 0: there is none */
+    uint32_t count;
+    tr_count rows[TR_MAX_COUNTS];
+} tr_counts;
 
 typedef struct tr_event {
     uint16_t type;      /* tr_event_type */

@@ -41,6 +41,7 @@ static uint32_t layout(void)
         sizeof(tr_transport_stats),
         sizeof(tr_receiver_stats),
         sizeof(tr_sender_stats),
+        sizeof(tr_counts),
         TR_DROP_COUNT,
         TR_CODEC_COUNT,
         TR_EXT_COUNT,

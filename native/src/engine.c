@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "counts.h"
 #include "deadlines.h"
 #include "demux.h"
 #include "reports.h"
@@ -503,6 +504,13 @@ static int get_inventory(tr_engine *e, const tr_get_inventory *wanted)
     return tr__ring_push(e->shared.events, TR_EVENT_INVENTORY_END, 0, &end, sizeof end);
 }
 
+static int get_counts(tr_engine *e, const tr_get_counts *wanted, uint64_t now_us)
+{
+    tr_counts page;
+    if (!tr__counts_page(e->transports, e->max_transports, wanted->from, now_us, &page)) return TR_ERR_ARGUMENT;
+    return tr__ring_push(e->shared.events, TR_EVENT_COUNTS, 0, &page, tr__counts_size(&page));
+}
+
 /* Smallest body each command may come with. */
 static const uint16_t command_sizes[] = {
     [TR_CMD_ADD_TRANSPORT] = sizeof(tr_add_transport),
@@ -520,6 +528,7 @@ static const uint16_t command_sizes[] = {
     [TR_CMD_GET_STATS] = sizeof(tr_one_id),
     [TR_CMD_RESTART_ICE] = sizeof(tr_restart_ice),
     [TR_CMD_GET_INVENTORY] = sizeof(tr_get_inventory),
+    [TR_CMD_GET_COUNTS] = sizeof(tr_get_counts),
 };
 
 int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t size, uint64_t now_us)
@@ -592,6 +601,8 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         return get_stats(e, one->id, now_us);
     case TR_CMD_GET_INVENTORY:
         return get_inventory(e, body);
+    case TR_CMD_GET_COUNTS:
+        return get_counts(e, body, now_us);
     }
     return TR_ERR_ARGUMENT;
 }

@@ -178,6 +178,7 @@ static tr_drop admit(tr_stream *stream, bool is_rtx, tr_media *media)
         media->index = stream->first_cycle + (uint64_t)(cycles * 65536) + media->rtp.seq;
     /* A resend may bring what was newest when it was lost, but it does not lead a stream away. */
     if (is_rtx && media->index > stream->highest + TR_NACK_MAX_GAP) return TR_DROP_RTX_UNWANTED;
+    if (media->index > stream->highest + 1) stream->gaps++;
     uint64_t repaired = stream->nack.repaired;
     switch (tr__nack_on_packet(&stream->nack, media->index, is_rtx, media->now_us)) {
     case TR_NACK_RESET: /* each sender sees the gap and begins again */
@@ -393,6 +394,7 @@ void tr__receiver_stats(const tr_receiver *receiver, int encoding, uint64_t now_
         .repaired_packets = stream->repaired,
         .nacks = stream->nacks,
         .plis = stream->plis,
+        .gaps = stream->gaps,
         .rate_bps = is_active ? stream->rate_bps : 0,
         .jitter_us =
             stream->clock_rate ? (uint32_t)((uint64_t)(stream->jitter_q4 >> 4) * 1000000 / stream->clock_rate) : 0,

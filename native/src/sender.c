@@ -137,6 +137,8 @@ const tr_egress *tr__sender_egress(const tr_sender *sender) { return sender->egr
 uint32_t tr__sender_ssrc(const tr_sender *sender) { return sender->ssrc; }
 uint32_t tr__sender_rtx_ssrc(const tr_sender *sender) { return sender->rtx_ssrc; }
 uint32_t tr__sender_id(const tr_sender *sender) { return sender->id; }
+uint32_t tr__sender_clock_rate(const tr_sender *sender) { return sender->clock_rate; }
+
 uint32_t tr__sender_receiver_id(const tr_sender *sender) { return sender->source ? sender->bind.receiver : TR_NONE; }
 
 /* ------------------------------------------------------------------ writing one packet */

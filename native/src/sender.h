@@ -59,6 +59,7 @@ uint32_t tr__sender_ssrc(const tr_sender *sender);
 uint32_t tr__sender_rtx_ssrc(const tr_sender *sender);
 uint32_t tr__sender_id(const tr_sender *sender);
 uint32_t tr__sender_receiver_id(const tr_sender *sender); /* TR_NONE: unbound */
+uint32_t tr__sender_clock_rate(const tr_sender *sender);  /* of what it forwarded last, Hz; 0: nothing yet */
 
 /* Feedback of the peer about this sender's SSRCs. now_us everywhere. NACK: each packet at most once per RTT (at least
  * 10 ms), at most TR_SENDER_MAX_RESENDS times, within a budget of a quarter of what was sent lately; refusals are

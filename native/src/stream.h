@@ -67,7 +67,7 @@ typedef struct tr_stream {
     uint64_t sr_ntp, sr_arrival_us;
     uint32_t sr_rtp_ts;
     /* counters */
-    uint64_t last_packet_us, rx_packets, rx_bytes, keyframes, repaired, nacks, plis;
+    uint64_t last_packet_us, rx_packets, rx_bytes, keyframes, repaired, nacks, plis, gaps;
     uint64_t rate_window_us, rate_window_bytes;
     uint32_t rate_bps;
 } tr_stream;

@@ -1,6 +1,7 @@
 """A worker of C as asyncio sees it: real thread, real rings, loopback only."""
 
 import asyncio
+import dataclasses
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -321,3 +322,25 @@ async def test_a_blocked_loop_does_not_stop_the_worker(worker: Worker) -> None:
             pass  # holds the event loop, and the GIL most of the time
 
     assert 20 == worker.stats().rx_packets
+
+
+async def test_counts_of_all_streams_come_in_pages(worker: Worker) -> None:
+    """
+    Every receiver and sender has one row, whatever transport it is on; more rows than fit one page are told in several.
+    """
+    for transport in range(1, 5):
+        await worker.add_transport(
+            transport=transport, room=1, participant=1, is_admitted=True, ufrag=f"counts{transport}", pwd=PWD
+        )
+        for each in range(12):
+            number = transport * 100 + each
+            params = dataclasses.replace(receive(mid=str(each)), encodings=(Encoding("", 1234 + each, 0),))
+            await worker.add_receiver(number, transport, params)
+        await worker.add_sender(transport * 100, transport, send(ssrc=5000))
+    rows = await worker.counts()
+
+    receivers = {transport * 100 + each for transport in range(1, 5) for each in range(12)}
+    assert receivers == {row.id for row in rows if not row.is_sender}
+    assert {100, 200, 300, 400} == {row.id for row in rows if row.is_sender}
+    assert 52 == len(rows)
+    assert {0} == {row.packets for row in rows}

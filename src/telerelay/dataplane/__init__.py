@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from telerelay.dataplane.certificate import Certificate, make_certificate
+    from telerelay.dataplane.counts import Count
     from telerelay.dataplane.events import (
         DataReceived,
         PathChanged,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Certificate": "certificate",
+    "Count": "counts",
     "DataReceived": "events",
     "Inventory": "inventory",
     "PathChanged": "events",

@@ -70,7 +70,10 @@ class TransportStats:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverStats:
-    """One encoding of one receiver; `lost_packets` never arrived, not even as a resend."""
+    """
+    One encoding of one receiver; `lost_packets` never arrived, not even as a resend; `gaps` counts runs of packets that
+    did not come in their turn.
+    """
 
     receiver: int
     encoding: int
@@ -82,6 +85,7 @@ class ReceiverStats:
     repaired_packets: int
     nacks: int
     plis: int
+    gaps: int
     jitter_us: int
     rate_bps: int
 
@@ -156,6 +160,7 @@ def receiver_stats(raw: Any) -> ReceiverStats:
         repaired_packets=raw.repaired_packets,
         nacks=raw.nacks,
         plis=raw.plis,
+        gaps=raw.gaps,
         jitter_us=raw.jitter_us,
         rate_bps=raw.rate_bps,
     )

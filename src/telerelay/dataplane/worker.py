@@ -13,6 +13,7 @@ from typing import Any
 from telerelay._native import ffi, lib
 from telerelay.dataplane import events
 from telerelay.dataplane.certificate import Certificate
+from telerelay.dataplane.counts import Count, CountsPage, counts_page
 from telerelay.dataplane.hosts import NoteStore, Running, ThreadHost, WorkerHost
 from telerelay.dataplane.ids import MAX_INDEXES, IdPool
 from telerelay.dataplane.inventory import Found, Inventory, ReceiverFound, SenderFound, TransportFound
@@ -46,7 +47,7 @@ _CODECS = {
     "red": lib.TR_CODEC_RED,
 }
 
-Report = TransportStats | ReceiverStats | SenderStats | Found | int
+Report = TransportStats | ReceiverStats | SenderStats | Found | CountsPage | int
 
 Posted = asyncio.Future[list[Report]]
 """The result of a command: a NativeError where it was refused, or could not be posted."""
@@ -305,6 +306,22 @@ class Worker:
             senders=tuple(report for report in reports if isinstance(report, SenderStats)),
         )
 
+    async def counts(self) -> list[Count]:
+        """
+        What is counted of every stream, page by page: while it is asked for, streams may come and go, so one may be
+        missing or be there twice.
+        """
+        found: list[Count] = []
+        place = 0
+        while True:
+            body = ffi.new("tr_get_counts *", {"from": place})
+            (page,) = await self._command(lib.TR_CMD_GET_COUNTS, body, "count")
+            assert isinstance(page, CountsPage)
+            found.extend(page.rows())
+            place = page.next
+            if not place:
+                return found
+
     async def inventory(self) -> Inventory:
         """All transports, receivers and senders there are."""
         found: list[Report] = []
@@ -454,6 +471,7 @@ _REPORTS: Mapping[int, tuple[str, Callable[[Any], Report]]] = {
     lib.TR_EVENT_RECEIVER_STATS: ("tr_receiver_stats *", receiver_stats),
     lib.TR_EVENT_SENDER_STATS: ("tr_sender_stats *", sender_stats),
     lib.TR_EVENT_INVENTORY: ("tr_inventory *", _found),
+    lib.TR_EVENT_COUNTS: ("tr_counts *", counts_page),
     lib.TR_EVENT_INVENTORY_END: ("tr_inventory_end *", lambda raw: int(raw.next)),
 }
 _EVENTS: Mapping[int, tuple[str, Callable[[Any], events.WorkerEvent]]] = {

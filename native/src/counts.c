@@ -1,0 +1,79 @@
+/* counts: see counts.h. Worker thread. */
+#include "counts.h"
+
+/* A place: the index of a transport above, the row of its streams below. */
+#define ROW_BITS 16
+/* Slots one page looks at: some tens of microseconds where they are empty. */
+#define SCAN 16384
+
+_Static_assert(sizeof(tr_counts) <= sizeof(((tr_event *)0)->body), "a page is one event");
+
+static uint32_t least(uint64_t us) { return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX; }
+
+static tr_count of_receiver(const tr_transport *t, const tr_receiver *receiver, uint64_t now_us)
+{
+    const tr_source *source = tr__receiver_source(receiver);
+    int best = source->count - 1;
+    while (best > 0 && !tr__stream_is_active(&source->streams[best], now_us)) best--;
+    tr_receiver_stats stats;
+    tr__receiver_stats(receiver, best, now_us, &stats);
+    /* A publisher gets no sender reports of ours; how long its resends take is known where any came. */
+    uint64_t rtt_us = t->egress.rtt_us ? t->egress.rtt_us : source->streams[best].nack.rtt_us;
+    return (tr_count){
+        .id = stats.receiver,
+        .packets = (uint32_t)stats.rx_packets,
+        .bytes = (uint32_t)stats.rx_bytes,
+        .lost = (uint32_t)stats.lost_packets,
+        .resent = (uint32_t)stats.repaired_packets,
+        .gaps = (uint32_t)stats.gaps,
+        .jitter_us = stats.jitter_us,
+        .rtt_us = least(rtt_us),
+        .encoding = stats.encoding,
+        .is_active = stats.is_active,
+    };
+}
+
+static tr_count of_sender(const tr_transport *t, const tr_sender *sender)
+{
+    tr_sender_stats stats;
+    tr__sender_stats(sender, &stats);
+    uint32_t clock_rate = tr__sender_clock_rate(sender);
+    return (tr_count){
+        .id = stats.sender,
+        .packets = (uint32_t)stats.tx_packets,
+        .bytes = (uint32_t)stats.tx_bytes,
+        .lost = stats.peer_lost,
+        .resent = (uint32_t)stats.resent_packets,
+        .jitter_us = clock_rate ? least((uint64_t)stats.peer_jitter * 1000000 / clock_rate) : 0,
+        .rtt_us = least(t->egress.rtt_us),
+        .is_sender = 1,
+        .encoding = stats.encoding,
+        .fraction_lost = stats.peer_fraction_lost,
+        .is_active = stats.receiver != TR_NONE,
+    };
+}
+
+bool tr__counts_page(tr_transport *const *transports, uint32_t slots, uint32_t from, uint64_t now_us, tr_counts *page)
+{
+    uint32_t index = from >> ROW_BITS, row = from & ((1u << ROW_BITS) - 1);
+    if (index >= slots) return false;
+    page->count = page->next = 0;
+    uint32_t last = slots - index > SCAN ? index + SCAN : slots;
+    for (; index < last; index++, row = 0) {
+        const tr_transport *t = transports[index];
+        if (!t) continue;
+        uint32_t streams = t->receiver_count + t->sender_count;
+        for (; row < streams; row++) {
+            if (page->count == TR_MAX_COUNTS) {
+                page->next = index << ROW_BITS | row;
+                return true;
+            }
+            page->rows[page->count++] = row < t->receiver_count ? of_receiver(t, t->receivers[row], now_us)
+                                                                : of_sender(t, t->senders[row - t->receiver_count]);
+        }
+    }
+    if (index < slots) page->next = index << ROW_BITS;
+    return true;
+}
+
+size_t tr__counts_size(const tr_counts *page) { return offsetof(tr_counts, rows) + page->count * sizeof *page->rows; }

@@ -1,0 +1,109 @@
+/* counts: rows of every stream, in pages. */
+#include "counts.h"
+
+#include "support/peer.h"
+
+static void take_page(world *w, uint32_t from, tr_counts *page)
+{
+    tr_get_counts get = {.from = from};
+    CHECK_EQ(TR_OK, world_command(w, TR_CMD_GET_COUNTS, &get, sizeof get));
+    uint16_t type;
+    uint64_t tag;
+    size_t size;
+    while (tr__ring_pop(&w->events, &type, &tag, page, sizeof *page, &size) == 1)
+        if (type == TR_EVENT_COUNTS) {
+            CHECK_EQ(tr__counts_size(page), size);
+            return;
+        }
+    CHECK(false);
+}
+
+static void add_audio(world *w, peer *p, uint32_t receiver, uint32_t ssrc)
+{
+    tr_add_receiver add = peer_receiver(receiver, p->transport, TR_AUDIO, ssrc);
+    CHECK_EQ(TR_OK, world_command(w, TR_CMD_ADD_RECEIVER, &add, sizeof add));
+}
+
+static void send_audio(world *w, peer *from, uint32_t ssrc, uint64_t index)
+{
+    uint8_t packet[TR_OUTBOX_SLOT];
+    size_t size = peer_write_rtp(packet, sizeof packet, PEER_OPUS_PT, index, (uint32_t)index * 960, ssrc, false, true,
+                                 (uint16_t)index, 80);
+    peer_send_rtp(w, from, packet, size, index);
+    world_deliver(w);
+}
+
+static void what_was_lost_and_in_how_many_gaps(void)
+{
+    world w;
+    world_init(&w, 1, TR_CRYPTO_OPENSSL);
+    peer *a = world_add_peer(&w, 0x10001, 1, true), *b = world_add_peer(&w, 0x10002, 1, true);
+    CHECK(world_connect(&w, a) && world_connect(&w, b));
+    add_audio(&w, a, 7, 5000);
+    tr_add_sender sender = peer_sender(9, b->transport, TR_AUDIO, 7000);
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_SENDER, &sender, sizeof sender));
+    tr_bind_sender bind = peer_bind(9, 7, PEER_OPUS_PT, TR_NO_PT);
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_BIND_SENDER, &bind, sizeof bind));
+    /* 20 packets of which 5, 6 and 7, and 12, do not come. */
+    for (uint64_t index = 0; index < 20; index++)
+        if (!(index >= 5 && index <= 7) && index != 12) send_audio(&w, a, 5000, 100 + index);
+    tr_counts page;
+    take_page(&w, 0, &page);
+    CHECK_EQ(2, page.count);
+    CHECK_EQ(0, page.next);
+    CHECK_EQ(7, page.rows[0].id);
+    CHECK_EQ(0, page.rows[0].is_sender);
+    CHECK_EQ(1, page.rows[0].is_active);
+    CHECK_EQ(16, page.rows[0].packets);
+    CHECK_EQ(4, page.rows[0].lost);
+    CHECK_EQ(2, page.rows[0].gaps);
+    CHECK_EQ(9, page.rows[1].id);
+    CHECK_EQ(1, page.rows[1].is_sender);
+    CHECK_EQ(1, page.rows[1].is_active);
+    CHECK_EQ(16, page.rows[1].packets);
+    world_dispose(&w);
+}
+
+static void an_empty_worker_has_one_empty_page(void)
+{
+    world w;
+    world_init(&w, 2, TR_CRYPTO_OPENSSL);
+    tr_counts page;
+    take_page(&w, 0, &page);
+    CHECK_EQ(0, page.count);
+    CHECK_EQ(0, page.next);
+    tr_get_counts get = {.from = 2048u << 16}; /* max_transports of the world */
+    CHECK_EQ(TR_ERR_ARGUMENT, world_command(&w, TR_CMD_GET_COUNTS, &get, sizeof get));
+    CHECK_EQ(TR_ERR_ARGUMENT, world_command(&w, TR_CMD_GET_COUNTS, &get, sizeof get - 1));
+    world_dispose(&w);
+}
+
+static void pages_together_have_every_stream_once(void)
+{
+    world w;
+    world_init(&w, 3, TR_CRYPTO_OPENSSL);
+    enum { PEERS = 40, EACH = 3 };
+    for (uint32_t i = 0; i < PEERS; i++) {
+        peer *p = world_add_peer(&w, 0x10001 + i, 1, true);
+        for (uint32_t j = 0; j < EACH; j++) add_audio(&w, p, 1 + i * EACH + j, 5000 + i * 100 + j * 10);
+    }
+    int seen[1 + PEERS * EACH] = {0};
+    uint32_t from = 0, pages = 0;
+    do {
+        tr_counts page;
+        take_page(&w, from, &page);
+        for (uint32_t i = 0; i < page.count; i++) seen[page.rows[i].id]++;
+        from = page.next;
+        pages++;
+    } while (from);
+    CHECK_EQ((PEERS * EACH + TR_MAX_COUNTS - 1) / TR_MAX_COUNTS, pages);
+    for (int id = 1; id <= PEERS * EACH; id++) CHECK_EQ(1, seen[id]);
+    world_dispose(&w);
+}
+
+static const check_test tests[] = {
+    TEST(what_was_lost_and_in_how_many_gaps),
+    TEST(an_empty_worker_has_one_empty_page),
+    TEST(pages_together_have_every_stream_once),
+};
+CHECK_MAIN("test_counts", tests)

@@ -1,0 +1,52 @@
+"""
+What a worker counts of every stream, as small rows: for whoever looks at all calls every few seconds.
+
+Hundreds of rows are read at once, so they are plain tuples, unpacked straight from the record.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from telerelay._native import ffi
+
+_ROW = struct.Struct("=8I4B")
+assert _ROW.size == ffi.sizeof("tr_count")
+
+WRAP = 1 << 32
+"""Counters are told modulo this."""
+
+
+class Count(NamedTuple):
+    """
+    A `tr_count`: one receiver (its best active encoding) or one sender. Counters run on, modulo WRAP; `lost` is what
+    never arrived, of a sender what its peer last reported; `fraction_lost` is that of its latest report, 0-255.
+    """
+
+    id: int
+    packets: int
+    bytes: int
+    lost: int
+    resent: int
+    gaps: int
+    jitter_us: int
+    rtt_us: int
+    is_sender: int
+    encoding: int
+    fraction_lost: int
+    is_active: int
+
+
+class CountsPage(NamedTuple):
+    """Where the next page begins (0: there is none), and the packed rows of this one."""
+
+    next: int
+    packed: bytes
+
+    def rows(self) -> Iterator[Count]:
+        return map(Count._make, _ROW.iter_unpack(self.packed))
+
+
+def counts_page(raw: Any) -> CountsPage:
+    """From a `tr_counts *`."""
+    return CountsPage(int(raw.next), bytes(ffi.buffer(raw.rows)[: raw.count * _ROW.size]))
