@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from telerelay.config import Config
     from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
-    from telerelay.hooks import EndEvent, Hooks, JoinRequest, PersonEvent
+    from telerelay.hooks import EndEvent, Hooks, JoinRequest, PersonEvent, QualityEvent
     from telerelay.protocol.grants import TokenKeys
     from telerelay.relay import Relay
 
@@ -26,6 +26,7 @@ __all__ = [
     "LocalProtocolError",
     "NativeError",
     "PersonEvent",
+    "QualityEvent",
     "Relay",
     "RemoteProtocolError",
     "TelerelayError",
@@ -42,6 +43,7 @@ _HOMES = {
     "LocalProtocolError": "errors",
     "NativeError": "errors",
     "PersonEvent": "hooks",
+    "QualityEvent": "hooks",
     "Relay": "relay",
     "RemoteProtocolError": "errors",
     "TelerelayError": "errors",

@@ -126,6 +126,25 @@ class JoinDuplicated:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreInfo:
+    """How good one direction is: 1 to 5, and of less than 5 the worst cause, of quality.CAUSES."""
+
+    score: int
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityChanged:
+    """
+    How good the call is for the participant itself: what it sends, and what it is sent; None: nothing to judge. A sign:
+    not numbered, and not kept for who is away.
+    """
+
+    up: ScoreInfo | None
+    down: ScoreInfo | None
+
+
+@dataclass(frozen=True, slots=True)
 class RoomEnded:
     reason: str
 
@@ -151,4 +170,7 @@ Event = (
     | RoomEnded
     | DrainStarted
 )
-"""Everything a participant can be told."""
+"""Everything a participant is told that is numbered, and kept for when its socket is back."""
+
+Sign = QualityChanged
+"""What is told as it is now, to who is there: neither numbered nor kept."""

@@ -270,6 +270,7 @@ class Relay:
             participants=len(people),
             interrupted=sum(participant.is_interrupted for participant in people),
             sockets=len(self._rooms.sockets),
+            scores=self._rooms.tally.counts,
         )
 
     def _health(self) -> str:

@@ -38,6 +38,10 @@ class Router:
             if source.publication in publications:
                 self._tell(participant, source)
 
+    def source(self, publication: str) -> Source | None:
+        """What a publication is made of; None: its receiver is not there yet."""
+        return self._sources.get(publication)
+
     def remove_source(self, publication: str) -> None:
         if self._sources.pop(publication, None) is None:
             return

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from telerelay.hooks import EndEvent, HookRunner, Hooks, JoinRequest, NoHooks, PersonEvent
+from telerelay.hooks import EndEvent, HookRunner, Hooks, JoinRequest, NoHooks, PersonEvent, QualityEvent
 from telerelay.hooks import runner as runners
 
 REQUEST = JoinRequest("r1", "alice", "patient")
@@ -134,3 +134,32 @@ async def test_closing_waits_only_so_long() -> None:
         await runner.close(patience_s=0.02)
 
     assert [] == recorder.told
+
+
+async def test_of_scores_that_wait_only_the_latest_is_told() -> None:
+    """
+    A slow hook hears each person's last score of each direction, in the place of the first that waited; what happened
+    is not pushed out by them.
+    """
+
+    class Listener(Recorder):
+        async def on_quality(self, event: QualityEvent) -> None:
+            self.told.append((f"{event.participant} {event.direction}", event.score))
+
+    def score(participant: str, direction: str, number: int) -> QualityEvent:
+        return QualityEvent("r1", participant, participant, "patient", direction, number, "loss")  # type: ignore[arg-type]
+
+    listener = Listener()
+    gate = listener.gates["r1"] = asyncio.Event()
+    runner = HookRunner(listener)
+    runner.post(person(1))
+    await asyncio.sleep(0)  # it is being told now
+    for number in range(5):
+        runner.post(score("a", "up", number))
+        runner.post(score("a", "down", number))
+        runner.post(score("b", "up", number))
+    runner.post(person(2))
+    gate.set()
+    await runner.close()
+
+    assert [("r1", 1), ("a up", 4), ("a down", 4), ("b up", 4), ("r1", 2)] == listener.told

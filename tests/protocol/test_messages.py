@@ -52,6 +52,23 @@ def refusal(text: str) -> tuple[str, str]:
         ({"type": "pause", "id": 5, "publication": "pub", "paused": True}, messages.Pause(5, "pub", True)),
         ({"type": "stats", "id": 2**31}, messages.Stats(2**31)),
         ({"type": "reconnect", "id": 6, "connection": "subscribe"}, messages.Reconnect(6, "subscribe")),
+        (
+            {
+                "type": "report",
+                "id": 8,
+                "tracks": [
+                    {"publication": "a", "concealed": 0.02, "buffer_ms": 80},
+                    {"publication": "b", "frozen": 1, "frames_per_s": 29.5, "limited": True},
+                ],
+            },
+            messages.Report(
+                8,
+                (
+                    messages.ReportedTrack("a", concealed=0.02, buffer_ms=80),
+                    messages.ReportedTrack("b", frozen=1, frames_per_s=29.5, is_limited=True),
+                ),
+            ),
+        ),
         ({"type": "leave", "id": 7}, messages.Leave(7)),
     ],
 )
@@ -102,6 +119,14 @@ def test_every_request_is_decoded(message: dict[str, Any], expected: messages.Re
         ('{"type":"candidate","connection":"publish","candidate":{}}', "candidate.candidate"),
         ('{"type":"mute","publication":"a b","muted":true}', "mute.publication"),
         ('{"type":"mute","publication":"a","muted":true,"reason":"tired"}', "mute.reason"),
+        ('{"type":"report","tracks":{}}', "report.tracks"),
+        ('{"type":"report","tracks":[{"concealed":0.1}]}', "publication is missing"),
+        ('{"type":"report","tracks":[{"publication":"a","concealed":1.5}]}', "concealed"),
+        ('{"type":"report","tracks":[{"publication":"a","frozen":1e999}]}', "frozen"),
+        ('{"type":"report","tracks":[{"publication":"a","buffer_ms":-1}]}', "buffer_ms"),
+        ('{"type":"report","tracks":[{"publication":"a","frames_per_s":true}]}', "frames_per_s"),
+        ('{"type":"report","tracks":[{"publication":"a","limited":1}]}', "limited"),
+        ('{"type":"report","tracks":[' + ",".join(['{"publication":"a"}'] * 257) + "]}", "at most 256"),
         ('{"type":"stats","id":' + "[" * 60000, "nested too deeply"),
         ('{"type":"stats","id":' + "[" * 900 + "]" * 900 + "}", "stats.id"),
     ],
@@ -278,3 +303,19 @@ def test_the_bodies_of_replies() -> None:
         "sdp": "v=0",
         "publications": [{"id": "pub", "mid": "1", "kind": "video", "source": "camera"}],
     } == messages.published("v=0", (("1", CAMERA),))
+
+
+def test_a_sign_has_no_number() -> None:
+    """
+    How good the call is belongs to its moment: nobody gets it later.
+    """
+    sign = events.QualityChanged(events.ScoreInfo(5), events.ScoreInfo(2, "loss"))
+
+    assert {
+        "type": "quality",
+        "up": {"score": 5, "cause": None},
+        "down": {"score": 2, "cause": "loss"},
+    } == json.loads(messages.encode(sign))
+    assert {"type": "quality", "up": None, "down": None} == json.loads(
+        messages.encode(events.QualityChanged(None, None))
+    )

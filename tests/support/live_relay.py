@@ -49,7 +49,8 @@ class Peer:
 
     @property
     def seq(self) -> int:
-        return int(self.events[-1]["seq"]) if self.events else int(self.joined["seq"])
+        numbered = [int(event["seq"]) for event in self.events if "seq" in event]
+        return numbered[-1] if numbered else int(self.joined["seq"])
 
     async def receive(self) -> dict[str, Any]:
         """The next message; raises ConnectionError with the close code once there is none."""

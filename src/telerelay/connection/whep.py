@@ -142,6 +142,10 @@ class WhepConnection:
         except TelerelayError:
             self._on_state("failed")
 
+    def carried(self) -> dict[int, str]:
+        """The publication each sender carries."""
+        return {each.sender: each.bound.publication for each in self.sections if each.bound is not None}
+
     async def close(self) -> None:
         await self.transport.close()
         self.sections.clear()

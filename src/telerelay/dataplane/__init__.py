@@ -51,6 +51,7 @@ _HOMES = {
 
 __all__ = [
     "Certificate",
+    "Count",
     "DataReceived",
     "Inventory",
     "PathChanged",

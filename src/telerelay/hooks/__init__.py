@@ -5,7 +5,16 @@ A decision has two seconds; silence or an exception refuses. Events come in orde
 long as the process lives, and never delay media.
 """
 
-from telerelay.hooks.hooks import EndEvent, Hooks, JoinRequest, NoHooks, PersonEvent
+from telerelay.hooks.hooks import EndEvent, Hooks, JoinRequest, NoHooks, PersonEvent, QualityEvent
 from telerelay.hooks.runner import DECISION_DEADLINE_S, HookRunner
 
-__all__ = ["DECISION_DEADLINE_S", "EndEvent", "HookRunner", "Hooks", "JoinRequest", "NoHooks", "PersonEvent"]
+__all__ = [
+    "DECISION_DEADLINE_S",
+    "EndEvent",
+    "HookRunner",
+    "Hooks",
+    "JoinRequest",
+    "NoHooks",
+    "PersonEvent",
+    "QualityEvent",
+]

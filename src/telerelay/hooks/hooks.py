@@ -45,6 +45,28 @@ class EndEvent:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class QualityEvent:
+    """
+    How good the call is for one person: `direction` "up" is what they send, as it reaches the relay, "down" what the
+    relay sends them. `score` is 1 to 5, 0 where there is nothing to judge any more; `cause` is the worst of what
+    keeps it under 5 (docs/signaling.md lists them), else "". The mean opinion scores are None where there is none.
+
+    Told when score or cause is another, every two seconds at most. It is a sample, not part of the room's record: it
+    has no number, and where a hook is slow only the latest is told.
+    """
+
+    room: str
+    participant: str
+    sub: str
+    role: str
+    direction: Literal["up", "down"]
+    score: int
+    cause: str
+    audio_mos: float | None = None
+    video_mos: float | None = None
+
+
 class Hooks(Protocol):
     """
     Inherit and override what you need. All run on the event loop: what blocks there stops signalling, though not media.
@@ -56,6 +78,10 @@ class Hooks(Protocol):
 
     async def on_person(self, event: PersonEvent) -> None:
         """Someone came, was cut off, came back or left."""
+        return
+
+    async def on_quality(self, event: QualityEvent) -> None:
+        """The call is better or worse than it was for somebody."""
         return
 
     async def on_end(self, event: EndEvent) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from telerelay.hooks.hooks import EndEvent, Hooks, JoinRequest, NoHooks, PersonEvent
+from telerelay.hooks.hooks import EndEvent, Hooks, JoinRequest, NoHooks, PersonEvent, QualityEvent
 from telerelay.logs import say
 from telerelay.tasks import Tasks
 
@@ -20,7 +20,7 @@ EVENT_DEADLINE_S = 10.0
 # Per room: hours of comings and goings. Beyond, the oldest are lost, and the log says so.
 MAX_QUEUED = 1024
 
-HookEvent = PersonEvent | EndEvent
+HookEvent = PersonEvent | QualityEvent | EndEvent
 
 
 class HookRunner:
@@ -64,6 +64,8 @@ class HookRunner:
         if queue is None:
             queue = self._queues[event.room] = deque()
             self._tasks.spawn(self._drain(event.room, queue), "hooks")
+        if isinstance(event, QualityEvent) and _renew(queue, event):
+            return
         if len(queue) == MAX_QUEUED:
             queue.popleft()
             say(logging.ERROR, "hook_queue_full", hook="events", count=MAX_QUEUED)
@@ -99,5 +101,21 @@ class HookRunner:
         match event:
             case PersonEvent():
                 return "on_person", lambda: self._hooks.on_person(event)
+            case QualityEvent():
+                return "on_quality", lambda: self._hooks.on_quality(event)
             case EndEvent():
                 return "on_end", lambda: self._hooks.on_end(event)
+
+
+def _renew(queue: deque[HookEvent], event: QualityEvent) -> bool:
+    """
+    Put a sample in the place of an older one that was not told yet: samples must not push out what happened.
+    """
+    for index, each in enumerate(queue):
+        if isinstance(each, QualityEvent) and (each.participant, each.direction) == (
+            event.participant,
+            event.direction,
+        ):
+            queue[index] = event
+            return True
+    return False

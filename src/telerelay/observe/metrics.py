@@ -4,7 +4,7 @@ GET /metrics: what the workers count, and what control knows, for Prometheus.
 Read when scraped. Labels are words from fixed lists: no room, no person, no address is ever one.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from telerelay.dataplane import WorkerStats
 from telerelay.errors import RemoteProtocolError
 from telerelay.observe.lag import BUCKETS, LoopLag
+from telerelay.quality import Direction
 
 _COUNTERS = {
     # metric: (attribute of WorkerStats, help)
@@ -52,6 +53,8 @@ class RelayFacts:
     participants: int
     interrupted: int
     sockets: int
+    scores: Mapping[tuple[Direction, int, str], int]
+    """How often a score was found with its cause, by direction."""
 
 
 class RelayCollector(Collector):
@@ -100,6 +103,14 @@ class RelayCollector(Collector):
         )
         yield GaugeMetricFamily("telerelay_interrupted", "Seats kept for someone cut off", value=facts.interrupted)
         yield GaugeMetricFamily("telerelay_sockets", "Signalling sockets open", value=facts.sockets)
+        scores = CounterMetricFamily(
+            "telerelay_quality",
+            "Scores found, one each two seconds for each person",
+            labels=["direction", "score", "cause"],
+        )
+        for (direction, score, cause), count in sorted(facts.scores.items()):
+            scores.add_metric([direction, str(score), cause or "none"], count)
+        yield scores
         running, buckets = 0, []
         for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._lag.counts, strict=True):
             running += count

@@ -19,6 +19,7 @@ MAX_MESSAGE_BYTES = 65536
 MAX_ID = 2**31
 _MAX_SEQ = 2**53 - 1  # what JavaScript counts exactly
 _MAX_TRACKS = 32
+_MAX_REPORTED = 256  # of a participant's own, and of all whom a room may hold beside it
 MUTE_REASONS = ("user", "source", "interrupted", "device_lost", "permission_denied")
 """
 Why a publication is muted: its owner wants it so; the system or a switch keeps the source silent; so does a phone call
@@ -106,11 +107,36 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedTrack:
+    """
+    What only the client can see of a publication, over the last seconds. Of somebody else's: `concealed`, the share (0
+    to 1) of its sound that was made up, `frozen`, that of the time its picture stood still, `buffer_ms`, what the
+    player waits. Of an own one: `is_limited`, whether the line holds its encoder back. Of either `frames_per_s`. None:
+    not told.
+    """
+
+    publication: str
+    concealed: float | None = None
+    frozen: float | None = None
+    buffer_ms: float | None = None
+    frames_per_s: float | None = None
+    is_limited: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the client sees of the call; each takes the place of the one before."""
+
+    id: int | None
+    tracks: tuple[ReportedTrack, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     id: int | None
 
 
-Request = Join | Publish | Answer | Candidate | Mute | Pause | Stats | Reconnect | Restart | Leave
+Request = Join | Publish | Answer | Candidate | Mute | Pause | Stats | Report | Reconnect | Restart | Leave
 
 # -------------------------------------------------------------------- relay to client
 
@@ -186,8 +212,8 @@ def participant_object(info: ParticipantInfo) -> dict[str, object]:
     }
 
 
-def encode(message: Reply | ErrorReply | events.Event, seq: int | None = None) -> str:
-    """JSON text. `seq` numbers an event; replies and errors have none."""
+def encode(message: Reply | ErrorReply | events.Event | events.Sign, seq: int | None = None) -> str:
+    """JSON text. `seq` numbers an event; replies, errors and signs have none."""
     match message:
         case Reply(request_id, body):
             fields: dict[str, object] = {"type": "reply", "id": request_id, **body}
@@ -201,8 +227,14 @@ def encode(message: Reply | ErrorReply | events.Event, seq: int | None = None) -
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
 
 
-def _event_object(event: events.Event) -> dict[str, object]:
+def _score_object(score: events.ScoreInfo | None) -> dict[str, object] | None:
+    return None if score is None else {"score": score.score, "cause": score.cause or None}
+
+
+def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
     match event:
+        case events.QualityChanged(up, down):
+            return {"type": "quality", "up": _score_object(up), "down": _score_object(down)}
         case events.OfferMade(offer_id, sdp, tracks):
             listed = [
                 {
@@ -313,6 +345,15 @@ def _integer(low: int, high: int) -> Check:
     return check
 
 
+def _number(low: float, high: float) -> Check:
+    def check(value: object, where: str) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            _bad(f"{where} must be a number from {low:g} to {high:g}")
+        return float(value)
+
+    return check
+
+
 def _one_of(*words: str) -> Check:
     def check(value: object, where: str) -> str:
         if not isinstance(value, str) or value not in words:
@@ -337,6 +378,17 @@ def _tracks(value: object, where: str) -> tuple[PublishedTrack, ...]:
     return tuple(tracks)
 
 
+def _reported(value: object, where: str) -> tuple[ReportedTrack, ...]:
+    if not isinstance(value, list) or len(value) > _MAX_REPORTED:
+        _bad(f"{where} must be a list of at most {_MAX_REPORTED} objects")
+    tracks = []
+    for index, item in enumerate(value):
+        fields = _fields(item, _REPORTED, f"{where}[{index}]")
+        is_limited = fields.pop("limited", None)
+        tracks.append(ReportedTrack(**fields, is_limited=is_limited))
+    return tuple(tracks)
+
+
 @dataclass(frozen=True, slots=True)
 class _Field:
     check: Check
@@ -350,6 +402,15 @@ _TRACK = {
     "mid": _Field(_word),
     "source": _Field(_word, is_required=False),
     "muted": _Field(_boolean, is_required=False),
+}
+_SHARE = _Field(_number(0, 1), is_required=False)
+_REPORTED = {
+    "publication": _Field(_word),
+    "concealed": _SHARE,
+    "frozen": _SHARE,
+    "buffer_ms": _Field(_number(0, 60_000), is_required=False),
+    "frames_per_s": _Field(_number(0, 1_000), is_required=False),
+    "limited": _Field(_boolean, is_required=False),
 }
 
 _REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request]]] = {
@@ -394,6 +455,10 @@ _REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request
     "pause": (
         {"publication": _Field(_word), "paused": _Field(_boolean)},
         lambda f: Pause(f.get("id"), f["publication"], f["paused"]),
+    ),
+    "report": (
+        {"tracks": _Field(_reported)},
+        lambda f: Report(f.get("id"), f["tracks"]),
     ),
     "stats": ({}, lambda f: Stats(f.get("id"))),
     "reconnect": ({"connection": _CONNECTION}, lambda f: Reconnect(f.get("id"), f["connection"])),

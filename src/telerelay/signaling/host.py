@@ -407,6 +407,10 @@ class RoomHost:
             if publication.attachment == attachment and receiving is not None:
                 self._router.add_source(Source(publication.id, seat.id, receiving.receiver, receiving.params))
 
+    def source(self, publication: str) -> Source | None:
+        """The receiver a publication comes in at; None: it is not there yet."""
+        return self._router.source(publication)
+
     def route_all(self) -> None:
         """The routes of a room that comes from another process."""
         for publication, subscriber in self.room.routes:

@@ -20,11 +20,13 @@ from telerelay.hooks import HookRunner, JoinRequest
 from telerelay.logs import say
 from telerelay.protocol.grants import Grant, TokenKeys
 from telerelay.protocol.parameters import Candidate, Fingerprint
+from telerelay.quality import Tally
 from telerelay.rooms import Room, RoomLimits, Rooms
 from telerelay.signaling.host import RoomHost
 from telerelay.signaling.limits import FailureLimit
 from telerelay.signaling.notes import RoomNote
 from telerelay.signaling.placement import Placement
+from telerelay.signaling.quality import QualityWatch
 from telerelay.signaling.restore import restore
 from telerelay.signaling.socket import Socket
 from telerelay.tasks import Tasks
@@ -68,6 +70,9 @@ class LiveRooms:
         self._hosts: dict[str, RoomHost] = {}
         self._hooks = hooks
         self._tasks = Tasks()
+        self.tally = Tally()
+        """Of all scores so far."""
+        self.quality = QualityWatch(lambda: self.hosts, hooks, self.tally)
         self._sites: list[WorkerSite] = []
         self._placement = Placement()
         self._room_number = 0
@@ -80,6 +85,7 @@ class LiveRooms:
         """Rooms may be made from now on."""
         self._sites = list(sites)
         self._tasks.spawn(self._sweep(), "sweep")
+        self._tasks.spawn(self.quality.run(), "quality")
 
     async def restore(self, site: WorkerSite) -> None:
         """Go on with what another process had on this worker. Before `start`."""
@@ -110,7 +116,7 @@ class LiveRooms:
             socket.close(1001, reason)
         self._sites = []
         # What closes connections runs to its end before what runs for ever is cancelled.
-        await self._tasks.join(1.0, besides=("sweep", "subscribe", "whep"))
+        await self._tasks.join(1.0, besides=("sweep", "quality", "subscribe", "whep"))
         await self._tasks.close()
 
     def drain(self) -> None:

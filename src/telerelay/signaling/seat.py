@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from telerelay.config import LimitsConfig
 from telerelay.connection import PublishConnection, SubscribeConnection, WhepConnection
 from telerelay.errors import LocalProtocolError, NativeError, RemoteProtocolError
-from telerelay.events import Event
+from telerelay.events import Event, Sign
 from telerelay.logs import say
 from telerelay.protocol.fragment import IceFragment
+from telerelay.protocol.messages import ReportedTrack, encode
+from telerelay.quality import DIRECTIONS, Direction, Told
 from telerelay.rooms import Participant
 from telerelay.signaling.eventlog import EventLog
 from telerelay.signaling.limits import Bucket
@@ -131,6 +133,10 @@ class Seat:
         """
         self.is_closed = False
         self.channel_rates = ChannelRates(time.monotonic())
+        self.quality: dict[Direction, Told] = {direction: Told() for direction in DIRECTIONS}
+        self.reported: dict[str, ReportedTrack] = {}
+        """What the client said last of each publication, at `reported_at` (monotonic seconds)."""
+        self.reported_at = 0.0
 
     @property
     def id(self) -> str:
@@ -144,6 +150,11 @@ class Seat:
         self.save()
         if self.socket is not None:
             self.socket.send(text)
+
+    def show(self, sign: Sign) -> None:
+        """Tell what is now, if the socket is there."""
+        if self.socket is not None:
+            self.socket.send(encode(sign))
 
     def has_lost(self, connection: str) -> bool:
         """Whether this connection ("publish" or "subscribe") went with its worker."""

@@ -24,6 +24,7 @@ from telerelay.protocol.messages import (
     Publish,
     Reconnect,
     Reply,
+    Report,
     Request,
     Restart,
     Stats,
@@ -198,6 +199,9 @@ class Session:
                 self._limit_offers()
                 if seat.subscribing is not None:
                     seat.subscribing.restart()
+            case Report(_, tracks):
+                seat.reported = {each.publication: each for each in tracks}
+                seat.reported_at = time.monotonic()
             case Stats():
                 return await self._stats(seat)
             case Join():
