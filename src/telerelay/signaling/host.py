@@ -119,6 +119,8 @@ class RoomHost:
         seat.socket = socket
         for text in missed:
             socket.send(text)
+        if (sign := seat.quality_sign()) != events.QualityChanged(None, None):
+            seat.show(sign)  # a page that was loaded again has not seen it
         if seat.subscribing is None:
             self._subscribe(seat)
 

@@ -13,6 +13,7 @@ from aiohttp import web
 PAGES = {
     "/": ("index.html", "text/html"),
     "/telerelay.js": ("telerelay.js", "text/javascript"),
+    "/measuring.js": ("measuring.js", "text/javascript"),
     "/page.js": ("page.js", "text/javascript"),
     "/state.js": ("state.js", "text/javascript"),
     "/devices.js": ("devices.js", "text/javascript"),

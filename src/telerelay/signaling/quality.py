@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from telerelay.connection import PublishConnection, SubscribeConnection, WhepConnection
 from telerelay.dataplane import Worker
 from telerelay.errors import NativeError
-from telerelay.events import QualityChanged, ScoreInfo
 from telerelay.hooks import HookRunner, QualityEvent
 from telerelay.logs import say
 from telerelay.protocol.messages import ReportedTrack
@@ -87,7 +86,7 @@ class QualityWatch:
                 self._tell(host, seat, changed)
 
     def _tell(self, host: RoomHost, seat: Seat, changed: list[tuple[Direction, Quality | None]]) -> None:
-        seat.show(quality_sign(seat))
+        seat.show(seat.quality_sign())
         for direction, quality in changed:
             told = seat.quality[direction]
             self._hooks.post(
@@ -103,15 +102,6 @@ class QualityWatch:
                     video_mos=quality.video_mos if quality else None,
                 )
             )
-
-
-def quality_sign(seat: Seat) -> QualityChanged:
-    """What a participant is shown of its own line, as it was judged last."""
-    up, down = (
-        ScoreInfo(told.score, told.cause) if told.score else None
-        for told in (seat.quality[direction] for direction in DIRECTIONS)
-    )
-    return QualityChanged(up, down)
 
 
 class Legs:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from telerelay.config import LimitsConfig
 from telerelay.connection import PublishConnection, SubscribeConnection, WhepConnection
 from telerelay.errors import LocalProtocolError, NativeError, RemoteProtocolError
-from telerelay.events import Event, Sign
+from telerelay.events import Event, QualityChanged, ScoreInfo, Sign
 from telerelay.logs import say
 from telerelay.protocol.fragment import IceFragment
 from telerelay.protocol.messages import ReportedTrack, encode
@@ -155,6 +155,14 @@ class Seat:
         """Tell what is now, if the socket is there."""
         if self.socket is not None:
             self.socket.send(encode(sign))
+
+    def quality_sign(self) -> QualityChanged:
+        """How good the participant's line was found to be last."""
+        up, down = (
+            ScoreInfo(told.score, told.cause) if told.score else None
+            for told in (self.quality[direction] for direction in DIRECTIONS)
+        )
+        return QualityChanged(up, down)
 
     def has_lost(self, connection: str) -> bool:
         """Whether this connection ("publish" or "subscribe") went with its worker."""

@@ -12,6 +12,8 @@ import { $, KINDS, memory, page, publicationOf, say, setSentences, setText, tell
 import { LANGUAGES, problemKey } from "./strings.js";
 
 const TICK_MS = 1000;
+// From 4 of 5 on nobody is bothered by what is missing.
+const LINE_GOOD = 4;
 
 // ---------------------------------------------------------------------------------------------------- the token
 
@@ -289,6 +291,17 @@ function renderControls() {
   setText($("self-words"), say(isOff ? "self_camera_off" : isVideoOff() ? "no_camera" : "you"));
 }
 
+/** The sign: the worse of both directions, with what it suffers from; where both are good, only that. */
+function renderLine() {
+  const { up, down } = page.call.quality;
+  const known = [["up", up], ["down", down]].filter(([, each]) => each);
+  const [[direction, worst] = []] = known.sort(([, a], [, b]) => a.score - b.score);
+  $("line").hidden = !worst;
+  if (!worst) return;
+  $("line").dataset.score = worst.score;
+  setText($("line-words"), say(worst.score >= LINE_GOOD ? "line_good" : `line_${direction}_${worst.cause}`));
+}
+
 const isVideoOff = () => !trackOf("video") || Boolean(publicationOf("video")?.muted) || Boolean(own.troubleOf("video"));
 
 function render() {
@@ -303,6 +316,7 @@ function render() {
   } else if (page.view === "call" && page.call) {
     renderTiles();
     renderControls();
+    renderLine();
     setSentences($("said"), callStatus());
   } else if (page.view === "after") {
     const isKnown = ["left", "ended", "duplicate_join"].includes(page.endCode);

@@ -1,16 +1,19 @@
 /**
  * telerelay in the browser: join a room, publish camera and microphone, receive the others.
  *
- * One ES module without dependencies, served by the relay beside its WebSocket; docs/browser.md says how to use it.
+ * An ES module, with measuring.js beside it and nothing else, served by the relay beside its WebSocket; docs/browser.md says
+ * how to use it.
  * It touches WebSocket, RTCPeerConnection, mediaDevices, permissions and sessionStorage (the seat's resume secret), and
  * hears of the network (`online`, navigator.connection). Of the page it knows whether it is visible or asleep, and the media
  * elements and AudioContexts it is given.
  * Two connections: on "publish" we offer, on "subscribe" the relay does (docs/signaling.md). No candidate is ever sent:
  * the relay is ICE-lite and learns a path from its authenticated checks only.
  *
- * Sections: errors and events · devices · signalling · publishing · messages · measuring · the call (what the page calls,
+ * Sections: errors and events · devices · signalling · publishing · messages · the call (what the page calls,
  * the socket, events of the room, receiving, sending, one's own sources, what comes and how well, messages, connections).
  */
+
+import { ASLEEP_MS, FlowGauge, LOOK_MS, NetworkGauge, reportOf, sampleOf, TrackReporter } from "./measuring.js";
 
 /** The WebSocket stands beside this file, under whatever prefix the relay is mounted. */
 const DEFAULT_URL = new URL("./ws", import.meta.url).href.replace(/^http/, "ws");
@@ -22,6 +25,8 @@ const BACKOFF_MAX_MS = 5000;
 const JOIN_TRIES = 3;
 // A mobile network may take seconds to open a connection; beyond this nobody believes in it.
 const CONNECT_TIMEOUT_MS = 8000;
+// Looks from one report of bad things to the next: the relay judges calls every two seconds.
+const REPORT_LOOKS = 4;
 // No API shows a dead socket. One small request tells; the pause of a busy relay must not look like a loss.
 const HEARTBEAT_MS = 5000;
 const REPLY_TIMEOUT_MS = 10000;
@@ -463,138 +468,6 @@ export class Channel extends EventTarget {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------- measuring
-
-// Twice a second: with the limits below everything is told within 3 s of its beginning.
-const LOOK_MS = 500;
-// Sound has 50 packets a second and the slowest camera one picture; 1.5 s of nothing is no jitter any more.
-const STALLED_MS = 1500;
-// The relay acknowledges what we send many times a second; so long without a byte from it, a path carries nothing.
-const SILENT_MS = 1500;
-// A gap this long between two looks means that the page was asleep: what it did not count is no loss.
-const ASLEEP_MS = 3000;
-
-const REPORT_TIMEOUT_MS = 2000;
-
-/** A connection's statistics, or null: Firefox may never answer for one whose address was just taken away. */
-async function reportOf(pc) {
-  if (!pc) return null;
-  let timer;
-  const none = new Promise((resolve) => (timer = setTimeout(resolve, REPORT_TIMEOUT_MS, null)));
-  try {
-    return await Promise.race([pc.getStats(), none]);
-  } catch {
-    return null;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-// Loss is judged over so many looks (2 s); fewer packets than these say nothing.
-const WINDOW_LOOKS = 4;
-const LEAST_PACKETS = 25;
-// Opus conceals up to about a tenth, and resends fill the rest up to a round trip of half a second. Better is half of it.
-const POOR = { loss: 0.1, rtt_ms: 500 };
-const FAIR = { loss: 0.05, rtt_ms: 350 };
-// Twice poor is no accident; 3 s of fair is an end of it.
-const POOR_LOOKS = 2;
-const FAIR_LOOKS = 6;
-
-/** The candidate pair in use: Firefox has no transport entry that names it. */
-function pairOf(report) {
-  const entries = [...report.values()];
-  const id = entries.find(({ type, selectedCandidatePairId }) => type === "transport" && selectedCandidatePairId);
-  if (id) return report.get(id.selectedCandidatePairId) ?? null;
-  return entries.find(({ type, nominated, state }) => type === "candidate-pair" && nominated && state === "succeeded");
-}
-
-const total = (entries, member) => entries.reduce((sum, entry) => sum + (entry[member] ?? 0), 0);
-
-/** What two RTCStatsReports (either may be null) say at one time, as running totals. */
-function sampleOf(now_ms, publish, subscribe) {
-  const of = (report, type) => [...(report?.values() ?? [])].filter((entry) => entry.type === type);
-  const inbound = of(subscribe, "inbound-rtp");
-  const remote = of(publish, "remote-inbound-rtp");
-  const pair = publish && pairOf(publish);
-  const rtts_s = [...remote.map(({ roundTripTime }) => roundTripTime), pair?.currentRoundTripTime];
-  return {
-    now_ms,
-    heard_bytes: pair?.bytesReceived ?? 0,
-    sent_packets: total(of(publish, "outbound-rtp"), "packetsSent"),
-    sent_lost: total(remote, "packetsLost"),
-    received_packets: total(inbound, "packetsReceived"),
-    received_lost: total(inbound, "packetsLost"),
-    rtt_ms: 1000 * Math.max(0, ...rtts_s.filter(Number.isFinite)),
-  };
-}
-
-/** How the network is, from one sample after another: "good", "poor" or "silent" (what we send is not answered). */
-class NetworkGauge {
-  state = "good";
-  rtt_ms = 0;
-  loss_up = 0;
-  loss_down = 0;
-  #samples = [];
-  #heard = { bytes: 0, at_ms: 0, sent: 0 };
-  #poorLooks = 0;
-  #fairLooks = 0;
-
-  /** True if the state is another now. */
-  take(sample) {
-    const last = this.#samples.at(-1);
-    // After sleep, and with another connection, the counters begin anew.
-    const isCutOff = last && (sample.now_ms - last.now_ms > ASLEEP_MS || sample.sent_packets < last.sent_packets);
-    if (!last || isCutOff) {
-      this.#samples = [];
-      this.#heard = { bytes: -1, at_ms: 0, sent: 0 };
-    }
-    this.#samples = [...this.#samples, sample].slice(-WINDOW_LOOKS - 1);
-    const before = this.state;
-    this.state = this.#isSilent(sample) ? "silent" : this.#judge(before);
-    return this.state !== before;
-  }
-
-  #isSilent({ now_ms, heard_bytes, sent_packets }) {
-    if (heard_bytes !== this.#heard.bytes) this.#heard = { bytes: heard_bytes, at_ms: now_ms, sent: sent_packets };
-    const { at_ms, sent } = this.#heard;
-    return heard_bytes > 0 && now_ms - at_ms >= SILENT_MS && sent_packets - sent >= LEAST_PACKETS;
-  }
-
-  #judge(before) {
-    const first = this.#samples[0];
-    const last = this.#samples.at(-1);
-    const grown = (member) => Math.max(0, last[member] - first[member]);
-    const share = (lost, all) => (all >= LEAST_PACKETS ? Math.min(1, lost / all) : 0);
-    this.rtt_ms = last.rtt_ms;
-    this.loss_up = share(grown("sent_lost"), grown("sent_packets"));
-    this.loss_down = share(grown("received_lost"), grown("received_packets") + grown("received_lost"));
-    const loss = Math.max(this.loss_up, this.loss_down);
-    const isOver = (limit) => loss >= limit.loss || this.rtt_ms >= limit.rtt_ms;
-    this.#poorLooks = isOver(POOR) ? this.#poorLooks + 1 : 0;
-    this.#fairLooks = isOver(FAIR) ? 0 : this.#fairLooks + 1;
-    const NEXT = {
-      good: this.#poorLooks >= POOR_LOOKS ? "poor" : "good",
-      poor: this.#fairLooks >= FAIR_LOOKS ? "good" : "poor",
-      silent: "good", // it is heard again; how well is seen next
-    };
-    return NEXT[before];
-  }
-}
-
-/** Whether anything comes of one publication of somebody else's. */
-class FlowGauge {
-  #packets = 0;
-  #at_ms = 0;
-
-  /** True if it has stood still for too long; what has never begun has not. */
-  isStalled(now_ms, packets, isAwake) {
-    if (packets !== this.#packets || !isAwake) {
-      this.#packets = packets;
-      this.#at_ms = now_ms;
-    }
-    return packets > 0 && now_ms - this.#at_ms >= STALLED_MS;
-  }
-}
-
 // ---------------------------------------------------------------------------------------------------- the call
 
 /**
@@ -611,6 +484,8 @@ export class Call extends EventTarget {
   codecs = { audio: [], video: [] };
   /** "good", "poor" or "silent". */
   network = "good";
+  /** What the relay makes of our line: `{up, down}`, each `{score, cause}` or null. */
+  quality = { up: null, down: null };
 
   #options;
   #signaling = null;
@@ -904,7 +779,7 @@ export class Call extends EventTarget {
     this.state = "joined";
     this.#meet(reply.participants ?? [], isFirst);
     clearInterval(this.#heartbeat);
-    this.#heartbeat = setInterval(() => this.#request("stats").catch(() => {}), HEARTBEAT_MS);
+    this.#heartbeat = setInterval(() => this.#report(), HEARTBEAT_MS);
     this.#looking ??= setInterval(() => this.#look(), LOOK_MS);
     if (isFirst) this.#emit("joined", { resumed: Boolean(reply.resumed) });
     else this.#emit("reconnected", { resumed: Boolean(reply.resumed) });
@@ -994,6 +869,10 @@ export class Call extends EventTarget {
         this.#emit("connection", { connection: message.connection, state: message.state, side: "relay" });
         // The relay knows at once what the browser would find out after half a minute: its worker was lost.
         if (message.state === "failed") this.#reconnect(message.connection, { isLost: true });
+        break;
+      case "quality":
+        this.quality = { up: message.up, down: message.down };
+        this.#emit("quality", this.quality);
         break;
       case "channel_refused":
         this.#emit("channelrefused", { label: message.label, code: message.code });
@@ -1347,6 +1226,9 @@ export class Call extends EventTarget {
   #paused = new Set(); // ids of publications we asked not to have
   #flows = new WeakMap(); // publication -> FlowGauge
   #gauge = new NetworkGauge();
+  #reporter = new TrackReporter();
+  #tracks = []; // of the next report
+  #looks = 0;
 
   async #look() {
     if (this.#isLooking) return;
@@ -1362,11 +1244,28 @@ export class Call extends EventTarget {
       const received = entry.type === "inbound-rtp" ? this.#receivedOf(entry) : null;
       if (received) this.#lookAtFlow(received, now_ms, entry.packetsReceived ?? 0, isAwake);
     }
+    if (isAwake && ++this.#looks % REPORT_LOOKS === 0) this.#lookAtTracks(now_ms, publish, subscribe);
     if (!this.#gauge.take(sampleOf(now_ms, publish, subscribe))) return;
     const before = this.network;
     const { state, rtt_ms, loss_up, loss_down } = this.#gauge;
     this.network = state;
     this.#emit("network", { state, before, rtt_ms, loss_up, loss_down });
+  }
+
+  #lookAtTracks(now_ms, publish, subscribe) {
+    const idOf = (entry) => {
+      if (entry.type === "inbound-rtp") return this.#receivedOf(entry)?.publication.id ?? null;
+      return this.publications.find(({ transceiver }) => transceiver?.mid === entry.mid)?.id ?? null;
+    };
+    const wasNotable = this.#reporter.isNotable;
+    this.#tracks = this.#reporter.take(now_ms, publish, subscribe, idOf);
+    // That it is over is news as well.
+    if (this.#reporter.isNotable || wasNotable) this.#report();
+  }
+
+  /** Tell the relay what only we can see; its reply also shows that the socket lives. */
+  #report() {
+    this.#request("report", { tracks: this.#tracks }).catch(() => {});
   }
 
   #lookAtFlow({ participant, publication }, now_ms, packets, isAwake) {
