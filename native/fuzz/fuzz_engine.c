@@ -21,6 +21,7 @@ static void setup(void)
     tr_bind_sender bind_video = peer_bind(1, 1, 120, 121), bind_audio = peer_bind(2, 2, 109, TR_NO_PT);
     video.extensions[TR_EXT_RID] = 5;
     video.extensions[TR_EXT_REPAIRED_RID] = 6;
+    to_video.extensions[TR_EXT_TWCC] = to_audio.extensions[TR_EXT_TWCC] = 3;
     video.encoding_count = 3;
     strcpy(video.encodings[1].rid, "h");
     strcpy(video.encodings[2].rid, "f");

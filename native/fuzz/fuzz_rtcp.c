@@ -4,12 +4,31 @@
 
 #include <stdlib.h>
 
+#include "twcc.h"
+
 static void require(bool condition)
 {
     if (!condition) abort();
 }
 
 static unsigned total; /* so that no read is optimized away */
+
+/* Statuses in order, all of them, and a time that no sum of deltas leaves. */
+static void read_arrivals(const tr_rtcp_part *part)
+{
+    tr_twcc_reader reader;
+    tr_twcc_status status;
+    if (!tr__twcc_read(&reader, part)) return;
+    uint32_t next = 0;
+    while (tr__twcc_next(&reader, &status)) {
+        require(status.from == next && status.count > 0);
+        require(!status.is_received || status.count == 1);
+        require(status.ticks >= -65535 * 32768ll && status.ticks <= 65535 * 32767ll);
+        next += status.count;
+    }
+    require(next == reader.count && tr__cursor_ok(&reader.chunks) && tr__cursor_ok(&reader.deltas));
+    require(tr__cursor_left(&reader.deltas) < 4);
+}
 
 static void read_part(const tr_rtcp_part *part, bool is_valid)
 {
@@ -31,6 +50,7 @@ static void read_part(const tr_rtcp_part *part, bool is_valid)
     while (tr__rtcp_read_fir(part, firs, &ssrc, &number)) firs++;
     if (is_valid && part->type == TR_RTCP_PSFB && part->count == TR_PSFB_FIR) require(firs > 0);
     tr__rtcp_read_remb(part, &rate);
+    read_arrivals(part);
     total += tr__rtcp_media_ssrc(part);
     if (nacks) {
         uint8_t out[4 + 8 + 64 * 4];

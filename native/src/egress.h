@@ -4,6 +4,7 @@
 #ifndef TR_EGRESS_H
 #define TR_EGRESS_H
 
+#include "downlink.h"
 #include "outbox.h"
 #include "srtp.h"
 #include "tally.h"
@@ -12,7 +13,8 @@ typedef struct tr_egress {
     /* borrowed */
     tr_outbox *outbox;
     tr_tally *tally;
-    tr_srtp *srtp; /* NULL until the handshake is verified */
+    tr_srtp *srtp;         /* NULL until the handshake is verified */
+    tr_downlink *downlink; /* NULL: nothing that leaves is numbered */
     /* given */
     uint32_t owner; /* transport index */
     tr_path path;
@@ -27,6 +29,12 @@ typedef struct tr_egress {
  * SRTP_NO_KEYS, OUTBOX_FULL). Then seal_media, once; a slot that is not sealed is simply given out again. */
 tr_drop tr__egress_reserve_media(tr_egress *egress, uint8_t **slot);
 tr_drop tr__egress_seal_media(tr_egress *egress, uint8_t *slot, size_t size, uint64_t index);
+
+/* What the latest packet was on the wire: `sealed` bytes, UDP and IP. */
+static inline uint32_t tr__egress_wire_bytes(const tr_egress *egress, uint64_t sealed)
+{
+    return (uint32_t)sealed + (egress->path.remote.family == 6 ? 48 : 28);
+}
 
 /* RTCP needs keys and a path, not admission. */
 tr_drop tr__egress_reserve_rtcp(tr_egress *egress, uint8_t **slot);

@@ -20,8 +20,9 @@ static void on_reports(tr_transport *t, const tr_rtcp_part *part, uint64_t now_u
     tr_rtcp_report report;
     for (size_t i = 0; tr__rtcp_read_report(part, i, &report); i++) {
         tr_sender *sender = find_sender(t, report.ssrc);
-        if (sender && tr__sender_ssrc(sender) == report.ssrc)
-            tr__sender_on_report(sender, &report, now_us, tr__transport_ntp(t, now_us));
+        if (!sender || tr__sender_ssrc(sender) != report.ssrc) continue;
+        tr__sender_on_report(sender, &report, now_us, tr__transport_ntp(t, now_us));
+        if (t->downlink) tr__downlink_on_report(t->downlink, report.fraction_lost, t->egress.rtt_us, now_us);
     }
 }
 
@@ -36,17 +37,20 @@ static bool on_sender_report(tr_transport *t, const tr_rtcp_part *part, uint64_t
     return entry != NULL;
 }
 
-/* False: about a stream that is not the peer's to speak of. */
-static bool on_rtpfb(tr_transport *t, const tr_rtcp_part *part, uint64_t now_us)
+/* RTCP_FOREIGN: about a stream that is not the peer's to speak of. The media SSRC of transport-wide feedback names any
+ * of the transport, and says nothing. */
+static tr_drop on_rtpfb(tr_transport *t, const tr_rtcp_part *part, uint64_t now_us)
 {
-    if (part->count != TR_RTPFB_NACK) return true; /* transport-wide feedback: nothing of ours is numbered yet */
+    if (part->count == TR_RTPFB_TWCC && t->downlink)
+        return tr__downlink_on_feedback(t->downlink, part, now_us) ? TR_DROP_NONE : TR_DROP_RTCP_MALFORMED;
+    if (part->count != TR_RTPFB_NACK) return TR_DROP_NONE;
     tr_sender *sender = find_sender(t, tr__rtcp_media_ssrc(part));
-    if (!sender) return false;
+    if (!sender) return TR_DROP_RTCP_FOREIGN;
     uint16_t seqs[17 * 64];
     size_t count = tr__rtcp_read_nack(part, seqs, sizeof seqs / sizeof *seqs);
     t->shared->tally->nacks_rx += count;
     tr__sender_on_nack(sender, seqs, count, now_us);
-    return true;
+    return TR_DROP_NONE;
 }
 
 static bool on_psfb(tr_transport *t, const tr_rtcp_part *part, uint64_t now_us)
@@ -71,6 +75,8 @@ static bool on_psfb(tr_transport *t, const tr_rtcp_part *part, uint64_t now_us)
         }
         return is_ours;
     }
+    uint64_t bps;
+    if (t->downlink && tr__rtcp_read_remb(part, &bps)) tr__downlink_on_remb(t->downlink, bps, now_us);
     return true;
 }
 
@@ -86,7 +92,7 @@ tr_drop tr__reports_take(tr_transport *t, uint8_t *data, size_t size, uint64_t n
     t->shared->tally->rtcp_rx++;
     tr_rtcp_part part;
     size_t at = 0;
-    bool is_foreign = false;
+    bool is_foreign = false, is_malformed = false;
     while (tr__rtcp_next(data, size, &at, &part)) {
         switch (part.type) {
         case TR_RTCP_SR:
@@ -96,7 +102,9 @@ tr_drop tr__reports_take(tr_transport *t, uint8_t *data, size_t size, uint64_t n
             on_reports(t, &part, now_us);
             break;
         case TR_RTCP_RTPFB:
-            is_foreign |= !on_rtpfb(t, &part, now_us);
+            drop = on_rtpfb(t, &part, now_us);
+            is_foreign |= drop == TR_DROP_RTCP_FOREIGN;
+            is_malformed |= drop == TR_DROP_RTCP_MALFORMED;
             break;
         case TR_RTCP_PSFB:
             is_foreign |= !on_psfb(t, &part, now_us);
@@ -115,7 +123,7 @@ tr_drop tr__reports_take(tr_transport *t, uint8_t *data, size_t size, uint64_t n
             break; /* SDES, APP, XR: nothing here acts on them */
         }
     }
-    return is_foreign ? TR_DROP_RTCP_FOREIGN : TR_DROP_NONE;
+    return is_malformed ? TR_DROP_RTCP_MALFORMED : is_foreign ? TR_DROP_RTCP_FOREIGN : TR_DROP_NONE;
 }
 
 /* ------------------------------------------------------------------ out */

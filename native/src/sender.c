@@ -43,6 +43,13 @@
 #define PAD_TO 8u
 #define PAD_FROM 500u
 
+/* Which transport-wide number a packet has left under, that may leave again as it was. */
+typedef struct number_state {
+    uint32_t index; /* low bits */
+    uint16_t number;
+    bool is_set;
+} number_state;
+
 typedef struct resend_state {
     uint32_t index; /* low bits */
     uint32_t at;    /* latest, in units of 1,024 us */
@@ -79,6 +86,7 @@ struct tr_sender {
     /* resends */
     uint32_t credit_bytes, resend_mask;
     resend_state *resends; /* owned, pages: of a line that loses nothing none is ever touched */
+    number_state *numbers; /* the same, behind them; NULL: what leaves has no numbers */
     /* counters */
     uint64_t tx_packets, tx_bytes, resent, nacks, plis;
     uint64_t media_packets, media_bytes; /* as a sender report counts them */
@@ -95,17 +103,24 @@ struct tr_sender {
 
 /* ------------------------------------------------------------------ life */
 
+static size_t resend_bytes(uint32_t resends, bool is_numbered)
+{
+    return resends * (sizeof(resend_state) + (is_numbered ? sizeof(number_state) : 0));
+}
+
 tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16_t first_index,
                           uint16_t rtx_first_index, uint32_t ts_offset)
 {
     uint32_t resends = params->kind == TR_VIDEO ? VIDEO_RESENDS : AUDIO_RESENDS;
+    bool is_numbered = params->extensions[TR_EXT_TWCC] && egress->downlink;
     tr_sender *sender = calloc(1, sizeof *sender);
     if (!sender) return NULL;
-    sender->resends = tr__pages_new(resends * sizeof *sender->resends);
+    sender->resends = tr__pages_new(resend_bytes(resends, is_numbered));
     if (!sender->resends) {
         free(sender);
         return NULL;
     }
+    if (is_numbered) sender->numbers = (number_state *)(sender->resends + resends);
     sender->resend_mask = resends - 1;
     sender->id = params->sender;
     sender->ssrc = params->ssrc;
@@ -127,7 +142,7 @@ tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16
 void tr__sender_free(tr_sender *sender)
 {
     if (!sender) return;
-    tr__pages_free(sender->resends, (sender->resend_mask + 1) * sizeof *sender->resends);
+    tr__pages_free(sender->resends, resend_bytes(sender->resend_mask + 1, sender->numbers != NULL));
     free(sender);
 }
 
@@ -144,8 +159,8 @@ uint32_t tr__sender_receiver_id(const tr_sender *sender) { return sender->source
 /* ------------------------------------------------------------------ writing one packet */
 
 /* What is copied when both sides negotiated it, by size. RID, repaired RID, transport-wide number, send time and layers
- * allocation speak of the publisher's own connection and never leave it. A transport-wide number of ours belongs at the
- * head of this block, written when a pacer releases the packet; it will need RTX for every resend.
+ * allocation speak of the publisher's own connection and never leave it. A transport-wide number of ours has its place
+ * at the head of the block, in every packet.
  *
  * Of a capture time the first 8 bytes go on. What may follow is how far the capturer's clock is from that of whoever
  * sends; our reports bear our own clock, so the publisher's word would be wrong, and ours would change between a packet
@@ -175,6 +190,11 @@ static void plan_block(tr_sender *sender)
 {
     sender->is_two_byte = has_mid(sender) && (sender->extensions[TR_EXT_MID] > 14 || sender->mid_size > 16);
     size_t elements = has_mid(sender) ? 1 : 0, bytes = has_mid(sender) ? sender->mid_size : 0;
+    if (sender->numbers) {
+        sender->is_two_byte |= sender->extensions[TR_EXT_TWCC] > 14;
+        elements++;
+        bytes += 2;
+    }
     for (size_t i = 0; i < COPIED_COUNT; i++) {
         if (!is_shared(sender, COPIED[i].ext)) continue;
         sender->is_two_byte |= sender->extensions[COPIED[i].ext] > 14;
@@ -222,6 +242,7 @@ typedef struct heading {
     uint32_t ts, ssrc;
     int32_t osn; /* RTX: the number the packet had (RFC 4588, 4), else -1 */
     uint16_t frame_offset;
+    uint16_t number; /* transport-wide */
 } heading;
 
 /* One element that is copied. Frames are counted anew by each encoding: to the peer they are one stream. */
@@ -277,6 +298,11 @@ static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_medi
     tr__rtp_put_header(&pen, has_block, rtp->marker, h->pt, h->seq, h->ts, h->ssrc);
     if (has_block) {
         tr_rtp_block block = tr__rtp_begin_block(&pen, is_two_byte);
+        if (sender->numbers) {
+            uint8_t number[2];
+            tr__store16(number, h->number);
+            tr__rtp_put_element(&pen, &block, sender->extensions[TR_EXT_TWCC], number, sizeof number);
+        }
         if (has_mid(sender))
             tr__rtp_put_element(&pen, &block, sender->extensions[TR_EXT_MID], sender->mid, sender->mid_size);
         for (size_t i = 0; i < COPIED_COUNT; i++)
@@ -348,6 +374,35 @@ static void note_index(tr_sender *sender, const tr_media *media)
     if (media->index > sender->last_in[media->encoding]) sender->last_in[media->encoding] = media->index;
 }
 
+static bool has_rtx(const tr_sender *sender, uint32_t codec)
+{
+    return sender->rtx_ssrc && sender->bind.rtx_pts[codec] != TR_NO_PT;
+}
+
+/* The transport-wide number a packet is to leave under: the next one, or, where it has left already as the bytes it is
+ * to be again, what it had then. */
+static uint16_t number_for(const tr_sender *sender, uint64_t out, bool is_rtx)
+{
+    if (!sender->numbers) return 0;
+    const number_state *state = &sender->numbers[out & sender->resend_mask];
+    if (!is_rtx && state->is_set && state->index == (uint32_t)out) return state->number;
+    return tr__downlink_number(sender->egress->downlink);
+}
+
+/* It has left under that number. */
+static void note_number(tr_sender *sender, uint64_t out, bool is_rtx, uint16_t number, uint64_t bytes, uint64_t now_us)
+{
+    if (!sender->numbers) return;
+    tr_downlink *downlink = sender->egress->downlink;
+    number_state *state = &sender->numbers[out & sender->resend_mask];
+    if (!is_rtx && state->is_set && state->index == (uint32_t)out) {
+        tr__downlink_on_resent(downlink, number);
+        return;
+    }
+    if (!is_rtx) *state = (number_state){.index = (uint32_t)out, .number = number, .is_set = true};
+    tr__downlink_on_sent(downlink, tr__egress_wire_bytes(sender->egress, bytes), now_us);
+}
+
 /* One packet of the current epoch, under the number the map has for it. */
 static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
@@ -359,18 +414,23 @@ static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
     if (!tr__seqmap_out(&sender->map, media->index, &out, &ts_offset))
         return sender->kind == TR_VIDEO ? TR_DROP_WAIT_KEYFRAME : TR_DROP_RTP_OLD;
     note_index(sender, media);
+    bool has_resends = has_rtx(sender, media->codec_index); /* of its own: these bytes leave once */
     heading h = {.pt = sender->bind.pts[media->codec_index],
                  .seq = (uint16_t)out,
                  .ts = media->rtp.ts + ts_offset,
                  .ssrc = sender->ssrc,
                  .osn = -1,
-                 .frame_offset = frame_offset(sender, sender->epoch)};
+                 .frame_offset = frame_offset(sender, sender->epoch),
+                 .number = number_for(sender, out, has_resends)};
     size_t size = write_packet(sender, slot, media, &h);
     if (!size) return TR_DROP_TOO_LARGE;
     uint64_t bytes_before = sender->egress->tx_bytes;
     drop = tr__egress_seal_media(sender->egress, slot, size, out);
-    if (drop == TR_DROP_NONE) note_sent(sender, media, h.ts, sender->egress->tx_bytes - bytes_before, now_us);
-    return drop;
+    if (drop != TR_DROP_NONE) return drop;
+    uint64_t bytes = sender->egress->tx_bytes - bytes_before;
+    note_sent(sender, media, h.ts, bytes, now_us);
+    note_number(sender, out, has_resends, h.number, bytes, now_us);
+    return TR_DROP_NONE;
 }
 
 /* A packet of the current epoch that is not to leave: what follows closes up, unless it has left already. */
@@ -632,11 +692,11 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
                  .osn = -1,
                  .frame_offset = frame_offset(sender, epoch)};
     uint64_t index = out;
-    uint8_t rtx_pt = sender->bind.rtx_pts[media.codec_index];
-    bool is_rtx = sender->rtx_ssrc && rtx_pt != TR_NO_PT;
+    bool is_rtx = has_rtx(sender, media.codec_index);
+    h.number = number_for(sender, out, is_rtx);
     if (is_rtx) {
         index = sender->rtx_next;
-        h.pt = rtx_pt;
+        h.pt = sender->bind.rtx_pts[media.codec_index];
         h.seq = (uint16_t)index;
         h.ssrc = sender->rtx_ssrc;
         h.osn = (uint16_t)out;
@@ -649,6 +709,7 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
     if (drop != TR_DROP_NONE) return drop;
     if (is_rtx) sender->rtx_next++;
     uint64_t bytes = sender->egress->tx_bytes - bytes_before;
+    note_number(sender, out, is_rtx, h.number, bytes, now_us);
     sender->credit_bytes -= (uint32_t)bytes;
     sender->tx_packets++;
     sender->tx_bytes += bytes;

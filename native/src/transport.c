@@ -57,6 +57,7 @@ void tr__transport_free(tr_transport *t)
     tr__srtp_free(t->srtp);
     tr__dtls_free(t->dtls);
     free(t->twcc);
+    tr__downlink_free(t->downlink);
     free(t);
 }
 
@@ -383,6 +384,11 @@ int tr__transport_add_sender(tr_transport *t, const tr_add_sender *params, uint6
         if (!grown) return TR_ERR_NO_MEMORY;
         t->senders = grown;
     }
+    if (params->extensions[TR_EXT_TWCC] && !t->downlink) {
+        t->downlink = tr__downlink_new();
+        if (!t->downlink) return TR_ERR_NO_MEMORY;
+        t->egress.downlink = t->downlink;
+    }
     tr_sender *sender = tr__sender_new(params, &t->egress, (uint16_t)(random & 0x7fff),
                                        (uint16_t)(random >> 16 & 0x7fff), (uint32_t)(random >> 32));
     if (!sender) return TR_ERR_NO_MEMORY;
@@ -627,6 +633,7 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
         tr__reports_send_feedback(t, now_us);
         tr__reports_send_sender(t, now_us);
     }
+    if (t->downlink && tr__downlink_at(t->downlink) <= now_us) tr__downlink_on_time(t->downlink, now_us);
     if (t->report_due_us <= now_us) {
         if (can_send) tr__reports_send_receiver(t, now_us);
         look_at_silence(t, now_us);
@@ -634,6 +641,7 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
     }
     uint64_t due = earlier(t->dtls_due_us, earlier(t->consent_due_us, t->report_due_us));
     if (t->state_untold) due = earlier(due, now_us + RETELL_INTERVAL_US);
+    if (t->downlink) due = earlier(due, tr__downlink_at(t->downlink));
     if (can_send) {
         if (t->twcc) due = earlier(due, tr__twcc_at(t->twcc));
         for (uint32_t i = 0; i < t->receiver_count; i++) due = earlier(due, tr__receiver_feedback_at(t->receivers[i]));

@@ -56,6 +56,7 @@ typedef struct tr_transport {
     uint32_t id, index, room, participant; /* given */
     tr_srtp *srtp;                         /* owned */
     tr_twcc *twcc;                         /* owned; NULL: no receiver ever had the extension */
+    tr_downlink *downlink;                 /* owned; NULL: no sender ever had the extension */
     uint64_t due_us;                       /* when on_timer wants to be called */
     uint32_t receiver_count, ssrc_count;
     uint64_t rx_packets, rx_bytes;

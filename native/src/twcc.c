@@ -6,7 +6,7 @@
 
 #include "seq.h"
 
-#define TICK_US 250u
+#define TICK_US (uint32_t) TR_TWCC_TICK_US
 #define REFERENCE_TICKS 256u /* the reference time counts 64 ms */
 #define HEADER_SIZE 20u      /* RTCP header, two SSRCs, base, count, reference time, feedback count */
 #define CHUNK_SIZE 2u
@@ -14,7 +14,9 @@
 #define MAX_RUN 8191u     /* 13 bits of a run-length chunk */
 #define MAX_PADDING 3u
 
-typedef enum symbol { NOT_RECEIVED = 0, SMALL_DELTA = 1, LARGE_DELTA = 2 } symbol;
+#define BIT_SYMBOLS 14u /* one-bit symbols in one vector chunk */
+
+typedef enum symbol { NOT_RECEIVED = 0, SMALL_DELTA = 1, LARGE_DELTA = 2, RESERVED = 3 } symbol;
 
 /* What one feedback is going to say. Statuses are kept apart, because a chunk is chosen by what follows. */
 typedef struct plan {
@@ -161,5 +163,78 @@ bool tr__twcc_put_feedback(tr_twcc *twcc, tr_pen *pen, uint32_t sender_ssrc, uin
     twcc->pending = 0;
     for (uint64_t i = twcc->base; i <= twcc->highest; i++) twcc->pending += *slot(twcc, i) != 0;
     twcc->due_us = twcc->pending ? now_us : UINT64_MAX;
+    return true;
+}
+
+/* ------------------------------------------------------------------ a subscriber's feedback, read */
+
+static bool is_run(uint16_t chunk) { return !(chunk & 0x8000); }
+
+static uint32_t symbols_in(uint16_t chunk)
+{
+    return is_run(chunk) ? chunk & MAX_RUN : chunk & 0x4000 ? VECTOR_SYMBOLS : BIT_SYMBOLS;
+}
+
+static symbol symbol_of(uint16_t chunk, uint32_t i)
+{
+    if (is_run(chunk)) return (symbol)(chunk >> 13 & 3);
+    return (symbol)(chunk & 0x4000 ? chunk >> (12 - 2 * i) & 3 : chunk >> (13 - i) & 1);
+}
+
+/* The bytes of the deltas that a chunk speaks of; SIZE_MAX: it is malformed. */
+static size_t deltas_of(uint16_t chunk, uint32_t count)
+{
+    size_t bytes = 0;
+    if (is_run(chunk)) return symbol_of(chunk, 0) == RESERVED ? SIZE_MAX : (size_t)symbol_of(chunk, 0) * count;
+    for (uint32_t i = 0; i < count; i++) {
+        symbol s = symbol_of(chunk, i);
+        if (s == RESERVED) return SIZE_MAX;
+        bytes += (size_t)s;
+    }
+    return bytes;
+}
+
+bool tr__twcc_read(tr_twcc_reader *reader, const tr_rtcp_part *part)
+{
+    if (part->type != TR_RTCP_RTPFB || part->count != TR_RTPFB_TWCC || part->size < 16) return false;
+    tr_cursor c = tr__cursor(part->body + 8, part->size - 8);
+    *reader = (tr_twcc_reader){.base = tr__take16(&c), .count = tr__take16(&c)};
+    reader->reference = tr__take24(&c);
+    reader->feedback_count = tr__take8(&c);
+    if (!reader->count) return false;
+    reader->chunks = c;
+    size_t deltas = 0;
+    for (uint32_t left = reader->count; left;) {
+        uint16_t chunk = tr__take16(&c);
+        /* The last one may say more than there is: a vector cannot help it, and libwebrtc reads a run so, too. */
+        uint32_t covered = symbols_in(chunk) < left ? symbols_in(chunk) : left;
+        size_t bytes = deltas_of(chunk, covered);
+        if (!covered || bytes == SIZE_MAX) return false;
+        deltas += bytes;
+        left -= covered;
+    }
+    if (tr__cursor_left(&c) < deltas || tr__cursor_left(&c) - deltas > MAX_PADDING) return false;
+    reader->deltas = c;
+    return tr__cursor_ok(&c);
+}
+
+bool tr__twcc_next(tr_twcc_reader *r, tr_twcc_status *status)
+{
+    if (r->at == r->count) return false;
+    if (!r->left_in_chunk) {
+        r->chunk = tr__take16(&r->chunks);
+        r->left_in_chunk = symbols_in(r->chunk);
+        r->in_chunk = 0;
+        if (r->left_in_chunk > r->count - r->at) r->left_in_chunk = r->count - r->at;
+    }
+    symbol s = symbol_of(r->chunk, r->in_chunk);
+    *status = (tr_twcc_status){.from = r->at, .count = 1, .is_received = s != NOT_RECEIVED};
+    if (s == NOT_RECEIVED && is_run(r->chunk)) status->count = r->left_in_chunk;
+    if (s == SMALL_DELTA) r->ticks += tr__take8(&r->deltas);
+    if (s == LARGE_DELTA) r->ticks += (int16_t)tr__take16(&r->deltas);
+    status->ticks = r->ticks;
+    r->at += status->count;
+    r->in_chunk += status->count;
+    r->left_in_chunk -= status->count;
     return true;
 }

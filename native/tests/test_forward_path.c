@@ -1,6 +1,6 @@
 /* forward path: it takes no lock and allocates nothing, in our code or in a library it calls.
  * malloc, its kin (support/allocations.h) and the pthread locks are interposed for the whole process and counted while
- * packets are forwarded: opened, rewritten, sealed, resent, reported.
+ * packets are forwarded: opened, rewritten, numbered, sealed, resent, reported, and told of by transport-wide feedback.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -49,11 +49,14 @@ static void forward(int crypto)
     CHECK(world_connect(&w, a) && world_connect(&w, b));
     tr_add_receiver receiver = peer_receiver(1, a->transport, TR_VIDEO, 5000);
     tr_add_sender sender = peer_sender(1, b->transport, TR_VIDEO, 7000);
+    sender.extensions[TR_EXT_TWCC] = 3;
     tr_bind_sender bind = peer_bind(1, 1, 120, 121);
+    tr_twcc theirs;
+    tr__twcc_init(&theirs);
     CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_RECEIVER, &receiver, sizeof receiver));
     CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_SENDER, &sender, sizeof sender));
     CHECK_EQ(TR_OK, world_command(&w, TR_CMD_BIND_SENDER, &bind, sizeof bind));
-    uint8_t packet[TR_OUTBOX_SLOT], nack[256];
+    uint8_t packet[TR_OUTBOX_SLOT], nack[256], feedback[TR_OUTBOX_SLOT];
     uint64_t forwarded = 0;
     for (uint64_t index = 1; index <= 20000; index++) {
         if (index % 50 == 7) continue; /* a loss: the relay asks, in vain */
@@ -67,6 +70,20 @@ static void forward(int crypto)
         counting = false;
         forwarded += tr__engine_outbox(w.engine)->count;
         world_deliver(&w);
+        static const uint8_t ids[TR_EXT_COUNT] = {[TR_EXT_TWCC] = 3};
+        uint64_t latest = (b->got_count - 1) % 256;
+        tr_rtp got;
+        tr_rtp_extensions found;
+        if (!b->got[latest].is_rtcp && tr__rtp_parse(&got, b->got[latest].data, b->got[latest].size) == TR_DROP_NONE &&
+            tr__rtp_find_extensions(&got, ids, &found) == TR_DROP_NONE && found.of[TR_EXT_TWCC].at)
+            tr__twcc_on_packet(&theirs, tr__load16(got.data + found.of[TR_EXT_TWCC].at), w.now_us + 20000, w.now_us);
+        tr_pen told = tr__pen(feedback, 1200);
+        if (tr__twcc_at(&theirs) <= w.now_us && tr__twcc_put_feedback(&theirs, &told, 1, 7000, w.now_us)) {
+            size_t feedback_size = tr__srtp_seal_rtcp(b->srtp, feedback, tr__pen_size(&told));
+            counting = true;
+            tr__engine_receive(w.engine, &b->path, feedback, feedback_size, w.now_us, w.now_us);
+            counting = false;
+        }
         if (index % 100 == 0) {
             tr_rtp rtp;
             uint64_t at = (b->got_count - 1) % 256;
@@ -85,6 +102,8 @@ static void forward(int crypto)
     CHECK(forwarded > 19000);
     CHECK(w.tally.resent_packets > 100);
     CHECK(w.tally.nacks_tx > 100);
+    const tr_transport *to = tr__engine_guess(w.engine, &b->path);
+    CHECK(to && to->downlink && to->downlink->feedbacks > 50);
 #ifndef CANNOT_COUNT_ALLOCATIONS
     CHECK_EQ(0, allocations);
 #endif

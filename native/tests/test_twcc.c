@@ -1,4 +1,5 @@
-/* twcc: what the publisher reads in the feedback is what came in. The reader here is written from the draft alone. */
+/* twcc: what the publisher reads in the feedback is what came in; and what we read of a subscriber's is what it says.
+ * The reader here is written from the draft alone. */
 #include "twcc.h"
 
 #include "check.h"
@@ -18,6 +19,32 @@ typedef struct feedback {
 } feedback;
 
 static feedback fb;
+
+static bool read_bytes(tr_twcc_reader *reader, uint8_t *data, size_t size)
+{
+    tr_rtcp_part part;
+    size_t at = 0;
+    if (!tr__rtcp_next(data, size, &at, &part)) return false;
+    return tr__twcc_read(reader, &part);
+}
+
+/* Our own reader says the same as the one here. */
+static void read_ours(uint8_t *data)
+{
+    tr_twcc_reader reader;
+    tr_twcc_status status;
+    CHECK(read_bytes(&reader, data, fb.size));
+    CHECK_EQ(fb.base, reader.base);
+    CHECK_EQ(fb.count, reader.count);
+    CHECK_EQ(fb.number, reader.feedback_count);
+    uint32_t next = 0;
+    while (tr__twcc_next(&reader, &status)) {
+        CHECK_EQ(next, status.from);
+        for (uint32_t i = 0; i < status.count; i++, next++)
+            CHECK_EQ(fb.ticks[next], status.is_received ? (int64_t)reader.reference * 256 + status.ticks : LOST);
+    }
+    CHECK_EQ(fb.count, next);
+}
 
 /* One feedback within room bytes, read back; false: nothing was written. */
 static bool next_feedback(size_t room, uint64_t now_us)
@@ -70,6 +97,7 @@ static bool next_feedback(size_t room, uint64_t now_us)
         fb.ticks[i] = at;
     }
     CHECK(p <= data + fb.size && p + 4 > data + fb.size); /* zero padding to a word, no more */
+    read_ours(data);
     return true;
 }
 
@@ -256,7 +284,100 @@ static void seeded_streams_read_back(void)
     for (uint64_t seed = 1; seed <= 5; seed++) a_long_stream_reads_back(seed);
 }
 
+/* ------------------------------------------------------------------ what others write */
+
+/* A feedback of base 65534 and reference time 3: `count` statuses, these chunks and these deltas. */
+static size_t write_feedback(uint8_t *data, uint16_t count, const uint16_t *chunks, size_t chunk_count,
+                             const uint8_t *deltas, size_t delta_bytes)
+{
+    tr_pen pen = tr__pen(data, 256);
+    uint8_t *head = tr__put(&pen, 12);
+    memset(head, 0, 12);
+    head[0] = 0x8f;
+    head[1] = 205;
+    tr__put16(&pen, 65534);
+    tr__put16(&pen, count);
+    tr__put24(&pen, 3);
+    tr__put8(&pen, 9);
+    for (size_t i = 0; i < chunk_count; i++) tr__put16(&pen, chunks[i]);
+    tr__put_bytes(&pen, deltas, delta_bytes);
+    while (tr__pen_size(&pen) % 4) tr__put8(&pen, 0);
+    tr__store16(head + 2, (uint16_t)(tr__pen_size(&pen) / 4 - 1));
+    return tr__pen_size(&pen);
+}
+
+static void every_kind_of_chunk_is_read(void)
+{
+    /* Two received by a run, five missing by another, a vector of one-bit symbols, one of two bits that says more than
+     * there is. */
+    static const uint16_t chunks[] = {0x2002, 0x0005, 0x8000 | 1 << 13 | 1, 0xc000 | 2 << 12 | 1 << 8};
+    static const uint8_t deltas[] = {4, 0, 8, 255, 0xff, 0xf0, 2};
+    static const uint32_t froms[] = {0, 1, 2, 7, 20, 21, 23};
+    static const int32_t ticks[] = {4, 4, -1, 12, 267, 251, 253};
+    uint8_t data[256];
+    tr_twcc_reader reader;
+    tr_twcc_status status;
+    CHECK(read_bytes(&reader, data, write_feedback(data, 24, chunks, 4, deltas, sizeof deltas)));
+    CHECK_EQ(65534, reader.base);
+    CHECK_EQ(3, reader.reference);
+    size_t found = 0;
+    uint32_t next = 0;
+    while (tr__twcc_next(&reader, &status)) {
+        CHECK_EQ(next, status.from);
+        next += status.count;
+        if (found == 2) {
+            CHECK(!status.is_received);
+            CHECK_EQ(5, status.count);
+            found++;
+        } else if (status.is_received) {
+            CHECK_EQ(froms[found], status.from);
+            CHECK_EQ(ticks[found], status.ticks);
+            CHECK_EQ(1, status.count);
+            found++;
+        }
+    }
+    CHECK_EQ(7, found);
+    CHECK_EQ(24, next);
+    CHECK(!tr__twcc_next(&reader, &status));
+}
+
+static void malformed_feedback_is_not_read(void)
+{
+    static const uint8_t deltas[16] = {1, 2, 3, 4};
+    static const struct row {
+        uint16_t count, chunk;
+        size_t delta_bytes;
+        bool is_right;
+    } rows[] = {
+        {2, 0x2002, 2, true},  {0, 0x2002, 2, false}, /* of no packet */
+        {2, 0x6002, 2, false},                        /* a reserved symbol, in a run */
+        {2, 0xf000, 2, false},                        /* and in a vector */
+        {1, 0xdc00, 2, true},                         /* but not past the count */
+        {2, 0x2000, 2, false},                        /* a run of none */
+        {3, 0x2002, 0, false},                        /* a chunk is missing */
+        {7, 0x2007, 2, false},                        /* deltas are missing, the padding being two */
+        {2, 0x4002, 2, false}, {2, 0x2001, 2, false}, /* large ones; the second chunk is a run of one of 258 */
+        {1, 0x2fff, 1, true},                         /* a run that says more than there is */
+        {1, 0x0001, 0, true},                         /* nothing arrived at all */
+        {1, 0x2001, 8, false},                        /* more than fills a word */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t data[256];
+        tr_twcc_reader reader;
+        size_t size = write_feedback(data, rows[i].count, &rows[i].chunk, 1, deltas, rows[i].delta_bytes);
+        if (rows[i].is_right != read_bytes(&reader, data, size)) CHECK_EQ(-1, (long)i);
+        CHECK_EQ(TR_DROP_NONE, tr__rtcp_validate(data, size));
+    }
+    uint8_t data[256];
+    tr_twcc_reader reader;
+    write_feedback(data, 2, &rows[0].chunk, 1, deltas, 2);
+    data[0] = 0x81; /* a NACK */
+    CHECK(!read_bytes(&reader, data, 24));
+}
+
 static const check_test tests[] = {
+    TEST(every_kind_of_chunk_is_read),
+    TEST(malformed_feedback_is_not_read),
     TEST(one_packet),
     TEST(due_100_ms_after_the_first_unreported_packet),
     TEST(lost_and_late_packets),

@@ -1,0 +1,127 @@
+/* downlink: see downlink.h. Touches only itself. Worker thread. */
+#include "downlink.h"
+
+#include <stdlib.h>
+
+/* A first estimate until control says what was remembered: a line that carries a call, and soon proved wrong. */
+#define START_BPS 1000000
+#define LEAST_BPS 30000
+#define MOST_BPS 20000000
+/* So long after the last packet the estimator is left alone: feedback is no later, and silence was noticed. */
+#define IDLE_US 2000000
+/* Statuses handed over at a time. */
+#define BATCH 256
+#define REFERENCE_WRAP (1 << 24)
+
+tr_downlink *tr__downlink_new(void)
+{
+    tr_downlink *d = calloc(1, sizeof *d);
+    if (!d) return NULL;
+    d->due_us = UINT64_MAX;
+    d->estimator = tr_estimator_new(START_BPS, LEAST_BPS, MOST_BPS);
+    if (d->estimator) return d;
+    free(d);
+    return NULL;
+}
+
+void tr__downlink_free(tr_downlink *d)
+{
+    if (!d) return;
+    tr_estimator_free(d->estimator);
+    free(d);
+}
+
+static uint64_t *resent_word(tr_downlink *d, int64_t number)
+{
+    return &d->resent[(uint64_t)number % TR_SENT_MOST / 64];
+}
+
+static uint64_t resent_bit(int64_t number) { return (uint64_t)1 << (number & 63); }
+
+void tr__downlink_on_sent(tr_downlink *d, uint32_t size_bytes, uint64_t now_us)
+{
+    int64_t number = d->next_number++;
+    *resent_word(d, number) &= ~resent_bit(number);
+    d->sent_us = now_us;
+    if (d->due_us == UINT64_MAX) d->due_us = now_us + TR_DOWNLINK_INTERVAL_US;
+    tr_estimator_on_packet_sent(d->estimator, (int64_t)now_us, number, size_bytes, TR_NO_PROBE);
+}
+
+/* The latest packet sent whose number ends so; below zero: there was none. */
+static int64_t unwrap_number(const tr_downlink *d, uint16_t number)
+{
+    return d->next_number - (uint16_t)((uint16_t)d->next_number - number);
+}
+
+void tr__downlink_on_resent(tr_downlink *d, uint16_t number)
+{
+    int64_t which = unwrap_number(d, number);
+    if (which >= 0 && d->next_number - which <= TR_SENT_MOST) *resent_word(d, which) |= resent_bit(which);
+}
+
+/* ------------------------------------------------------------------ feedback */
+
+/* Their reference time on a line that does not wrap, near to where ours says it should be: what a peer writes there can
+ * move it by six days, and no further. */
+static int64_t reference_us(tr_downlink *d, uint32_t reference, uint64_t now_us)
+{
+    int64_t now = (int64_t)(now_us / TR_TWCC_REFERENCE_US);
+    if (!d->is_heard) d->their_offset = reference + REFERENCE_WRAP - now;
+    int64_t expected = now + d->their_offset;
+    int32_t ahead = (int32_t)((reference - (uint32_t)expected) << 8) >> 8; /* 24 bits, signed */
+    return (expected + ahead) * TR_TWCC_REFERENCE_US;
+}
+
+bool tr__downlink_on_feedback(tr_downlink *d, const tr_rtcp_part *part, uint64_t now_us)
+{
+    tr_twcc_reader reader;
+    if (!tr__twcc_read(&reader, part)) return false;
+    tr_arrival arrivals[BATCH];
+    size_t count = 0;
+    int64_t base = unwrap_number(d, reader.base), from_us = reference_us(d, reader.reference, now_us);
+    int64_t oldest = d->next_number - TR_SENT_MOST, told_to = d->reported_to;
+    bool is_of_ours = false;
+    tr_twcc_status status;
+    while (tr__twcc_next(&reader, &status)) {
+        int64_t number = base + status.from, end = number + status.count;
+        /* What was never sent, or is forgotten, tells nothing; nor does what is missing still, having been told of: so
+         * that feedback costs no more than what was sent. */
+        if (number < oldest) number = oldest;
+        if (!status.is_received && number < told_to) number = told_to;
+        if (number < 0) number = 0;
+        if (end > d->next_number) end = d->next_number;
+        for (; number < end; number++) {
+            bool is_received = status.is_received && !(*resent_word(d, number) & resent_bit(number));
+            int64_t at_us = from_us + (int64_t)status.ticks * TR_TWCC_TICK_US;
+            arrivals[count++] = (tr_arrival){.seq = number, .received_us = is_received ? at_us : TR_NOT_RECEIVED};
+            if (number >= d->reported_to) d->reported_to = number + 1;
+            is_of_ours = true;
+            if (count < BATCH) continue;
+            tr_estimator_on_feedback(d->estimator, (int64_t)now_us, arrivals, count);
+            count = 0;
+        }
+    }
+    if (count) tr_estimator_on_feedback(d->estimator, (int64_t)now_us, arrivals, count);
+    if (!is_of_ours) return true;
+    d->is_heard = true;
+    d->feedbacks++;
+    return true;
+}
+
+void tr__downlink_on_remb(tr_downlink *d, uint64_t bps, uint64_t now_us)
+{
+    tr__estimator_on_remb(d->estimator, (int64_t)now_us, bps);
+}
+
+void tr__downlink_on_report(tr_downlink *d, uint8_t lost_of_256, uint64_t rtt_us, uint64_t now_us)
+{
+    tr__estimator_on_report(d->estimator, (int64_t)now_us, lost_of_256, (int64_t)rtt_us);
+}
+
+/* ------------------------------------------------------------------ time */
+
+void tr__downlink_on_time(tr_downlink *d, uint64_t now_us)
+{
+    tr_estimator_on_time(d->estimator, (int64_t)now_us, 0);
+    d->due_us = now_us - d->sent_us < IDLE_US ? now_us + TR_DOWNLINK_INTERVAL_US : UINT64_MAX;
+}

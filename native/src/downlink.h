@@ -1,0 +1,51 @@
+/* downlink: the way to one subscriber as a whole: the transport-wide numbers of what leaves, and the estimator that its
+ * feedback feeds (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+ * Pure: its memory is taken when it is made, none later. Worker thread.
+ *
+ * A number is given to a packet as it leaves, one counter for all tracks; so order on the wire is order of numbers. The
+ * packet that is resent as it was, without RTX, keeps its number: what comes back of it then tells of a loss. */
+#ifndef TR_DOWNLINK_H
+#define TR_DOWNLINK_H
+
+#include "estimator.h"
+#include "twcc.h"
+
+/* The estimator and what is heard are looked at this often while media flows: libwebrtc's process interval. */
+#define TR_DOWNLINK_INTERVAL_US 25000
+
+typedef struct tr_downlink {
+    int64_t next_number;                /* of the next packet; its low 16 bits leave */
+    uint64_t sent_us;                   /* when the latest one left, 0: never */
+    uint64_t resent[TR_SENT_MOST / 64]; /* a bit a number: it has left twice */
+    /* what is heard */
+    bool is_heard;        /* feedback has come, ever: without any there is nothing to pace by */
+    int64_t reported_to;  /* numbers below were told of, as arrived or missing */
+    int64_t their_offset; /* of their reference time from ours, in its units */
+    uint64_t due_us;
+    /* counters */
+    uint64_t feedbacks;
+    tr_estimator *estimator; /* owned */
+} tr_downlink;
+
+tr_downlink *tr__downlink_new(void); /* NULL: no memory */
+void tr__downlink_free(tr_downlink *downlink);
+
+/* The number of the packet that is being written; it is its own once on_sent was called. */
+static inline uint16_t tr__downlink_number(const tr_downlink *downlink) { return (uint16_t)downlink->next_number; }
+/* It is in the outbox: sealed size, and the bytes of IP and UDP. */
+void tr__downlink_on_sent(tr_downlink *downlink, uint32_t size_bytes, uint64_t now_us);
+/* A packet left again under this number. */
+void tr__downlink_on_resent(tr_downlink *downlink, uint16_t number);
+
+/* Transport-wide feedback of the peer. False: malformed, and nothing was learned. */
+bool tr__downlink_on_feedback(tr_downlink *downlink, const tr_rtcp_part *part, uint64_t now_us);
+/* What decides where no such feedback comes: bit/s as a REMB has it; a report block's loss and the round trip it gives,
+ * 0: unknown. */
+void tr__downlink_on_remb(tr_downlink *downlink, uint64_t bps, uint64_t now_us);
+void tr__downlink_on_report(tr_downlink *downlink, uint8_t lost_of_256, uint64_t rtt_us, uint64_t now_us);
+
+/* When to call on_time next; UINT64_MAX: nothing has left for a while. */
+static inline uint64_t tr__downlink_at(const tr_downlink *downlink) { return downlink->due_us; }
+void tr__downlink_on_time(tr_downlink *downlink, uint64_t now_us);
+
+#endif
