@@ -22,7 +22,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "build" / "native" / "bench" / "bench_script"
 HELD = Path(__file__).with_suffix(".json")
 TOLERANCE = 0.03
-ROWS = ((1, "gcm"), (3, "gcm"), (1, "cm"), (3, "cm"))
+ROWS = (
+    (1, "gcm", ""),
+    (3, "gcm", ""),
+    (1, "cm", ""),
+    (3, "cm", ""),
+    (1, "gcm", "downlink"),
+    (3, "gcm", "downlink"),
+)
+"""Fan-out, profile, and whether what leaves is numbered and estimated by its feedback."""
 
 # "881,920 ( 3.16%)  native/src/sender.c:write_packet [...]"
 LINE = re.compile(r"^\s*([\d,]+)\s*(?:\([^)]*\))?\s+(\S+?):")
@@ -39,7 +47,7 @@ def build() -> None:
         sys.exit(f"instructions: the script does not build:\n{done.stdout}{done.stderr}")
 
 
-def count(fanout: int, profile: str) -> dict[str, float]:
+def count(fanout: int, profile: str, mode: str) -> dict[str, float]:
     """Instructions for each forwarded packet: `own` and `libraries`."""
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory) / "callgrind.out"
@@ -52,6 +60,7 @@ def count(fanout: int, profile: str) -> dict[str, float]:
             str(fanout),
             profile,
             "ipsec-mb",
+            *([mode] if mode else []),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -82,9 +91,10 @@ def main() -> int:
         sys.exit("instructions: valgrind is not installed (apt-get install valgrind)")
     build()
     found = {}
-    for fanout, profile in ROWS:
-        print(f"\rfan-out {fanout}, {profile} ", end="", file=sys.stderr)
-        found[f"{profile} {fanout}"] = count(fanout, profile)
+    for fanout, profile, mode in ROWS:
+        name = f"{profile} {fanout} {mode}".rstrip()
+        print(f"\r{name} ", end="", file=sys.stderr)
+        found[name] = count(fanout, profile, mode)
     print(file=sys.stderr)
     if options.write:
         HELD.write_text(json.dumps({"compiler": compiler(), "rows": found}, indent=2) + "\n")

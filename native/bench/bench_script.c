@@ -2,8 +2,9 @@
  * work each time, for counting instructions (benchmarks/instructions.py runs it under callgrind, which collects within
  * run_script alone).
  *
- * usage: bench_script FANOUT gcm|cm ipsec-mb|openssl
+ * usage: bench_script FANOUT gcm|cm ipsec-mb|openssl [downlink]
  * Ten rooms; every publisher sends two seconds of frames of five packets of VP8 and, between them, Opus.
+ * downlink: what leaves has transport-wide numbers, and every subscriber sends feedback of them, of each third frame.
  * Prints one line of JSON. */
 #include "support/peer.h"
 
@@ -14,7 +15,12 @@
 #define VIDEO_PAYLOAD 1150
 #define AUDIO_PAYLOAD 80
 #define PACKETS (ROOMS * FRAMES * (BURST + 2))
+#define FEEDBACK_FRAMES 3
+#define FEEDBACKS (ROOMS * MAX_FANOUT * FRAMES / FEEDBACK_FRAMES)
 #define FRAME_US 33000
+#define TWCC_ID 3
+/* From a packet's arrival here to that of its feedback. */
+#define LATER_US 60000
 
 typedef struct step {
     peer *from;
@@ -23,7 +29,8 @@ typedef struct step {
     uint8_t data[TR_OUTBOX_SLOT];
 } step;
 
-static step steps[PACKETS];
+static step steps[PACKETS + FEEDBACKS];
+static size_t step_count;
 static world w;
 
 void run_script(void);
@@ -31,7 +38,7 @@ void run_script(void);
 /* What callgrind collects: received, forwarded, and the timers of the time that passes. */
 __attribute__((noinline)) void run_script(void)
 {
-    for (size_t i = 0; i < PACKETS; i++) {
+    for (size_t i = 0; i < step_count; i++) {
         if (steps[i].at_us > w.now_us) {
             w.now_us = steps[i].at_us;
             tr__engine_on_timer(w.engine, w.now_us);
@@ -75,6 +82,24 @@ static void write_frame(peer *p, uint32_t ssrc, uint64_t frame, uint64_t at_us, 
     }
 }
 
+/* Of the frames up to this one, by somebody who has had all of them: packets of one frame come within 5 ms. */
+static void write_feedback(peer *p, uint64_t frame, uint64_t at_us, step **to)
+{
+    step *s = (*to)++;
+    tr_twcc theirs;
+    tr__twcc_init(&theirs);
+    for (uint64_t f = frame + 1 - FEEDBACK_FRAMES; f <= frame; f++)
+        for (uint64_t i = 0; i < BURST + 2; i++) {
+            uint64_t arrived_us = 1000000 + f * FRAME_US + (i < BURST ? i * 1000 : (i - BURST) * 16000 + 5000);
+            tr__twcc_on_packet(&theirs, (uint16_t)(f * (BURST + 2) + i), arrived_us, arrived_us);
+        }
+    tr_pen pen = tr__pen(s->data, 1000);
+    tr__twcc_put_feedback(&theirs, &pen, 1, 2, UINT64_MAX - 1);
+    s->from = p;
+    s->at_us = at_us + LATER_US;
+    s->size = tr__srtp_seal_rtcp(p->srtp, s->data, tr__pen_size(&pen));
+}
+
 static int by_time(const void *a, const void *b)
 {
     const step *x = a, *y = b;
@@ -83,15 +108,17 @@ static int by_time(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-    int fanout = argc == 4 ? atoi(argv[1]) : 0;
+    int fanout = argc == 4 || argc == 5 ? atoi(argv[1]) : 0;
+    bool has_downlink = argc == 5 && strcmp(argv[4], "downlink") == 0;
     if (fanout < 1 || fanout > MAX_FANOUT) {
-        fprintf(stderr, "usage: bench_script FANOUT gcm|cm ipsec-mb|openssl\n");
+        fprintf(stderr, "usage: bench_script FANOUT gcm|cm ipsec-mb|openssl [downlink]\n");
         return 2;
     }
     world_init(&w, 1, strcmp(argv[3], "openssl") ? TR_CRYPTO_IPSEC_MB : TR_CRYPTO_OPENSSL);
     tr__dtls_context_only(w.peer_context, strcmp(argv[2], "cm") ? TR_SRTP_AEAD_AES_128_GCM : TR_SRTP_AES128_CM_SHA1_80);
     uint32_t id = 1, sender = 1;
-    peer *publishers[ROOMS];
+    peer *publishers[ROOMS], *subscribers[ROOMS * MAX_FANOUT];
+    uint32_t subscriber_count = 0;
     uint32_t ssrcs[ROOMS];
     for (uint32_t room = 0; room < ROOMS; room++) {
         publishers[room] = connect_peer(id, room + 1);
@@ -103,11 +130,12 @@ int main(int argc, char **argv)
         command(TR_CMD_ADD_RECEIVER, &video, sizeof video);
         command(TR_CMD_ADD_RECEIVER, &audio, sizeof audio);
         for (int k = 0; k < fanout; k++, id++) {
-            connect_peer(id, room + 1);
+            subscribers[subscriber_count++] = connect_peer(id, room + 1);
             for (int kind = TR_AUDIO; kind <= TR_VIDEO; kind++, sender++) {
                 tr_add_sender add = peer_sender(0x10000 | sender, 0x10000 | id, (tr_kind)kind, 2000000 + 2 * sender);
                 tr_bind_sender bind =
                     peer_bind(0x10000 | sender, kind == TR_VIDEO ? video.receiver : audio.receiver, 120, 121);
+                if (has_downlink) add.extensions[TR_EXT_TWCC] = TWCC_ID;
                 command(TR_CMD_ADD_SENDER, &add, sizeof add);
                 command(TR_CMD_BIND_SENDER, &bind, sizeof bind);
             }
@@ -118,7 +146,11 @@ int main(int argc, char **argv)
     for (uint64_t frame = 0; frame < FRAMES; frame++)
         for (uint32_t room = 0; room < ROOMS; room++)
             write_frame(publishers[room], ssrcs[room], frame, w.now_us + frame * FRAME_US + room * 3000, &to);
-    qsort(steps, PACKETS, sizeof *steps, by_time);
+    for (uint64_t frame = FEEDBACK_FRAMES - 1; has_downlink && frame < FRAMES; frame += FEEDBACK_FRAMES)
+        for (uint32_t i = 0; i < subscriber_count; i++)
+            write_feedback(subscribers[i], frame, w.now_us + frame * FRAME_US, &to);
+    step_count = (size_t)(to - steps);
+    qsort(steps, step_count, sizeof *steps, by_time);
     uint64_t before = w.tally.tx_rtp_packets;
     run_script();
     printf("{\"fanout\": %d, \"profile\": \"%s\", \"crypto\": \"%s\", \"received\": %d, \"forwarded\": %llu}\n", fanout,
