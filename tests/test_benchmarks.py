@@ -25,6 +25,7 @@ NOT_LEAVES = {
     "dtls_records.c": "data of channels, a few records a second, in whose cost OpenSSL's ciphers are all there is",
     "delay.c": "part of estimator.c",
     "delivered.c": "part of estimator.c",
+    "downlink.c": "feeds estimator.c; counted by benchmarks/instructions.py",
     "engine.c": "owns the transports; benchmarks/instructions.py counts a packet's way through it",
     "inherent.c": "part of estimator.c",
     "libctx.c": "runs once a worker; what it makes cheap is a handshake, which is OpenSSL's",

@@ -236,7 +236,8 @@ class Relay:
         say(logging.WARNING, "worker_replaced", worker=fresh.index, pid=fresh.pid, duration_ms=took_ms)
 
     def _site(self, worker: Worker) -> WorkerSite:
-        return WorkerSite(worker, Fingerprint("sha-256", worker.fingerprint), self._candidates(worker))
+        fingerprint = Fingerprint("sha-256", worker.fingerprint)
+        return WorkerSite(worker, fingerprint, self._candidates(worker), self.config.media.downlink_estimate)
 
     def _settings(self, index: int) -> WorkerSettings:
         config = self.config

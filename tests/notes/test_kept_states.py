@@ -98,11 +98,12 @@ def test_a_subscribe_negotiation_goes_on_from_its_note() -> None:
 
 def test_notes_hold_all_that_a_negotiation_remembers() -> None:
     """
-    A new attribute of a negotiation has to find its place in its state, or a restart forgets it.
+    A new attribute of a negotiation has to find its place in its state, or a restart forgets it; what the config says
+    is said again.
     """
     publish = set(vars(PublishNegotiation(POLICY))) - {"_policy"}
-    whep = set(vars(WhepNegotiation(POLICY))) - {"_policy", "_cname"}
-    subscribe = set(vars(SubscribeNegotiation(""))) - {"_wanted"}
+    whep = set(vars(WhepNegotiation(POLICY))) - {"_policy", "_cname", "_feedback"}
+    subscribe = set(vars(SubscribeNegotiation(""))) - {"_wanted", "_is_estimated"}
 
     assert {f"_{name}" for name in PublishState.__dataclass_fields__} == publish
     assert {f"_{name}" for name in WhepState.__dataclass_fields__} == whep

@@ -211,8 +211,10 @@ def test_resends_of_sound_are_agreed_on_both_sides() -> None:
 
     assert "nack" in sound(asks).codecs[0].codec.feedback
     assert "nack" not in sound(publish()).codecs[0].codec.feedback
-    assert ((96, "nack"),) == media.feedback
-    assert [{"nack"}, set()] == [set(each.senders[0].codecs[0].codec.feedback) for each in (taken, refused)]
+    assert ((96, "transport-cc"), (96, "nack")) == media.feedback
+    assert [{"nack", "transport-cc"}, {"transport-cc"}] == [
+        set(each.senders[0].codecs[0].codec.feedback) for each in (taken, refused)
+    ]
 
 
 # -------------------------------------------------------------------- extensions
@@ -254,7 +256,7 @@ def test_whep_takes_the_descriptor_likewise(is_mixed: bool) -> None:
 
 def test_what_speaks_of_the_publishers_line_is_offered_to_nobody() -> None:
     """
-    RIDs, transport-wide numbers, send times and layers allocation end at the relay.
+    RIDs, send times and layers allocation end at the relay; transport-wide numbers are its own.
     """
     (video,) = (
         each
@@ -268,8 +270,8 @@ def test_what_speaks_of_the_publishers_line_is_offered_to_nobody() -> None:
     )
     made = negotiation.make_offer(local(), counter()).sdp
 
-    assert [] == re.findall(r"stream-id|transport-wide|abs-send-time|layers-allocation", made)
-    assert 5 == len(section(made, "video").extmaps) + ("abs-capture-time" not in made)
+    assert [] == re.findall(r"stream-id|abs-send-time|layers-allocation", made)
+    assert 6 == len(section(made, "video").extmaps) + ("abs-capture-time" not in made)
 
 
 # -------------------------------------------------------------------- H.265

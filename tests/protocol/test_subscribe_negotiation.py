@@ -2,6 +2,7 @@
 The relay's offers: one in flight, sections that outlive their tracks, one payload type for one codec.
 """
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -19,7 +20,14 @@ from telerelay.protocol.negotiation import (
     SubscribeResult,
     bind_table,
 )
-from telerelay.protocol.parameters import NegotiatedCodec, ReceiveParameters
+from telerelay.protocol.parameters import (
+    EXTENSION_URIS,
+    MID,
+    PLAYOUT_DELAY,
+    TWCC,
+    NegotiatedCodec,
+    ReceiveParameters,
+)
 from telerelay.protocol.session import Session
 
 
@@ -81,22 +89,79 @@ def test_an_offer_says_who_sends_what(peer: Peer) -> None:
     assert ((1000, "cname"),) == audio.ssrcs
     assert parsed(offer).is_ice_lite
     assert [2, 2] == [len(media.candidates) for media in (audio, video)]
-    assert {"nack", "nack pli", "ccm fir"} == {value for _, value in video.feedback}
+    assert {"nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"} == {value for _, value in video.feedback}
+    assert {"nack", "transport-cc"} == {value for _, value in audio.feedback}
 
 
 def test_extensions_offered_are_those_passed_on(peer: Peer) -> None:
     """
-    MID always; audio level, capture time, orientation, playout delay and dependency descriptor where the publisher
-    sends them, each with one id everywhere. Both forms of the block may be mixed.
+    MID and transport-wide numbers always; audio level, capture time, orientation, playout delay and dependency
+    descriptor where the publisher sends them, each with one id everywhere. Both forms of the block may be mixed.
     """
     session = parsed(peer.offer(track("a", "audio"), track("v", "video")))
     audio, video = session.media
     plain = parsed(Peer().offer(SubscribedTrack("x", "video", ("p", "x"), (VP8,), "c"))).media[0]
 
-    assert [1, 2, 3] == [each.id for each in audio.extmaps]
-    assert [1, 3, 4, 6] == [each.id for each in video.extmaps]
+    assert [1, 2, 3, 7] == [each.id for each in audio.extmaps]
+    assert [1, 3, 4, 6, 7] == [each.id for each in video.extmaps]
     assert session.is_extmap_mixed
-    assert ["urn:ietf:params:rtp-hdrext:sdes:mid"] == [each.uri for each in plain.extmaps]
+    assert [EXTENSION_URIS[MID], EXTENSION_URIS[TWCC]] == [each.uri for each in plain.extmaps]
+
+
+def with_feedback(text: str, *, of_kind: str, has_extension: bool) -> str:
+    """The answer without transport-cc but for one kind, and without the numbers."""
+    head, *sections = text.split("m=")
+    kept = [
+        each if each.startswith(of_kind) else re.sub(r"a=rtcp-fb:\d+ transport-cc\r\n", "", each) for each in sections
+    ]
+    text = "m=".join([head, *kept])
+    return text if has_extension else re.sub(r"a=extmap:\d+ \S+transport-wide\S+\r\n", "", text)
+
+
+@pytest.mark.parametrize(("has_extension", "numbered"), [(True, {"audio"}), (False, set())])
+def test_numbers_are_written_where_the_peer_took_them_and_gives_feedback(
+    peer: Peer, has_extension: bool, numbered: set[str]
+) -> None:
+    """
+    Both, in one section: the extension without feedback of it, or the other way round, is not used.
+    """
+    offer = peer.offer(track("a", "audio"), track("v", "video"))
+    taken = with_feedback(answer_to(offer.sdp), of_kind="audio", has_extension=has_extension)
+    result = peer.negotiation.on_answer(offer.offer_id, taken)
+
+    assert numbered == {each.kind for each in result.senders if TWCC in each.extensions}
+
+
+def test_nothing_is_numbered_where_no_downlink_is_estimated() -> None:
+    """
+    Neither the numbers nor feedback of them are offered, and what a publisher numbers is not offered either.
+    """
+    negotiation = SubscribeNegotiation("relay", is_estimated=False)
+    negotiation.set_tracks(
+        [SubscribedTrack("v", "video", ("p", "v"), (VP8,), "c", extensions=frozenset({TWCC, PLAYOUT_DELAY}))]
+    )
+    (video,) = parsed(negotiation.make_offer(local(), counter())).media
+
+    assert [1, 5] == [each.id for each in video.extmaps]
+    assert {"nack", "nack pli", "ccm fir"} == {value for _, value in video.feedback}
+
+
+def test_a_track_on_its_way_keeps_its_extensions() -> None:
+    """
+    A process that offers more than the one before it leaves what is being sent as it is: more extensions would be
+    another sender, under another SSRC.
+    """
+    before = SubscribeNegotiation("relay", is_estimated=False)
+    before.set_tracks([track("v", "video")])
+    offer = before.make_offer(local(), new_ssrc := counter())
+    (sender,) = before.on_answer(offer.offer_id, answer_to(offer.sdp)).senders
+    after = SubscribeNegotiation.of(before.state)
+    after.set_tracks([track("v", "video"), track("a", "audio")])
+    offer = after.make_offer(local(), new_ssrc)
+    kept, added = after.on_answer(offer.offer_id, answer_to(offer.sdp)).senders
+
+    assert sender == kept
+    assert TWCC in added.extensions
 
 
 def test_the_answer_tells_what_may_be_sent(peer: Peer) -> None:
@@ -108,7 +173,7 @@ def test_the_answer_tells_what_may_be_sent(peer: Peer) -> None:
 
     assert ("a", "0", 1000, 0, "cname") == (audio.key, audio.mid, audio.ssrc, audio.rtx_ssrc, audio.cname)
     assert [("VP8", 98, 99)] == [(each.codec.name, each.pt, each.rtx_pt) for each in video.codecs]
-    assert {0: 1, 6: 3, 7: 4, 9: 6} == video.extensions
+    assert {0: 1, 4: 7, 6: 3, 7: 4, 9: 6} == video.extensions
     assert ("peer", False) == (result.remote.ice.ufrag if result.remote else "", peer.negotiation.in_flight)
     assert not peer.negotiation.needs_offer()
 

@@ -3,6 +3,7 @@ A WHEP client offers sections to receive on and is answered with all that the re
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from negotiating import RECEIVING, counter, local, offer
 from telerelay.errors import RemoteProtocolError
 from telerelay.protocol import sdp
 from telerelay.protocol.negotiation import CodecPolicy, WhepNegotiation
-from telerelay.protocol.parameters import IceParameters
+from telerelay.protocol.parameters import TWCC, IceParameters
 
 CHROMIUM = "chromium_recvonly_data"
 
@@ -34,7 +35,29 @@ def test_every_real_offer_is_answered(name: str) -> None:
         answer.media[2].max_message_size,
     )
     assert [((1000, "00abcdefghijklmn"),)] == [answer.media[0].ssrcs]
-    assert "transport-cc" not in result.answer
+    assert "aiortc" not in name or "transport-cc" not in result.answer
+    assert "aiortc" in name or [True, True] == [TWCC in each.extensions for each in result.sections]
+
+
+@pytest.mark.parametrize(
+    ("edit", "is_estimated"),
+    [
+        (lambda text: text, False),
+        (lambda text: re.sub(r"a=rtcp-fb:\d+ transport-cc\r\n", "", text), True),
+        (lambda text: re.sub(r"a=extmap:\S+ \S+transport-wide\S+\r\n", "", text), True),
+    ],
+    ids=["switched off", "no feedback", "no numbers"],
+)
+def test_numbers_are_sent_where_both_sides_take_part(edit: Callable[[str], str], is_estimated: bool) -> None:
+    """
+    Answered and sent where the client offers the extension and feedback of it, and the relay is to estimate.
+    """
+    negotiation = WhepNegotiation(CodecPolicy(), is_estimated=is_estimated)
+    result = negotiation.on_offer(edit(offer(CHROMIUM)), local(), counter())
+
+    assert [False, False] == [TWCC in each.extensions for each in result.sections]
+    assert "transport-wide" not in result.answer
+    assert is_estimated == ("goog-remb" in result.answer)
 
 
 def test_all_common_codecs_are_answered() -> None:

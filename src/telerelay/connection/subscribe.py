@@ -52,10 +52,11 @@ class SubscribeConnection:
         self.transport = Connection(
             site, participant=participant, is_admitted=is_admitted, on_state=on_state, data_listener=data_listener
         )
+        self._is_estimated = site.is_estimated
         self._on_offer = on_offer
         self._on_refused = on_refused
         self._on_state = on_state
-        self._negotiation = SubscribeNegotiation(random_ice_chars(16))
+        self._negotiation = SubscribeNegotiation(random_ice_chars(16), is_estimated=site.is_estimated)
         self._wanted: dict[str, Source] = {}
         self._paused: set[str] = set()
         self._sending: dict[str, Sending] = {}
@@ -164,7 +165,7 @@ class SubscribeConnection:
         Go on where another process was; False: the transport is gone. `run` comes after everything that is wanted was
         said.
         """
-        self._negotiation = SubscribeNegotiation.of(state.negotiation)
+        self._negotiation = SubscribeNegotiation.of(state.negotiation, is_estimated=self._is_estimated)
         self._answered = state.answered
         self._paused = set(state.paused)
         self._wants_data = state.wants_data

@@ -56,6 +56,8 @@ class Site:
     fingerprint: Fingerprint
     candidates: tuple[Candidate, ...]
     room: int
+    is_estimated: bool = True
+    """Whether what a subscriber's line carries is estimated, from its client's feedback."""
 
 
 class Connection:

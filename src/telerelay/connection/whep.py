@@ -70,7 +70,8 @@ class WhepConnection:
         self.sections: list[Section] = []
         self._on_state = on_state
         self._policy = policy
-        self._negotiation = WhepNegotiation(policy)
+        self._is_estimated = site.is_estimated
+        self._negotiation = WhepNegotiation(policy, is_estimated=self._is_estimated)
         self._wanted: dict[str, Source] = {}
         self._changed = asyncio.Event()
 
@@ -119,7 +120,7 @@ class WhepConnection:
         Go on where another process was; False: the transport is gone, or not whole. `run` comes after everything that
         is wanted was said.
         """
-        self._negotiation = WhepNegotiation(self._policy, state=state.negotiation)
+        self._negotiation = WhepNegotiation(self._policy, state=state.negotiation, is_estimated=self._is_estimated)
         for each in state.sections:
             found = inventory.senders.get(each.sender)
             if found is None:

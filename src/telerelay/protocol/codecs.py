@@ -39,12 +39,23 @@ FEEDBACK: dict[str, tuple[str, ...]] = {
     "audio": ("transport-cc", "nack"),
     "video": ("transport-cc", "ccm fir", "nack", "nack pli"),
 }
-"""What the relay answers of the peer's rtcp-fb, by kind, in the order it is written."""
+"""What the relay answers of a publisher's rtcp-fb, by kind."""
+
+_ESTIMATE_FEEDBACK = frozenset({"transport-cc", "goog-remb"})
 
 SENT_FEEDBACK: dict[str, frozenset[str]] = {
-    kind: frozenset(values) - {"transport-cc"} for kind, values in FEEDBACK.items()
+    "audio": frozenset(FEEDBACK["audio"]),
+    "video": frozenset({*FEEDBACK["video"], "goog-remb"}),
 }
-"""What a subscriber may send; its transport-wide feedback is of no use before something estimates its downlink."""
+"""What a subscriber may send; a REMB counts where its client knows nothing of transport-wide numbers."""
+
+SENT_FEEDBACK_PLAIN: dict[str, frozenset[str]] = {
+    kind: values - _ESTIMATE_FEEDBACK for kind, values in SENT_FEEDBACK.items()
+}
+"""The same where its downlink is not to be estimated."""
+
+_WRITTEN = {"audio": FEEDBACK["audio"], "video": ("goog-remb", *FEEDBACK["video"])}
+"""By kind, in the order it is written."""
 
 RECEIVED_EXTENSIONS = frozenset(
     {
@@ -63,9 +74,9 @@ RECEIVED_EXTENSIONS = frozenset(
 """Header extensions the relay takes from a publisher."""
 
 SENT_EXTENSIONS = frozenset(
-    {MID, AUDIO_LEVEL, ABS_CAPTURE_TIME, VIDEO_ORIENTATION, PLAYOUT_DELAY, DEPENDENCY_DESCRIPTOR}
+    {MID, TWCC, AUDIO_LEVEL, ABS_CAPTURE_TIME, VIDEO_ORIENTATION, PLAYOUT_DELAY, DEPENDENCY_DESCRIPTOR}
 )
-"""Header extensions the relay sends: its own MID, and what is passed on."""
+"""Header extensions the relay sends: its own MID and transport-wide numbers, and what is passed on."""
 
 _CLOCK_RATES = {"opus": (48000, 2), "red": (48000, 2)}
 _VIDEO_CLOCK = (90000, 1)
@@ -278,7 +289,7 @@ def _codec_lines(
     for each in codecs:
         codec = each.codec
         rtpmaps.append(RtpMap(each.pt, codec.name, codec.clock_rate, codec.channels))
-        feedback.extend((each.pt, value) for value in FEEDBACK[kind] if value in codec.feedback)
+        feedback.extend((each.pt, value) for value in _WRITTEN[kind] if value in codec.feedback)
         if codec.parameters:
             fmtps.append((each.pt, codec.parameters))
         if each.rtx_pt is not None:
@@ -292,12 +303,16 @@ _MIRRORED = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendon
 _USABLE_IDS = frozenset({*range(1, 15), *range(16, 256)})
 
 
-def sent_extensions(media: Media, *, is_mixed: bool) -> dict[int, int]:
+def sent_extensions(media: Media, codecs: Iterable[NegotiatedCodec], *, is_mixed: bool) -> dict[int, int]:
     """
     What is written to a peer that receives. A dependency descriptor may be over 16 bytes, for which one packet among
     others takes the two-byte form: only where the peer allows both forms in one stream (RFC 8285, 4.1.2).
+    Transport-wide numbers only where feedback of them was negotiated for a codec of the section; browsers say so of
+    Opus and not of the RED around it.
     """
     wanted = SENT_EXTENSIONS if is_mixed else SENT_EXTENSIONS - {DEPENDENCY_DESCRIPTOR}
+    if not any("transport-cc" in each.codec.feedback for each in codecs):
+        wanted -= {TWCC}
     return select_extensions(media, wanted, ("sendrecv", "recvonly"))
 
 

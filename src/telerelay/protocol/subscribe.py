@@ -12,6 +12,7 @@ from telerelay.errors import LocalProtocolError, RemoteProtocolError
 from telerelay.protocol import sdp as sdp_text
 from telerelay.protocol.codecs import (
     SENT_FEEDBACK,
+    SENT_FEEDBACK_PLAIN,
     carried_by,
     codec_lines,
     offered_codecs,
@@ -26,6 +27,7 @@ from telerelay.protocol.parameters import (
     DEPENDENCY_DESCRIPTOR,
     MID,
     PLAYOUT_DELAY,
+    TWCC,
     VIDEO_ORIENTATION,
     Codec,
     Kind,
@@ -45,8 +47,8 @@ MAX_SECTIONS = 64
 # Dynamic ones, then unassigned ones that multiplexing with RTCP leaves free (RFC 5761, 4).
 _PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
 _EXTENSION_IDS: dict[Kind, dict[int, int]] = {
-    "audio": {MID: 1, AUDIO_LEVEL: 2, ABS_CAPTURE_TIME: 3},
-    "video": {MID: 1, ABS_CAPTURE_TIME: 3, VIDEO_ORIENTATION: 4, PLAYOUT_DELAY: 5, DEPENDENCY_DESCRIPTOR: 6},
+    "audio": {MID: 1, AUDIO_LEVEL: 2, ABS_CAPTURE_TIME: 3, TWCC: 7},
+    "video": {MID: 1, ABS_CAPTURE_TIME: 3, VIDEO_ORIENTATION: 4, PLAYOUT_DELAY: 5, DEPENDENCY_DESCRIPTOR: 6, TWCC: 7},
 }
 
 
@@ -134,16 +136,20 @@ class SubscribeState:
 
 
 class SubscribeNegotiation:
-    """One subscribing transport, over all its offers. `cname` stands where a track has none."""
+    """
+    One subscribing transport, over all its offers. `cname` stands where a track has none. `is_estimated`: numbers
+    across all tracks and the feedback of them are offered.
+    """
 
-    def __init__(self, cname: str) -> None:
+    def __init__(self, cname: str, *, is_estimated: bool = True) -> None:
+        self._is_estimated = is_estimated
         self._wanted: dict[str, SubscribedTrack] = {}
         self._set_state(SubscribeState(cname))
 
     @classmethod
-    def of(cls, state: SubscribeState) -> "SubscribeNegotiation":
+    def of(cls, state: SubscribeState, *, is_estimated: bool = True) -> "SubscribeNegotiation":
         """One that goes on here; `set_tracks` comes first."""
-        negotiation = cls(state.cname)
+        negotiation = cls(state.cname, is_estimated=is_estimated)
         negotiation._set_state(state)
         return negotiation
 
@@ -312,12 +318,16 @@ class SubscribeNegotiation:
         codecs = self._offered_codecs(track)
         has_rtx = any(each.rtx_pt is not None for each in codecs)
         ids = _EXTENSION_IDS[track.kind]
+        own = {MID, TWCC} if self._is_estimated else {MID}
+        # What is being sent stays as it is: a section offered with more is another sender, under another SSRC.
+        is_settled = section.sender is not None
+        extensions = tuple((each, ids[each]) for each in ids if each in own or each in track.extensions - {TWCC})
         return replace(
             section,
             ssrc=section.ssrc or new_ssrc(),
             rtx_ssrc=(section.rtx_ssrc or new_ssrc()) if has_rtx else 0,
             codecs=tuple({each.pt: each for each in codecs}.values()),
-            extensions=tuple((each, ids[each]) for each in ids if each == MID or each in track.extensions),
+            extensions=section.extensions if is_settled else extensions,
         )
 
     def _offered_codecs(self, track: SubscribedTrack) -> tuple[NegotiatedCodec, ...]:
@@ -338,7 +348,8 @@ class SubscribeNegotiation:
             index = 2 * len(self._pts)
             if index + 2 > len(_PAYLOAD_TYPES):
                 raise LocalProtocolError("no_payload_type", "there are more codecs than payload types")
-            offered = Codec(codec.name, codec.clock_rate, codec.channels, parameters, SENT_FEEDBACK[track.kind])
+            feedback = (SENT_FEEDBACK if self._is_estimated else SENT_FEEDBACK_PLAIN)[track.kind]
+            offered = Codec(codec.name, codec.clock_rate, codec.channels, parameters, feedback)
             known = (offered, _PAYLOAD_TYPES[index], _PAYLOAD_TYPES[index + 1])
             self._pts.append(known)
         offered, pt, rtx_pt = known
@@ -399,7 +410,7 @@ class SubscribeNegotiation:
         if media.direction not in ("recvonly", "sendrecv") or not codecs:
             return replace(offered, track=None, ssrc=0, rtx_ssrc=0, sender=None)
         offered_ids = dict(offered.extensions)
-        extensions = sent_extensions(media, is_mixed=is_mixed)
+        extensions = sent_extensions(media, codecs, is_mixed=is_mixed)
         sender = SendParameters(
             key=offered.track.key,
             mid=offered.mid,

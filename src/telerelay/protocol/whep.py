@@ -11,6 +11,7 @@ from telerelay.errors import RemoteProtocolError
 from telerelay.protocol import sdp as sdp_text
 from telerelay.protocol.codecs import (
     SENT_FEEDBACK,
+    SENT_FEEDBACK_PLAIN,
     answered_extmaps,
     codec_lines,
     select_each,
@@ -51,7 +52,8 @@ class WhepState:
 class WhepNegotiation:
     """
     One subscribing transport whose client offers. `cname` holds its tracks together; "" takes the ICE fragment. `state`
-    is that of a negotiation which goes on here.
+    is that of a negotiation which goes on here. `is_estimated`: transport-wide numbers are sent to whoever offers to
+    give feedback of them.
     """
 
     def __init__(
@@ -59,7 +61,10 @@ class WhepNegotiation:
         policy: CodecPolicy,
         cname: str = "",
         state: WhepState = WhepState(),
+        *,
+        is_estimated: bool = True,
     ) -> None:
+        self._feedback = SENT_FEEDBACK if is_estimated else SENT_FEEDBACK_PLAIN
         self._policy = policy
         self._cname = cname
         self._lines = state.lines
@@ -79,7 +84,7 @@ class WhepNegotiation:
         session = sdp_text.parse(sdp)
         check_lines(self._lines, session)
         alive = check_sections(session)
-        codecs = select_each((media for media in alive if media.kind in KINDS), self._policy.of, SENT_FEEDBACK)
+        codecs = select_each((media for media in alive if media.kind in KINDS), self._policy.of, self._feedback)
         played = tuple(media for media in alive if codecs.get(media.mid))
         data = data_section(alive)
         taken = tuple(media for media in alive if codecs.get(media.mid) or media is data)
@@ -93,7 +98,7 @@ class WhepNegotiation:
             if media.direction in ("sendrecv", "recvonly"):
                 if media.mid not in ssrcs:
                     ssrcs[media.mid] = (new_ssrc(), new_ssrc())
-                extensions = sent_extensions(media, is_mixed=session.is_extmap_mixed)
+                extensions = sent_extensions(media, codecs[media.mid], is_mixed=session.is_extmap_mixed)
                 sections[media.mid] = _send_parameters(media, codecs[media.mid], ssrcs[media.mid], cname, extensions)
         answer = answer_session(
             session,
@@ -146,7 +151,7 @@ def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...], send: SendParamet
         direction="inactive",
         is_rtcp_mux=True,
         is_rtcp_rsize=media.is_rtcp_rsize,
-        extmaps=answered_extmaps(media, sent_extensions(media, is_mixed=is_mixed)),
+        extmaps=answered_extmaps(media, sent_extensions(media, codecs, is_mixed=is_mixed)),
         **codec_lines(with_parameters(codecs, sent_parameters), media.kind),
     )
     if send is None:

@@ -37,14 +37,15 @@ SWEEP_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class WorkerSite:
-    """One worker with what leads to it: its certificate's fingerprint and its candidates."""
+    """One worker with what leads to it: its certificate's fingerprint and its candidates; and as Site has it."""
 
     worker: Worker
     fingerprint: Fingerprint
     candidates: tuple[Candidate, ...]
+    is_estimated: bool = True
 
     def room(self, number: int) -> Site:
-        return Site(self.worker, self.fingerprint, self.candidates, number)
+        return Site(self.worker, self.fingerprint, self.candidates, number, self.is_estimated)
 
 
 class LiveRooms:
