@@ -184,9 +184,9 @@ class MediaConfig:
         16384, "Packets kept of each audio stream for resends, bytes.", _range(4096, 1048576)
     )
     downlink_estimate: bool = _option(
-        True,
+        False,
         "Whether packets to subscribers are numbered across tracks, for what their clients report of their lines"
-        " (transport-wide feedback).",
+        " (transport-wide feedback). Their lines are then estimated; nothing is sent by the estimate yet.",
     )
     consent_timeout_s: int = _option(30, "Without a check for so long nothing more is sent, seconds.", _range(5, 120))
 
