@@ -119,10 +119,10 @@ def test_oracle_does_not_follow_what_does_not_last() -> None:
 
 
 def test_consult_on_a_wide_line_is_at_the_top_and_stays_there() -> None:
-    """Nothing is lost, nothing freezes, the oracle's layers are forwarded."""
+    """Next to nothing is made up of voices, nothing freezes, the oracle's layers are forwarded."""
     found = consult_figures.figures(consult(10.0, contender="oracle"))
 
-    assert 0.0 == found["audio_lost"]
+    assert (found["audio_concealed"] or 0.0) < 0.001
     assert (found["wrong_layer"] or 0.0) < 0.05
     assert (found["freeze_s_per_10_min"] or 0.0) < 5
     assert (found["queue_p95_ms"] or 0.0) < 60
@@ -156,8 +156,8 @@ def test_pause_by_choice_is_no_freeze() -> None:
 
 
 def test_voices_are_repaired() -> None:
-    """At 5 % of loss nearly every frame of the voices arrives in time."""
-    assert (consult_figures.figures(consult(6.0, loss=0.05))["audio_lost"] or 0.0) < 0.01
+    """At 5 % of loss less than half of that is made up."""
+    assert (consult_figures.figures(consult(6.0, loss=0.05))["audio_concealed"] or 0.0) < 0.02
 
 
 def test_consult_is_the_same_for_the_same_seed_and_has_series_of_layers() -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from telerelay.cli import main
-from telerelay.sim import board, runner, scoreboard, text
+from telerelay.sim import allocators, board, controllers, runner, scoreboard, text
 from telerelay.sim.case import Case, FlowPlan, LinePlan
+from telerelay.sim.cases import consults
 from telerelay.sim.consult import ConsultCase
 from telerelay.sim.consult_figures import quick_switches
 from telerelay.sim.held import HELD
@@ -151,13 +152,25 @@ def test_the_relays_own_allocator_belongs_to_its_own_controller() -> None:
 
 
 def test_check_runs_the_own_one_on_all_seeds_and_rivals_on_one() -> None:
-    """Each case of CI is run by its own contender as often as asked, by each rival once."""
+    """Each case of CI is run by its own contender as often as asked, by each rival once; joins have fifty seeds."""
     todo = board.check_jobs(all_made_up(), 3, keeps_series=True)
-    of = Counter((job.case.name, job.contender) for job in todo)
+    of = Counter((job.case.name, job.contender) for job in todo if job.case is not consults.JOIN)
+    joins = Counter(job.contender for job in todo if job.case is consults.JOIN)
 
     assert {3} == {count for (_, name), count in of.items() if name in ("telerelay", board.own_pair())}
     assert {1} == {count for (_, name), count in of.items() if name in ("gcc", "nada", BASELINE, "oracle")}
     assert {1} == {job.seed for job in todo if job.keeps_series}
+    assert {50} == set(joins.values())
+
+
+def test_scoreboard_has_the_policies_of_others_on_gcc_only() -> None:
+    """NADA is there by itself; redundancy, which the relay does not have, is a line of its own."""
+    todo = board.jobs(controllers.NAMES, allocators.NAMES, all_made_up(), 1, keeps_series=False)
+    names = {job.contender for job in todo if isinstance(job.case, ConsultCase)}
+    red = board.with_red(board.own_pair())
+
+    assert {"gcc+livekit", "gcc+mediasoup", "oracle", red} == names - {board.OWN_PAIR, board.STAND_IN}
+    assert {True} == {job.case.line.loss > 0 or "3g" in job.case.name for job in todo if job.contender == red}
 
 
 def test_held_gates_are_rows_of_the_scoreboard() -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 from telerelay.sim import allocators, controllers
 from telerelay.sim.case import Case
-from telerelay.sim.cases import consults, lines, rfc8867, rfc8869
-from telerelay.sim.consult import ConsultCase
+from telerelay.sim.cases import consults, lines, rfc8867, rfc8869, voices
+from telerelay.sim.consult import RED, ConsultCase
 from telerelay.sim.held import HELD
 from telerelay.sim.rows import BASELINE
-from telerelay.sim.runner import Job
+from telerelay.sim.runner import AnyCase, Job
 from telerelay.sim.text import brief
 from telerelay.sim.traces import Trace
+from telerelay.sim.voice_world import REPAIRS, TODAY
 
 OWN = controllers.OWN
 OWN_PAIR = f"{OWN}+{OWN}"
@@ -47,6 +48,20 @@ def pairs(names: Sequence[str], chosen: Sequence[str]) -> list[str]:
     return found + [each for each in chosen if each == allocators.ORACLE]
 
 
+def scored_pairs(names: Sequence[str], chosen: Sequence[str]) -> list[str]:
+    """Those of the scoreboard: policies of others on GCC; the relay's own, and what its estimator is without it."""
+    return [
+        each
+        for each in pairs(names, chosen)
+        if each in (OWN_PAIR, STAND_IN, allocators.ORACLE) or each.startswith(BASELINE.partition("+")[0])
+    ]
+
+
+def with_red(pair: str) -> str:
+    """The same with redundant voices, which the relay does not have yet."""
+    return f"{pair}+{RED}"
+
+
 def trace_cases(traces: Sequence[Trace]) -> list[Case]:
     """A case for every trace; the first, third, … by name are the odd ones."""
     return [
@@ -72,14 +87,9 @@ def jobs(
 ) -> list[Job]:
     """Everything."""
     alone: list[Case] = [*rfc8867.CASES, *lines.CASES, *trace_cases(traces), *rfc8869.CASES]
-    consulted = [*consults.FIXED, *trace_consults(traces)]
-    return [
-        Job(case, contender, seed, keeps_series and seed == 1)
-        for cases, contenders in ((alone, names), (consulted, pairs(names, allocator_names)))
-        for case in cases
-        for contender in contenders
-        for seed in range(1, seeds + 1)
-    ]
+    contenders = scored_pairs(names, allocator_names)
+    of_pairs = {each: seeds for each in contenders}
+    return _jobs(alone, {name: seeds for name in names}, traces, of_pairs, seeds, keeps_series=keeps_series)
 
 
 def check_jobs(traces: Sequence[Trace], seeds: int, *, keeps_series: bool) -> list[Job]:
@@ -87,24 +97,47 @@ def check_jobs(traces: Sequence[Trace], seeds: int, *, keeps_series: bool) -> li
     What CI runs: the relay's own on all seeds, each rival on one; without RFC 8869, of which no row is made.
     """
     alone: list[Case] = [*rfc8867.CASES, *lines.CASES, *trace_cases(traces)]
-    consulted = [*consults.FIXED, *trace_consults(traces)]
-    rivals = [name for name in controllers.NAMES if name != OWN]
-    todo = []
-    for cases, own, others in (
-        (alone, OWN, rivals),
-        (consulted, own_pair(), [BASELINE, "gcc+mediasoup", allocators.ORACLE]),
-    ):
-        for case in cases:
-            for name, count in ((own, seeds), *((name, CHECK_RIVAL_SEEDS) for name in others)):
-                todo += [Job(case, name, seed, keeps_series and seed == 1) for seed in range(1, count + 1)]
-    return todo
+    of_alone = {name: seeds if name == OWN else CHECK_RIVAL_SEEDS for name in controllers.NAMES}
+    rivals = (BASELINE, "gcc+mediasoup", allocators.ORACLE)
+    of_pairs = {own_pair(): seeds, **{each: CHECK_RIVAL_SEEDS for each in rivals}}
+    return _jobs(alone, of_alone, traces, of_pairs, seeds, keeps_series=keeps_series)
+
+
+def _jobs(
+    alone: Sequence[Case],
+    of_alone: dict[str, int],
+    traces: Sequence[Trace],
+    of_pairs: dict[str, int],
+    seeds: int,
+    *,
+    keeps_series: bool,
+) -> list[Job]:
+    """`of_alone` and `of_pairs` say how many seeds each contender has."""
+    on_traces = trace_consults(traces)
+    slow = [case for case in on_traces if "consult-3g" in case.tags]
+    red = {with_red(own_pair()): seeds} if own_pair() in of_pairs else {}
+    joins = {each: consults.JOINS for each in of_pairs}
+    todo: list[tuple[Sequence[AnyCase], dict[str, int]]] = [
+        (alone, of_alone),
+        ([*consults.FIXED, *on_traces], of_pairs),
+        ([case for case in consults.FIXED if case.line.loss] + slow, red),
+        ([consults.JOIN], joins),
+        (voices.CASES, {each: seeds for each in REPAIRS}),
+    ]
+    return [
+        Job(case, contender, seed, keeps_series and seed == 1 and case is not consults.JOIN)
+        for cases, contenders in todo
+        for case in cases
+        for contender, count in contenders.items()
+        for seed in range(1, count + 1)
+    ]
 
 
 def verdict(report: dict[str, Any]) -> tuple[list[str], list[str]]:
     """
     (gates that are held and now missed or not measured, bounds that are met and not held yet), each in words.
     """
-    about = {OWN, own_pair()}
+    about = {OWN, own_pair(), TODAY}
     own = {each["label"]: each for each in report["scores"] if each["contender"] in about}
     lost = []
     for label in HELD:

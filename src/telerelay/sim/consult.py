@@ -4,9 +4,8 @@ A consult over one bad downlink: a relay that forwards layers of three tracks an
 Sans-I/O. Publishers' lines are good; what is tried is a controller together with an allocator, on the doctor's line.
 """
 
-from array import array
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from telerelay.sim import allocators, controllers, world
 from telerelay.sim.allocators import NONE, Choice, Oracle
@@ -20,14 +19,18 @@ from telerelay.sim.pacer import AUDIO, RESEND, VIDEO, Pacer
 from telerelay.sim.packet import OVERHEAD_BYTES, Packet
 from telerelay.sim.sender import TransportSender
 from telerelay.sim.simulcast import IMAGE, PATIENT, RELATIVE, Publisher, TrackPlan, is_forwarded
-from telerelay.sim.steady import AUDIO_BYTES, AUDIO_FRAME_US
+from telerelay.sim.steady import AUDIO_FRAME_US
 from telerelay.sim.track import Piece, TrackReceiver, cut
+from telerelay.sim.voice import VOICE_BPS, Repair, Voice, VoicePiece
 
 VOICES = 2
-AUDIO_BPS = VOICES * AUDIO_BYTES * 8 * SECOND_US // AUDIO_FRAME_US
+AUDIO_BPS = VOICES * VOICE_BPS
 
 BOUNDS = Bounds(start_bps=1_000_000, min_bps=30_000, max_bps=6_000_000)
 """What servers start a receiver with, and more than all layers together cost."""
+
+RED = "red"
+"""Third part of a contender's name: with redundancy of voices, which the relay does not have yet."""
 
 ALLOCATE_US = 100 * MS_US
 REPAIR_US = 20 * MS_US
@@ -47,7 +50,11 @@ ORACLE_AHEAD_S = 4
 
 @dataclass(frozen=True, slots=True)
 class ConsultCase:
-    """One consult: the doctor's line, and how long."""
+    """
+    One consult: the doctor's line, and how long.
+
+    The doctor joins at a moment between the two of `joins_s`; the others are there from the beginning.
+    """
 
     suite: str
     name: str
@@ -55,6 +62,7 @@ class ConsultCase:
     duration_s: float
     line: LinePlan
     tracks: tuple[TrackPlan, ...] = (PATIENT, RELATIVE, IMAGE)
+    joins_s: tuple[float, float] = (0.0, 0.0)
     tags: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -74,11 +82,19 @@ class _Forward:
         self.cache: dict[int, tuple[Piece, int]] = {}
 
 
+class _Asks(Protocol):
+    """Whatever misses packets."""
+
+    def next_nacks(self, now_us: int, rtt_us: int) -> list[int]:
+        """What to ask for now."""
+
+
 class ConsultWorld:
     """Everything of one run, to be read after `run`."""
 
     def __init__(self, case: ConsultCase, contender: str, seed: int) -> None:
-        controller_name, _, allocator_name = contender.partition("+")
+        controller_name, _, rest = contender.partition("+")
+        allocator_name, _, repair = rest.partition("+")
         self.case = case
         self.clock = clock = Clock()
         plans = case.tracks
@@ -106,30 +122,34 @@ class ConsultWorld:
             for at, plan in enumerate(plans)
         ]
         self.forwards = [_Forward() for _ in plans]
-        self.voice_sent_us = array("q")
-        self.voice_delay_us: dict[int, int] = {}
-        self._voices = TrackReceiver()
-        self._voice_cache: dict[int, tuple[Piece, int]] = {}
+        self.voices = [
+            Voice(clock, at, Repair(has_red=repair == RED), self._put_voice, lambda: self.controller.target_bps)
+            for at in range(VOICES)
+        ]
         self.layers: list[list[int]] = [[] for _ in plans]
         self.oracle_layers: list[list[int]] = [[] for _ in plans]
         self.waiting_us: list[int] = []
         self._lost_marks: list[tuple[int, int]] = []
         self._stop_us = world.seconds(case.duration_s)
+        self.join_us = world.seconds(randomness(seed, "join").uniform(*case.joins_s))
 
     def run(self) -> None:
         """Let it all happen."""
-        clock, stop_us = self.clock, self._stop_us
-        self.sender.run(0, stop_us)
-        self.receiver.run(0, stop_us)
-        self.sender.demand(0, self.allocator.wanted_bps() + AUDIO_BPS)
         for publisher in self.publishers:
-            publisher.run(0, stop_us)
-        for voice in range(VOICES):
-            clock.at(voice * AUDIO_FRAME_US // VOICES, self._speak)
-        clock.at(0, self._allocate)
-        clock.at(REPAIR_US, self._repair)
-        clock.at(BIN_US, self._sample)
-        clock.run(stop_us)
+            publisher.run(0, self._stop_us)
+        self.clock.at(self.join_us, self._join)
+        self.clock.run(self._stop_us)
+
+    def _join(self, now_us: int, _: None) -> None:
+        clock, stop_us = self.clock, self._stop_us
+        self.sender.run(now_us, stop_us)
+        self.receiver.run(now_us, stop_us)
+        self.sender.demand(now_us, self.allocator.wanted_bps() + AUDIO_BPS)
+        for at, voice in enumerate(self.voices):
+            voice.run(now_us + at * AUDIO_FRAME_US // VOICES, stop_us - 2 * SECOND_US)
+        clock.at(now_us, self._allocate)
+        clock.at(now_us + REPAIR_US, self._repair)
+        clock.at(now_us + BIN_US, self._sample)
 
     # ---------------------------------------------------------------- the relay
 
@@ -191,28 +211,23 @@ class ConsultWorld:
             self.sender.put(now_us, size, piece, VIDEO, at)
         forward.frames += 1
 
-    def _speak(self, now_us: int, _: None) -> None:
-        if now_us >= self._stop_us - 2 * SECOND_US:
-            return
-        self.clock.at(now_us + AUDIO_FRAME_US, self._speak)
-        seq = len(self.voice_sent_us)
-        self.voice_sent_us.append(now_us)
-        piece = Piece(-1, seq, seq, now_us, 0, 1, AUDIO_BYTES, True)
-        self._voice_cache[seq] = (piece, 0)
-        self._voice_cache.pop(seq - CACHE_PIECES, None)
-        self.sender.put(now_us, AUDIO_BYTES, piece, AUDIO)
+    def _put_voice(self, now_us: int, piece: VoicePiece) -> None:
+        self.sender.put(now_us, piece.size_bytes, piece, AUDIO)
 
     def take(self, now_us: int, packet: Packet) -> None:
         """The doctor's requests have come: what to send again, and for which tracks a key frame."""
         nacks, keys = packet.content
         for at, seqs in nacks:
-            cache = self._voice_cache if at < 0 else self.forwards[at].cache
+            if at < 0:
+                self.voices[-1 - at].on_request(now_us, seqs, self.sender.rtt_us)
+                continue
+            cache = self.forwards[at].cache
             for seq in seqs:
                 kept = cache.get(seq)
                 if kept is None or now_us - kept[1] < min(self.sender.rtt_us, SECOND_US // 2):
                     continue
                 cache[seq] = (kept[0], now_us)
-                self.sender.put(now_us, kept[0].size_bytes, kept[0], AUDIO if at < 0 else RESEND)
+                self.sender.put(now_us, kept[0].size_bytes, kept[0], RESEND)
         for at in keys:
             forward = self.forwards[at]
             if forward.layer >= 0:
@@ -224,22 +239,22 @@ class ConsultWorld:
     def on_content(self, now_us: int, content: Any) -> None:
         """A packet has arrived."""
         if content.track < 0:
-            self._voices.on_piece(now_us, content)
-            self.voice_delay_us.setdefault(content.seq, now_us - content.captured_us)
+            self.voices[-1 - content.track].on_piece(now_us, content, self.link.delay_us)
         else:
             self.tracks[content.track].on_piece(now_us, content)
 
     def _repair(self, now_us: int, _: None) -> None:
         self.clock.at(now_us + REPAIR_US, self._repair)
         rtt_us = self.sender.rtt_us
-        nacks = [(at, seqs) for at, track in self._receivers() if (seqs := track.next_nacks(now_us, rtt_us))]
+        receivers: list[tuple[int, _Asks]] = [
+            *((-1 - at, voice) for at, voice in enumerate(self.voices)),
+            *enumerate(self.tracks),
+        ]
+        nacks = [(at, seqs) for at, track in receivers if (seqs := track.next_nacks(now_us, rtt_us))]
         keys = [at for at, track in enumerate(self.tracks) if track.wants_key(now_us)]
         if nacks or keys:
             size = FIXED_BYTES + 4 * sum(len(seqs) for _, seqs in nacks)
             Packet(self._back, size, now_us, content=(nacks, keys)).start(now_us)
-
-    def _receivers(self) -> list[tuple[int, TrackReceiver]]:
-        return [(-1, self._voices), *enumerate(self.tracks)]
 
     def _sample(self, now_us: int, _: None) -> None:
         self.clock.at(now_us + BIN_US, self._sample)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from telerelay.sim.clock import MS_US, SECOND_US
+from telerelay.sim import voice_figures
+from telerelay.sim.clock import SECOND_US
 from telerelay.sim.consult import ConsultWorld
 from telerelay.sim.feedback import BIN_US, binned
 from telerelay.sim.figures import Figures
@@ -20,9 +21,6 @@ GRACE_US = SECOND_US
 
 STABLE_US = 5 * SECOND_US
 """The top layer is reached when it is kept for so long."""
-
-VOICE_LATE_US = 400 * MS_US
-"""A voice later than this behind the line's own delay is as good as lost (ITU-T G.114: unacceptable)."""
 
 QUICK_US = 4 * SECOND_US
 """Nobody wants to see two switches within that time, unless the line falls and falls."""
@@ -36,7 +34,6 @@ def figures(world: ConsultWorld) -> Figures:
     case, stop_us = world.case, round(world.case.duration_s * SECOND_US)
     down = _outages(world)
     queues = np.frombuffer(world.receiver.queue_us, dtype=np.int64) / 1_000
-    lost, voice_ms = _voices(world, down)
     cameras = range(_moving(world))
     paused = [_paused(world, at, stop_us) for at in cameras]
     frozen_us = sum(
@@ -55,13 +52,13 @@ def figures(world: ConsultWorld) -> Figures:
         "queue_p99_ms": float(np.percentile(queues, 99)) if len(queues) else None,
         "own_loss": world.link.dropped_packets / max(1, world.link.taken_packets),
         "top_s": _top_s(world, stop_us) if "join" in case.tags else None,
+        "first_s": _first_s(world, stop_us) if "join" in case.tags else None,
         "wrong_layer": _wrong(world),
         "switches_per_min": switches / len(world.forwards) / case.duration_s * 60,
         "quick_switches": float(sum(quick_switches(forward.switches) for forward in world.forwards)),
         "paused": paused_us / (len(cameras) * stop_us),
         "freeze_s_per_10_min": frozen_us / watched_us * 600,
-        "audio_lost": lost,
-        "audio_queue_p95_ms": voice_ms,
+        **voice_figures.figures(world.voices, stop_us - 2 * SECOND_US, down, GRACE_US),
         "key_requests": float(sum(publisher.key_requests for publisher in world.publishers)),
         "padding_share": world.sender.pacer.padding_bytes / sent,
         "feedback_share": world.receiver.feedback_bytes / max(1, world.receiver.total_bytes),
@@ -135,23 +132,6 @@ def _outages(world: ConsultWorld) -> list[tuple[int, int]]:
     ]
 
 
-def _voices(world: ConsultWorld, down: list[tuple[int, int]]) -> tuple[float, float | None]:
-    """(share lost or too late, p95 of the delay behind the line's own in ms), outages not counted."""
-    own_us = round(world.case.line.delay_ms * 1_000)
-    lost = counted = 0
-    delays = []
-    for seq, sent_us in enumerate(world.voice_sent_us):
-        if any(low - GRACE_US <= sent_us < high for low, high in down):
-            continue
-        counted += 1
-        delay_us = world.voice_delay_us.get(seq)
-        if delay_us is None or delay_us - own_us > VOICE_LATE_US:
-            lost += 1
-        if delay_us is not None:
-            delays.append((delay_us - own_us) / 1_000)
-    return lost / max(1, counted), float(np.percentile(delays, 95)) if delays else None
-
-
 def _wrong(world: ConsultWorld) -> float:
     """Share of time in which a layer is not the oracle's; a layer that is too high counts twice. Mean over tracks."""
     grace = GRACE_US // BIN_US
@@ -166,11 +146,16 @@ def _wrong(world: ConsultWorld) -> float:
 
 
 def _top_s(world: ConsultWorld, stop_us: int) -> float:
-    """From the beginning until the first track has its top layer for good."""
+    """From the join until the first track has its top layer for good."""
     top = len(world.case.tracks[0].layers_kbps) - 1
-    layers = world.layers[0]
-    need = STABLE_US // BIN_US
-    for at in range(len(layers) - need):
-        if all(layer == top for layer in layers[at : at + need]):
-            return (at + 1) * BIN_US / SECOND_US
-    return stop_us / SECOND_US
+    moves = [*world.forwards[0].switches, (stop_us, -1)]
+    for (when, layer), (until, _) in itertools.pairwise(moves):
+        if layer == top and until - when >= STABLE_US:
+            return (when - world.join_us) / SECOND_US
+    return (stop_us - world.join_us) / SECOND_US
+
+
+def _first_s(world: ConsultWorld, stop_us: int) -> float:
+    """From the join until the first picture of the first track is shown, less a round trip of the doctor's line."""
+    shown_us = min(world.tracks[0].shown_us, default=stop_us)
+    return (shown_us - world.join_us - 2 * world.link.delay_us) / SECOND_US

@@ -27,8 +27,10 @@ HELD: tuple[str, ...] = (
     "utilisation, 5.1 with 2 % loss",
     "p95 queue, 5.1 with 2 % loss",
     "p99 queue, 5.1 with 2 % loss",
-    "join to top layer, mean",
-    "audio lost, fixed lines",
+    "join to top layer, p50 of 50",
+    "join to top layer, p95 of 50",
+    "first frame behind a round trip, p95 of 50",
+    "p95 audio queue, fixed lines",
     "feedback of media",
     "padding of what is sent",
 )

@@ -31,8 +31,7 @@ def page(report: dict[str, Any], outcomes: Sequence[Outcome], command: str) -> s
     ]
     if scored:
         for headings_of, rows_of in scored:
-            kind = "consults" if text.is_pair(headings_of[-1]) else "controllers by themselves"
-            parts += [f"<h2>Scoreboard, {kind}</h2>", _table(headings_of, rows_of)]
+            parts += [f"<h2>Scoreboard, {text.kind(headings_of[-1])}</h2>", _table(headings_of, rows_of)]
         parts += [f'<p class="dim">{_(each)}</p>' for each in text.notes(report)]
     parts += ["<h2>All cases, means over seeds</h2>", _table(headings, rows), "<h2>Over time, first seed</h2>"]
     for case in report["cases"]:

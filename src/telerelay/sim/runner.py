@@ -15,8 +15,9 @@ from telerelay.sim import consult_figures, figures, world
 from telerelay.sim.case import Case
 from telerelay.sim.consult import ConsultCase, ConsultWorld
 from telerelay.sim.figures import Figures
+from telerelay.sim.voice_world import VoiceCase, VoiceWorld
 
-AnyCase = Case | ConsultCase
+AnyCase = Case | ConsultCase | VoiceCase
 
 CONSULT_WEIGHT = 5
 """A consult's publishers, voices and repair take as long as that many flows."""
@@ -37,6 +38,8 @@ class Job:
         case = self.case
         if isinstance(case, ConsultCase):
             return case.duration_s * CONSULT_WEIGHT
+        if isinstance(case, VoiceCase):
+            return case.duration_s
         return case.duration_s * (1 + len(case.flows) + len(case.tcps))
 
 
@@ -78,6 +81,10 @@ def run(job: Job) -> Outcome:
         consult.run()
         found = consult_figures.figures(consult)
         drawn = consult_figures.series(consult) if job.keeps_series else None
+    elif isinstance(case, VoiceCase):
+        alone = VoiceWorld(case, job.contender, job.seed)
+        alone.run()
+        found = alone.figures()
     else:
         made = world.build(case, job.contender, job.seed)
         made.run()

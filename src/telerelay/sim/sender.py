@@ -44,13 +44,13 @@ class TransportSender:
         self._seq = 0
         self._out: dict[int, tuple[int, int, int]] = {}
         self._forgotten = 0
-        self._stop_us = 0
+        self._start_us = self._stop_us = 0
         self._tick_bytes = 0
         self._bin_bytes = 0
 
     def run(self, start_us: int, stop_us: int) -> None:
         """Give the controller the time between those moments."""
-        self._stop_us = stop_us
+        self._start_us, self._stop_us = start_us, stop_us
         self._clock.at(start_us, self._tick)
 
     def put(self, now_us: int, size_bytes: int, content: Any, rank: int = VIDEO, stream: int = 0) -> None:
@@ -104,7 +104,7 @@ class TransportSender:
             pacer.pad(now_us, controller.padding_bps * TICK_US // SECOND_US // 8 - self._tick_bytes)
         self._bin_bytes += self._tick_bytes
         self._tick_bytes = 0
-        if now_us % BIN_US == 0:
+        if (now_us - self._start_us) % BIN_US == 0:
             self.target_bps.append(controller.target_bps)
             self.sent_bps.append(self._bin_bytes * 8 * SECOND_US // BIN_US)
             self.pacer_us.append(pacer.queued_bytes * 8 * SECOND_US // max(1, controller.pacing_bps))

@@ -7,6 +7,9 @@ Pure.
 from collections.abc import Sequence
 from typing import Any
 
+from telerelay.sim.consult import RED
+from telerelay.sim.voice_world import PLANNED, REPAIRS, TODAY
+
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("utilisation", "used", "share"),
     ("rate_kbps", "kbit/s", "whole"),
@@ -25,8 +28,11 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("wrong_layer", "wrong %", "percent"),
     ("switches_per_min", "switch/m", "tenth"),
     ("quick_switches", "quick", "whole"),
-    ("audio_lost", "audio %", "percent"),
+    ("audio_concealed", "audio %", "percent"),
     ("audio_queue_p95_ms", "audio ms", "whole"),
+    ("audio_ear_p95_ms", "ear ms", "whole"),
+    ("audio_mos", "MOS", "share"),
+    ("audio_kbps", "audio kb", "whole"),
     ("key_requests", "key req", "whole"),
 )
 """Figure, heading, and how it is shown."""
@@ -61,23 +67,26 @@ def score_tables(report: dict[str, Any]) -> list[tuple[list[str], list[list[str]
     """
     (headings, rows) of each table: one row for each number of the scoreboard, one column for each contender.
 
-    Controllers by themselves and pairs of a controller and an allocator run other cases, so they have tables of their
-    own. Nothing where no row was measured.
+    Controllers by themselves, pairs of a controller and an allocator, and voices alone run other cases, so they have
+    tables of their own. Nothing where no row was measured.
     """
     found = []
     contenders = list(dict.fromkeys(each["contender"] for each in report["scores"]))
-    alone = [name for name in contenders if name in report["contenders"] and not is_pair(name)]
-    pairs = [name for name in contenders if is_pair(name)]
-    for names in (alone, pairs):
+    of_kind: dict[str, list[str]] = {}
+    for name in contenders:
+        of_kind.setdefault(kind(name), []).append(name)
+    for names in of_kind.values():
         rows = _score_rows(report, names)
         if rows:
             found.append((["row", "what", "bound", *names], rows))
     return found
 
 
-def is_pair(contender: str) -> bool:
-    """Whether it is of consults: a controller with an allocator, or the oracle."""
-    return "+" in contender or contender == "oracle"
+def kind(contender: str) -> str:
+    """What it is a contender of."""
+    if contender in REPAIRS:
+        return "voices"
+    return "consults" if "+" in contender or contender == "oracle" else "controllers by themselves"
 
 
 def _score_rows(report: dict[str, Any], names: Sequence[str]) -> list[list[str]]:
@@ -93,7 +102,10 @@ def _score_rows(report: dict[str, Any], names: Sequence[str]) -> list[list[str]]
         cells = [_scored(of.get(name)) for name in names]
         rows.append([str(number) if number else "", f"{label}{unit}{mark}", bound(first), *cells])
     if rows:
-        totals = [report["composite"][name] for name in names]
+        # Who ran a few of the cases only is not compared by a mean.
+        counts = {name: sum(name in of for of in by_row.values()) for name in names}
+        most = max(counts.values())
+        totals = [report["composite"][name] if 2 * counts[name] > most else None for name in names]
         rows.append(["", "composite", "100", *("-" if each is None else f"{each:.0f}" for each in totals)])
     return rows
 
@@ -125,6 +137,11 @@ def notes(report: dict[str, Any]) -> list[str]:
         found.append("x: missed, and by how much")
     if any(each["kind"] == "aim" for each in report["scores"]):
         found.append("(in brackets): an aim; all others are gates")
+    names = {each["contender"] for each in report["scores"]}
+    if TODAY in names:
+        found.append(f"{TODAY}: what the relay does; {PLANNED}: what it would do with RED, which it does not have")
+    if any(name.endswith(f"+{RED}") for name in names):
+        found.append(f"+{RED}: the same with redundant voices (RED), which the relay does not have")
     parts = dict.fromkeys((each["number"], each["label"], each["part"]) for each in report["scores"] if each["part"])
     return found + [f"* measured in part: {number}, {label}: {part}" for number, label, part in parts]
 

@@ -27,10 +27,24 @@ FIXED = (
     _fixed("R5-1M", 1.0),
     _fixed("R5-2M", 2.0),
     _fixed("R5-4M", 4.0),
-    # One and a half times what all of it needs: nothing but the start is in the way.
-    _fixed("R5-8M", 8.0, tags=frozenset({"join"})),
+    # Nearly twice what all of it needs: nothing but the start is in the way.
+    _fixed("R5-8M", 8.0),
     _fixed("R5-4M-loss", 4.0, 0.05),
 )
+
+
+JOIN = ConsultCase(
+    SUITE,
+    "R5-join",
+    "6.5 Mbit/s, half as much again as all of it needs; joined while the others talk",
+    13,
+    LinePlan(((0, 6.5),), 6.5, 300, delay_ms=30),
+    joins_s=(2.0, 4.0),
+    tags=frozenset({"join"}),
+)
+
+JOINS = 50
+"""So often it is joined, by a seed each: percentiles need more than three."""
 
 
 def consult_on(trace: Trace) -> ConsultCase:
