@@ -10,7 +10,7 @@ from typing import Any
 
 from telerelay.sim import allocators, controllers
 from telerelay.sim.case import Case
-from telerelay.sim.cases import consults, lines, rfc8867, rfc8869, voices
+from telerelay.sim.cases import consults, lines, rfc8867, rfc8869, storms, voices
 from telerelay.sim.consult import RED, ConsultCase
 from telerelay.sim.held import HELD
 from telerelay.sim.rows import BASELINE
@@ -122,6 +122,7 @@ def _jobs(
         ([*consults.FIXED, *on_traces], of_pairs),
         ([case for case in consults.FIXED if case.line.loss] + slow, red),
         ([consults.JOIN], joins),
+        (storms.CASES, of_pairs),
         (voices.CASES, {each: seeds for each in REPAIRS}),
     ]
     return [

@@ -4,6 +4,7 @@ A consult over one bad downlink: a relay that forwards layers of three tracks an
 Sans-I/O. Publishers' lines are good; what is tried is a controller together with an allocator, on the doctor's line.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -53,7 +54,8 @@ class ConsultCase:
     """
     One consult: the doctor's line, and how long.
 
-    The doctor joins at a moment between the two of `joins_s`; the others are there from the beginning.
+    `back` is the way back; without it, one that limits nothing. The doctor joins at a moment between the two of
+    `joins_s`; the others are there from the beginning.
     """
 
     suite: str
@@ -61,6 +63,7 @@ class ConsultCase:
     title: str
     duration_s: float
     line: LinePlan
+    back: LinePlan | None = None
     tracks: tuple[TrackPlan, ...] = (PATIENT, RELATIVE, IMAGE)
     joins_s: tuple[float, float] = (0.0, 0.0)
     tags: frozenset[str] = field(default_factory=frozenset)
@@ -89,14 +92,34 @@ class _Asks(Protocol):
         """What to ask for now."""
 
 
+class Source(Protocol):
+    """What a receiver needs of a publisher."""
+
+    @property
+    def key_requests(self) -> int:
+        """How many reached it."""
+
+    def want_key_frame(self, now_us: int, layer: int) -> None:
+        """Ask it for a key frame."""
+
+
 class ConsultWorld:
     """Everything of one run, to be read after `run`."""
 
-    def __init__(self, case: ConsultCase, contender: str, seed: int) -> None:
+    def __init__(
+        self,
+        case: ConsultCase,
+        contender: str,
+        seed: int,
+        *,
+        clock: Clock | None = None,
+        publishers: Sequence[Source] | None = None,
+    ) -> None:
+        """With a clock and publishers of others it is one receiver among several, who runs them: `join` begins it."""
         controller_name, _, rest = contender.partition("+")
         allocator_name, _, repair = rest.partition("+")
         self.case = case
-        self.clock = clock = Clock()
+        self.clock = clock = clock or Clock()
         plans = case.tracks
         # The measure is an oracle of its own, asked at the times of the samples.
         self._oracle = Oracle(plans, AUDIO_BPS)
@@ -110,37 +133,45 @@ class ConsultWorld:
             self.controller = controllers.make(controller_name, BOUNDS)
             self.allocator = allocators.MAKERS[allocator_name](plans)
         self.link = world.make_link(clock, case.line, seed, "forward", 0)
-        back = world.make_link(clock, LinePlan(delay_ms=case.line.delay_ms), seed, "backward", 0)
+        back = world.make_link(clock, case.back or LinePlan(delay_ms=case.line.delay_ms), seed, "backward", 0)
         self.receiver = FeedbackReceiver(clock, listener=self)
         make_pacer = controllers.PACERS.get(controller_name, Pacer)
         self.sender = TransportSender(clock, self.controller, (self.link, self.receiver), make_pacer=make_pacer)
         self.receiver.connect((back, self.sender))
         self._back: tuple[Any, ...] = (back, self)
         self.tracks = [TrackReceiver() for _ in plans]
-        self.publishers = [
-            Publisher(clock, at, plan, randomness(seed, "publisher", plan.name), self._on_frame)
-            for at, plan in enumerate(plans)
-        ]
+        self._own = (
+            []
+            if publishers is not None
+            else [
+                Publisher(clock, at, plan, randomness(seed, "publisher", plan.name), self.on_frame)
+                for at, plan in enumerate(plans)
+            ]
+        )
+        self.publishers: Sequence[Source] = self._own if publishers is None else publishers
         self.forwards = [_Forward() for _ in plans]
         self.voices = [
             Voice(clock, at, Repair(has_red=repair == RED), self._put_voice, lambda: self.controller.target_bps)
             for at in range(VOICES)
         ]
+        self.most_spatial = 99
         self.layers: list[list[int]] = [[] for _ in plans]
         self.oracle_layers: list[list[int]] = [[] for _ in plans]
         self.waiting_us: list[int] = []
+        self.padding_bytes: list[int] = []
         self._lost_marks: list[tuple[int, int]] = []
         self._stop_us = world.seconds(case.duration_s)
         self.join_us = world.seconds(randomness(seed, "join").uniform(*case.joins_s))
 
     def run(self) -> None:
         """Let it all happen."""
-        for publisher in self.publishers:
+        for publisher in self._own:
             publisher.run(0, self._stop_us)
-        self.clock.at(self.join_us, self._join)
+        self.clock.at(self.join_us, self.join)
         self.clock.run(self._stop_us)
 
-    def _join(self, now_us: int, _: None) -> None:
+    def join(self, now_us: int, _: None) -> None:
+        """The doctor is there from now on."""
         clock, stop_us = self.clock, self._stop_us
         self.sender.run(now_us, stop_us)
         self.receiver.run(now_us, stop_us)
@@ -176,6 +207,8 @@ class ConsultWorld:
 
     def _choose(self, now_us: int, at: int, choice: Choice) -> None:
         forward = self.forwards[at]
+        if choice.spatial > self.most_spatial:
+            choice = Choice(self.most_spatial, choice.temporal)
         forward.choice = choice
         if choice.spatial < 0:
             if forward.layer >= 0:
@@ -188,7 +221,8 @@ class ConsultWorld:
         else:
             forward.pending = -1
 
-    def _on_frame(self, now_us: int, at: int, layer: int, frame: Frame) -> None:
+    def on_frame(self, now_us: int, at: int, layer: int, frame: Frame) -> None:
+        """A frame of that track and layer has come from its publisher."""
         forward = self.forwards[at]
         if layer == forward.pending and frame.is_key:
             if layer != forward.layer:
@@ -259,6 +293,7 @@ class ConsultWorld:
     def _sample(self, now_us: int, _: None) -> None:
         self.clock.at(now_us + BIN_US, self._sample)
         self.waiting_us.append(self.link.waiting_us(now_us))
+        self.padding_bytes.append(self.sender.pacer.padding_bytes)
         truth = self._oracle.allocate(now_us, 0, self.case.line.loss, self._ahead_bps(now_us))
         for at, forward in enumerate(self.forwards):
             self.layers[at].append(forward.layer)

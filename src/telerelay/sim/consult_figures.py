@@ -51,7 +51,7 @@ def figures(world: ConsultWorld) -> Figures:
         "queue_p95_ms": float(np.percentile(queues, 95)) if len(queues) else None,
         "queue_p99_ms": float(np.percentile(queues, 99)) if len(queues) else None,
         "own_loss": world.link.dropped_packets / max(1, world.link.taken_packets),
-        "top_s": _top_s(world, stop_us) if "join" in case.tags else None,
+        "top_s": top_s(world, stop_us) if "join" in case.tags else None,
         "first_s": _first_s(world, stop_us) if "join" in case.tags else None,
         "wrong_layer": _wrong(world),
         "switches_per_min": switches / len(world.forwards) / case.duration_s * 60,
@@ -145,7 +145,7 @@ def _wrong(world: ConsultWorld) -> float:
     return wrong / max(1, total)
 
 
-def _top_s(world: ConsultWorld, stop_us: int) -> float:
+def top_s(world: ConsultWorld, stop_us: int) -> float:
     """From the join until the first track has its top layer for good."""
     top = len(world.case.tracks[0].layers_kbps) - 1
     moves = [*world.forwards[0].switches, (stop_us, -1)]

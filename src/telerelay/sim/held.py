@@ -31,6 +31,10 @@ HELD: tuple[str, ...] = (
     "join to top layer, p95 of 50",
     "first frame behind a round trip, p95 of 50",
     "p95 audio queue, fixed lines",
+    "top layer in a join storm, p95",
+    "feedback in a join storm",
+    "padding in a join storm",
+    "… while the queue is long",
     "feedback of media",
     "padding of what is sent",
 )

@@ -11,16 +11,21 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from telerelay.sim import consult_figures, figures, world
+from telerelay.sim import consult_figures, figures, storm_figures, world
 from telerelay.sim.case import Case
 from telerelay.sim.consult import ConsultCase, ConsultWorld
 from telerelay.sim.figures import Figures
+from telerelay.sim.storm import StormCase, StormWorld
 from telerelay.sim.voice_world import VoiceCase, VoiceWorld
 
-AnyCase = Case | ConsultCase | VoiceCase
+AnyCase = Case | ConsultCase | StormCase | VoiceCase
 
 CONSULT_WEIGHT = 5
 """A consult's publishers, voices and repair take as long as that many flows."""
+
+
+SEAT_WEIGHT = 6
+"""A seat in a join storm has one track on a line that carries all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Job:
         case = self.case
         if isinstance(case, ConsultCase):
             return case.duration_s * CONSULT_WEIGHT
+        if isinstance(case, StormCase):
+            return case.duration_s * SEAT_WEIGHT * len(case.lines)
         if isinstance(case, VoiceCase):
             return case.duration_s
         return case.duration_s * (1 + len(case.flows) + len(case.tcps))
@@ -81,6 +88,10 @@ def run(job: Job) -> Outcome:
         consult.run()
         found = consult_figures.figures(consult)
         drawn = consult_figures.series(consult) if job.keeps_series else None
+    elif isinstance(case, StormCase):
+        storm = StormWorld(case, job.contender, job.seed)
+        storm.run()
+        found = storm_figures.figures(storm)
     elif isinstance(case, VoiceCase):
         alone = VoiceWorld(case, job.contender, job.seed)
         alone.run()

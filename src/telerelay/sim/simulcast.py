@@ -20,6 +20,9 @@ ENCODE_US = 10 * MS_US
 KEY_REQUEST_GAP_US = 500 * MS_US
 """A layer is asked for a key frame no more often: what servers of others do for the lowest layer."""
 
+OFF_LOOK_US = 33 * MS_US
+"""A layer that is off begins with the camera's next frame."""
+
 TEMPORAL_PATTERN = (0, 2, 1, 2)
 """The temporal layer of each of four frames."""
 
@@ -68,6 +71,7 @@ class Publisher:
         self._take = take
         self._asked_us = [-KEY_REQUEST_GAP_US] * len(plan.layers_kbps)
         self._stop_us = 0
+        self._off: set[int] = set()
         self._sources: list[Encoder | SlideShow] = []
         for kbps in plan.layers_kbps:
             seeded = random.Random(source.getrandbits(64))
@@ -91,11 +95,32 @@ class Publisher:
         self.key_requests += 1
         self._clock.at(now_us + REQUEST_US, self._on_request, layer)
 
+    def want_all_key_frames(self, now_us: int) -> None:
+        """The relay asks once for all layers: a browser answers a request for one of them on each."""
+        self.key_requests += 1
+        for layer in range(len(self._sources)):
+            self._clock.at(now_us + REQUEST_US, self._on_request, layer)
+
+    def switch(self, now_us: int, layer: int, *, is_on: bool) -> None:
+        """Tell the publisher that a layer is wanted or not; it begins again with a key frame."""
+        self._clock.at(now_us + REQUEST_US, self._on_switch, (layer, is_on))
+
+    def _on_switch(self, now_us: int, told: tuple[int, bool]) -> None:
+        layer, is_on = told
+        if is_on:
+            self._off.discard(layer)
+            self._sources[layer].want_key_frame()
+        else:
+            self._off.add(layer)
+
     def _on_request(self, now_us: int, layer: int) -> None:
         self._sources[layer].want_key_frame()
 
     def _capture(self, now_us: int, layer: int) -> None:
         if now_us >= self._stop_us:
+            return
+        if layer in self._off:
+            self._clock.at(now_us + OFF_LOOK_US, self._capture, layer)
             return
         frame, gap_us = self._sources[layer].next_frame(now_us)
         if not self.plan.is_slides and not frame.is_key:

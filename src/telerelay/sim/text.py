@@ -33,7 +33,12 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("audio_ear_p95_ms", "ear ms", "whole"),
     ("audio_mos", "MOS", "share"),
     ("audio_kbps", "audio kb", "whole"),
+    ("first_s", "first s", "share"),
+    ("key_storm", "key join", "whole"),
     ("key_requests", "key req", "whole"),
+    ("top_p95_s", "top p95", "share"),
+    ("off_s", "off s", "tenth"),
+    ("on_s", "on s", "share"),
 )
 """Figure, heading, and how it is shown."""
 
