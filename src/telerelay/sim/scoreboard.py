@@ -12,8 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from telerelay.sim.consult import RED
 from telerelay.sim.rows import BASELINE, ROWS, Fold, Kind, Row
 from telerelay.sim.runner import Outcome
+
+OF_VOICES = "audio_"
+"""Figures of voices begin so; those with redundancy are run where it matters to voices, and tell nothing else."""
 
 Means = dict[str, dict[str, float]]
 """By case, then by figure: the mean over seeds; figures that a case does not have are not there."""
@@ -81,7 +85,7 @@ def scores(outcomes: Sequence[Outcome]) -> list[Score]:
     for row in ROWS:
         for name in names:
             values = _values(row, by_name[name], means_of[name], words)
-            if not values:
+            if not values or (name.endswith(f"+{RED}") and not row.figure.startswith(OF_VOICES)):
                 continue
             value = _FOLDS[row.fold](values) * row.scale
             if row.fold is Fold.RATIO:
