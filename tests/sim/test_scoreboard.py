@@ -163,6 +163,17 @@ def test_check_runs_the_own_one_on_all_seeds_and_rivals_on_one() -> None:
     assert {50} == set(joins.values())
 
 
+def test_rivals_may_have_fewer_seeds() -> None:
+    """Of the scoreboard with everything; the relay's own has all of them, joins have fifty."""
+    todo = board.jobs(controllers.NAMES, allocators.NAMES, all_made_up(), 3, keeps_series=False, rival_seeds=1)
+    alone = Counter(job.contender for job in todo if job.case.name == "5.1")
+    consulted = Counter(job.contender for job in todo if job.case.name == "R5-1M")
+
+    assert {"telerelay": 3, "gcc": 1, "nada": 1} == alone
+    assert {3: 1, 1: len(consulted) - 1} == Counter(consulted.values())
+    assert {50} == set(Counter(job.contender for job in todo if job.case is consults.JOIN).values())
+
+
 def test_scoreboard_has_the_policies_of_others_on_gcc_only() -> None:
     """NADA is there by itself; redundancy, which the relay does not have, is a line of its own."""
     todo = board.jobs(controllers.NAMES, allocators.NAMES, all_made_up(), 1, keeps_series=False)

@@ -83,13 +83,21 @@ def _parity(at: int) -> str:
 
 
 def jobs(
-    names: Sequence[str], allocator_names: Sequence[str], traces: Sequence[Trace], seeds: int, *, keeps_series: bool
+    names: Sequence[str],
+    allocator_names: Sequence[str],
+    traces: Sequence[Trace],
+    seeds: int,
+    *,
+    keeps_series: bool,
+    rival_seeds: int | None = None,
 ) -> list[Job]:
-    """Everything."""
+    """Everything; bounds are for the relay's own, so rivals may have fewer seeds."""
     alone: list[Case] = [*rfc8867.CASES, *lines.CASES, *trace_cases(traces), *rfc8869.CASES]
-    contenders = scored_pairs(names, allocator_names)
-    of_pairs = {each: seeds for each in contenders}
-    return _jobs(alone, {name: seeds for name in names}, traces, of_pairs, seeds, keeps_series=keeps_series)
+    of_alone, of_pairs = (
+        {each: seeds if each in (OWN, own_pair()) else rival_seeds or seeds for each in contenders}
+        for contenders in (names, scored_pairs(names, allocator_names))
+    )
+    return _jobs(alone, of_alone, traces, of_pairs, seeds, keeps_series=keeps_series)
 
 
 def check_jobs(traces: Sequence[Trace], seeds: int, *, keeps_series: bool) -> list[Job]:

@@ -69,6 +69,8 @@ def _jobs(options: argparse.Namespace, contenders: list[str]) -> list[Job]:
     keeps_series = options.html is not None
     if options.check and (options.suite != "scoreboard" or options.controller or options.allocator or options.dir):
         raise ConfigError("usage", "--check belongs to scoreboard, with neither --controller, --allocator nor --dir")
+    if options.rival_seeds and (options.suite != "scoreboard" or options.check):
+        raise ConfigError("usage", "--rival-seeds belongs to scoreboard, without --check")
     if options.suite != "scoreboard":
         return runner.jobs(_cases(options), contenders, options.seeds, keeps_series=keeps_series)
     if options.case:
@@ -77,7 +79,12 @@ def _jobs(options: argparse.Namespace, contenders: list[str]) -> list[Job]:
     if options.check:
         return board.check_jobs(_traces(folder), options.seeds, keeps_series=keeps_series)
     return board.jobs(
-        _controllers(options), _allocators(options), _traces(folder), options.seeds, keeps_series=keeps_series
+        _controllers(options),
+        _allocators(options),
+        _traces(folder),
+        options.seeds,
+        keeps_series=keeps_series,
+        rival_seeds=options.rival_seeds,
     )
 
 
@@ -157,9 +164,9 @@ def _spoken(seconds: float) -> str:
 def _command(options: argparse.Namespace) -> str:
     """What to type to have the same again; a folder by its last name only."""
     parts = ["telerelay", "simulate", options.suite, "--seeds", str(options.seeds)]
-    for flag in ("controller", "allocator", "case"):
+    for flag in ("controller", "allocator", "case", "rival_seeds"):
         if getattr(options, flag):
-            parts += [f"--{flag}", getattr(options, flag)]
+            parts += [f"--{flag.replace('_', '-')}", str(getattr(options, flag))]
     if options.check:
         parts.append("--check")
     if options.dir:

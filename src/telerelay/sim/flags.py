@@ -39,6 +39,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
         "--allocator", metavar="NAMES", help="of consult and scoreboard: with commas, of livekit, mediasoup, oracle"
     )
     parser.add_argument("--seeds", type=_count, default=3, metavar="N", help="runs of each case, seeds 1 to N (3)")
+    parser.add_argument(
+        "--rival-seeds", type=_count, metavar="N", help="of scoreboard: runs of each case with a rival (as --seeds)"
+    )
     parser.add_argument("--case", metavar="NAMES", help="only these cases, with commas")
     parser.add_argument("--dir", metavar="DIR", help="of traces, consult and scoreboard: a folder of traces")
     parser.add_argument(
