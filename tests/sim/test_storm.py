@@ -2,6 +2,8 @@
 The join storm: what reaches a publisher when twenty people join it within a second, and layers that nobody wants.
 """
 
+import itertools
+
 import pytest
 
 from telerelay.sim import runner, storm_figures
@@ -23,7 +25,7 @@ def storm(contender: str, case: StormCase = SIX) -> StormWorld:
 
 
 def test_relay_asks_once_where_others_ask_for_each_layer() -> None:
-    """Who joins within half a second of a key frame is given the frames since then; everybody sees a picture at once."""
+    """Who joins within half a second of a key frame is given the frames since then; all see a picture at once."""
     ours, theirs = storm("oracle"), storm("gcc+livekit")
     first_s = [(seat.tracks[0].shown_us[0] - seat.join_us) / SECOND_US for seat in ours.seats]
 
@@ -34,11 +36,7 @@ def test_relay_asks_once_where_others_ask_for_each_layer() -> None:
 
 def test_no_two_requests_within_half_a_second() -> None:
     """For all layers together, from whomever they come."""
-    gaps = (
-        [b - a for a, b in zip(world.keys_at_us, world.keys_at_us[1:], strict=False)]
-        if (world := storm("oracle"))
-        else []
-    )
+    gaps = [after - before for before, after in itertools.pairwise(storm("oracle").keys_at_us)]
 
     assert min(gaps) >= SECOND_US // 2
 

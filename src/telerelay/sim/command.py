@@ -67,8 +67,8 @@ def _check(report: dict[str, Any]) -> list[str]:
 
 def _jobs(options: argparse.Namespace, contenders: list[str]) -> list[Job]:
     keeps_series = options.html is not None
-    if options.check and (options.suite != "scoreboard" or options.controller or options.allocator or options.dir):
-        raise ConfigError("usage", "--check belongs to scoreboard, with neither --controller, --allocator nor --dir")
+    if options.check and (options.suite != "scoreboard" or options.controller or options.allocator):
+        raise ConfigError("usage", "--check belongs to scoreboard, with neither --controller nor --allocator")
     if options.rival_seeds and (options.suite != "scoreboard" or options.check):
         raise ConfigError("usage", "--rival-seeds belongs to scoreboard, without --check")
     if options.suite != "scoreboard":
