@@ -45,7 +45,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
     parser.add_argument("--case", metavar="NAMES", help="only these cases, with commas")
     parser.add_argument("--dir", metavar="DIR", help="of traces, consult and scoreboard: a folder of traces")
     parser.add_argument(
-        "--check", action="store_true", help="of scoreboard: the subset of CI; exit 1 where a gate that is held is lost"
+        "--check", action="store_true", help="of scoreboard: the subset of CI; exit 1 where a held gate is lost"
     )
     parser.add_argument("--jobs", type=_count, metavar="N", help="processes at once (as many as there are processors)")
     parser.add_argument("--json", action="store_true", help="print the report as one line of JSON")
