@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from telerelay.cli import main
-from telerelay.sim import allocators, board, controllers, runner, scoreboard, text
+from telerelay.sim import allocators, board, controllers, kept, runner, scoreboard, text
 from telerelay.sim.case import Case, FlowPlan, LinePlan
 from telerelay.sim.cases import consults
 from telerelay.sim.consult import ConsultCase
@@ -246,6 +246,28 @@ def test_check_fails_where_a_held_gate_is_lost(
     assert 0 == main(["simulate", "scoreboard", "--check", "--seeds", "1"])
 
 
+def test_runs_are_kept_and_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """
+    What was run is not run again, the answer is the same to the last digit; a line cut off, or of other code, counts
+    for nothing.
+    """
+    monkeypatch.setattr(board, "jobs", short_jobs)
+    command = ["simulate", "scoreboard", "--json", "--seeds", "1", "--keep", str(tmp_path / "runs"), "--jobs", "1"]
+    assert 0 == main(command)
+    first = capsys.readouterr()
+    (tmp_path / "runs").write_text(f'{(tmp_path / "runs").read_text()}["cut')
+    with monkeypatch.context() as no_runs:
+        no_runs.setattr(runner, "run", None)
+        assert 0 == main(command)
+    again = capsys.readouterr()
+    monkeypatch.setattr(kept, "_code", lambda: "other")
+
+    assert (first.out, "3 of 3 runs are kept") == (again.out, again.err.splitlines()[0])
+    assert ({}, [0, 1, 2]) == kept.missing(short_jobs(), kept.Kept(tmp_path / "runs"))
+
+
 def test_longer_runs_weigh_more() -> None:
     """More flows and more seconds take longer: that is what time left is reckoned by."""
     assert Job(SHORT, "gcc", 1).weight < Job(SHORT_CONSULT, BASELINE, 1).weight
@@ -255,7 +277,7 @@ def test_longer_runs_weigh_more() -> None:
 def test_progress_tells_the_share_that_is_done() -> None:
     """It rises with every run, and ends at all."""
     shares: list[float] = []
-    runner.run_all(short_jobs(), 1, lambda done, of, outcome, share: shares.append(share))
+    runner.run_all(short_jobs(), 1, lambda done, of, at, outcome, share: shares.append(share))
 
     assert shares == sorted(shares)
     assert 1.0 == pytest.approx(shares[-1])

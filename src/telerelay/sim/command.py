@@ -14,7 +14,7 @@ from typing import Any
 
 import telerelay
 from telerelay.errors import ConfigError, TelerelayError
-from telerelay.sim import allocators, board, controllers, page, runner, scoreboard, text, traces
+from telerelay.sim import allocators, board, controllers, kept, page, runner, scoreboard, text, traces
 from telerelay.sim.cases import consults, lines, rfc8867, rfc8869
 from telerelay.sim.runner import AnyCase, Job, Outcome
 
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     except ConfigError as error:
         print(f"telerelay simulate: {error}", file=sys.stderr)
         return USAGE
-    outcomes = runner.run_all(todo, options.jobs or runner.usable_processors(), _Progress())
+    outcomes = _outcomes(todo, options)
     contenders = list(dict.fromkeys(job.contender for job in todo))
     report = scoreboard.report(options.suite, outcomes, contenders, options.seeds, telerelay.__version__)
     for line in text.lines(report):
@@ -45,6 +45,24 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report, allow_nan=False))
     return LOST if lost else OK
+
+
+def _outcomes(todo: list[Job], options: argparse.Namespace) -> list[Outcome]:
+    """In the order of `todo`; those that are kept are not run again, those that are run are kept as they end."""
+    store = kept.Kept(Path(options.keep)) if options.keep else None
+    found, places = kept.missing(todo, store)
+    if found:
+        print(f"{len(found)} of {len(todo)} runs are kept", file=sys.stderr)
+    spoken = _Progress()
+
+    def progress(done: int, of: int, at: int, outcome: Outcome, share: float) -> None:
+        if store is not None:
+            store.put(todo[places[at]], outcome)
+        spoken(done, of, outcome, share)
+
+    fresh = runner.run_all([todo[at] for at in places], options.jobs or runner.usable_processors(), progress)
+    found.update(zip(places, fresh, strict=True))
+    return [found[at] for at in range(len(todo))]
 
 
 def _write(target: str, content: str) -> None:

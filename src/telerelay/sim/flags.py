@@ -48,6 +48,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
         "--check", action="store_true", help="of scoreboard: the subset of CI; exit 1 where a held gate is lost"
     )
     parser.add_argument("--jobs", type=_count, metavar="N", help="processes at once (as many as there are processors)")
+    parser.add_argument("--keep", metavar="FILE", help="keep each run there; what is kept already is not run again")
     parser.add_argument("--json", action="store_true", help="print the report as one line of JSON")
     parser.add_argument("--html", metavar="FILE", help="write the report with plots as one page")
     parser.add_argument("--markdown", metavar="FILE", help="write the scoreboard as Markdown")

@@ -64,8 +64,8 @@ class Outcome:
     series: dict[str, Any] | None = None
 
 
-Progress = Callable[[int, int, Outcome, float], None]
-"""Called with how many are done, of how many, the one just done, and the share of the work that is done."""
+Progress = Callable[[int, int, int, Outcome, float], None]
+"""Called with how many are done, of how many, which one just is and what it came to, and the share of the work done."""
 
 
 def jobs(cases: Iterable[AnyCase], contenders: Sequence[str], seeds: int, *, keeps_series: bool) -> list[Job]:
@@ -112,7 +112,7 @@ def run_all(todo: Sequence[Job], processes: int, progress: Progress) -> list[Out
     for at, outcome in _outcomes(todo, processes):
         found[at] = outcome
         done += todo[at].weight
-        progress(len(found), len(todo), outcome, done / whole)
+        progress(len(found), len(todo), at, outcome, done / whole)
     return [found[at] for at in range(len(todo))]
 
 
