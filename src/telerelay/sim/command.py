@@ -9,16 +9,31 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import telerelay
 from telerelay.errors import ConfigError, TelerelayError
 from telerelay.sim import allocators, board, controllers, kept, page, runner, scoreboard, text, traces
-from telerelay.sim.cases import consults, lines, rfc8867, rfc8869
+from telerelay.sim.cases import consults, lines, rfc8867, rfc8869, storms, voices
 from telerelay.sim.runner import AnyCase, Job, Outcome
+from telerelay.sim.voice_world import REPAIRS
 
 OK, LOST, USAGE = 0, 1, 2
+
+TABLES: dict[str, Sequence[AnyCase]] = {
+    rfc8867.SUITE: rfc8867.CASES,
+    rfc8869.SUITE: rfc8869.CASES,
+    lines.SUITE: lines.CASES,
+    storms.SUITE: storms.CASES,
+    voices.SUITE: voices.CASES,
+    "joins": [consults.JOIN],
+}
+"""Cases that need no traces, by suite."""
+
+OF_PAIRS = (consults.SUITE, "joins", storms.SUITE)
+"""Suites of a controller with an allocator."""
 
 QUIET_S = 5.0
 """Where progress is not overwritten, a line of it no more often."""
@@ -125,10 +140,14 @@ def _allocators(options: argparse.Namespace) -> list[str]:
 
 
 def _contenders(options: argparse.Namespace) -> list[str]:
-    if options.allocator and options.suite not in ("consult", "scoreboard"):
-        raise ConfigError("usage", "--allocator belongs to consult and scoreboard")
+    if options.allocator and options.suite not in (*OF_PAIRS, "scoreboard"):
+        raise ConfigError("usage", f"--allocator belongs to {', '.join(OF_PAIRS)} and scoreboard")
+    if options.suite == voices.SUITE:
+        if options.controller:
+            raise ConfigError("usage", "--controller does not belong to voice: a voice is sent whatever the estimate")
+        return list(REPAIRS)
     names = _controllers(options)
-    return board.pairs(names, _allocators(options)) if options.suite == "consult" else names
+    return board.pairs(names, _allocators(options)) if options.suite in OF_PAIRS else names
 
 
 def _cases(options: argparse.Namespace) -> list[AnyCase]:
@@ -141,7 +160,7 @@ def _cases(options: argparse.Namespace) -> list[AnyCase]:
     elif options.suite == "consult":
         cases = [*consults.FIXED, *board.trace_consults(_traces(folder))]
     else:
-        cases = list({"rfc8867": rfc8867, "rfc8869": rfc8869, "lines": lines}[options.suite].CASES)
+        cases = list(TABLES[options.suite])
     if options.case:
         wanted = [name.strip() for name in options.case.split(",")]
         known = {case.name: case for case in cases}

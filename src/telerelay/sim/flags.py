@@ -6,7 +6,7 @@ Pure.
 
 import argparse
 
-SUITES = ("rfc8867", "rfc8869", "lines", "traces", "consult", "scoreboard")
+SUITES = ("rfc8867", "rfc8869", "lines", "traces", "consult", "joins", "storm", "voice", "scoreboard")
 
 EPILOG = """\
 suites:
@@ -15,6 +15,9 @@ suites:
   lines       country ADSL, lossy Wi-Fi, outages, steps
   traces      every trace of --dir; without it the made-up ones
   consult     a doctor who receives a patient, a relative and an image over one line
+  joins       somebody joins a consult on a good line (try --seeds 50)
+  storm       twenty join one publisher within a second
+  voice       a voice alone on lines that lose packets
   scoreboard  all that the rows of the scoreboard need, in one run
 examples:
   telerelay simulate rfc8867 --controller gcc,nada --seeds 3 --html report.html
@@ -36,7 +39,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
     parser.add_argument("suite", choices=SUITES, metavar="SUITE", help=", ".join(SUITES))
     parser.add_argument("--controller", metavar="NAMES", help="with commas, of telerelay, gcc, nada (all there are)")
     parser.add_argument(
-        "--allocator", metavar="NAMES", help="of consult and scoreboard: with commas, of livekit, mediasoup, oracle"
+        "--allocator", metavar="NAMES", help="of consults, joins and storm: with commas, of livekit, mediasoup, oracle"
     )
     parser.add_argument("--seeds", type=_count, default=3, metavar="N", help="runs of each case, seeds 1 to N (3)")
     parser.add_argument(
