@@ -21,6 +21,11 @@
 #define SHORT_US 20000.0
 #define STEP_FEEDBACKS 3
 
+/* Beyond a retransmission or two of Wi-Fi; and three times as long from packet to packet as they left: a competitor's
+ * start or a cluster does not slow us down so much. */
+#define DROP_US 30000
+#define DROP_TIMES 3.0
+
 void tr__delay_init(tr_delay *d)
 {
     memset(d, 0, sizeof *d);
@@ -56,8 +61,16 @@ static void turn(int64_t *buckets, int64_t *current, int64_t now)
     *current = now;
 }
 
-void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t serial_us)
+void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t received_us, uint32_t size_bytes, int64_t serial_us)
 {
+    for (int at = 0; at < TR_DELAY_END - 1; at++) {
+        d->end_us[at] = d->end_us[at + 1];
+        d->end_received_us[at] = d->end_received_us[at + 1];
+        d->end_bytes[at] = d->end_bytes[at + 1];
+    }
+    d->end_us[TR_DELAY_END - 1] = delay_us;
+    d->end_received_us[TR_DELAY_END - 1] = received_us;
+    d->end_bytes[TR_DELAY_END - 1] = size_bytes;
     if (delay_us < d->floor_us) d->floor_us = delay_us;
     if (delay_us < d->next_floor_us) d->next_floor_us = delay_us;
     if (delay_us < d->low_us) d->low_us = delay_us;
@@ -81,6 +94,21 @@ static void age_floor(tr_delay *d, int64_t now_us)
         d->next_floor_us = INT64_MAX;
     }
     d->floor_bucket = bucket;
+}
+
+static double drop_of(const tr_delay *d)
+{
+    if (d->count < TR_DELAY_END) return 0;
+    int64_t bytes = 0, rise_us = d->end_us[TR_DELAY_END - 1] - d->end_us[0];
+    for (int at = 1; at < TR_DELAY_END; at++) {
+        int64_t gap_us = d->end_us[at] - d->end_us[at - 1];
+        if (gap_us <= rise_us / (2 * TR_DELAY_END)) return 0;
+        bytes += d->end_bytes[at];
+    }
+    double took_us = (double)(d->end_received_us[TR_DELAY_END - 1] - d->end_received_us[0]);
+    double expected_us = took_us - (double)rise_us;
+    if (rise_us < DROP_US + 2 * d->mean_base_us || took_us < DROP_TIMES * expected_us) return 0;
+    return (double)bytes * 8e6 / took_us;
 }
 
 static double within_us(const tr_delay *d) { return FLAT_US + (double)d->mean_base_us; }
@@ -130,6 +158,7 @@ bool tr__delay_on_feedback(tr_delay *d, int64_t now_us)
     d->queue_us = queue_us;
     d->average_us = mean_us - (double)d->mean_base_us;
     d->latest_us = (double)(d->last_us - d->base_us);
+    d->drop_bps = drop_of(d);
     watch_flatness(d, now_us);
     d->fed_us = now_us;
     d->low_us = INT64_MAX;

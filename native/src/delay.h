@@ -16,6 +16,9 @@
  */
 #define TR_DELAY_MEAN_BUCKET_US 3000000
 
+/* Packets at a feedback's end that tell of a drop: two gaps in a row are no chance. */
+#define TR_DELAY_END 3
+
 typedef struct tr_delay {
     int64_t least_us[TR_DELAY_BUCKETS]; /* of the smoothed low of feedbacks: what jitter adds is in it */
     int64_t mean_us[TR_DELAY_BUCKETS];  /* of their smoothed average */
@@ -26,6 +29,8 @@ typedef struct tr_delay {
     double smooth_low_us, smooth_mean_us;
     /* of the feedback that is being taken */
     int64_t low_us, last_us, sum_us;
+    int64_t end_us[TR_DELAY_END], end_received_us[TR_DELAY_END]; /* of its last packets */
+    uint32_t end_bytes[TR_DELAY_END];
     uint32_t count;
     uint32_t feedbacks; /* so far, up to what it takes to learn from them */
     /* after it */
@@ -33,6 +38,8 @@ typedef struct tr_delay {
     double average_us; /* of its packets, without what each takes on the line itself */
     double latest_us;  /* of its last packet */
     double slope;      /* us of standing queue for each us, smoothed */
+    double drop_bps;   /* 0, or at what rate its last packets arrived where each of them waited far longer than before:
+                          the line became narrower within this feedback, whose least does not know it yet */
     int64_t fed_us;    /* when the latest feedback came */
     int64_t flat_us;   /* since when the queue has been the same, but for jitter */
     double flat_low_us, flat_high_us;
@@ -42,12 +49,12 @@ typedef struct tr_delay {
 
 void tr__delay_init(tr_delay *d);
 /* serial_us: what the packet itself takes on the line, about. */
-void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t serial_us);
+void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t received_us, uint32_t size_bytes, int64_t serial_us);
 /* After the packets of a feedback. False: there was none in it that arrived. */
 bool tr__delay_on_feedback(tr_delay *d, int64_t now_us);
-/* The route is another one: what is there now is the base. */
 /* The queue came at once, and has been the same for so long. */
 bool tr__delay_is_step(const tr_delay *d, int64_t now_us, int64_t for_us);
+/* The route is another one: what is there now is the base. */
 void tr__delay_rebase(tr_delay *d);
 
 #endif

@@ -9,7 +9,7 @@
 /* Bits each flow keeps in the queue at a megabit a second, a packet and less: flows that share a line then see one
  * queue and get to one rate, whatever their round trips, for each one's reference queue falls with its own rate; faster
  * than in proportion, which pulls them together twice as hard (1.3 at 0.5 Mbit/s, 0.8 at 1.5). */
-#define OWN_BITS 9500.0
+#define OWN_BITS 9200.0
 #define STEEP_BPS 1e6
 #define REFERENCE_LEAST_US 4000.0 /* below it the stamps' 250 us and the frames' noise are the signal */
 #define REFERENCE_MOST_US 30000.0 /* at 100 kbit/s a packet alone would be 100 ms */
@@ -23,11 +23,13 @@
 #define DEEP_US 100000.0   /* a queue that is drained at once, not in a while */
 #define SETTLE_US 450000.0 /* a queue above the reference is worked off in that time: twice the loop's delay */
 #define DRAIN_SHARE 0.88   /* of what arrives, while the queue is long */
-#define PACE 1.15          /* a frame leaves before the next one comes, and its burst queues little */
-#define PACE_QUEUED 0.95   /* with a standing queue of PACE_FULL references and more */
-#define PACE_FULL 1.0
+#define PACE 1.1           /* a frame leaves before the next one comes, and its burst queues little */
+#define PACE_QUEUED 0.8    /* with a standing queue of PACE_FULL references and more */
+#define PACE_FULL 1.5
 #define PACE_SHALLOW 0.6         /* while draining */
 #define PACE_DEEP 0.15           /* the pacer holds what would only queue on the line */
+#define WAITING_S 0.05           /* a frame and a half */
+#define WORK_OFF_S 0.67          /* more is worked off in that time, so that the encoder can follow */
 #define PACE_LEAST_BPS 60000.0   /* a packet each 160 ms: less and the pacer would sleep over the end of the drain */
 #define TRICKLE_BPS 40000.0      /* into silence: a packet each 250 ms, or sound alone */
 #define FLIGHT_SLACK_US 250000   /* in flight beyond the least round trip: two feedbacks and a short queue */
@@ -41,17 +43,20 @@
 #define GROWTH_CAP 1.5 /* of what leaves: no estimate from what was not tried */
 /* A line that is drained again and again, as mobile ones are, is not worth an empty queue: half of it would be given
  * away. Drains are counted with a memory of UNREST_S; the first is any line's. */
-#define UNREST_S 15.0     /* a step of the capacity each 15 s (the step storm) is no restless line yet */
+#define UNREST_S 30.0     /* a bad stretch of a mobile line comes back within so long */
 #define UNREST_SHARE 0.95 /* a drain counts where less arrives than was sent: else it was our own step too far */
-#define UNREST_FROM 1.5   /* drains of late: one, and a half that is forgotten */
+#define UNREST_FROM 2.0   /* drains of late: beside a TCP, or with a step each 15 s, there are about so many */
 #define UNREST_OVER 2.0   /* so many more: wholly restless */
 #define UNREST_REFERENCE_US 60000.0 /* added to the reference: with a drain's lead, below 150 ms */
 #define UNREST_DRAIN_US 90000.0     /* added to where a drain begins: 150 ms, what traces may have at the 95th of 100 */
 #define UNREST_WINDOW_US 1000000    /* a mobile line's troughs are shorter: what it carries is looked at for so long */
 #define UNREST_PACE 0.7             /* while draining, of the longer window's rate: the trough is over soon */
-#define GROWTH_UNREST 0.4           /* a second, below the reference: such a line is another one after two seconds */
-#define CONTESTED_AFTER_US 2500000  /* a queue of our own would have left by then */
-#define CONTESTED_UNTIL_US 3000000  /* a queue that stays short so long is not a TCP that has just halved its window */
+#define GROWTH_UNREST 0.8           /* a second, below the reference: such a line is another one after two seconds */
+#define GROWTH_BACK 4.0 /* a second, as long as it is less than BACK_SHARE of what it was before the drain */
+#define BACK_SHARE 0.7
+#define BACK_US 3000000            /* after an outage: clusters again until then, if the first has shown little */
+#define CONTESTED_AFTER_US 2500000 /* a queue of our own would have left by then */
+#define CONTESTED_UNTIL_US 3000000 /* a queue that stays short so long is not a TCP that has just halved its window */
 #define CONTESTED_GROWTH_BPS 80000.0
 #define CONTESTED_CUT 0.8
 #define CONTESTED_HOLD_US 1500000  /* after a cut: if the queue is ours alone it goes, and we see it */
@@ -87,15 +92,30 @@ static double reference_us(const tr_estimator *e)
     return own_us + jitter_us(e) + unrest_of(e) * UNREST_REFERENCE_US;
 }
 
-static void publish(tr_estimator *e)
+/* How long what leaves now is going to wait on the line: what the latest packet that was told of waited, and what left
+ * after it, less the time since. */
+static double ahead_us(const tr_estimator *e, int64_t now_us)
 {
-    double bps = least(most(e->bps, e->least_bps), e->most_bps), pace = PACE * bps, target = bps;
+    double flight_us = (double)e->sent.flight_bytes * 8e6 / most(e->line_bps, 1);
+    return most(most(e->delay.latest_us, 0) + flight_us - (double)(now_us - e->newest_sent_us), 0);
+}
+
+/* What may be encoded so that within WORK_OFF_S no more than WAITING_S waits in the pacer, where nothing leaves for as
+ * long as the line has a queue ahead. */
+static double unwaited(const tr_estimator *e, double bps, double ahead_us)
+{
+    double waiting_s = (double)e->queued_bytes * 8 / bps, leaves_s = most(WORK_OFF_S - ahead_us / 1e6, 0);
+    double share = (leaves_s + WAITING_S - waiting_s) / WORK_OFF_S;
+    return most(bps * share, least(bps, most(bps / 5, TRICKLE_BPS)));
+}
+
+static void publish(tr_estimator *e, int64_t now_us)
+{
+    double bps = least(most(e->bps, e->least_bps), e->most_bps), pace = PACE * bps, target = bps, ahead = 0;
     e->bps = bps;
     double round_us = (double)e->least_rtt_us;
     double flight_us = (double)e->sent.flight_bytes * 8e6 / bps;
     /* What waits in the pacer is sent before what is not encoded yet: half a second to work off more than a frame. */
-    double waiting = (double)e->queued_bytes * 8 - bps * 0.05;
-    if (waiting > 0) target = most(target - waiting * 1.5, least(bps, most(bps / 5, TRICKLE_BPS)));
     switch (e->mode) {
     case TR_ESTIMATOR_FREE: {
         /* With a queue on the line already, what waits here does not have to wait there. */
@@ -104,8 +124,11 @@ static void publish(tr_estimator *e)
         break;
     }
     case TR_ESTIMATOR_DRAINING:
+        ahead = ahead_us(e, now_us);
         pace = bps * PACE_DEEP;
-        if (e->delay.latest_us < DEEP_US + 2 * unrest_of(e) * UNREST_DRAIN_US)
+        if (ahead < DRAIN_TO_US + unrest_of(e) * UNREST_REFERENCE_US)
+            pace = bps * PACE_QUEUED;
+        else if (ahead < DEEP_US + 2 * unrest_of(e) * UNREST_DRAIN_US)
             pace = bps * (PACE_SHALLOW + unrest_of(e) * (UNREST_PACE - PACE_SHALLOW));
         break;
     case TR_ESTIMATOR_CONTESTED:
@@ -120,6 +143,7 @@ static void publish(tr_estimator *e)
         break;
     }
     if (e->least_rtt_us && flight_us > round_us + FLIGHT_SLACK_US) pace = least(pace, bps * PACE_DEEP);
+    if (e->mode != TR_ESTIMATOR_SILENT) target = least(target, unwaited(e, target, ahead));
     e->target_bps = target;
     e->pacing_bps = most(pace, e->mode == TR_ESTIMATOR_SILENT ? TRICKLE_BPS : PACE_LEAST_BPS);
 }
@@ -146,7 +170,7 @@ tr_estimator *tr_estimator_new(uint64_t start_bps, uint64_t least_bps, uint64_t 
     tr__probes_init(&e->probes);
     tr__told_init(&e->told);
     tr__sent_init(&e->sent);
-    publish(e);
+    publish(e, 0);
     return e;
 }
 
@@ -157,7 +181,7 @@ void tr__estimator_set_bounds(tr_estimator *e, uint64_t least_bps, uint64_t most
     if (!are_bounds(least_bps, most_bps)) return;
     e->least_bps = (double)least_bps;
     e->most_bps = (double)most_bps;
-    publish(e);
+    publish(e, e->newest_sent_us);
 }
 
 /* ---------------------------------------------------------------- what is sent */
@@ -177,7 +201,7 @@ void tr_estimator_on_packet_sent(tr_estimator *e, int64_t now_us, int64_t seq, u
     tr__delivered_on_packet(&e->departed, now_us < 0 ? 0 : now_us, size_bytes);
     e->spare_bytes = least(e->spare_bytes + PADDING_SHARE * size_bytes, PADDING_SHARE * PADDING_SAVED_S / 8 * e->bps);
     tr__probes_on_sent(&e->probes, probe_id, now_us, size_bytes);
-    publish(e);
+    publish(e, now_us);
 }
 
 /* ---------------------------------------------------------------- control */
@@ -209,8 +233,13 @@ static void grow(tr_estimator *e, int64_t now_us, double dt_s)
     if (e->delay.average_us > EMPTY_US + jitter_us(e)) e->empty_us = now_us;
     bool is_near = e->line_bps > 0 && now_us - e->line_us < LINE_MEMORY_US && e->bps > 0.8 * e->line_bps;
     bool is_far = now_us - e->empty_us >= (is_near ? FAR_NEAR_LINE_US : FAR_AFTER_US);
-    double grown = e->bps * (1 + room * (is_far ? GROWTH_FAR : most(GROWTH_NEAR, GROWTH_UNREST * unrest_of(e))) * dt_s);
-    e->bps = grown_to(e, grown);
+    double growth = is_far ? GROWTH_FAR : GROWTH_NEAR;
+    /* A restless line soon carries again what it carried before. */
+    double back = e->bps < BACK_SHARE * e->before_drain_bps ? GROWTH_BACK : GROWTH_UNREST;
+    growth = most(growth, back * unrest_of(e));
+    e->bps = grown_to(e, e->bps * (1 + room * growth * dt_s));
+    e->free_bps = e->bps;
+    e->free_us = now_us;
 }
 
 static void ease(tr_estimator *e, int64_t now_us, double queue_us)
@@ -249,7 +278,8 @@ static void resume(tr_estimator *e, int64_t now_us, double before_bps)
 {
     e->mode = TR_ESTIMATOR_FREE;
     e->bps = most(e->least_bps, RESUME_SHARE * before_bps);
-    e->empty_us = e->probed_us = now_us;
+    e->empty_us = e->probed_us = e->back_us = now_us;
+    e->back_bps = before_bps;
     tr__probes_clear(&e->probes);
     tr__probes_want(&e->probes, now_us, before_bps);
 }
@@ -259,8 +289,8 @@ static double drain_from_us(const tr_estimator *e) { return DRAIN_FROM_US + unre
 /* It came at once, and what we have taken away does not shorten it: it is no queue, the way has become longer. */
 static bool is_another_route(const tr_estimator *e, int64_t now_us)
 {
-    return now_us - e->drained_us >= ROUTE_AFTER_US && now_us - e->drained_us < ROUTE_UNTIL_US &&
-           tr__delay_is_step(&e->delay, now_us, ROUTE_AFTER_US) && e->bps < ROUTE_SHARE * e->before_drain_bps;
+    return now_us - e->free_us >= ROUTE_AFTER_US && now_us - e->free_us < ROUTE_UNTIL_US &&
+           tr__delay_is_step(&e->delay, now_us, ROUTE_AFTER_US) && e->bps < ROUTE_SHARE * e->free_bps;
 }
 
 static void take_route(tr_estimator *e, int64_t now_us)
@@ -268,12 +298,13 @@ static void take_route(tr_estimator *e, int64_t now_us)
     tr__delay_rebase(&e->delay);
     e->least_rtt_us = e->rtt_us;
     e->peak_us = 0;
-    resume(e, now_us, e->before_drain_bps);
+    resume(e, now_us, e->free_bps);
 }
 
 static void drain(tr_estimator *e, int64_t now_us, double queue_us)
 {
     double arriving = arriving_bps(e, 200000), rest = unrest_of(e);
+    if (e->delay.drop_bps > 0) arriving = least(arriving, e->delay.drop_bps);
     /* A trough of a restless line is over before we have followed it. */
     if (rest > 0 && e->delay.latest_us < DEEP_US + 2 * rest * UNREST_DRAIN_US)
         arriving += rest * (most(arriving, arriving_bps(e, UNREST_WINDOW_US)) - arriving);
@@ -283,12 +314,11 @@ static void drain(tr_estimator *e, int64_t now_us, double queue_us)
         /* Where we have only grown a little too far it is not the line that is restless. */
         if (arriving < UNREST_SHARE * e->bps) e->unrest += 1;
         e->long_us = now_us;
-        e->drained_us = now_us;
         e->before_drain_bps = e->bps;
         e->long_queue_us = e->delay.queue_us;
         tr__probes_clear(&e->probes);
     }
-    if (e->delay.queue_us < DRAIN_TO_US + unrest_of(e) * UNREST_REFERENCE_US) {
+    if (e->delay.drop_bps <= 0 && e->delay.queue_us < DRAIN_TO_US + unrest_of(e) * UNREST_REFERENCE_US) {
         e->mode = TR_ESTIMATOR_FREE;
         return;
     }
@@ -312,9 +342,9 @@ static void control(tr_estimator *e, int64_t now_us, bool has_lost)
     e->unrest *= 1 - dt_s / UNREST_S;
     double slope = e->delay.slope > 0 ? e->delay.slope : 0;
     double queue_us = e->delay.queue_us + slope * LEAD_US;
+    if (e->delay.drop_bps > 0) queue_us = most(queue_us, e->delay.latest_us + LEAD_US);
     e->peak_us = most(e->peak_us * (1 - dt_s / 30), e->delay.latest_us);
-    bool is_long = e->mode == TR_ESTIMATOR_CONTESTED || e->mode == TR_ESTIMATOR_DRAINING;
-    if (is_long && is_another_route(e, now_us)) take_route(e, now_us);
+    if (is_another_route(e, now_us)) take_route(e, now_us);
     if (e->mode == TR_ESTIMATOR_CONTESTED)
         contest(e, now_us, dt_s, has_lost);
     else if (e->mode == TR_ESTIMATOR_DRAINING || queue_us > drain_from_us(e))
@@ -376,13 +406,15 @@ void tr_estimator_on_feedback(tr_estimator *e, int64_t now_us, const tr_arrival 
         int64_t sent_us = tr__sent_us(p, now_us);
         if (sent_us > newest_sent_us) newest_sent_us = sent_us;
         double serial_us = p->size_bytes * 8e6 / most(e->bps, e->line_bps);
-        tr__delay_on_packet(&e->delay, received_us - sent_us, (int64_t)(SERIAL_SHARE * serial_us));
+        tr__delay_on_packet(&e->delay, received_us - sent_us, received_us, p->size_bytes,
+                            (int64_t)(SERIAL_SHARE * serial_us));
         tr__delivered_on_packet(&e->delivered, received_us, p->size_bytes);
         tr__probes_on_arrival(&e->probes, tr__sent_probe(p), received_us, p->size_bytes);
     }
     tr__inherent_on_packets(&e->inherent, arrived + lost, lost);
     if (!tr__delay_on_feedback(&e->delay, now_us)) return;
     e->fed_us = e->heard_us = now_us;
+    e->newest_sent_us = newest_sent_us;
     e->rtt_us = now_us - newest_sent_us;
     if (!e->least_rtt_us || e->rtt_us < e->least_rtt_us) e->least_rtt_us = e->rtt_us;
     /* Feedback that was lost never comes again: not of what left half a second before something that was reported. */
@@ -392,7 +424,7 @@ void tr_estimator_on_feedback(tr_estimator *e, int64_t now_us, const tr_arrival 
     control(e, now_us, lost > 0);
     answer_loss(e, now_us);
     answer_probes(e, now_us);
-    publish(e);
+    publish(e, now_us);
 }
 
 /* ---------------------------------------------------------------- what is told instead */
@@ -417,7 +449,7 @@ void tr__estimator_on_remb(tr_estimator *e, int64_t now_us, uint64_t bps)
     is_told(e, now_us);
     tr__told_on_remb(&e->told, now_us, bps);
     e->bound_bps = tr__told_bound(&e->told, now_us, e->most_bps);
-    publish(e);
+    publish(e, now_us);
 }
 
 void tr__estimator_on_report(tr_estimator *e, int64_t now_us, uint8_t lost_of_256, int64_t rtt_us)
@@ -425,7 +457,7 @@ void tr__estimator_on_report(tr_estimator *e, int64_t now_us, uint8_t lost_of_25
     bool decides = is_told(e, now_us);
     double factor = tr__told_on_report(&e->told, decides ? &e->inherent : NULL, now_us, lost_of_256, rtt_us, e->bps);
     if (decides) e->bps = factor <= 1 ? factor * e->bps : grown_to(e, factor * e->bps);
-    publish(e);
+    publish(e, now_us);
 }
 
 /* ---------------------------------------------------------------- time and demand */
@@ -437,9 +469,12 @@ static void look_for_more(tr_estimator *e, int64_t now_us)
     int64_t empty_us = now_us - e->empty_us, gap_us = now_us - e->probed_us;
     /* Where sound alone is sent, too little is heard of the line for anything larger to come back. */
     if (empty_us >= PROBE_AFTER_US) e->padding_bps = least(e->bps, PADDING_FILL_BPS);
-    if (e->spare_bytes <= 0 || empty_us < PROBE_AFTER_US || gap_us < PROBE_AGAIN_US) return;
+    /* After an outage the first cluster often is among what is sent again: once more, while that is on its way. */
+    bool is_back = now_us - e->back_us < BACK_US && e->bps < BACK_SHARE * e->back_bps;
+    if (e->spare_bytes <= 0 || empty_us < (is_back ? PROBE_AGAIN_US : PROBE_AFTER_US) || gap_us < PROBE_AGAIN_US)
+        return;
     /* A queue that has been empty for long is room, whatever the last clusters said. */
-    if (empty_us < FAR_NEAR_LINE_US && gap_us < e->probe_gap_us) return;
+    if (!is_back && empty_us < FAR_NEAR_LINE_US && gap_us < e->probe_gap_us) return;
     if (tr__probes_are_open(&e->probes)) return;
     e->probed_us = now_us;
     double rate_bps = least(2 * e->bps, 1.1 * e->most_bps);
@@ -467,7 +502,7 @@ void tr_estimator_on_time(tr_estimator *e, int64_t now_us, uint64_t queued_bytes
         watch_silence(e, now_us);
         look_for_more(e, now_us);
     }
-    publish(e);
+    publish(e, now_us);
 }
 
 void tr_estimator_on_demand(tr_estimator *e, int64_t now_us, uint64_t wanted_bps)
@@ -485,7 +520,7 @@ void tr_estimator_on_demand(tr_estimator *e, int64_t now_us, uint64_t wanted_bps
         }
         e->idle_us = -1;
     }
-    publish(e);
+    publish(e, now_us);
 }
 
 int tr_estimator_next_probe(tr_estimator *e, tr_probe *probe) { return tr__probes_next(&e->probes, probe); }

@@ -42,12 +42,16 @@ struct tr_estimator {
     tr_estimator_mode mode;
     double bps; /* the estimate */
     double line_bps, before_silence_bps, before_drain_bps;
+    double back_bps; /* before the latest silence or change of route, which ended at back_us */
+    double free_bps; /* when the queue was below the reference, at free_us */
     double pacing_bps, target_bps, padding_bps;
     double spare_bytes; /* that clusters may have */
     uint64_t queued_bytes;
     int64_t rtt_us, least_rtt_us;
-    int64_t heard_us; /* the latest transport-wide feedback, -1: none yet */
-    int64_t fed_us, controlled_us, empty_us, long_us, drained_us, cut_us, line_us, probed_us, idle_us, probe_gap_us;
+    int64_t newest_sent_us; /* of what is told of the latest to leave: when that was */
+    int64_t heard_us;       /* the latest transport-wide feedback, -1: none yet */
+    int64_t fed_us, controlled_us, empty_us, long_us, free_us, back_us, cut_us, line_us, probed_us, idle_us,
+        probe_gap_us;
     double unrest;        /* drains of late */
     double peak_us;       /* longest queue of late, decaying */
     double long_queue_us; /* where a long queue began to be watched */

@@ -58,7 +58,7 @@ double tr__told_on_report(tr_told *t, tr_inherent *inherent, int64_t now_us, uin
     double lost = lost_of_256 / 256.0, gap_s = t->report_us < 0 ? 0 : (double)(now_us - t->report_us) / 1e6;
     t->report_us = now_us;
     if (rtt_us > 0 && rtt_us < SILENT_MOST_US) {
-        tr__delay_on_packet(&t->rtt, rtt_us, 0);
+        tr__delay_on_packet(&t->rtt, rtt_us, now_us, 0, 0);
         tr__delay_on_feedback(&t->rtt, now_us);
     }
     if (!inherent) return 1;

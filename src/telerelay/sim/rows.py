@@ -77,6 +77,10 @@ ROWS: tuple[Row, ...] = (
     Row(2, "p99 queue, wired", "ms", 250, True, "queue_p99_ms", _MOST, ("wired",)),
     *_apart(Row(3, "utilisation, traces, mean", "", 0.85, False, "utilisation", _MEAN, ("trace",))),
     *_apart(Row(3, "p95 queue, traces, median", "ms", 150, True, "queue_p95_ms", _MEDIAN, ("trace",))),
+    Row(3, "p95 wait in the pacer, wired", "ms", 150, True, "pacer_p95_ms", _MOST, ("wired",), kind=_AIM),
+    *_apart(
+        Row(3, "p95 wait in the pacer, traces, median", "ms", 150, True, "pacer_p95_ms", _MEDIAN, ("trace",), kind=_AIM)
+    ),
     Row(4, "own loss, 5.1 to 5.5", "%", 0.2, True, "own_loss", _MOST, ("5.1", "5.2", "5.3", "5.4", "5.5"), 100),
     Row(4, "own loss, 5.4 and 5.5", "%", 0.0, True, "own_loss", _MOST, ("5.4", "5.5"), 100),
     Row(5, "queue calm after a drop", "s", 1.2, True, "drop_s", _MOST, ("drop",)),

@@ -41,6 +41,7 @@ class TransportSender:
         self._clock = clock
         self._route = route
         self._extra_us = extra_us
+        self._put_us: dict[int, int] = {}
         self._seq = 0
         self._out: dict[int, tuple[int, int, int]] = {}
         self._forgotten = 0
@@ -55,6 +56,8 @@ class TransportSender:
 
     def put(self, now_us: int, size_bytes: int, content: Any, rank: int = VIDEO, stream: int = 0) -> None:
         """Send one packet, as soon as the pacer lets it."""
+        # Who waits is alive, so its id is its own.
+        self._put_us[id(content)] = now_us
         self.pacer.put(now_us, size_bytes, content, rank, stream)
 
     def demand(self, now_us: int, wanted_bps: int) -> None:
@@ -86,6 +89,9 @@ class TransportSender:
 
     def _send(self, now_us: int, size_bytes: int, content: Any, probe_id: int) -> None:
         self._seq = seq = self._seq + 1
+        put_us = self._put_us.pop(id(content), None)
+        if put_us is not None:
+            self.pacer_us.append(now_us - put_us)
         self._out[seq] = (size_bytes, now_us, probe_id)
         self.sent_packets += 1
         self.sent_bytes += size_bytes
@@ -107,7 +113,6 @@ class TransportSender:
         if (now_us - self._start_us) % BIN_US == 0:
             self.target_bps.append(controller.target_bps)
             self.sent_bps.append(self._bin_bytes * 8 * SECOND_US // BIN_US)
-            self.pacer_us.append(pacer.queued_bytes * 8 * SECOND_US // max(1, controller.pacing_bps))
             self._bin_bytes = 0
             while self._forgotten < self._seq - KEPT_PACKETS:
                 self._forgotten += 1
