@@ -465,9 +465,11 @@ typedef struct tr_probe {
 } tr_probe;
 
 typedef struct tr_rates {
-    uint64_t target_bps;  /* what to send at most, on the wire */
-    uint64_t pacing_bps;  /* how fast to let go of what is queued */
-    uint64_t padding_bps; /* to fill up to, 0: do not pad */
+    uint64_t target_bps;   /* what to send at most, on the wire */
+    uint64_t pacing_bps;   /* how fast to let go of what is queued */
+    uint64_t padding_bps;  /* to fill up to, 0: do not pad */
+    uint64_t estimate_bps; /* what the line carries, whatever waits here and whether it is heard of just now */
+    uint64_t queue_us;     /* standing, on the line */
 } tr_rates;
 
 /* NULL: out of memory, or not 0 < least_bps <= start_bps <= most_bps. */

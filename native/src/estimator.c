@@ -269,7 +269,7 @@ static void contest(tr_estimator *e, int64_t now_us, double dt_s, bool has_lost)
         e->cut_us = now_us;
         e->bps *= CONTESTED_CUT;
     } else {
-        e->bps += CONTESTED_GROWTH_BPS * dt_s;
+        e->bps = grown_to(e, e->bps + CONTESTED_GROWTH_BPS * dt_s);
     }
 }
 
@@ -373,7 +373,11 @@ static void answer_probes(tr_estimator *e, int64_t now_us)
     bool is_carried;
     while (tr__probes_result(&e->probes, now_us, &proved, &rate, &is_carried)) {
         if (e->mode != TR_ESTIMATOR_FREE) continue;
-        if (!is_carried) set_line(e, now_us, proved);
+        if (!is_carried) {
+            set_line(e, now_us, proved);
+            /* What it has grown to without sending it is not there. */
+            e->bps = least(e->bps, most(proved, 1.1 * tr__delivered_bps(&e->departed, 500000)));
+        }
         e->probe_gap_us = is_carried ? PROBE_GAP_US : (int64_t)least(1.5 * (double)e->probe_gap_us, PROBE_GAP_MOST_US);
         if (proved * 0.95 > e->bps) e->bps = proved * 0.95;
     }
@@ -531,5 +535,7 @@ void tr_estimator_rates(const tr_estimator *e, tr_rates *rates)
         .target_bps = (uint64_t)e->target_bps,
         .pacing_bps = (uint64_t)e->pacing_bps,
         .padding_bps = e->mode == TR_ESTIMATOR_FREE ? (uint64_t)e->padding_bps : 0,
+        .estimate_bps = (uint64_t)e->bps,
+        .queue_us = e->delay.queue_us > 0 ? (uint64_t)e->delay.queue_us : 0,
     };
 }

@@ -19,6 +19,10 @@
 #define DOWN_PERCENT 95
 #define DOWN_US 200000
 #define DOWN_QUEUE_US 60000
+/* With a short queue nothing but the pacer's waits: an estimator that has looked down after a burst is back within a
+ * second, and a switch down and up again costs two key frames. */
+#define SLIGHT_PERCENT 60
+#define SLIGHT_US 1000000
 /* All video is paused after a second of too little only: a radio line is away for half of one now and then. */
 #define PAUSE_US 1000000
 /* Back from that with 300 kbit/s for ten seconds: a picture that comes and goes is worse than none. */
@@ -30,6 +34,8 @@
 #define WAIT_LEAST_US 2000000
 #define WAIT_MOST_US 32000000
 #define FORGET_US 120000000
+/* Half as much again as what failed costs is another line than the one it failed on. */
+#define RETRY_PERCENT 150
 /* To be looked for: what the next step costs and 15 % more, 3 % above what climbing needs. A step of less than a
  * quarter would be looked for again at once. */
 #define WANTED_PERCENT 115
@@ -86,6 +92,18 @@ static bool keeps_layers(const tr_ladder *l, uint16_t rung)
     return true;
 }
 
+/* Whether somebody has a larger picture there than now, or one at all; more frames are not seen as a switch. */
+static bool raises(const tr_ladder *l, uint16_t rung)
+{
+    for (uint16_t i = 0; i < l->count; i++) {
+        tr_rung now = layer_at(l, l->rungs[i].sender, l->rung), then = layer_at(l, l->rungs[i].sender, rung);
+        if (then.is_paused) continue;
+        if (now.is_paused || then.encoding > now.encoding) return true;
+        if (then.encoding == now.encoding && then.spatial > now.spatial) return true;
+    }
+    return false;
+}
+
 /* ---------------------------------------------------------------- the estimate of late */
 
 static void remember(tr_ladder *l, uint64_t before_bps, int64_t now_us)
@@ -122,7 +140,7 @@ static void move(tr_ladder *l, uint16_t rung, int64_t now_us)
 
 static uint16_t without_failed(const tr_ladder *l, uint16_t rung, int64_t now_us)
 {
-    if (now_us >= l->retry_us) return rung;
+    if (now_us >= l->retry_us || least_of(l, UP_US) * 100 >= l->failed_bps * RETRY_PERCENT) return rung;
     while (rung > l->rung && cost_of(l, rung) >= l->failed_bps) rung--;
     return rung;
 }
@@ -133,8 +151,13 @@ static bool fall(tr_ladder *l, uint32_t queue_us, int64_t now_us)
     if (pauses_all(l, l->rung) || bps * 100 >= cost * DOWN_PERCENT) l->fits_us = now_us;
     if (pauses_all(l, l->rung)) return false;
     int64_t short_us = now_us - l->fits_us;
-    if (short_us < DOWN_US && !(queue_us > DOWN_QUEUE_US && bps < cost)) return false;
+    bool is_slight = queue_us <= DOWN_QUEUE_US && bps * 100 >= cost * SLIGHT_PERCENT;
+    if (short_us < (is_slight ? SLIGHT_US : DOWN_US) && !(queue_us > DOWN_QUEUE_US && bps < cost)) return false;
     uint16_t to = highest(l, bps);
+    /* What is given back for something dearer comes back as a climb, if it is still due then. */
+    uint16_t lower = to;
+    while (!pauses_all(l, lower) && raises(l, lower)) lower--;
+    if (!pauses_all(l, lower)) to = lower;
     if (pauses_all(l, to) && short_us < PAUSE_US) {
         /* The lowest picture there is, as long as that is not certain. */
         to = (uint16_t)(l->paused + 1);
@@ -273,6 +296,8 @@ uint64_t tr__ladder_wanted_bps(const tr_ladder *l)
     uint64_t cost = cost_of(l, l->rung), next = cost_of(l, l->count);
     for (uint16_t rung = (uint16_t)(l->rung + 1); rung <= l->count; rung++) {
         if (cost_of(l, rung) * 100 < cost * WANTED_STEP_PERCENT) continue;
+        /* What the estimate pays for already is climbed when its time has come. */
+        if (!l->is_held && cost_of(l, rung) * WANTED_PERCENT <= l->estimate_bps * 100) continue;
         next = cost_of(l, rung);
         break;
     }

@@ -107,14 +107,49 @@ static void little_room_takes_five_calm_seconds(void)
     CHECK_EQ(5, hold(&c, 1040, 61 * MS, 20 * SECOND));
 }
 
-static void falling_takes_a_twentieth_less_for_200_ms(void)
+static void falling_takes_a_twentieth_less_for_a_second(void)
 {
     climber c;
     begin(&c);
     hold(&c, 1200, 0, 10 * SECOND);
     CHECK_EQ(6, hold(&c, 950, 0, 10 * SECOND));
-    CHECK_EQ(6, hold(&c, 940, 0, 175 * MS));
+    CHECK_EQ(6, hold(&c, 940, 0, 975 * MS));
+    hold(&c, 950, 0, 25 * MS); /* an estimator that has looked down after a burst */
+    CHECK_EQ(6, hold(&c, 940, 0, 975 * MS));
     CHECK_EQ(5, hold(&c, 940, 0, 75 * MS));
+}
+
+static void two_fifths_less_or_a_queue_make_it_200_ms(void)
+{
+    climber c;
+    begin(&c);
+    hold(&c, 1200, 0, 10 * SECOND);
+    CHECK_EQ(6, hold(&c, 590, 0, 175 * MS));
+    CHECK_EQ(4, hold(&c, 590, 0, 75 * MS));
+}
+
+static void fall_makes_no_picture_larger(void)
+{
+    /* B's larger picture fills the room below A's largest, and is given back with it. */
+    static const tr_rung filled[] = {{A, 150 * KBPS, 0, 0, 2, 0},  {B, 300 * KBPS, 0, 0, 1, 0},
+                                     {A, 700 * KBPS, 1, 0, 2, 0},  {B, 1050 * KBPS, 1, 0, 2, 0},
+                                     {B, 3000 * KBPS, 0, 0, 1, 0}, {A, 3000 * KBPS, 2, 0, 2, 0}};
+    climber c;
+    tr_rung told[TR_MAX_RUNGS];
+    begin(&c);
+    CHECK_EQ(TR_OK, tr__ladder_set(&c.ladder, filled, 6, c.now_us));
+    hold(&c, 4000, 0, 10 * SECOND);
+    changes(&c.ladder, told);
+    CHECK_EQ(3, hold(&c, 1300, 0, 250 * MS));
+    CHECK_EQ(1, changes(&c.ladder, told));
+    CHECK(told[0].sender == A && told[0].encoding == 1);
+    CHECK_EQ(4, hold(&c, 1300, 0, 5 * SECOND)); /* as a climb, when its time has come */
+    /* Where every rung that shows anything would show more of somebody, the one that fits. */
+    begin(&c);
+    CHECK_EQ(TR_OK, tr__ladder_set(&c.ladder, (tr_rung[]){{A, 100 * KBPS, 1, 0, 2, 0}, {A, 900 * KBPS, 0, 0, 2, 0}}, 2,
+                                   c.now_us));
+    hold(&c, 1000, 0, SECOND);
+    CHECK_EQ(1, hold(&c, 300, 0, 250 * MS));
 }
 
 static void queue_makes_it_fall_at_once(void)
@@ -191,17 +226,18 @@ static void failed_climb_waits_twice_as_long_each_time(void)
     CHECK_EQ(6, hold(&c, 1200, 0, 1300 * MS));
     static const int64_t waits_us[] = {4, 4, 8, 16, 32, 32}; /* of two, the four seconds between moves decide */
     for (size_t i = 0; i < sizeof waits_us / sizeof *waits_us; i++) {
-        CHECK_EQ(5, hold(&c, 720, 0, 300 * MS));
+        CHECK_EQ(5, hold(&c, 720, 61 * MS, 300 * MS));
         int64_t fallen_us = c.ladder.moved_us;
         while (hold(&c, 1200, 0, 25 * MS) == 5) continue;
         CHECK_EQ(waits_us[i], (c.ladder.moved_us - fallen_us) / SECOND);
     }
     /* What is beneath the one that failed may be climbed meanwhile. */
-    hold(&c, 720, 0, 300 * MS);
+    hold(&c, 720, 61 * MS, 300 * MS);
     CHECK_EQ(32, c.ladder.wait_us / SECOND);
     hold(&c, 400, 0, SECOND);
     CHECK_EQ(4, c.ladder.rung);
     CHECK_EQ(5, hold(&c, 1200, 0, 6 * SECOND));
+    CHECK_EQ(6, hold(&c, 1600, 0, 1300 * MS)); /* half as much again is another line */
 }
 
 static void climb_that_lasted_has_not_failed(void)
@@ -331,6 +367,8 @@ static void wanted_is_the_next_step_and_fifteen_percent(void)
     CHECK_EQ(3450 * KBPS, tr__ladder_wanted_bps(&c.ladder)); /* all of it, at first */
     hold(&c, 740, 0, 5 * SECOND);
     CHECK_EQ(1150 * KBPS, tr__ladder_wanted_bps(&c.ladder));
+    hold(&c, 1160, 0, 25 * MS); /* that is there: the one after it */
+    CHECK_EQ(3450 * KBPS, tr__ladder_wanted_bps(&c.ladder));
     hold(&c, 4000, 0, 5 * SECOND);
     CHECK_EQ(3450 * KBPS, tr__ladder_wanted_bps(&c.ladder));
 }
@@ -361,7 +399,9 @@ static const check_test tests[] = {
     TEST(climbing_takes_an_eighth_more_for_a_second),
     TEST(one_dip_within_the_second_begins_it_anew),
     TEST(little_room_takes_five_calm_seconds),
-    TEST(falling_takes_a_twentieth_less_for_200_ms),
+    TEST(falling_takes_a_twentieth_less_for_a_second),
+    TEST(two_fifths_less_or_a_queue_make_it_200_ms),
+    TEST(fall_makes_no_picture_larger),
     TEST(queue_makes_it_fall_at_once),
     TEST(falls_as_many_rungs_as_it_must),
     TEST(never_twice_within_four_seconds_but_down),

@@ -7,9 +7,10 @@ import itertools
 import pytest
 
 from telerelay.sim import consult_figures, runner
-from telerelay.sim.allocators import NONE, Choice, LiveKit, Mediasoup, Oracle, best, cost_bps
+from telerelay.sim.allocators import LiveKit, Mediasoup, Oracle
 from telerelay.sim.case import LinePlan
 from telerelay.sim.cases import consults
+from telerelay.sim.choices import NONE, Choice, best, cost_bps
 from telerelay.sim.clock import SECOND_US, Clock, randomness
 from telerelay.sim.consult import ConsultCase, ConsultWorld
 from telerelay.sim.encoder import Frame

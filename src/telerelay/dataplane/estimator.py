@@ -48,3 +48,7 @@ class Estimator:
         """(target, pacing, padding), bit/s."""
         lib.tr_estimator_rates(self._raw, self._rates)
         return self._rates.target_bps, self._rates.pacing_bps, self._rates.padding_bps
+
+    def line(self) -> tuple[int, int]:
+        """(what the line carries in bit/s, its standing queue in us), as of the last `rates`: a ladder climbs by it."""
+        return self._rates.estimate_bps, self._rates.queue_us

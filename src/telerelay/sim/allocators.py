@@ -6,45 +6,25 @@ docs/simulator.md lists what is left out.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from telerelay.errors import ConfigError
+from telerelay.sim.choices import NONE, Choice, best, cost_bps
 from telerelay.sim.clock import MS_US, SECOND_US
-from telerelay.sim.packet import OVERHEAD_BYTES
-from telerelay.sim.simulcast import TEMPORAL_SHARES, TrackPlan, rate_bps
-from telerelay.sim.track import PAYLOAD_BYTES
-
-WIRE = 1 + OVERHEAD_BYTES / PAYLOAD_BYTES
-"""What headers add to a full packet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which layer of a track to forward: spatial -1 is none."""
-
-    spatial: int = -1
-    temporal: int = 2
-
-
-NONE = Choice()
-
-
-def cost_bps(plan: TrackPlan, choice: Choice) -> int:
-    """What a choice costs on the wire."""
-    return 0 if choice.spatial < 0 else round(rate_bps(plan, choice.spatial, choice.temporal) * WIRE)
-
-
-def best(plan: TrackPlan) -> Choice:
-    """All of a track."""
-    return Choice(len(plan.layers_kbps) - 1, 2)
+from telerelay.sim.laddered import Laddered
+from telerelay.sim.simulcast import TEMPORAL_SHARES, TrackPlan
 
 
 class Allocator(Protocol):
     """Asked every 100 ms; answers with a choice for each track, in their order."""
 
-    def allocate(self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int]) -> list[Choice]:
-        """`loss` is the share lost of late; `ahead_bps` is the truth: what the line carries in each second to come."""
+    def allocate(
+        self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int], queue_us: int = 0
+    ) -> list[Choice]:
+        """
+        `loss` is the share lost of late; `ahead_bps` is the truth: what the line carries in each second to come;
+        `queue_us` is the standing queue on the line, where the controller knows it.
+        """
 
     def wanted_bps(self) -> int:
         """What it could use, for the controller to probe for."""
@@ -72,7 +52,9 @@ class LiveKit:
         """Everything at its best."""
         return sum(cost_bps(plan, best(plan)) for plan in self._plans)
 
-    def allocate(self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int]) -> list[Choice]:
+    def allocate(
+        self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int], queue_us: int = 0
+    ) -> list[Choice]:
         """One tick."""
         used = sum(map(cost_bps, self._plans, self._choices))
         if used * self.USAGE > estimate_bps:
@@ -138,7 +120,9 @@ class Mediasoup:
         """Everything at its best, and a third more."""
         return round(self.WANTED * sum(cost_bps(plan, best(plan)) for plan in self._plans))
 
-    def allocate(self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int]) -> list[Choice]:
+    def allocate(
+        self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int], queue_us: int = 0
+    ) -> list[Choice]:
         """Once a second."""
         if now_us - self._looked_us < self.EVENT_US:
             return list(self._choices)
@@ -196,7 +180,9 @@ class Oracle:
         """Everything at its best."""
         return sum(cost_bps(plan, best(plan)) for plan in self._plans)
 
-    def allocate(self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int]) -> list[Choice]:
+    def allocate(
+        self, now_us: int, estimate_bps: int, loss: float, ahead_bps: Sequence[int], queue_us: int = 0
+    ) -> list[Choice]:
         """By the truth alone."""
         fits_now, fits_on = (
             each * self.SHARE * (1 - loss) - self._audio_bps for each in (ahead_bps[0], min(ahead_bps))
@@ -241,7 +227,14 @@ def _next(plan: TrackPlan, choice: Choice) -> Choice | None:
     return None
 
 
-MAKERS: dict[str, Callable[[Sequence[TrackPlan]], Allocator]] = {"livekit": LiveKit, "mediasoup": Mediasoup}
+OWN = "telerelay"
+"""The relay's own: its allocator, and its compiled ladder."""
+
+MAKERS: dict[str, Callable[[Sequence[TrackPlan]], Allocator]] = {
+    OWN: Laddered,
+    "livekit": LiveKit,
+    "mediasoup": Mediasoup,
+}
 
 ORACLE = "oracle"
 """Needs no controller: it is a contender by itself, the best there could be."""

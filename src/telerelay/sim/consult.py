@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from telerelay.sim import allocators, controllers, world
-from telerelay.sim.allocators import NONE, Choice, Oracle
+from telerelay.sim.allocators import Oracle
 from telerelay.sim.case import LinePlan
+from telerelay.sim.choices import NONE, Choice
 from telerelay.sim.clock import MS_US, SECOND_US, Clock, randomness
 from telerelay.sim.controller import Bounds, Controller
 from telerelay.sim.encoder import Frame
 from telerelay.sim.feedback import BIN_US, FIXED_BYTES, FeedbackReceiver
 from telerelay.sim.fixed import FixedRate
+from telerelay.sim.laddered import Laddered
+from telerelay.sim.own_pacer import OwnPacer
 from telerelay.sim.pacer import AUDIO, RESEND, VIDEO, Pacer
 from telerelay.sim.packet import OVERHEAD_BYTES, Packet
 from telerelay.sim.sender import TransportSender
@@ -135,7 +138,8 @@ class ConsultWorld:
         self.link = world.make_link(clock, case.line, seed, "forward", 0)
         back = world.make_link(clock, case.back or LinePlan(delay_ms=case.line.delay_ms), seed, "backward", 0)
         self.receiver = FeedbackReceiver(clock, listener=self)
-        make_pacer = controllers.PACERS.get(controller_name, Pacer)
+        is_own = allocator_name == allocators.OWN
+        make_pacer = OwnPacer if is_own else controllers.PACERS.get(controller_name, Pacer)
         self.sender = TransportSender(clock, self.controller, (self.link, self.receiver), make_pacer=make_pacer)
         self.receiver.connect((back, self.sender))
         self._back: tuple[Any, ...] = (back, self)
@@ -162,6 +166,7 @@ class ConsultWorld:
         self._lost_marks: list[tuple[int, int]] = []
         self._stop_us = world.seconds(case.duration_s)
         self.join_us = world.seconds(randomness(seed, "join").uniform(*case.joins_s))
+        self._wanted_bps = 0
 
     def run(self) -> None:
         """Let it all happen."""
@@ -175,7 +180,8 @@ class ConsultWorld:
         clock, stop_us = self.clock, self._stop_us
         self.sender.run(now_us, stop_us)
         self.receiver.run(now_us, stop_us)
-        self.sender.demand(now_us, self.allocator.wanted_bps() + AUDIO_BPS)
+        self._wanted_bps = self.allocator.wanted_bps() + AUDIO_BPS
+        self.sender.demand(now_us, self._wanted_bps)
         for at, voice in enumerate(self.voices):
             voice.run(now_us + at * AUDIO_FRAME_US // VOICES, stop_us - 2 * SECOND_US)
         clock.at(now_us, self._allocate)
@@ -197,8 +203,14 @@ class ConsultWorld:
             # Who knows the line paces by it, and takes no loss for a sign.
             self._knowing.pacing_bps = max(LEAST_PACE_BPS, round(Oracle.SHARE * ahead_bps[0]) - AUDIO_BPS)
             loss = self.case.line.loss
-        for at, choice in enumerate(self.allocator.allocate(now_us, self.controller.target_bps, loss, ahead_bps)):
+        # A controller that knows the line apart from what waits in the pacer says so.
+        estimate_bps = getattr(self.controller, "estimate_bps", self.controller.target_bps)
+        queue_us = getattr(self.controller, "queue_us", 0)
+        for at, choice in enumerate(self.allocator.allocate(now_us, estimate_bps, loss, ahead_bps, queue_us)):
             self._choose(now_us, at, choice)
+        if isinstance(self.allocator, Laddered) and self.allocator.wanted_bps() != self._wanted_bps:
+            self._wanted_bps = self.allocator.wanted_bps()
+            self.sender.demand(now_us, self._wanted_bps)
 
     def _ahead_bps(self, now_us: int) -> list[int]:
         capacity = self.link.capacity
@@ -213,6 +225,7 @@ class ConsultWorld:
         if choice.spatial < 0:
             if forward.layer >= 0:
                 forward.layer = -1
+                self._drop(at)
                 forward.switches.append((now_us, -1))
             forward.pending = -1
         elif choice.spatial != forward.layer or forward.needs_key:
@@ -221,10 +234,23 @@ class ConsultWorld:
         else:
             forward.pending = -1
 
+    def _drop(self, at: int) -> None:
+        """What waits of a track is not sent any more, where the pacer can do so: numbers are given at release."""
+        dropped = self.sender.pacer.drop(at) if isinstance(self.sender.pacer, OwnPacer) else []
+        if not dropped:
+            return
+        forward, first = self.forwards[at], dropped[0]
+        for piece in dropped:
+            forward.cache.pop(piece.seq, None)
+        forward.seq = first.seq
+        forward.frames = first.frame + (1 if first.index else 0)
+
     def on_frame(self, now_us: int, at: int, layer: int, frame: Frame) -> None:
         """A frame of that track and layer has come from its publisher."""
         forward = self.forwards[at]
         if layer == forward.pending and frame.is_key:
+            if layer < forward.layer or forward.needs_key:
+                self._drop(at)
             if layer != forward.layer:
                 forward.switches.append((now_us, layer))
             forward.layer, forward.pending, forward.needs_key = layer, -1, False

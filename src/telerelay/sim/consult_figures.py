@@ -43,7 +43,7 @@ def figures(world: ConsultWorld) -> Figures:
         if not _overlaps(start, start + length, down + paused[at])
     )
     paused_us = sum(high - low for each in paused for low, high in each)
-    watched_us = max(1, len(cameras) * (stop_us - sum(high - low for low, high in down)) - paused_us)
+    watched_us = sum(stop_us - _covered_us(down + each, stop_us) for each in paused)
     switches = sum(len([each for each in forward.switches if each[0] > GRACE_US]) for forward in world.forwards)
     sent = max(1, world.sender.sent_bytes)
     return {
@@ -57,7 +57,7 @@ def figures(world: ConsultWorld) -> Figures:
         "switches_per_min": switches / len(world.forwards) / case.duration_s * 60,
         "quick_switches": float(sum(quick_switches(forward.switches) for forward in world.forwards)),
         "paused": paused_us / (len(cameras) * stop_us),
-        "freeze_s_per_10_min": frozen_us / watched_us * 600,
+        "freeze_s_per_10_min": frozen_us / watched_us * 600 if watched_us else 0.0,
         **voice_figures.figures(world.voices, stop_us - 2 * SECOND_US, down, GRACE_US),
         "key_requests": float(sum(publisher.key_requests for publisher in world.publishers)),
         "padding_share": world.sender.pacer.padding_bytes / sent,
@@ -117,6 +117,15 @@ def _moving(world: ConsultWorld) -> int:
 
 def _overlaps(start: int, end: int, spans: list[tuple[int, int]]) -> bool:
     return any(low < end and start < high for low, high in spans)
+
+
+def _covered_us(spans: list[tuple[int, int]], stop_us: int) -> int:
+    """How long at least one of them lasts, before the end."""
+    total = until = 0
+    for low, high in sorted(spans):
+        total += max(0, min(high, stop_us) - max(low, until))
+        until = max(until, high)
+    return total
 
 
 def _paused(world: ConsultWorld, at: int, stop_us: int) -> list[tuple[int, int]]:

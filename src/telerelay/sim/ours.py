@@ -19,6 +19,7 @@ class Ours:
 
     def _read(self) -> None:
         self.target_bps, self.pacing_bps, self.padding_bps = self._estimator.rates()
+        self.estimate_bps, self.queue_us = self._estimator.line()
 
     def on_packet_sent(self, now_us: int, seq: int, size_bytes: int, probe_id: int) -> None:
         """One packet has left the pacer."""

@@ -67,6 +67,7 @@ class Pacer:
         "_clock",
         "_controller",
         "_is_set",
+        "_latest",
         "_next_us",
         "_probe",
         "_probe_bytes",
@@ -87,6 +88,7 @@ class Pacer:
         self._send = send
         self._queues: dict[int, deque[tuple[int, Any]]] = {0: deque()}
         self._served: dict[int, int] = {0: 0}
+        self._latest = 0
         self._resends: deque[tuple[int, Any]] = deque()
         self._next_us = 0
         self._is_set = False
@@ -137,11 +139,13 @@ class Pacer:
             self.padding_bytes += size
             self._send(now_us, size, None, NO_PROBE)
 
+    def _pace_bps(self) -> int:
+        return max(self._controller.pacing_bps, self.queued_bytes * 8 * SECOND_US // DRAIN_US, 1)
+
     def _begin(self, stream: int) -> deque[tuple[int, Any]]:
         """A stream that had nothing waiting has no credit from that time."""
         queue = self._queues.setdefault(stream, deque())
-        waiting = [self._served[each] for each, others in self._queues.items() if others]
-        self._served[stream] = max(self._served.get(stream, 0), min(waiting, default=0))
+        self._served[stream] = max(self._served.get(stream, 0), self._latest)
         return queue
 
     def _next_queue(self) -> deque[tuple[int, Any]] | None:
@@ -154,6 +158,7 @@ class Pacer:
         if not waiting:
             return None
         stream = min(waiting, key=self._served.__getitem__)
+        self._latest = self._served[stream]
         self._served[stream] += self._queues[stream][0][0]
         return self._queues[stream]
 
@@ -180,7 +185,7 @@ class Pacer:
                 self._probe = None
         else:
             self._send(now_us, size_bytes, content, NO_PROBE)
-            rate_bps = max(self._controller.pacing_bps, self.queued_bytes * 8 * SECOND_US // DRAIN_US, 1)
+            rate_bps = self._pace_bps()
         self._next_us = next_us = now_us + size_bytes * 8 * SECOND_US // rate_bps
         if self.queued_bytes or self._probe is not None:
             self._clock.at(next_us, self._on_time)
