@@ -6,6 +6,7 @@ docs/allocator.md says in words what is decided, and how an application puts its
 """
 
 from telerelay.allocator.consult import ConsultAllocator
+from telerelay.allocator.dynacast import Dynacast, SoleLimit, following
 from telerelay.allocator.ladder import MAX_RUNGS, Allocator, Ladder, Rung
 from telerelay.allocator.rates import SteadyRates
 from telerelay.allocator.tracks import Layer, Profile, Purpose, Track
@@ -14,11 +15,14 @@ __all__ = [
     "MAX_RUNGS",
     "Allocator",
     "ConsultAllocator",
+    "Dynacast",
     "Ladder",
     "Layer",
     "Profile",
     "Purpose",
     "Rung",
+    "SoleLimit",
     "SteadyRates",
     "Track",
+    "following",
 ]
