@@ -39,7 +39,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
     parser.add_argument("suite", choices=SUITES, metavar="SUITE", help=", ".join(SUITES))
     parser.add_argument("--controller", metavar="NAMES", help="with commas, of telerelay, gcc, nada (all there are)")
     parser.add_argument(
-        "--allocator", metavar="NAMES", help="of consults, joins and storm: with commas, of livekit, mediasoup, oracle"
+        "--allocator",
+        metavar="NAMES",
+        help="of consults, joins and storm: with commas, of telerelay, livekit, mediasoup, oracle",
     )
     parser.add_argument("--seeds", type=_count, default=3, metavar="N", help="runs of each case, seeds 1 to N (3)")
     parser.add_argument(
