@@ -70,12 +70,12 @@ __attribute__((constructor)) static void make_state(void)
 
     tr__seqmap_init(&out_map, 100);
     tr__seqmap_init(&in_map, 100);
-    tr__seqmap_switch(&out_map, 1, 0, 0);
+    tr__seqmap_switch(&out_map, 1, 0, &(tr_rewrite){0});
     for (uint32_t source = 0; source < TR_SEQMAP_RANGES; source++) {
         uint64_t out;
-        uint32_t ts_offset;
-        tr__seqmap_switch(&in_map, source, 1000, source * 77);
-        for (uint64_t i = 0; i < 16; i++) tr__seqmap_out(&in_map, 1000 + i, &out, &ts_offset);
+        const tr_rewrite *rewrite;
+        tr__seqmap_switch(&in_map, source, 1000, &(tr_rewrite){.ts_offset = source * 77});
+        for (uint64_t i = 0; i < 16; i++) tr__seqmap_out(&in_map, 1000 + i, &out, &rewrite);
     }
 
     tr__nack_init(&nack, nack_missing, TR_NACK_VIDEO_MISSING);
@@ -311,12 +311,12 @@ uint64_t bench_ladder_estimate(uint32_t iterations)
 uint64_t bench_seqmap_out(uint32_t iterations)
 {
     uint64_t sum = 0, out;
-    uint32_t ts_offset;
+    const tr_rewrite *rewrite;
     for (uint32_t i = 0; i < iterations; i++) {
         if (!(++out_index & 63))
-            tr__seqmap_omit(&out_map, out_index);
-        else if (tr__seqmap_out(&out_map, out_index, &out, &ts_offset))
-            sum += out + ts_offset;
+            tr__seqmap_omit(&out_map, out_index, NULL);
+        else if (tr__seqmap_out(&out_map, out_index, &out, &rewrite))
+            sum += out + rewrite->ts_offset;
         else
             return 0;
     }
@@ -327,9 +327,10 @@ uint64_t bench_seqmap_out(uint32_t iterations)
 uint64_t bench_seqmap_in(uint32_t iterations)
 {
     uint64_t sum = 0, in;
-    uint32_t source, ts_offset;
+    uint32_t source;
+    const tr_rewrite *rewrite;
     for (uint32_t i = 0; i < iterations; i++) {
-        if (!tr__seqmap_in(&in_map, in_map.next_out - 1 - i * 37 % 900, &source, &in, &ts_offset)) return 0;
+        if (!tr__seqmap_in(&in_map, in_map.next_out - 1 - i * 37 % 900, &source, &in, &rewrite)) return 0;
         sum += in + source;
     }
     return sum;

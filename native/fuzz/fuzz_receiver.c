@@ -266,7 +266,7 @@ static void feedback(uint8_t room)
         if (tr__sender_report_at(senders[i]) <= now) tr__sender_put_report(senders[i], &pen, now, tr__ntp_from_us(now));
         if (!tr__pen_ok(&pen)) abort();
         tr_sender_stats stats;
-        tr__sender_stats(senders[i], &stats);
+        tr__sender_stats(senders[i], now, &stats);
         tr_receiver_stats receiver_stats;
         tr__receiver_stats(receiver, i, now, &receiver_stats);
     }

@@ -89,6 +89,9 @@ typedef enum tr_drop {
 #define TR_MAX_BINDS 8
 #define TR_MAX_CODECS 16   /* payload types of one receiver or sender, RTX not counted */
 #define TR_MAX_ENCODINGS 4 /* simulcast encodings of one receiver */
+#define TR_MAX_SPATIAL 4   /* layers of one encoding that are told apart: calls have three of either kind */
+#define TR_MAX_TEMPORAL 4
+#define TR_LAYER_ANY 255 /* wanted: the best there is; forwarded: nothing is */
 #define TR_MAX_FINGERPRINTS 4
 #define TR_NONE 0 /* no id */
 #define TR_NO_PT 255
@@ -141,7 +144,8 @@ typedef enum tr_command_type {
     TR_CMD_GET_STATS,
     TR_CMD_RESTART_ICE,
     TR_CMD_GET_INVENTORY,
-    TR_CMD_GET_COUNTS
+    TR_CMD_GET_COUNTS,
+    TR_CMD_SET_LAYER
 } tr_command_type;
 
 typedef struct tr_add_transport {
@@ -219,6 +223,16 @@ typedef struct tr_pause_sender {
     uint32_t sender;
     uint8_t is_paused;
 } tr_pause_sender;
+
+/* What a sender forwards of its receiver: at most these, each counted from the lowest; TR_LAYER_ANY: the best there is,
+ * as is true of a sender that was told nothing. A better encoding than this one is taken while no other arrives.
+ * Encodings change at a keyframe of the new one, which is asked for; temporal layers go at the next frame and come where
+ * a decoder can follow. A stream that shows no keyframes is not switched. */
+typedef struct tr_set_layer {
+    uint32_t sender;
+    uint8_t encoding, spatial, temporal;
+} tr_set_layer;
+
 typedef struct tr_one_id {
     uint32_t id;
 } tr_one_id; /* remove_*, request_keyframe (a receiver), get_stats (a transport) */
@@ -304,9 +318,16 @@ typedef struct tr_transport_stats {
     uint64_t last_consent_us; /* age */
 } tr_transport_stats;
 
+/* Of a layer with all it needs below it: bits of datagrams with IPv4 and UDP headers a second. */
+typedef struct tr_layer_rate {
+    uint32_t rate_bps; /* of the latest second */
+    uint32_t peak_bps; /* what nine quarters of a second in ten stay within, of the latest five */
+} tr_layer_rate;
+
 typedef struct tr_receiver_stats {
     uint32_t receiver;
     uint8_t encoding, is_active;
+    uint8_t spatial_layers, temporal_layers; /* how many of each came in the latest five seconds; 0: nothing came */
     uint32_t ssrc;
     uint64_t rx_packets, rx_bytes, keyframes;
     uint64_t lost_packets;     /* never arrived, not even as a resend */
@@ -314,6 +335,7 @@ typedef struct tr_receiver_stats {
     uint64_t nacks, plis;      /* sent upstream */
     uint64_t gaps;             /* runs of packets that did not come in their turn */
     uint32_t jitter_us, rate_bps;
+    tr_layer_rate layers[TR_MAX_SPATIAL][TR_MAX_TEMPORAL]; /* of video */
 } tr_receiver_stats;
 
 typedef struct tr_sender_stats {
@@ -323,7 +345,7 @@ typedef struct tr_sender_stats {
     uint32_t peer_lost;                                         /* cumulative loss of the latest receiver report */
     uint8_t peer_fraction_lost;                                 /* 0-255 */
     uint32_t peer_jitter;                                       /* RTP clock */
-    uint8_t encoding;                                           /* forwarded now */
+    uint8_t encoding, spatial, temporal; /* forwarded now, the highest of each; TR_LAYER_ANY: nothing is */
 } tr_sender_stats;
 
 typedef struct tr_inventory {

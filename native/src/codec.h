@@ -13,8 +13,18 @@ typedef struct tr_codec_info {
     bool is_frame_start;
     uint8_t temporal_layer, spatial_layer;
     bool has_layers;
+    bool is_sync; /* VP8, Y: of the layers below its own the frame needs the lowest alone */
+    /* What of a payload descriptor is counted up, and has to go on where frames are left out or another encoding begins
+     * (VP8). Places count from the payload's start; 0: it is not there. */
+    uint8_t picture_at, tl0_at;
+    uint8_t picture_bits; /* 7 or 15 */
+    uint8_t tl0;          /* TL0PICIDX */
+    uint16_t picture;     /* PictureID */
 } tr_codec_info;
 
 tr_codec_info tr__codec_inspect(tr_codec codec, const uint8_t *payload, size_t size);
+/* Is this, the first packet of a keyframe, in the clear for certain? What a cipher wrote may look like a descriptor; it
+ * does not look like the start code behind one. */
+bool tr__codec_is_open(tr_codec codec, const uint8_t *payload, size_t size);
 
 #endif

@@ -33,10 +33,10 @@ static tr_count of_receiver(const tr_transport *t, const tr_receiver *receiver, 
     };
 }
 
-static tr_count of_sender(const tr_transport *t, const tr_sender *sender)
+static tr_count of_sender(const tr_transport *t, const tr_sender *sender, uint64_t now_us)
 {
     tr_sender_stats stats;
-    tr__sender_stats(sender, &stats);
+    tr__sender_stats(sender, now_us, &stats);
     uint32_t clock_rate = tr__sender_clock_rate(sender);
     return (tr_count){
         .id = stats.sender,
@@ -47,7 +47,7 @@ static tr_count of_sender(const tr_transport *t, const tr_sender *sender)
         .jitter_us = clock_rate ? least((uint64_t)stats.peer_jitter * 1000000 / clock_rate) : 0,
         .rtt_us = least(t->egress.rtt_us),
         .is_sender = 1,
-        .encoding = stats.encoding,
+        .encoding = stats.encoding == TR_LAYER_ANY ? 0 : stats.encoding, /* nothing yet: as the least */
         .fraction_lost = stats.peer_fraction_lost,
         .is_active = stats.receiver != TR_NONE,
     };
@@ -68,8 +68,9 @@ bool tr__counts_page(tr_transport *const *transports, uint32_t slots, uint32_t f
                 page->next = index << ROW_BITS | row;
                 return true;
             }
-            page->rows[page->count++] = row < t->receiver_count ? of_receiver(t, t->receivers[row], now_us)
-                                                                : of_sender(t, t->senders[row - t->receiver_count]);
+            page->rows[page->count++] = row < t->receiver_count
+                                            ? of_receiver(t, t->receivers[row], now_us)
+                                            : of_sender(t, t->senders[row - t->receiver_count], now_us);
         }
     }
     if (index < slots) page->next = index << ROW_BITS;

@@ -435,6 +435,25 @@ static int bind_sender(tr_engine *e, const tr_bind_sender *bind, uint64_t now_us
     return status;
 }
 
+/* A sender may have asked its source for a keyframe just now. */
+static void wake_source(tr_engine *e, const tr_sender *sender, uint64_t now_us)
+{
+    stream_slot *source = find_stream(e, e->receivers, tr__sender_receiver_id(sender));
+    if (!source) return;
+    e->transports[source->transport]->due_us = now_us;
+    wake(e, e->transports[source->transport]);
+}
+
+static int set_layer(tr_engine *e, const tr_set_layer *layer, uint64_t now_us)
+{
+    stream_slot *slot = find_stream(e, e->senders, layer->sender);
+    if (!slot) return TR_ERR_NOT_FOUND;
+    tr_layer want = {layer->encoding, layer->spatial, layer->temporal};
+    tr__sender_set_layer(slot->object, want, now_us);
+    wake_source(e, slot->object, now_us);
+    return TR_OK;
+}
+
 static int get_stats(tr_engine *e, uint32_t id, uint64_t now_us)
 {
     const tr_transport *t = find_transport(e, id);
@@ -452,7 +471,7 @@ static int get_stats(tr_engine *e, uint32_t id, uint64_t now_us)
     }
     for (uint32_t i = 0; i < t->sender_count; i++) {
         tr_sender_stats sender;
-        tr__sender_stats(t->senders[i], &sender);
+        tr__sender_stats(t->senders[i], now_us, &sender);
         if (status == TR_OK) status = tr__ring_push(e->shared.events, TR_EVENT_SENDER_STATS, 0, &sender, sizeof sender);
     }
     return status;
@@ -529,6 +548,7 @@ static const uint16_t command_sizes[] = {
     [TR_CMD_RESTART_ICE] = sizeof(tr_restart_ice),
     [TR_CMD_GET_INVENTORY] = sizeof(tr_get_inventory),
     [TR_CMD_GET_COUNTS] = sizeof(tr_get_counts),
+    [TR_CMD_SET_LAYER] = sizeof(tr_set_layer),
 };
 
 int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t size, uint64_t now_us)
@@ -567,11 +587,7 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         stream_slot *slot = find_stream(e, e->senders, pause->sender);
         if (!slot) return TR_ERR_NOT_FOUND;
         tr__sender_pause(slot->object, pause->is_paused != 0, now_us);
-        stream_slot *source = find_stream(e, e->receivers, tr__sender_receiver_id(slot->object));
-        if (source) {
-            e->transports[source->transport]->due_us = now_us;
-            wake(e, e->transports[source->transport]);
-        }
+        wake_source(e, slot->object, now_us);
         return TR_OK;
     }
     case TR_CMD_REMOVE_SENDER: {
@@ -603,6 +619,8 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         return get_inventory(e, body);
     case TR_CMD_GET_COUNTS:
         return get_counts(e, body, now_us);
+    case TR_CMD_SET_LAYER:
+        return set_layer(e, body, now_us);
     }
     return TR_ERR_ARGUMENT;
 }

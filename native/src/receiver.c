@@ -25,6 +25,7 @@ struct tr_receiver {
     uint32_t sender_count, sender_capacity;
     uint8_t *memory; /* of the streams, pages */
     size_t memory_size;
+    uint64_t keyframe_asked_us; /* of any encoding, 0: never */
     /* borrowed */
     tr_clock *clock;
     tr_tally *tally;
@@ -196,21 +197,14 @@ static tr_drop admit(tr_stream *stream, bool is_rtx, tr_media *media)
     return TR_DROP_NONE;
 }
 
-/* What the packet is, as far as that can be told without decoding it. */
-static tr_drop inspect(const tr_receiver *receiver, const tr_codec_params *params, tr_stream *stream, tr_media *media)
+/* What the packet is, and what follows from that for its stream. */
+static tr_drop inspect(const tr_receiver *receiver, tr_stream *stream, tr_media *media)
 {
-    const uint8_t *payload = media->rtp.data + media->rtp.header_size;
-    if (params->codec == TR_CODEC_RED && !tr__source_read_red(&receiver->source, media)) return TR_DROP_RED_MALFORMED;
-    if (receiver->params.kind != TR_VIDEO) return TR_DROP_NONE;
-    media->info = tr__codec_inspect((tr_codec)params->codec, payload, media->rtp.payload_size);
-    /* A publisher whose descriptors bring structures is believed: they are there for payloads that nobody but the ends
-     * can read, and what a cipher wrote may look like a keyframe. */
+    tr_drop drop = tr__source_inspect(&receiver->source, media);
+    if (drop != TR_DROP_NONE || receiver->params.kind != TR_VIDEO) return drop;
     tr_descriptor descriptor;
-    if (tr__media_descriptor(media, &descriptor) && (stream->has_structure |= descriptor.is_keyframe)) {
-        media->info.is_readable = true;
-        media->info.is_keyframe = descriptor.is_keyframe;
-        media->info.is_frame_start = descriptor.is_frame_start;
-    }
+    if (tr__media_descriptor(media, &descriptor)) stream->has_structure |= descriptor.is_keyframe;
+    stream->is_opaque = !media->info.is_readable;
     if (media->info.is_readable && media->info.is_keyframe)
         tr__stream_on_keyframe(stream, media->index, media->rtp.ts, media->now_us);
     return TR_DROP_NONE;
@@ -232,7 +226,9 @@ tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, ui
     take_codec(stream, params);
     tr__stream_on_bytes(stream, rtp->size, now_us);
     if (!media.is_repair) tr__stream_on_jitter(stream, media.rtp.ts, arrival_us);
-    if (media.rtp.payload_size && (drop = inspect(receiver, params, stream, &media)) != TR_DROP_NONE) return drop;
+    if (media.rtp.payload_size && (drop = inspect(receiver, stream, &media)) != TR_DROP_NONE) return drop;
+    if (stream->meter)
+        tr__meter_on_packet(stream->meter, media.info.spatial_layer, media.info.temporal_layer, rtp->size, now_us);
     tr__history_put(&stream->history, media.index, media.rtp.data, media.rtp.size, now_us);
 
     if (!receiver->sender_count) return TR_DROP_NO_SUBSCRIBER;
@@ -269,12 +265,30 @@ static uint64_t nack_at(const tr_stream *stream)
     return stream->has_nack && stream->ssrc ? tr__nack_at(&stream->nack) : UINT64_MAX;
 }
 
+/* One keyframe request for all encodings in TR_KEYFRAME_INTERVAL_US, the first at once: an encoder that makes several
+ * encodings of one camera answers for all of them, and where it did not, the next one is asked for when that time is
+ * over. Of several that are wanted it is the one that was asked for longest ago; NULL: none is. */
+static tr_stream *next_keyframe(const tr_receiver *receiver)
+{
+    tr_stream *next = NULL;
+    for (uint32_t i = receiver->source.count; i-- > 0;) {
+        tr_stream *stream = &receiver->source.streams[i];
+        if (tr__stream_is_keyframe_due(stream) && (!next || stream->keyframe_asked_us < next->keyframe_asked_us))
+            next = stream;
+    }
+    return next;
+}
+
+static uint64_t keyframe_at(const tr_receiver *receiver)
+{
+    return receiver->keyframe_asked_us ? receiver->keyframe_asked_us + TR_KEYFRAME_INTERVAL_US : 0;
+}
+
 uint64_t tr__receiver_feedback_at(const tr_receiver *receiver)
 {
     uint64_t at = UINT64_MAX;
-    for (uint32_t i = 0; i < receiver->source.count; i++)
-        at = earlier(at, earlier(nack_at(&receiver->streams[i]), tr__stream_keyframe_at(&receiver->streams[i])));
-    return at;
+    for (uint32_t i = 0; i < receiver->source.count; i++) at = earlier(at, nack_at(&receiver->streams[i]));
+    return next_keyframe(receiver) ? earlier(at, keyframe_at(receiver)) : at;
 }
 
 static size_t room(const tr_pen *pen) { return pen->failed ? 0 : (size_t)(pen->end - pen->at); }
@@ -295,15 +309,15 @@ static bool put_nack(tr_receiver *receiver, tr_stream *stream, tr_pen *pen, uint
     return true;
 }
 
-static bool put_keyframe_request(tr_receiver *receiver, tr_stream *stream, tr_pen *pen, uint32_t sender_ssrc,
-                                 uint64_t now_us)
+static bool put_keyframe_request(tr_receiver *receiver, tr_pen *pen, uint32_t sender_ssrc, uint64_t now_us)
 {
-    if (tr__stream_keyframe_at(stream) > now_us || room(pen) < FIR_SIZE) return false;
+    tr_stream *stream = keyframe_at(receiver) <= now_us ? next_keyframe(receiver) : NULL;
+    if (!stream || room(pen) < FIR_SIZE) return false;
     if (stream->has_pli)
         tr__rtcp_put_pli(pen, sender_ssrc, stream->ssrc);
     else
         tr__rtcp_put_fir(pen, sender_ssrc, stream->ssrc, stream->fir_number);
-    stream->keyframe_asked_us = now_us;
+    stream->keyframe_asked_us = receiver->keyframe_asked_us = now_us;
     stream->plis++;
     receiver->tally->plis_tx++;
     return true;
@@ -312,11 +326,9 @@ static bool put_keyframe_request(tr_receiver *receiver, tr_stream *stream, tr_pe
 bool tr__receiver_put_feedback(tr_receiver *receiver, tr_pen *pen, uint32_t sender_ssrc, uint64_t now_us)
 {
     bool written = false;
-    for (uint32_t i = 0; i < receiver->source.count; i++) {
+    for (uint32_t i = 0; i < receiver->source.count; i++)
         written |= put_nack(receiver, &receiver->streams[i], pen, sender_ssrc, now_us);
-        written |= put_keyframe_request(receiver, &receiver->streams[i], pen, sender_ssrc, now_us);
-    }
-    return written;
+    return put_keyframe_request(receiver, pen, sender_ssrc, now_us) || written;
 }
 
 size_t tr__receiver_reports(tr_receiver *receiver, tr_rtcp_report *reports, size_t max, uint64_t now_us)
@@ -399,4 +411,7 @@ void tr__receiver_stats(const tr_receiver *receiver, int encoding, uint64_t now_
         .jitter_us =
             stream->clock_rate ? (uint32_t)((uint64_t)(stream->jitter_q4 >> 4) * 1000000 / stream->clock_rate) : 0,
     };
+    if (!stream->meter) return;
+    tr__meter_count(stream->meter, now_us, &stats->spatial_layers, &stats->temporal_layers);
+    tr__meter_tell(stream->meter, now_us, stats->layers);
 }

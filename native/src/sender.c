@@ -1,15 +1,14 @@
 /* sender: see sender.h. Touches its own numbering and its egress; borrows the source's streams. Worker thread.
  *
- * An epoch is one unbroken run of one encoding: a range of numbers with one timestamp offset and one offset of frame
- * numbers. Whatever could change a packet's bytes (payload types, header ids, offsets) is fixed for an epoch, so that
- * the same packet written again under the same number is the same plaintext: SRTP allows no other under one index (RFC
- * 3711, 9.1; RFC 7714, 8.2). */
+ * An epoch is one unbroken run of one encoding. Whatever could change a packet's bytes is fixed: payload types and
+ * header ids for an epoch; for a range of it (tr_rewrite) the offsets of its numbers, and the layers whose late packets
+ * fill their hole without a payload. So the same packet written again under the same number is the same plaintext: SRTP
+ * allows no other under one index (RFC 3711, 9.1; RFC 7714, 8.2). */
 #include "sender.h"
 
 #include <stdlib.h>
 
 #include "near.h"
-#include "pages.h"
 #include "seq.h"
 
 /* A packet of ours before sealing: sealed it must still be a datagram (see sender.h). */
@@ -25,14 +24,6 @@
 #define REPORT_ROOM 80
 /* Timestamps by sender reports that stray this far from the time of arrival come from reports that lie or are stale. */
 #define MAX_ALIGN_US 5000000
-/* Resends cost at most this share of what was sent, and a loss of 64 KiB at once may be repaired at once: a quarter of
- * a second at 2 Mbit/s. */
-#define RESEND_SHARE 4
-#define MAX_RESEND_CREDIT 65536
-#define MIN_RESEND_INTERVAL_US 10000
-/* Numbers for which resends are counted: seconds of either kind, no less than what a history gives back. */
-#define VIDEO_RESENDS 1024
-#define AUDIO_RESENDS 128
 /* Of our sender reports, how many a receiver report may answer: they come every second or so, both of them. */
 #define REPORTS_REMEMBERED 4
 #define NO_ENCODING (-1)
@@ -42,19 +33,6 @@
  * resend is padded alike. Frames are cut above some 1,200 bytes: a part is no smaller than half of that. */
 #define PAD_TO 8u
 #define PAD_FROM 500u
-
-/* Which transport-wide number a packet has left under, that may leave again as it was. */
-typedef struct number_state {
-    uint32_t index; /* low bits */
-    uint16_t number;
-    bool is_set;
-} number_state;
-
-typedef struct resend_state {
-    uint32_t index; /* low bits */
-    uint32_t at;    /* latest, in units of 1,024 us */
-    uint8_t count;  /* 0: unused */
-} resend_state;
 
 struct tr_sender {
     /* given */
@@ -68,12 +46,14 @@ struct tr_sender {
     /* what is forwarded */
     tr_bind_sender bind;
     bool is_paused, is_two_byte;
-    uint16_t block_size;                /* every packet's extension elements take at least this */
-    uint16_t bare_red;                  /* bit per codec of the source: RED that leaves without its wrapping */
-    int8_t current, target, latest;     /* encodings: forwarded now; wanted; last forwarded in this binding */
-    uint8_t generation;                 /* of the latest one's SSRC */
+    uint16_t block_size;            /* every packet's extension elements take at least this */
+    uint16_t bare_red;              /* bit per codec of the source: RED that leaves without its wrapping */
+    int8_t current, target, latest; /* encodings: forwarded now; wanted; last forwarded in this binding */
+    uint8_t generation;             /* of the latest one's SSRC */
+    tr_layers layers;
     uint64_t last_in[TR_MAX_ENCODINGS]; /* highest index forwarded in this binding, 0: none */
     uint64_t opaque_since_us;           /* 0: no opaque packet is waiting */
+    uint64_t unheard_since_us;          /* of the encodings wanted none is heard; 0: one is */
     /* what was sent last, for the next epoch and for reports */
     bool has_sent, has_frame;
     uint16_t last_frame;
@@ -83,10 +63,7 @@ struct tr_sender {
     uint64_t report_due_us, reported_packets;
     bool is_report_exact; /* the last one was made from the source's own report */
     uint32_t reports[REPORTS_REMEMBERED], report_count;
-    /* resends */
-    uint32_t credit_bytes, resend_mask;
-    resend_state *resends; /* owned, pages: of a line that loses nothing none is ever touched */
-    number_state *numbers; /* the same, behind them; NULL: what leaves has no numbers */
+    tr_resends resends;
     /* counters */
     uint64_t tx_packets, tx_bytes, resent, nacks, plis;
     uint64_t media_packets, media_bytes; /* as a sender report counts them */
@@ -96,32 +73,22 @@ struct tr_sender {
     uint32_t epoch, first_epoch; /* the present one; the first of this binding */
     uint32_t ts_offset;          /* of the present epoch */
     uint64_t rtx_next;
-    uint16_t epoch_frame_offset[TR_SEQMAP_RANGES]; /* of the numbers in dependency descriptors */
     tr_seqmap map;
-    uint8_t epoch_encoding[TR_SEQMAP_RANGES];
 };
 
 /* ------------------------------------------------------------------ life */
 
-static size_t resend_bytes(uint32_t resends, bool is_numbered)
-{
-    return resends * (sizeof(resend_state) + (is_numbered ? sizeof(number_state) : 0));
-}
-
 tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16_t first_index,
                           uint16_t rtx_first_index, uint32_t ts_offset)
 {
-    uint32_t resends = params->kind == TR_VIDEO ? VIDEO_RESENDS : AUDIO_RESENDS;
-    bool is_numbered = params->extensions[TR_EXT_TWCC] && egress->downlink;
     tr_sender *sender = calloc(1, sizeof *sender);
     if (!sender) return NULL;
-    sender->resends = tr__pages_new(resend_bytes(resends, is_numbered));
-    if (!sender->resends) {
+    bool is_numbered = params->extensions[TR_EXT_TWCC] && egress->downlink;
+    if (!tr__resends_init(&sender->resends, params->kind, is_numbered)) {
         free(sender);
         return NULL;
     }
-    if (is_numbered) sender->numbers = (number_state *)(sender->resends + resends);
-    sender->resend_mask = resends - 1;
+    tr__layers_init(&sender->layers);
     sender->id = params->sender;
     sender->ssrc = params->ssrc;
     sender->rtx_ssrc = params->rtx_ssrc;
@@ -142,7 +109,7 @@ tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16
 void tr__sender_free(tr_sender *sender)
 {
     if (!sender) return;
-    tr__pages_free(sender->resends, resend_bytes(sender->resend_mask + 1, sender->numbers != NULL));
+    tr__resends_dispose(&sender->resends);
     free(sender);
 }
 
@@ -190,7 +157,7 @@ static void plan_block(tr_sender *sender)
 {
     sender->is_two_byte = has_mid(sender) && (sender->extensions[TR_EXT_MID] > 14 || sender->mid_size > 16);
     size_t elements = has_mid(sender) ? 1 : 0, bytes = has_mid(sender) ? sender->mid_size : 0;
-    if (sender->numbers) {
+    if (sender->resends.numbers) {
         sender->is_two_byte |= sender->extensions[TR_EXT_TWCC] > 14;
         elements++;
         bytes += 2;
@@ -218,30 +185,12 @@ static void plan_red(tr_sender *sender)
     }
 }
 
-static uint32_t codec_of(const tr_source *source, uint8_t pt)
-{
-    uint32_t i = 0;
-    while (i < source->codec_count && source->codecs[i].pt != pt) i++;
-    return i;
-}
-
-bool tr__source_read_red(const tr_source *source, tr_media *media)
-{
-    const uint8_t *payload = media->rtp.data + media->rtp.header_size;
-    if (!tr__red_parse(&media->red, payload, media->rtp.payload_size)) return false;
-    for (uint32_t i = 0; i < media->red.count; i++) {
-        uint32_t codec = codec_of(source, payload[TR_RED_HEADER * i] & 0x7f);
-        if (codec == source->codec_count || source->codecs[codec].codec == TR_CODEC_RED) return false;
-    }
-    return true;
-}
-
 typedef struct heading {
     uint8_t pt;
     uint16_t seq;
     uint32_t ts, ssrc;
     int32_t osn; /* RTX: the number the packet had (RFC 4588, 4), else -1 */
-    uint16_t frame_offset;
+    const tr_rewrite *rewrite;
     uint16_t number; /* transport-wide */
 } heading;
 
@@ -267,9 +216,17 @@ static void put_red(const tr_sender *sender, tr_pen *pen, const tr_media *media)
     tr__put_bytes(pen, payload, media->rtp.payload_size);
     if (!tr__pen_ok(pen)) return;
     for (size_t at = 0; at < (size_t)TR_RED_HEADER * media->red.count; at += TR_RED_HEADER) {
-        uint8_t pt = sender->bind.pts[codec_of(sender->source, payload[at] & 0x7f)];
+        uint8_t pt = sender->bind.pts[tr__source_codec(sender->source, payload[at] & 0x7f)];
         blocks[at] = (uint8_t)((payload[at] & 0x80) | (pt & 0x7f));
     }
+}
+
+static void put_payload(tr_pen *pen, const tr_media *media, const tr_rewrite *rewrite)
+{
+    const tr_rtp *rtp = &media->rtp;
+    tr__put_bytes(pen, rtp->data + rtp->header_size, rtp->payload_size);
+    if (rtp->payload_size && tr__layers_must_write(rewrite, &media->info) && tr__pen_ok(pen))
+        tr__layers_write(pen->at - rtp->payload_size, &media->info, rewrite);
 }
 
 static void pad(tr_pen *pen, uint8_t *slot)
@@ -298,7 +255,7 @@ static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_medi
     tr__rtp_put_header(&pen, has_block, rtp->marker, h->pt, h->seq, h->ts, h->ssrc);
     if (has_block) {
         tr_rtp_block block = tr__rtp_begin_block(&pen, is_two_byte);
-        if (sender->numbers) {
+        if (sender->resends.numbers) {
             uint8_t number[2];
             tr__store16(number, h->number);
             tr__rtp_put_element(&pen, &block, sender->extensions[TR_EXT_TWCC], number, sizeof number);
@@ -309,53 +266,35 @@ static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_medi
             if (is_copied[i])
                 put_copied(&pen, &block, &COPIED[i], sender->extensions[COPIED[i].ext],
                            rtp->data + media->extensions.of[COPIED[i].ext].at, media->extensions.of[COPIED[i].ext].size,
-                           h->frame_offset);
+                           h->rewrite->frame_offset);
         tr__rtp_end_block(&pen, &block, sender->block_size);
     }
     if (h->osn >= 0) tr__put16(&pen, (uint16_t)h->osn);
     if (media->red.count)
         put_red(sender, &pen, media);
     else
-        tr__put_bytes(&pen, rtp->data + rtp->header_size, rtp->payload_size);
+        put_payload(&pen, media, h->rewrite);
     if (sender->kind == TR_VIDEO && rtp->payload_size >= PAD_FROM && tr__pen_ok(&pen)) pad(&pen, slot);
     return tr__pen_ok(&pen) ? tr__pen_size(&pen) : 0;
-}
-
-/* A packet of the source as the history has it: all that forwarding knew of it is read from it again. */
-static bool load(const tr_sender *sender, uint8_t encoding, uint64_t index, tr_media *media)
-{
-    const tr_source *source = sender->source;
-    size_t size;
-    const uint8_t *data = tr__history_get(&source->streams[encoding].history, index, &size);
-    *media = (tr_media){.index = index, .encoding = encoding, .is_repair = true};
-    if (!data || tr__rtp_parse(&media->rtp, data, size) != TR_DROP_NONE ||
-        tr__rtp_find_extensions(&media->rtp, source->extensions, &media->extensions) != TR_DROP_NONE)
-        return false;
-    media->codec_index = (uint8_t)codec_of(source, media->rtp.pt);
-    if (media->codec_index == source->codec_count) return false;
-    return source->codecs[media->codec_index].codec != TR_CODEC_RED || !media->rtp.payload_size ||
-           tr__source_read_red(source, media);
 }
 
 /* ------------------------------------------------------------------ sending */
 
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-static uint16_t frame_offset(const tr_sender *sender, uint32_t epoch)
+static void note_sent(tr_sender *sender, const tr_media *media, const tr_rewrite *rewrite, uint64_t bytes,
+                      uint64_t now_us)
 {
-    return sender->epoch_frame_offset[epoch % TR_SEQMAP_RANGES];
-}
-
-static void note_sent(tr_sender *sender, const tr_media *media, uint32_t ts, uint64_t bytes, uint64_t now_us)
-{
+    uint32_t ts = media->rtp.ts + rewrite->ts_offset;
     if (!sender->has_sent || tr__ts_diff(ts, sender->last_ts) > 0) {
         sender->last_ts = ts;
         sender->last_us = now_us;
+        tr__layers_on_sent(&sender->layers, &media->info, rewrite);
     }
     sender->has_sent = true;
     tr_descriptor descriptor;
     if (tr__media_descriptor(media, &descriptor)) {
-        uint16_t frame = (uint16_t)(descriptor.frame + frame_offset(sender, sender->epoch));
+        uint16_t frame = (uint16_t)(descriptor.frame + rewrite->frame_offset);
         if (!sender->has_frame || tr__seq_newer(frame, sender->last_frame)) sender->last_frame = frame;
         sender->has_frame = true;
     }
@@ -364,8 +303,7 @@ static void note_sent(tr_sender *sender, const tr_media *media, uint32_t ts, uin
     sender->tx_bytes += bytes;
     sender->media_packets++;
     sender->media_bytes += media->rtp.payload_size;
-    uint32_t credit = sender->credit_bytes + (uint32_t)bytes / RESEND_SHARE;
-    sender->credit_bytes = credit < MAX_RESEND_CREDIT ? credit : MAX_RESEND_CREDIT;
+    tr__resends_on_sent(&sender->resends, (uint32_t)bytes);
     sender->report_due_us = earlier(sender->report_due_us, now_us + REPORT_INTERVAL_US);
 }
 
@@ -383,24 +321,35 @@ static bool has_rtx(const tr_sender *sender, uint32_t codec)
  * to be again, what it had then. */
 static uint16_t number_for(const tr_sender *sender, uint64_t out, bool is_rtx)
 {
-    if (!sender->numbers) return 0;
-    const number_state *state = &sender->numbers[out & sender->resend_mask];
-    if (!is_rtx && state->is_set && state->index == (uint32_t)out) return state->number;
+    uint16_t number;
+    if (!sender->resends.numbers) return 0;
+    if (!is_rtx && tr__resends_number(&sender->resends, out, &number)) return number;
     return tr__downlink_number(sender->egress->downlink);
 }
 
 /* It has left under that number. */
 static void note_number(tr_sender *sender, uint64_t out, bool is_rtx, uint16_t number, uint64_t bytes, uint64_t now_us)
 {
-    if (!sender->numbers) return;
+    uint16_t before;
+    if (!sender->resends.numbers) return;
     tr_downlink *downlink = sender->egress->downlink;
-    number_state *state = &sender->numbers[out & sender->resend_mask];
-    if (!is_rtx && state->is_set && state->index == (uint32_t)out) {
+    if (!is_rtx && tr__resends_number(&sender->resends, out, &before)) {
         tr__downlink_on_resent(downlink, number);
         return;
     }
-    if (!is_rtx) *state = (number_state){.index = (uint32_t)out, .number = number, .is_set = true};
+    if (!is_rtx) tr__resends_set_number(&sender->resends, out, number);
     tr__downlink_on_sent(downlink, tr__egress_wire_bytes(sender->egress, bytes), now_us);
+}
+
+/* A packet of a layer that is left out where it leaves has its number already, and something must bear that: it leaves
+ * without what it carries, or the peer would ask for it for ever. The one to write; empty: room for it. */
+static const tr_media *within_layers(const tr_media *media, const tr_rewrite *rewrite, tr_media *empty)
+{
+    if (!media->rtp.payload_size || !tr__layers_are_above(rewrite, &media->info)) return media;
+    *empty = *media;
+    empty->rtp.payload_size = 0;
+    empty->red.count = 0;
+    return empty;
 }
 
 /* One packet of the current epoch, under the number the map has for it. */
@@ -410,17 +359,19 @@ static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
     tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
     if (drop != TR_DROP_NONE) return drop;
     uint64_t out;
-    uint32_t ts_offset;
-    if (!tr__seqmap_out(&sender->map, media->index, &out, &ts_offset))
+    const tr_rewrite *rewrite;
+    if (!tr__seqmap_out(&sender->map, media->index, &out, &rewrite))
         return sender->kind == TR_VIDEO ? TR_DROP_WAIT_KEYFRAME : TR_DROP_RTP_OLD;
     note_index(sender, media);
     bool has_resends = has_rtx(sender, media->codec_index); /* of its own: these bytes leave once */
+    tr_media empty;
+    media = within_layers(media, rewrite, &empty);
     heading h = {.pt = sender->bind.pts[media->codec_index],
                  .seq = (uint16_t)out,
-                 .ts = media->rtp.ts + ts_offset,
+                 .ts = media->rtp.ts + rewrite->ts_offset,
                  .ssrc = sender->ssrc,
                  .osn = -1,
-                 .frame_offset = frame_offset(sender, sender->epoch),
+                 .rewrite = rewrite,
                  .number = number_for(sender, out, has_resends)};
     size_t size = write_packet(sender, slot, media, &h);
     if (!size) return TR_DROP_TOO_LARGE;
@@ -428,7 +379,7 @@ static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
     drop = tr__egress_seal_media(sender->egress, slot, size, out);
     if (drop != TR_DROP_NONE) return drop;
     uint64_t bytes = sender->egress->tx_bytes - bytes_before;
-    note_sent(sender, media, h.ts, bytes, now_us);
+    note_sent(sender, media, rewrite, bytes, now_us);
     note_number(sender, out, has_resends, h.number, bytes, now_us);
     return TR_DROP_NONE;
 }
@@ -437,18 +388,56 @@ static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
 static bool omit(tr_sender *sender, const tr_media *media)
 {
     uint64_t out;
-    uint32_t ts_offset;
-    tr__seqmap_omit(&sender->map, media->index);
+    const tr_rewrite *rewrite;
+    tr__seqmap_omit(&sender->map, media->index, NULL);
     note_index(sender, media);
-    return !tr__seqmap_out(&sender->map, media->index, &out, &ts_offset);
+    return !tr__seqmap_out(&sender->map, media->index, &out, &rewrite);
+}
+
+/* One packet of the current epoch, if it is of a layer that is forwarded. What comes late is not asked about: its
+ * number has its place, and the range that has it says whether it is filled. */
+static tr_drop send_layer(tr_sender *sender, const tr_media *media, uint64_t now_us)
+{
+    if (tr__layers_matter(&sender->layers) && media->index > sender->last_in[media->encoding]) {
+        tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
+        switch (tr__layers_next(&sender->layers, &media->info, &rewrite)) {
+        case TR_LAYERS_FORWARD:
+            break;
+        case TR_LAYERS_CHANGE:
+            tr__seqmap_change(&sender->map, media->index, &rewrite);
+            break;
+        case TR_LAYERS_OMIT:
+            tr__seqmap_omit(&sender->map, media->index, &rewrite);
+            note_index(sender, media);
+            return TR_DROP_LAYER;
+        }
+    }
+    return send(sender, media, now_us);
 }
 
 /* ------------------------------------------------------------------ which encoding, and where it begins */
 
-static int8_t best_active(const tr_source *source, uint64_t now_us)
+/* A stream whose keyframes cannot be told is not switched: the best is taken once, as if nothing were wanted. */
+static uint8_t most_wanted(const tr_sender *sender)
 {
-    for (int8_t i = (int8_t)source->count - 1; i >= 0; i--)
-        if (tr__stream_is_active(&source->streams[i], now_us)) return i;
+    for (uint8_t i = 0; i < sender->source->count; i++)
+        if (sender->source->streams[i].is_opaque) return TR_LAYER_ANY;
+    return sender->layers.want.encoding;
+}
+
+static int8_t best_active(const tr_sender *sender, uint64_t now_us)
+{
+    uint8_t most = most_wanted(sender);
+    for (int8_t i = (int8_t)sender->source->count - 1; i >= 0; i--)
+        if (i <= most && tr__stream_is_active(&sender->source->streams[i], now_us)) return i;
+    return NO_ENCODING;
+}
+
+/* Of those that are more than was wanted. */
+static int8_t least_active(const tr_sender *sender, uint64_t now_us)
+{
+    for (int8_t i = 0; i < (int8_t)sender->source->count; i++)
+        if (tr__stream_is_active(&sender->source->streams[i], now_us)) return i;
     return NO_ENCODING;
 }
 
@@ -561,24 +550,25 @@ static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
     if (drop != TR_DROP_NONE) return drop;
     tr_media stored;
     bool is_stored = first != media->index;
-    if (is_stored && !load(sender, media->encoding, first, &stored)) return TR_DROP_WAIT_KEYFRAME;
-    uint64_t first_us = is_stored ? stream->keyframe_us : media->now_us;
-    uint32_t ts_offset = align(sender, is_stored ? &stored : media, first_us);
-    if (ts_offset != sender->ts_offset || sender->latest == NO_ENCODING) sender->is_report_exact = false;
-    sender->ts_offset = ts_offset;
-    sender->epoch++;
-    sender->epoch_encoding[sender->epoch % TR_SEQMAP_RANGES] = media->encoding;
-    sender->epoch_frame_offset[sender->epoch % TR_SEQMAP_RANGES] = next_frame(sender, is_stored ? &stored : media);
-    tr__seqmap_switch(&sender->map, sender->epoch, first, ts_offset);
+    if (is_stored && !tr__source_load(sender->source, media->encoding, first, &stored)) return TR_DROP_WAIT_KEYFRAME;
+    const tr_media *beginning = is_stored ? &stored : media;
+    tr_rewrite rewrite = {.ts_offset = align(sender, beginning, is_stored ? stream->keyframe_us : media->now_us),
+                          .frame_offset = next_frame(sender, beginning),
+                          .encoding = media->encoding};
+    tr__layers_begin(&sender->layers, (tr_codec)sender->source->codecs[beginning->codec_index].codec, &beginning->info,
+                     beginning->rtp.data + beginning->rtp.header_size, beginning->rtp.payload_size, &rewrite);
+    if (rewrite.ts_offset != sender->ts_offset || sender->latest == NO_ENCODING) sender->is_report_exact = false;
+    sender->ts_offset = rewrite.ts_offset;
+    tr__seqmap_switch(&sender->map, ++sender->epoch, first, &rewrite);
     sender->current = sender->target = sender->latest = (int8_t)media->encoding;
     sender->generation = stream->generation;
     sender->opaque_since_us = 0;
     for (uint64_t index = first; index <= stream->highest; index++) {
         if (index == media->index) {
-            drop = send(sender, media, media->now_us);
+            drop = send_layer(sender, media, media->now_us);
             continue;
         }
-        if (!load(sender, media->encoding, index, &stored)) continue;
+        if (!tr__source_load(sender->source, media->encoding, index, &stored)) continue;
         stored.now_us = media->now_us;
         tr_drop stored_drop = TR_DROP_NONE;
         if (!stored.rtp.payload_size)
@@ -586,10 +576,20 @@ static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
         else if (sender->bind.pts[stored.codec_index] == TR_NO_PT)
             omit(sender, &stored);
         else
-            stored_drop = send(sender, &stored, media->now_us);
+            stored_drop = send_layer(sender, &stored, media->now_us);
         if (stored_drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, stored_drop);
     }
     return drop;
+}
+
+/* May an encoding that is not the target take its place? */
+static bool is_better(const tr_sender *sender, int8_t encoding, uint64_t now_us)
+{
+    uint8_t most = most_wanted(sender);
+    int8_t target = sender->target;
+    if (encoding > most) return false;
+    return target == NO_ENCODING || encoding > target || target > most ||
+           !tr__stream_is_active(&sender->source->streams[target], now_us);
 }
 
 tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
@@ -601,11 +601,9 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
         if (is_current) omit(sender, media);
         return TR_DROP_CODEC;
     }
-    if (is_current) return send(sender, media, media->now_us);
+    if (is_current) return send_layer(sender, media, media->now_us);
     if (encoding != sender->target) {
-        bool is_better = sender->target == NO_ENCODING || encoding > sender->target ||
-                         !tr__stream_is_active(&sender->source->streams[sender->target], media->now_us);
-        if (!is_better) return TR_DROP_LAYER;
+        if (!is_better(sender, encoding, media->now_us)) return TR_DROP_LAYER;
         want(sender, encoding, media->now_us);
     }
     uint64_t first;
@@ -619,7 +617,22 @@ bool tr__sender_has_choice(const tr_sender *sender) { return sender->source && s
 void tr__sender_on_tick(tr_sender *sender, uint64_t now_us)
 {
     if (!sender->source || sender->is_paused) return;
-    int8_t best = best_active(sender->source, now_us);
+    int8_t best = best_active(sender, now_us);
+    if (best != NO_ENCODING) {
+        sender->unheard_since_us = 0;
+    } else {
+        /* More than was wanted is better than nothing, but not while what is wanted may be about to begin. */
+        if (!sender->unheard_since_us) sender->unheard_since_us = now_us;
+        if (now_us - sender->unheard_since_us >= TR_STREAM_IDLE_US) best = least_active(sender, now_us);
+    }
+    if (best != NO_ENCODING) want(sender, best, now_us);
+}
+
+void tr__sender_set_layer(tr_sender *sender, tr_layer layer, uint64_t now_us)
+{
+    sender->layers.want = layer;
+    if (!sender->source || sender->is_paused) return;
+    int8_t best = best_active(sender, now_us);
     if (best != NO_ENCODING) want(sender, best, now_us);
 }
 
@@ -636,12 +649,12 @@ void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_s
     sender->bind = bind ? *bind : (tr_bind_sender){0};
     sender->current = sender->target = sender->latest = NO_ENCODING;
     memset(sender->last_in, 0, sizeof sender->last_in);
-    sender->opaque_since_us = 0;
+    sender->opaque_since_us = sender->unheard_since_us = 0;
     sender->first_epoch = sender->epoch + 1;
     if (!source) return;
     plan_block(sender);
     plan_red(sender);
-    want(sender, best_active(source, now_us), now_us);
+    want(sender, best_active(sender, now_us), now_us);
 }
 
 void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us)
@@ -649,48 +662,33 @@ void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us)
     if (sender->is_paused == is_paused) return;
     sender->is_paused = is_paused;
     sender->current = NO_ENCODING;
-    if (!is_paused && sender->source) want(sender, best_active(sender->source, now_us), now_us);
+    if (!is_paused && sender->source) want(sender, best_active(sender, now_us), now_us);
 }
 
 /* ------------------------------------------------------------------ feedback of the peer */
 
-/* Has this number been resent too often, too lately, or beyond the budget? */
-static bool may_resend(tr_sender *sender, uint64_t out, size_t size, uint64_t now_us)
-{
-    if (sender->credit_bytes < size) return false;
-    resend_state *state = &sender->resends[out & sender->resend_mask];
-    uint32_t now = (uint32_t)(now_us >> 10);
-    if (!state->count || state->index != (uint32_t)out) {
-        *state = (resend_state){.index = (uint32_t)out, .at = now, .count = 1};
-        return true;
-    }
-    uint64_t wait_us =
-        sender->egress->rtt_us > MIN_RESEND_INTERVAL_US ? sender->egress->rtt_us : MIN_RESEND_INTERVAL_US;
-    if (state->count >= TR_SENDER_MAX_RESENDS || (uint64_t)(now - state->at) << 10 < wait_us) return false;
-    state->at = now;
-    state->count++;
-    return true;
-}
-
 static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
 {
-    uint32_t epoch, ts_offset;
+    uint32_t epoch;
     uint64_t in;
+    const tr_rewrite *rewrite;
     tr_media media;
-    if (!sender->source || out + sender->resend_mask < sender->map.next_out ||
-        !tr__seqmap_in(&sender->map, out, &epoch, &in, &ts_offset) || epoch < sender->first_epoch ||
-        !load(sender, sender->epoch_encoding[epoch % TR_SEQMAP_RANGES], in, &media) ||
+    if (!sender->source || !tr__resends_reach(&sender->resends, out, sender->map.next_out) ||
+        !tr__seqmap_in(&sender->map, out, &epoch, &in, &rewrite) || epoch < sender->first_epoch ||
+        !tr__source_load(sender->source, rewrite->encoding, in, &media) ||
         sender->bind.pts[media.codec_index] == TR_NO_PT)
         return TR_DROP_NACK_UNKNOWN;
+    tr_media empty;
+    const tr_media *written = within_layers(&media, rewrite, &empty);
     uint8_t *slot;
     tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
     if (drop != TR_DROP_NONE) return drop;
     heading h = {.pt = sender->bind.pts[media.codec_index],
                  .seq = (uint16_t)out,
-                 .ts = media.rtp.ts + ts_offset,
+                 .ts = media.rtp.ts + rewrite->ts_offset,
                  .ssrc = sender->ssrc,
                  .osn = -1,
-                 .frame_offset = frame_offset(sender, epoch)};
+                 .rewrite = rewrite};
     uint64_t index = out;
     bool is_rtx = has_rtx(sender, media.codec_index);
     h.number = number_for(sender, out, is_rtx);
@@ -701,16 +699,17 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
         h.ssrc = sender->rtx_ssrc;
         h.osn = (uint16_t)out;
     }
-    size_t size = write_packet(sender, slot, &media, &h);
+    size_t size = write_packet(sender, slot, written, &h);
     if (!size) return TR_DROP_TOO_LARGE;
-    if (!may_resend(sender, out, size + TR_SRTP_MAX_OVERHEAD, now_us)) return TR_DROP_NACK_RATE;
+    if (!tr__resends_may(&sender->resends, out, size + TR_SRTP_MAX_OVERHEAD, sender->egress->rtt_us, now_us))
+        return TR_DROP_NACK_RATE;
     uint64_t bytes_before = sender->egress->tx_bytes;
     drop = tr__egress_seal_media(sender->egress, slot, size, index);
     if (drop != TR_DROP_NONE) return drop;
     if (is_rtx) sender->rtx_next++;
     uint64_t bytes = sender->egress->tx_bytes - bytes_before;
     note_number(sender, out, is_rtx, h.number, bytes, now_us);
-    sender->credit_bytes -= (uint32_t)bytes;
+    tr__resends_spend(&sender->resends, (uint32_t)bytes);
     sender->tx_packets++;
     sender->tx_bytes += bytes;
     sender->resent++;
@@ -797,8 +796,19 @@ bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint
     return true;
 }
 
-void tr__sender_stats(const tr_sender *sender, tr_sender_stats *stats)
+/* The highest layer there is of what is forwarded, within what is let through. */
+static uint8_t top_layer(uint8_t count, uint8_t most)
 {
+    uint8_t top = count ? (uint8_t)(count - 1) : 0;
+    return top < most ? top : most;
+}
+
+void tr__sender_stats(const tr_sender *sender, uint64_t now_us, tr_sender_stats *stats)
+{
+    bool is_forwarding = sender->source && sender->current != NO_ENCODING;
+    const tr_meter *meter = is_forwarding ? sender->source->streams[sender->current].meter : NULL;
+    uint8_t spatial_layers = 0, temporal_layers = 0;
+    if (meter) tr__meter_count(meter, now_us, &spatial_layers, &temporal_layers);
     *stats = (tr_sender_stats){
         .sender = sender->id,
         .receiver = tr__sender_receiver_id(sender),
@@ -811,6 +821,8 @@ void tr__sender_stats(const tr_sender *sender, tr_sender_stats *stats)
         .peer_lost = sender->peer_lost,
         .peer_fraction_lost = sender->peer_fraction_lost,
         .peer_jitter = sender->peer_jitter,
-        .encoding = sender->current != NO_ENCODING ? (uint8_t)sender->current : 0,
+        .encoding = is_forwarding ? (uint8_t)sender->current : TR_LAYER_ANY,
+        .spatial = is_forwarding ? top_layer(spatial_layers, sender->layers.spatial) : TR_LAYER_ANY,
+        .temporal = is_forwarding ? top_layer(temporal_layers, sender->layers.temporal) : TR_LAYER_ANY,
     };
 }

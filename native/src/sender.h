@@ -6,31 +6,18 @@
  * Every packet carries the same extension block size, so that runs of equal size can leave as one GSO message; only
  * what comes now and then (capture time, playout delay, the structure in a dependency descriptor) makes it larger.
  * The payload leaves as it came but for RED, whose blocks bear the payload types of the peer, or which the peer gets
- * without its wrapping.
+ * without its wrapping, and for the picture ids of payload descriptors in the clear (layers.h).
  * A packet is refused only when it would not fit TR_MAX_DATAGRAM sealed: publishers fill datagrams beyond
  * TR_MAX_FORWARD, and a rewritten header may be longer than theirs was. */
 #ifndef TR_SENDER_H
 #define TR_SENDER_H
 
 #include "egress.h"
-#include "seqmap.h"
-#include "stream.h"
+#include "layers.h"
+#include "resends.h"
+#include "source.h"
 
 typedef struct tr_sender tr_sender;
-
-/* What a sender forwards: the receiver's streams, borrowed. */
-typedef struct tr_source {
-    tr_stream *streams;
-    uint8_t count; /* best last */
-    uint8_t kind;
-    uint8_t codec_count;
-    const tr_codec_params *codecs;
-    const uint8_t *extensions; /* TR_EXT_COUNT ids: to read what lies in the history */
-    const tr_clock *clock;
-} tr_source;
-
-/* Fills media->red of a RED packet. False: malformed, or a block of a codec that is not in the table, or of RED. */
-bool tr__source_read_red(const tr_source *source, tr_media *media);
 
 /* first_index below 2^15 (RFC 3711, 3.3.1: a lost first packet must not desynchronise the rollover counter); ts_offset
  * random (RFC 3550, 5.1). Randomness is the caller's. NULL: no memory. */
@@ -41,6 +28,9 @@ void tr__sender_free(tr_sender *sender);
 /* source NULL: nothing from now on. A video sender asks for a keyframe and begins with it. */
 void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_sender *bind, uint64_t now_us);
 void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us);
+/* At most these, from the next frame on or from the next keyframe of another encoding, which is asked for; until then
+ * what is forwarded goes on. Lasts over bindings. */
+void tr__sender_set_layer(tr_sender *sender, tr_layer want, uint64_t now_us);
 
 /* TR_DROP_NONE: it is in the outbox. Else PAUSED, LAYER, WAIT_KEYFRAME, CODEC, TOO_LARGE, RTP_OLD
  * (audio from before its beginning), or what egress said.
@@ -62,9 +52,8 @@ uint32_t tr__sender_receiver_id(const tr_sender *sender); /* TR_NONE: unbound */
 uint32_t tr__sender_clock_rate(const tr_sender *sender);  /* of what it forwarded last, Hz; 0: nothing yet */
 
 /* Feedback of the peer about this sender's SSRCs. now_us everywhere. NACK: each packet at most once per RTT (at least
- * 10 ms), at most TR_SENDER_MAX_RESENDS times, within a budget of a quarter of what was sent lately; refusals are
- * counted in the egress's tally as NACK_UNKNOWN and NACK_RATE. */
-#define TR_SENDER_MAX_RESENDS 17
+ * 10 ms), at most TR_RESENDS_MAX times, within a budget of a quarter of what was sent lately; refusals are counted in
+ * the egress's tally as NACK_UNKNOWN and NACK_RATE. */
 void tr__sender_on_nack(tr_sender *sender, const uint16_t *seqs, size_t count, uint64_t now_us);
 void tr__sender_on_keyframe_request(tr_sender *sender, uint64_t now_us);
 /* now_ntp: ours. Updates egress->rtt_us when the report answers one of our SRs. */
@@ -73,11 +62,11 @@ void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint6
 /* Sender reports: when the next is due (UINT64_MAX: nothing was sent yet), and SR + SDES into the pen. */
 uint64_t tr__sender_report_at(const tr_sender *sender);
 bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint64_t now_ntp);
-/* A better encoding began, or the forwarded one fell silent: look again. Call about every 100 ms, if it has a choice:
- * where there is one encoding, its packets themselves say what there is to know. */
+/* A better encoding began, the forwarded one fell silent, or none of those wanted is heard: look again. Call about
+ * every 100 ms, if it has a choice: where there is one encoding, its packets themselves say what there is to know. */
 bool tr__sender_has_choice(const tr_sender *sender);
 void tr__sender_on_tick(tr_sender *sender, uint64_t now_us);
 
-void tr__sender_stats(const tr_sender *sender, tr_sender_stats *stats);
+void tr__sender_stats(const tr_sender *sender, uint64_t now_us, tr_sender_stats *stats);
 
 #endif

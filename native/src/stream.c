@@ -11,10 +11,13 @@ static uint32_t packet_room(uint8_t kind)
     return kind == TR_VIDEO ? TR_HISTORY_VIDEO_PACKETS : TR_HISTORY_AUDIO_PACKETS;
 }
 
+static size_t meter_room(uint8_t kind) { return kind == TR_VIDEO ? (sizeof(tr_meter) + 15) & ~(size_t)15 : 0; }
+
 size_t tr__stream_memory(uint8_t kind, uint32_t history_bytes)
 {
     size_t ring = (history_bytes + 15u) & ~(size_t)15;
-    return missing_room(kind) * sizeof(tr_nack_missing) + packet_room(kind) * sizeof(tr_history_packet) + ring;
+    return meter_room(kind) + missing_room(kind) * sizeof(tr_nack_missing) +
+           packet_room(kind) * sizeof(tr_history_packet) + ring;
 }
 
 /* The index comes first: of audio it and the gaps there ever are share a page. */
@@ -22,9 +25,10 @@ void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t kin
                      uint8_t *memory)
 {
     uint32_t gaps = missing_room(kind), packets = packet_room(kind);
-    tr_history_packet *index = (tr_history_packet *)memory;
+    tr_history_packet *index = (tr_history_packet *)(memory + meter_room(kind));
     tr_nack_missing *missing = (tr_nack_missing *)(index + packets);
     memset(stream, 0, sizeof *stream);
+    if (kind == TR_VIDEO) stream->meter = (tr_meter *)memory;
     stream->ssrc = encoding->ssrc;
     stream->rtx_ssrc = encoding->rtx_ssrc;
     memcpy(stream->rid, encoding->rid, sizeof stream->rid);
@@ -44,7 +48,7 @@ void tr__stream_restart(tr_stream *stream, uint32_t ssrc)
     stream->first_cycle = (stream->highest | 0xffff) + 1 + TR_STREAM_FIRST_CYCLE;
     stream->is_started = false;
     tr__nack_restart(&stream->nack);
-    stream->has_transit = stream->has_keyframe = stream->has_structure = stream->has_sr = false;
+    stream->has_transit = stream->has_keyframe = stream->has_structure = stream->has_sr = stream->is_opaque = false;
     stream->received = stream->expected_prior = stream->received_prior = 0;
     stream->jitter_q4 = 0;
 }
@@ -57,10 +61,9 @@ void tr__stream_request_keyframe(tr_stream *stream, uint64_t now_us)
     stream->fir_number++; /* repeats of one request carry one number (RFC 5104, 4.3.1.1) */
 }
 
-uint64_t tr__stream_keyframe_at(const tr_stream *stream)
+bool tr__stream_is_keyframe_due(const tr_stream *stream)
 {
-    if (!stream->keyframe_wanted || !stream->ssrc || !(stream->has_pli || stream->has_fir)) return UINT64_MAX;
-    return stream->keyframe_asked_us ? stream->keyframe_asked_us + TR_KEYFRAME_INTERVAL_US : 0;
+    return stream->keyframe_wanted && stream->ssrc && (stream->has_pli || stream->has_fir);
 }
 
 bool tr__stream_is_active(const tr_stream *stream, uint64_t now_us)

@@ -8,12 +8,13 @@
 #include "codec.h"
 #include "descriptor.h"
 #include "history.h"
+#include "meter.h"
 #include "nack.h"
 #include "red.h"
 #include "rtcp.h"
 #include "rtp.h"
 
-/* One keyframe request upstream in this time, the first at once: encoders answer in a frame or two, and a storm of
+/* One keyframe request upstream in this time for a track, the first at once: encoders answer in a frame or two, and a storm of
  * requests costs everybody picture quality. */
 #define TR_KEYFRAME_INTERVAL_US 500000
 /* A video encoding without packets this long is inactive: the next best one is taken. */
@@ -44,6 +45,7 @@ typedef struct tr_stream {
     /* owned */
     tr_history history;
     tr_nack nack;
+    tr_meter *meter; /* of video; of audio NULL */
     /* numbering (RFC 3550, A.1, A.3, A.8) */
     bool is_started;
     uint8_t generation; /* counts the SSRCs it has had */
@@ -60,6 +62,7 @@ typedef struct tr_stream {
     uint8_t fir_number;
     /* the latest keyframe: its first packet, and when that came */
     bool has_keyframe, has_structure; /* the latter: told by a dependency descriptor */
+    bool is_opaque;                   /* of video: its latest packet could not be read, keyframes cannot be told */
     uint64_t keyframe_index, keyframe_us;
     uint32_t keyframe_ts;
     /* the sender report last seen */
@@ -84,8 +87,8 @@ void tr__stream_restart(tr_stream *stream, uint32_t ssrc);
 void tr__stream_request_keyframe(tr_stream *stream, uint64_t now_us);
 bool tr__stream_is_active(const tr_stream *stream, uint64_t now_us);
 
-/* When to ask upstream; 0: at once, UINT64_MAX: not wanted, or nobody to ask. */
-uint64_t tr__stream_keyframe_at(const tr_stream *stream);
+/* Is one to be asked for, and is there a way to? */
+bool tr__stream_is_keyframe_due(const tr_stream *stream);
 
 /* What the receiver tells of a packet it accepted. */
 void tr__stream_on_keyframe(tr_stream *stream, uint64_t index, uint32_t ts, uint64_t now_us);

@@ -70,6 +70,50 @@ static void vp8_is_read(void)
     CHECK_ROWS(TR_CODEC_VP8, ROWS);
 }
 
+static void what_vp8_counts_is_found(void)
+{
+    static const struct {
+        uint8_t payload[8];
+        size_t size;
+        uint8_t picture_at, picture_bits, tl0_at, tl0;
+        uint16_t picture;
+        bool is_sync;
+    } rows[] = {
+        {{0x10, 0x01}, 2, 0, 0, 0, 0, 0, false},
+        {{0x90, 0x80, 0x7f, 0x01}, 4, 2, 7, 0, 0, 0x7f, false},
+        {{0x90, 0x80, 0xff, 0xff, 0x01}, 5, 2, 15, 0, 0, 0x7fff, false},
+        {{0x90, 0x40, 0x09, 0x01}, 4, 0, 0, 2, 9, 0, false},
+        {{0x90, 0xe0, 0x81, 0x02, 0x05, 0xa0, 0x01}, 7, 2, 15, 4, 5, 0x102, true},
+        {{0x80, 0xe0, 0x11, 0x05, 0x80, 0x01}, 6, 2, 7, 3, 5, 0x11, false},
+        {{0x90, 0xd0, 0x81, 0x02, 0x05, 0xff, 0x01}, 7, 2, 15, 4, 5, 0x102, false}, /* Y without TID */
+        {{0x90, 0xe0, 0x81, 0x02, 0x05, 0xa0}, 6, 0, 0, 0, 0, 0, false},            /* cut short */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_codec_info info = tr__codec_inspect(TR_CODEC_VP8, rows[i].payload, rows[i].size);
+        CHECK_EQ(rows[i].picture_at, info.picture_at);
+        CHECK_EQ(rows[i].picture_bits, info.picture_bits);
+        CHECK_EQ(rows[i].picture, info.picture);
+        CHECK_EQ(rows[i].tl0_at, info.tl0_at);
+        CHECK_EQ(rows[i].tl0, info.tl0);
+        CHECK_EQ(rows[i].is_sync, info.is_sync);
+    }
+}
+
+static void a_keyframe_in_the_clear_shows_its_start_code(void)
+{
+    static const uint8_t key[] = {0x90, 0x80, 0x8a, 0xbc, 0x50, 0x42, 0x00, 0x9d, 0x01, 0x2a};
+    CHECK(tr__codec_is_open(TR_CODEC_VP8, key, sizeof key));
+    for (size_t size = 0; size < sizeof key; size++) CHECK(!tr__codec_is_open(TR_CODEC_VP8, key, size));
+    uint8_t other[sizeof key];
+    static const size_t told[] = {0, 4, 7, 8, 9}; /* S, P, the code */
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        memcpy(other, key, sizeof key);
+        other[told[i]] ^= told[i] ? 0x01 : 0x10;
+        CHECK(!tr__codec_is_open(TR_CODEC_VP8, other, sizeof other));
+    }
+    CHECK(!tr__codec_is_open(TR_CODEC_H264, key, sizeof key));
+}
+
 static void vp9_is_read(void)
 {
     static const row ROWS[] = {
@@ -259,6 +303,8 @@ static void aggregates_are_walked_so_far_and_no_further(void)
 
 static const check_test TESTS[] = {
     TEST(vp8_is_read),
+    TEST(what_vp8_counts_is_found),
+    TEST(a_keyframe_in_the_clear_shows_its_start_code),
     TEST(vp9_is_read),
     TEST(h264_is_read),
     TEST(h265_is_read),

@@ -304,6 +304,39 @@ static void keyframes_are_asked_for_once_an_interval(void)
     }
 }
 
+/* Three encodings are wanted by three viewers: whom one request brings a keyframe of each needs no other. */
+static void encodings_of_one_track_share_their_requests(void)
+{
+    tr_add_receiver params = video_params(3);
+    begin(&params);
+    tr_stream *streams = tr__receiver_source(receiver)->streams;
+    CHECK_EQ(UINT64_MAX, tr__receiver_feedback_at(receiver));
+    for (int i = 0; i < 3; i++) tr__stream_request_keyframe(&streams[i], 1 * S);
+    CHECK_EQ(0, tr__receiver_feedback_at(receiver));
+    asked a = ask(1000, 1 * S);
+    CHECK_EQ(1, a.plis);
+    CHECK_EQ(1020, a.ssrc);
+    CHECK_EQ(0, ask(1000, 1 * S + 499 * MS).plis);
+    CHECK_EQ(1 * S + TR_KEYFRAME_INTERVAL_US, tr__receiver_feedback_at(receiver));
+    for (uint32_t i = 1; i < 3; i++) {
+        packet key = make_vp8(1000 + 10 * i, 1, 0, true, true, true, 100);
+        feed(receiver, (int)i, false, &key, 1 * S + 100 * MS);
+    }
+    /* One did not come: it is asked for. Then the one that was not for longest. */
+    a = ask(1000, 1 * S + 500 * MS);
+    CHECK_EQ(1, a.plis);
+    CHECK_EQ(1000, a.ssrc);
+    tr__stream_request_keyframe(&streams[2], 1 * S + 600 * MS);
+    tr__stream_request_keyframe(&streams[1], 1 * S + 600 * MS);
+    static const uint32_t then[] = {1010, 1020, 1000, 1010};
+    for (uint64_t i = 0; i < 4; i++) {
+        a = ask(1000, (i + 2) * S);
+        CHECK_EQ(1, a.plis);
+        CHECK_EQ(then[i], a.ssrc);
+    }
+    tr__receiver_free(receiver);
+}
+
 static void the_best_active_encoding_is_asked_for_a_keyframe(void)
 {
     tr_add_receiver params = video_params(3);
@@ -466,6 +499,7 @@ static const check_test tests[] = {
     TEST(only_streams_that_can_resend_are_asked),
     TEST(requests_keep_within_their_room),
     TEST(keyframes_are_asked_for_once_an_interval),
+    TEST(encodings_of_one_track_share_their_requests),
     TEST(the_best_active_encoding_is_asked_for_a_keyframe),
     TEST(what_is_given_up_leads_to_a_keyframe_if_anyone_watches),
     TEST(the_list_of_senders_grows_and_shrinks),

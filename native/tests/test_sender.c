@@ -528,7 +528,7 @@ static void the_best_active_encoding_is_taken_at_its_keyframe(void)
     CHECK(take());
     CHECK_EQ((uint16_t)(FIRST + 4), rtp.seq);
     tr_sender_stats stats;
-    tr__sender_stats(sender, &stats);
+    tr__sender_stats(sender, now, &stats);
     CHECK_EQ(2, stats.encoding);
     /* It falls silent: the next best is wanted after a second, and taken at its keyframe. */
     for (uint16_t i = 0; i < 11; i++) {
@@ -544,7 +544,7 @@ static void the_best_active_encoding_is_taken_at_its_keyframe(void)
     /* Nothing at all is active: nothing changes. */
     now += 10 * (uint64_t)S;
     tr__sender_on_tick(sender, now);
-    tr__sender_stats(sender, &stats);
+    tr__sender_stats(sender, now, &stats);
     CHECK_EQ(1, stats.encoding);
     end();
 }

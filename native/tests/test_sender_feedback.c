@@ -41,7 +41,7 @@ static void a_resend_by_rtx_carries_the_packet_as_the_peer_knows_it(void)
     }
     CHECK_EQ(2, r.tally.resent_packets);
     tr_sender_stats stats;
-    tr__sender_stats(sender, &stats);
+    tr__sender_stats(sender, now, &stats);
     CHECK_EQ(12, stats.tx_packets);
     CHECK_EQ(2, stats.resent_packets);
     CHECK_EQ(2, stats.nacks);
@@ -142,7 +142,7 @@ static void each_packet_is_resent_once_a_round_trip_and_17_times_at_most(void)
             now += rows[i].wait_us + 2 * MS;
             resent += nack(FIRST + 190);
         }
-        CHECK_EQ(TR_SENDER_MAX_RESENDS, resent);
+        CHECK_EQ(TR_RESENDS_MAX, resent);
         CHECK_EQ(1, nack(FIRST + 189)); /* that was no lack of budget */
         rig_drain(&r);
         end();
@@ -311,7 +311,7 @@ static void the_round_trip_comes_from_reports_that_answer_ours(void)
     tr__sender_on_report(sender, &block, now, tr__ntp_from_us(ours + S + 80 * MS));
     CHECK(r.egress.rtt_us > 79900 && r.egress.rtt_us < 80100);
     tr_sender_stats stats;
-    tr__sender_stats(sender, &stats);
+    tr__sender_stats(sender, now, &stats);
     CHECK_EQ(12, stats.peer_fraction_lost);
     CHECK_EQ(34, stats.peer_lost);
     CHECK_EQ(56, stats.peer_jitter);
@@ -325,7 +325,7 @@ static void the_round_trip_comes_from_reports_that_answer_ours(void)
     block.ssrc = 1;
     block.fraction_lost = 99;
     tr__sender_on_report(sender, &block, now, 0);
-    tr__sender_stats(sender, &stats);
+    tr__sender_stats(sender, now, &stats);
     CHECK_EQ(12, stats.peer_fraction_lost);
     CHECK(r.egress.rtt_us > 89900 && r.egress.rtt_us < 90100);
     rig_drain(&r);
@@ -342,7 +342,7 @@ static void keyframe_requests_of_the_peer_reach_the_encoding_it_sees(void)
     CHECK(!stream(0)->keyframe_wanted);
     CHECK(stream(1)->keyframe_wanted);
     tr_sender_stats stats;
-    tr__sender_stats(sender, &stats);
+    tr__sender_stats(sender, now, &stats);
     CHECK_EQ(1, stats.plis);
     tr__receiver_remove_sender(receiver, sender, now);
     CHECK(!stream(1)->keyframe_wanted); /* nobody waits any more */

@@ -1,0 +1,67 @@
+/* layers: which layers of the forwarded encoding go on to one peer, and what has to be counted anew in payload
+ * descriptors where some are left out or another encoding begins: picture ids and TL0PICIDX.
+ * Says of each packet whether it is forwarded or left out; a sender asks, numbers and writes.
+ * Down at the next frame; up where a decoder can follow: at a keyframe, or one layer at a time where a frame of the
+ * layer says that it needs the lowest alone.
+ * Pure: a value, no memory of its own. Worker thread. */
+#ifndef TR_LAYERS_H
+#define TR_LAYERS_H
+
+#include "codec.h"
+#include "seqmap.h"
+#include "telerelay.h"
+
+/* At most these; TR_LAYER_ANY: the best there is. */
+typedef struct tr_layer {
+    uint8_t encoding, spatial, temporal;
+} tr_layer;
+
+#define TR_LAYERS_ALL ((tr_layer){TR_LAYER_ANY, TR_LAYER_ANY, TR_LAYER_ANY})
+
+typedef struct tr_layers {
+    /* given */
+    tr_layer want;
+    /* now, of the encoding that is forwarded */
+    bool is_open;              /* began with a keyframe in the clear: its descriptors are what they seem to be */
+    uint8_t spatial, temporal; /* what is above is left out, TR_LAYER_ANY: nothing is */
+    bool has_left_out;
+    uint16_t left_out; /* the picture left out last, as it came */
+    /* what the peer was sent last, of any encoding */
+    bool has_picture, has_tl0;
+    uint8_t tl0;
+    uint16_t picture;
+} tr_layers;
+
+typedef enum tr_layers_verdict {
+    TR_LAYERS_FORWARD,
+    TR_LAYERS_CHANGE, /* forward; it and what follows is rewritten in another way */
+    TR_LAYERS_OMIT    /* leave out; what follows is rewritten in another way */
+} tr_layers_verdict;
+
+void tr__layers_init(tr_layers *layers);
+/* An encoding begins with this packet: fills what of the rewrite is about layers and pictures. */
+void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *info, const uint8_t *payload, size_t size,
+                      tr_rewrite *rewrite);
+/* Are there packets that may be left out, or another set of layers to change to? Else all is forwarded unasked. */
+static inline bool tr__layers_matter(const tr_layers *layers)
+{
+    return layers->is_open && (layers->temporal != TR_LAYER_ANY || layers->want.temporal != TR_LAYER_ANY);
+}
+/* A packet newer than all before it. rewrite: how the newest are written; changed where the verdict says so. */
+tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, tr_rewrite *rewrite);
+/* Was it to be left out, where this rewrite is in force? For what comes late, whose number has its place already. */
+static inline bool tr__layers_are_above(const tr_rewrite *rewrite, const tr_codec_info *info)
+{
+    return info->temporal_layer > rewrite->temporal || info->spatial_layer > rewrite->spatial;
+}
+/* A newer frame than before was sent. */
+void tr__layers_on_sent(tr_layers *layers, const tr_codec_info *info, const tr_rewrite *rewrite);
+
+static inline bool tr__layers_must_write(const tr_rewrite *rewrite, const tr_codec_info *info)
+{
+    return (info->picture_at && rewrite->picture_offset) || (info->tl0_at && rewrite->tl0_offset);
+}
+/* Writes picture id and TL0PICIDX of a payload that is on its way out. */
+void tr__layers_write(uint8_t *payload, const tr_codec_info *info, const tr_rewrite *rewrite);
+
+#endif

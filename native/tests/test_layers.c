@@ -1,0 +1,174 @@
+/* layers: what is forwarded and left out of one encoding, and the picture ids that follow from it. */
+#include "layers.h"
+
+#include "check.h"
+
+static tr_layers layers;
+static tr_rewrite rewrite;
+
+static const uint8_t OPEN_KEY[] = {0x90, 0xe0, 0x81, 0x02, 0x05, 0x00, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a};
+
+/* A frame of VP8: its first packet. */
+static tr_codec_info frame(uint16_t picture, uint8_t tl0, uint8_t temporal, bool is_sync, bool is_key)
+{
+    return (tr_codec_info){.is_readable = true,
+                           .is_keyframe = is_key,
+                           .is_frame_start = true,
+                           .has_layers = true,
+                           .temporal_layer = temporal,
+                           .is_sync = is_sync,
+                           .picture_at = 2,
+                           .picture_bits = 15,
+                           .picture = picture,
+                           .tl0_at = 4,
+                           .tl0 = tl0};
+}
+
+static void begin_with(uint16_t picture, uint8_t tl0)
+{
+    tr_codec_info key = frame(picture, tl0, 0, false, true);
+    rewrite = (tr_rewrite){0};
+    tr__layers_begin(&layers, TR_CODEC_VP8, &key, OPEN_KEY, sizeof OPEN_KEY, &rewrite);
+}
+
+static tr_layers_verdict next(uint16_t picture, uint8_t tl0, uint8_t temporal, bool is_sync)
+{
+    tr_codec_info info = frame(picture, tl0, temporal, is_sync, false);
+    tr_layers_verdict verdict = tr__layers_next(&layers, &info, &rewrite);
+    if (verdict != TR_LAYERS_OMIT) tr__layers_on_sent(&layers, &info, &rewrite);
+    return verdict;
+}
+
+static void nothing_is_asked_while_everything_is_wanted(void)
+{
+    tr__layers_init(&layers);
+    CHECK(!tr__layers_matter(&layers));
+    begin_with(7, 1);
+    CHECK(!tr__layers_matter(&layers));
+    CHECK_EQ(0, rewrite.picture_offset);
+    CHECK_EQ(0, rewrite.tl0_offset);
+    tr_codec_info top = frame(8, 1, 3, false, false);
+    CHECK(!tr__layers_are_above(&rewrite, &top));
+    CHECK(!tr__layers_must_write(&rewrite, &top));
+    layers.want.temporal = 1;
+    CHECK(tr__layers_matter(&layers));
+}
+
+static void steps_up_go_one_layer_at_a_time(void)
+{
+    static const struct {
+        uint8_t want, temporal;
+        bool is_sync, is_key;
+        tr_layers_verdict verdict;
+        uint8_t now;
+    } rows[] = {
+        {2, 0, false, false, TR_LAYERS_FORWARD, 0},   {2, 1, false, false, TR_LAYERS_OMIT, 0},
+        {2, 2, true, false, TR_LAYERS_OMIT, 0},       {2, 1, true, false, TR_LAYERS_CHANGE, 1},
+        {2, 2, false, false, TR_LAYERS_OMIT, 1},      {2, 1, true, false, TR_LAYERS_FORWARD, 1},
+        {2, 2, true, false, TR_LAYERS_CHANGE, 2},     {0, 2, false, false, TR_LAYERS_OMIT, 0},
+        {1, 0, false, true, TR_LAYERS_CHANGE, 1},     {0, 0, false, false, TR_LAYERS_CHANGE, 0},
+        {255, 0, false, true, TR_LAYERS_CHANGE, 255},
+    };
+    tr__layers_init(&layers);
+    layers.want.temporal = 0;
+    begin_with(0, 0);
+    for (uint16_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        layers.want.temporal = rows[i].want;
+        tr_codec_info info = frame((uint16_t)(1 + i), 0, rows[i].temporal, rows[i].is_sync, rows[i].is_key);
+        CHECK_EQ(rows[i].verdict, tr__layers_next(&layers, &info, &rewrite));
+        CHECK_EQ(rows[i].now, layers.temporal);
+        CHECK_EQ(rows[i].now, rewrite.temporal);
+    }
+}
+
+static void a_frame_is_forwarded_as_it_began(void)
+{
+    tr__layers_init(&layers);
+    layers.want.temporal = 2;
+    begin_with(100, 0);
+    CHECK_EQ(TR_LAYERS_FORWARD, next(101, 0, 2, true));
+    layers.want.temporal = 0;
+    tr_codec_info rest = frame(101, 0, 2, true, false);
+    rest.is_frame_start = false;
+    CHECK_EQ(TR_LAYERS_FORWARD, tr__layers_next(&layers, &rest, &rewrite));
+    CHECK_EQ(TR_LAYERS_OMIT, next(102, 0, 1, true));
+    rest.picture = 102;
+    rest.temporal_layer = 1;
+    layers.want.temporal = 2;
+    CHECK_EQ(TR_LAYERS_OMIT, tr__layers_next(&layers, &rest, &rewrite)); /* and left out as it began */
+    CHECK_EQ(0x7fff, rewrite.picture_offset);                            /* counted once */
+}
+
+static void pictures_close_up_through_their_wraps(void)
+{
+    for (unsigned bits = 7; bits <= 15; bits += 8) {
+        uint16_t mask = (uint16_t)((1u << bits) - 1), expected = 0;
+        tr__layers_init(&layers);
+        layers.want.temporal = 0;
+        begin_with((uint16_t)(mask - 9), 250);
+        uint8_t payload[5];
+        for (uint16_t i = 1; i < 700; i++) {
+            tr_codec_info info = frame((uint16_t)(mask - 9 + i) & mask, (uint8_t)(250 + i / 2), i % 2, false, false);
+            info.picture_bits = (uint8_t)bits;
+            CHECK_EQ(i % 2 ? TR_LAYERS_OMIT : TR_LAYERS_FORWARD, tr__layers_next(&layers, &info, &rewrite));
+            if (i % 2) continue;
+            tr__layers_on_sent(&layers, &info, &rewrite);
+            memset(payload, 0, sizeof payload);
+            tr__layers_write(payload, &info, &rewrite);
+            expected = (uint16_t)(mask - 9 + i / 2) & mask;
+            CHECK_EQ(expected, bits == 7 ? payload[2] : tr__load16(payload + 2) & 0x7fff);
+            if (bits == 15) CHECK(payload[2] & 0x80);
+            CHECK_EQ(info.tl0, payload[4]);
+            CHECK_EQ(expected, layers.picture);
+        }
+    }
+}
+
+static void another_encoding_goes_on_where_the_last_one_ended(void)
+{
+    tr__layers_init(&layers);
+    begin_with(0x7ffe, 0xff);
+    tr_codec_info key = frame(0x7ffe, 0xff, 0, false, true);
+    tr__layers_on_sent(&layers, &key, &rewrite);
+    next(0x7fff, 0xff, 1, true);
+    begin_with(1000, 77);
+    key = frame(1000, 77, 0, false, true);
+    uint8_t payload[5] = {0};
+    CHECK(tr__layers_must_write(&rewrite, &key));
+    tr__layers_write(payload, &key, &rewrite);
+    CHECK_BYTES("\0\0\x80\0\0", payload, 5);
+    /* What cannot be read for certain is left as it is, and whole. */
+    layers.want.temporal = 0;
+    uint8_t closed[sizeof OPEN_KEY];
+    memcpy(closed, OPEN_KEY, sizeof closed);
+    closed[9] ^= 1;
+    tr__layers_begin(&layers, TR_CODEC_VP8, &key, closed, sizeof closed, &rewrite);
+    CHECK(!tr__layers_matter(&layers));
+    CHECK_EQ(0, rewrite.picture_offset);
+    CHECK_EQ(0, rewrite.tl0_offset);
+    CHECK_EQ(TR_LAYER_ANY, rewrite.temporal);
+}
+
+static void descriptors_without_numbers_stay_as_they_are(void)
+{
+    tr__layers_init(&layers);
+    layers.want.temporal = 0;
+    begin_with(5, 5);
+    tr_codec_info bare = {.is_readable = true, .is_frame_start = true};
+    CHECK_EQ(TR_LAYERS_FORWARD, tr__layers_next(&layers, &bare, &rewrite));
+    rewrite.picture_offset = 9;
+    CHECK(!tr__layers_must_write(&rewrite, &bare));
+    uint8_t payload[2] = {1, 2};
+    tr__layers_write(payload, &bare, &rewrite);
+    CHECK_BYTES("\1\2", payload, 2);
+}
+
+static const check_test tests[] = {
+    TEST(nothing_is_asked_while_everything_is_wanted),
+    TEST(steps_up_go_one_layer_at_a_time),
+    TEST(a_frame_is_forwarded_as_it_began),
+    TEST(pictures_close_up_through_their_wraps),
+    TEST(another_encoding_goes_on_where_the_last_one_ended),
+    TEST(descriptors_without_numbers_stay_as_they_are),
+};
+CHECK_MAIN("test_layers", tests)
