@@ -41,9 +41,13 @@
     LEAF(history_put, "history.c", 0, NULL)                                                                            \
     LEAF(ice_check, "ice.c", 0, NULL)                                                                                  \
     LEAF(ladder_estimate, "ladder.c", 0, NULL)                                                                         \
+    LEAF(layers_packet, "layers.c", 0, NULL)                                                                           \
+    LEAF(meter_packet, "meter.c", 0, NULL)                                                                             \
+    LEAF(meter_tell, "meter.c", 0, NULL)                                                                               \
     LEAF(nack_packet, "nack.c", 0, NULL)                                                                               \
     LEAF(outbox_turn, "outbox.c", 0, NULL)                                                                             \
     LEAF(red_parse, "red.c", 0, NULL)                                                                                  \
+    LEAF(resends_packet, "resends.c", 0, NULL)                                                                         \
     LEAF(ring_push_pop, "ring.c", 0, NULL)                                                                             \
     LEAF(rtcp_read, "rtcp.c", 0, NULL)                                                                                 \
     LEAF(rtcp_write_nack, "rtcp.c", 0, NULL)                                                                           \

@@ -6,9 +6,12 @@
 #include "demux.h"
 #include "estimator.h"
 #include "ladder.h"
+#include "layers.h"
 #include "leaf_inputs.h"
 #include "leaves.h"
+#include "meter.h"
 #include "outbox.h"
+#include "resends.h"
 #include "ring.h"
 #include "seqmap.h"
 #include "twcc.h"
@@ -301,6 +304,77 @@ uint64_t bench_ladder_estimate(uint32_t iterations)
         if (tr__ladder_on_estimate(&ladder, (wave < 400 ? wave : 800 - wave) * 10000, 0, now_us))
             while (tr__ladder_next_change(&ladder, &change)) sum += change.sender;
         sum += tr__ladder_wanted_bps(&ladder);
+    }
+    return sum;
+}
+
+/* Of three temporal layers two are forwarded; what is kept is written. */
+uint64_t bench_layers_packet(uint32_t iterations)
+{
+    static const uint8_t pattern[4] = {0, 2, 1, 2};
+    tr_layers layers;
+    tr_rewrite rewrite = {0};
+    uint8_t payload[16] = {0};
+    uint64_t sum = 0;
+    tr__layers_init(&layers);
+    layers.want.temporal = 1;
+    layers.is_open = true;
+    for (uint32_t i = 0; i < iterations; i++) {
+        tr_codec_info info = {.is_readable = true,
+                              .is_frame_start = true,
+                              .has_layers = true,
+                              .temporal_layer = pattern[i & 3],
+                              .picture_at = 2,
+                              .picture_bits = 15,
+                              .picture = (uint16_t)(i & 0x7fff),
+                              .tl0_at = 4,
+                              .tl0 = (uint8_t)(i >> 2)};
+        if (tr__layers_next(&layers, &info, &rewrite) == TR_LAYERS_OMIT) continue;
+        tr__layers_on_sent(&layers, &info, &rewrite);
+        tr__layers_write(payload, &info, &rewrite);
+        sum += 1u + payload[3];
+    }
+    return sum;
+}
+
+/* Three temporal layers of one spatial layer. */
+uint64_t bench_meter_packet(uint32_t iterations)
+{
+    static tr_meter meter;
+    static uint64_t at_us;
+    for (uint32_t i = 0; i < iterations; i++)
+        tr__meter_on_packet(&meter, 0, (uint8_t)(i % 3), (uint32_t)media[AT(i)].size, at_us += PACKET_US);
+    return at_us + meter.bytes[0];
+}
+
+/* What control asks for once a second, of an encoding of all layers there may be. */
+uint64_t bench_meter_tell(uint32_t iterations)
+{
+    static tr_meter meter;
+    tr_layer_rate rates[TR_MAX_SPATIAL][TR_MAX_TEMPORAL];
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < 6000; i++)
+        tr__meter_on_packet(&meter, (uint8_t)(i & 3), (uint8_t)(i >> 2 & 3), 1000, 1000000 + i * PACKET_US);
+    for (uint32_t i = 0; i < iterations; i++) {
+        tr__meter_tell(&meter, 7000000 + i, rates);
+        sum += rates[3][3].peak_bps;
+    }
+    return sum;
+}
+
+/* One packet in 50 is asked for again. */
+uint64_t bench_resends_packet(uint32_t iterations)
+{
+    static tr_resends resends;
+    static uint64_t at;
+    uint64_t sum = 1;
+    if (!resends.of && !tr__resends_init(&resends, TR_VIDEO, false)) return 0;
+    for (uint32_t i = 0; i < iterations; i++) {
+        tr__resends_on_sent(&resends, (uint32_t)media[AT(i)].size);
+        if (++at % 50 == 0 && tr__resends_may(&resends, at - 20, 1200, 40000, at * PACKET_US)) {
+            tr__resends_spend(&resends, 1200);
+            sum++;
+        }
     }
     return sum;
 }

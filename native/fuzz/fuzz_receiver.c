@@ -174,6 +174,17 @@ static void feed_made(tr_cursor *c, uint8_t op)
         memcpy(data + size, "\xe6\0\0\1\x66old", 8);
         data[size + 6] = (uint8_t)seq;
         size += 8;
+    } else if (what >> 5 >= 4 && (what & 3) == 0 && !(op & 0x40)) {
+        /* VP8 with all that is counted, in the clear for certain when it is a keyframe */
+        bool is_key = what >> 5 == 7, is_start = is_key || what >> 5 != 4;
+        data[size++] = is_start ? 0x90 : 0x80;
+        data[size++] = 0xe0;
+        tr__store16(data + size, (uint16_t)(0x8000 | (seq >> 1 & 0x7fff)));
+        data[size + 2] = (uint8_t)(seq >> 3);
+        data[size + 3] = (uint8_t)(is_key ? 0 : (what & 0x1c) << 3);
+        memcpy(data + size + 4, is_key ? "\x10\2\0\x9d\1\x2a" : "\x11\2\0\0\0\0", 6);
+        data[size + 10] = (uint8_t)seq;
+        size += 11;
     } else if (!(op & 0x40)) {
         memcpy(data + size, payloads[what >> 2 & 7], 3);
         data[size + 3] = (uint8_t)seq;
@@ -230,6 +241,12 @@ static void control(uint8_t op, uint8_t what)
         break;
     case 9:
         egresses[i].rtt_us = (uint64_t)what * 1000;
+        break;
+    case 12:
+        tr__sender_set_layer(
+            senders[i],
+            (tr_layer){(uint8_t)(what >> 4 & 1), TR_LAYER_ANY, what & 0x80 ? TR_LAYER_ANY : (uint8_t)(what >> 5 & 3)},
+            now);
         break;
     case 11:
         tr__receiver_learn_ssrc(receiver, what >> 4 & 1, 1u + (what >> 5), false, now);

@@ -226,8 +226,8 @@ typedef struct tr_pause_sender {
 
 /* What a sender forwards of its receiver: at most these, each counted from the lowest; TR_LAYER_ANY: the best there is,
  * as is true of a sender that was told nothing. A better encoding than this one is taken while no other arrives.
- * Encodings change at a keyframe of the new one, which is asked for; temporal layers go at the next frame and come where
- * a decoder can follow. A stream that shows no keyframes is not switched. */
+ * Encodings change at a keyframe of the new one, which is asked for; temporal layers go at the next frame and come
+ * where a decoder can follow. A stream that shows no keyframes is not switched. */
 typedef struct tr_set_layer {
     uint32_t sender;
     uint8_t encoding, spatial, temporal;

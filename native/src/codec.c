@@ -20,41 +20,41 @@ static void skip_picture_id(tr_cursor *c)
 
 static uint8_t place(const tr_cursor *c, const uint8_t *payload) { return (uint8_t)(c->at - payload); }
 
-/* RFC 7741, 4.2 and 4.3. The cursor is left behind the first byte of the frame, *frame. */
-static tr_codec_info read_vp8(tr_cursor *c, const uint8_t *payload, uint8_t *frame)
+/* RFC 7741, 4.2 and 4.3. The cursor is left behind the first byte of the frame. False: cut short. */
+static inline bool read_vp8(tr_codec_info *info, tr_cursor *c, const uint8_t *payload)
 {
-    tr_codec_info info = {.is_readable = true};
     uint8_t required = tr__take8(c);
     uint8_t optional = required & 0x80 ? tr__take8(c) : 0;
     if (optional & 0x80) {
-        info.picture_at = place(c, payload);
+        info->picture_at = place(c, payload);
         uint8_t high = tr__take8(c);
-        info.picture_bits = high & 0x80 ? 15 : 7;
-        info.picture = high;
-        if (high & 0x80) info.picture = (uint16_t)((high & 0x7fu) << 8 | tr__take8(c));
+        info->picture_bits = high & 0x80 ? 15 : 7;
+        info->picture = high;
+        if (high & 0x80) info->picture = (uint16_t)((high & 0x7fu) << 8 | tr__take8(c));
     }
     if (optional & 0x40) {
-        info.tl0_at = place(c, payload);
-        info.tl0 = tr__take8(c);
+        info->tl0_at = place(c, payload);
+        info->tl0 = tr__take8(c);
     }
     if (optional & 0x30) {
         uint8_t layer = tr__take8(c);
-        info.has_layers = optional & 0x20;
-        if (info.has_layers) info.temporal_layer = layer >> 6;
-        info.is_sync = info.has_layers && layer & 0x20;
+        info->has_layers = optional & 0x20;
+        if (info->has_layers) info->temporal_layer = layer >> 6;
+        info->is_sync = info->has_layers && layer & 0x20;
     }
-    *frame = tr__take8(c);
-    if (!tr__cursor_ok(c)) return OPAQUE;
-    info.is_frame_start = (required & 0x10) && (required & 0x07) == 0; /* S, partition 0 */
-    info.is_keyframe = info.is_frame_start && !(*frame & 0x01);        /* P: inverse key frame flag */
-    return info;
+    uint8_t frame = tr__take8(c);
+    if (!tr__cursor_ok(c)) return false;
+    info->is_readable = true;
+    info->is_frame_start = (required & 0x10) && (required & 0x07) == 0; /* S, partition 0 */
+    info->is_keyframe = info->is_frame_start && !(frame & 0x01);        /* P: inverse key frame flag */
+    return true;
 }
 
 static tr_codec_info inspect_vp8(const uint8_t *payload, size_t size)
 {
+    tr_codec_info info = {0};
     tr_cursor c = tr__cursor(payload, size);
-    uint8_t frame;
-    return read_vp8(&c, payload, &frame);
+    return read_vp8(&info, &c, payload) ? info : OPAQUE;
 }
 
 /* RFC 9628, 4.2. What comes behind the layer indices (references, scalability structure) is of no use here. */
@@ -245,10 +245,9 @@ tr_codec_info tr__codec_inspect(tr_codec codec, const uint8_t *payload, size_t s
 
 bool tr__codec_is_open(tr_codec codec, const uint8_t *payload, size_t size)
 {
-    if (codec != TR_CODEC_VP8) return false;
+    tr_codec_info info = {0};
     tr_cursor c = tr__cursor(payload, size);
-    uint8_t frame;
-    tr_codec_info info = read_vp8(&c, payload, &frame);
+    if (codec != TR_CODEC_VP8 || !read_vp8(&info, &c, payload) || !info.is_keyframe) return false;
     tr__take(&c, 2); /* the rest of the frame tag (RFC 6386, 9.1) */
-    return tr__take24(&c) == 0x9d012a && tr__cursor_ok(&c) && info.is_keyframe;
+    return tr__take24(&c) == 0x9d012a && tr__cursor_ok(&c);
 }

@@ -226,7 +226,8 @@ tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, ui
     take_codec(stream, params);
     tr__stream_on_bytes(stream, rtp->size, now_us);
     if (!media.is_repair) tr__stream_on_jitter(stream, media.rtp.ts, arrival_us);
-    if (media.rtp.payload_size && (drop = inspect(receiver, stream, &media)) != TR_DROP_NONE) return drop;
+    bool is_read = receiver->params.kind == TR_VIDEO || params->codec == TR_CODEC_RED;
+    if (is_read && media.rtp.payload_size && (drop = inspect(receiver, stream, &media)) != TR_DROP_NONE) return drop;
     if (stream->meter)
         tr__meter_on_packet(stream->meter, media.info.spatial_layer, media.info.temporal_layer, rtp->size, now_us);
     tr__history_put(&stream->history, media.index, media.rtp.data, media.rtp.size, now_us);
@@ -287,8 +288,12 @@ static uint64_t keyframe_at(const tr_receiver *receiver)
 uint64_t tr__receiver_feedback_at(const tr_receiver *receiver)
 {
     uint64_t at = UINT64_MAX;
-    for (uint32_t i = 0; i < receiver->source.count; i++) at = earlier(at, nack_at(&receiver->streams[i]));
-    return next_keyframe(receiver) ? earlier(at, keyframe_at(receiver)) : at;
+    bool is_due = false;
+    for (uint32_t i = 0; i < receiver->source.count; i++) {
+        at = earlier(at, nack_at(&receiver->streams[i]));
+        is_due |= tr__stream_is_keyframe_due(&receiver->streams[i]);
+    }
+    return is_due ? earlier(at, keyframe_at(receiver)) : at;
 }
 
 static size_t room(const tr_pen *pen) { return pen->failed ? 0 : (size_t)(pen->end - pen->at); }

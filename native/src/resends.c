@@ -4,10 +4,6 @@
 #include "pages.h"
 #include "telerelay.h"
 
-/* Resends cost at most this share of what was sent, and a loss of 64 KiB at once may be repaired at once: a quarter of
- * a second at 2 Mbit/s. */
-#define SHARE 4
-#define MAX_CREDIT 65536
 #define MIN_INTERVAL_US 10000
 /* Numbers that are told apart: seconds of either kind, no less than what a history gives back. */
 #define VIDEO_PACKETS 1024
@@ -34,12 +30,6 @@ void tr__resends_dispose(tr_resends *resends)
 bool tr__resends_reach(const tr_resends *resends, uint64_t out, uint64_t next_out)
 {
     return out + resends->mask >= next_out;
-}
-
-void tr__resends_on_sent(tr_resends *resends, uint32_t bytes)
-{
-    uint32_t credit = resends->credit_bytes + bytes / SHARE;
-    resends->credit_bytes = credit < MAX_CREDIT ? credit : MAX_CREDIT;
 }
 
 bool tr__resends_may(tr_resends *resends, uint64_t out, size_t bytes, uint64_t rtt_us, uint64_t now_us)

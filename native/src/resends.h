@@ -10,6 +10,10 @@
 
 /* A packet is sent again so many times at most. */
 #define TR_RESENDS_MAX 17
+/* Resends cost at most this share of what was sent, and a loss of 64 KiB at once may be repaired at once: a quarter of
+ * a second at 2 Mbit/s. */
+#define TR_RESENDS_SHARE 4
+#define TR_RESENDS_MAX_CREDIT 65536
 
 typedef struct tr_resend {
     uint32_t index; /* low bits */
@@ -35,7 +39,11 @@ void tr__resends_dispose(tr_resends *resends);
 /* Is a number this far behind next_out still told apart? */
 bool tr__resends_reach(const tr_resends *resends, uint64_t out, uint64_t next_out);
 /* So much was sent for the first time: a part of it is what resends may cost. */
-void tr__resends_on_sent(tr_resends *resends, uint32_t bytes);
+static inline void tr__resends_on_sent(tr_resends *resends, uint32_t bytes)
+{
+    uint32_t credit = resends->credit_bytes + bytes / TR_RESENDS_SHARE;
+    resends->credit_bytes = credit < TR_RESENDS_MAX_CREDIT ? credit : TR_RESENDS_MAX_CREDIT;
+}
 /* May this one leave, as so many bytes? Each packet once a round trip (at least 10 ms), TR_RESENDS_MAX times, within
  * the budget. Where it may, it counts as sent again. */
 bool tr__resends_may(tr_resends *resends, uint64_t out, size_t bytes, uint64_t rtt_us, uint64_t now_us);

@@ -394,24 +394,29 @@ static bool omit(tr_sender *sender, const tr_media *media)
     return !tr__seqmap_out(&sender->map, media->index, &out, &rewrite);
 }
 
-/* One packet of the current epoch, if it is of a layer that is forwarded. What comes late is not asked about: its
- * number has its place, and the range that has it says whether it is filled. */
-static tr_drop send_layer(tr_sender *sender, const tr_media *media, uint64_t now_us)
+/* One packet of the current epoch, newer than all before, if it is of a layer that is forwarded. */
+static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
-    if (tr__layers_matter(&sender->layers) && media->index > sender->last_in[media->encoding]) {
-        tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
-        switch (tr__layers_next(&sender->layers, &media->info, &rewrite)) {
-        case TR_LAYERS_FORWARD:
-            break;
-        case TR_LAYERS_CHANGE:
-            tr__seqmap_change(&sender->map, media->index, &rewrite);
-            break;
-        case TR_LAYERS_OMIT:
-            tr__seqmap_omit(&sender->map, media->index, &rewrite);
-            note_index(sender, media);
-            return TR_DROP_LAYER;
-        }
+    tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
+    switch (tr__layers_next(&sender->layers, &media->info, &rewrite)) {
+    case TR_LAYERS_FORWARD:
+        break;
+    case TR_LAYERS_CHANGE:
+        tr__seqmap_change(&sender->map, media->index, &rewrite);
+        break;
+    case TR_LAYERS_OMIT:
+        tr__seqmap_omit(&sender->map, media->index, &rewrite);
+        note_index(sender, media);
+        return TR_DROP_LAYER;
     }
+    return send(sender, media, now_us);
+}
+
+/* What comes late is not asked about: its number has its place, and the range that has it says whether it is filled. */
+static inline tr_drop send_layer(tr_sender *sender, const tr_media *media, uint64_t now_us)
+{
+    if (tr__layers_matter(&sender->layers) && media->index > sender->last_in[media->encoding])
+        return choose(sender, media, now_us);
     return send(sender, media, now_us);
 }
 

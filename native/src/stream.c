@@ -61,11 +61,6 @@ void tr__stream_request_keyframe(tr_stream *stream, uint64_t now_us)
     stream->fir_number++; /* repeats of one request carry one number (RFC 5104, 4.3.1.1) */
 }
 
-bool tr__stream_is_keyframe_due(const tr_stream *stream)
-{
-    return stream->keyframe_wanted && stream->ssrc && (stream->has_pli || stream->has_fir);
-}
-
 bool tr__stream_is_active(const tr_stream *stream, uint64_t now_us)
 {
     return stream->last_packet_us && now_us - stream->last_packet_us < TR_STREAM_IDLE_US;

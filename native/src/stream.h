@@ -14,8 +14,8 @@
 #include "rtcp.h"
 #include "rtp.h"
 
-/* One keyframe request upstream in this time for a track, the first at once: encoders answer in a frame or two, and a storm of
- * requests costs everybody picture quality. */
+/* One keyframe request upstream in this time for a track, the first at once: encoders answer in a frame or two, and a
+ * storm of requests costs everybody picture quality. */
 #define TR_KEYFRAME_INTERVAL_US 500000
 /* A video encoding without packets this long is inactive: the next best one is taken. */
 #define TR_STREAM_IDLE_US 1000000
@@ -88,7 +88,10 @@ void tr__stream_request_keyframe(tr_stream *stream, uint64_t now_us);
 bool tr__stream_is_active(const tr_stream *stream, uint64_t now_us);
 
 /* Is one to be asked for, and is there a way to? */
-bool tr__stream_is_keyframe_due(const tr_stream *stream);
+static inline bool tr__stream_is_keyframe_due(const tr_stream *stream)
+{
+    return stream->keyframe_wanted && stream->ssrc && (stream->has_pli || stream->has_fir);
+}
 
 /* What the receiver tells of a packet it accepted. */
 void tr__stream_on_keyframe(tr_stream *stream, uint64_t index, uint32_t ts, uint64_t now_us);

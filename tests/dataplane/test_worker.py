@@ -16,7 +16,7 @@ from telerelay.dataplane import (
     WorkerSettings,
     make_certificate,
 )
-from telerelay.dataplane.stats import drop_names
+from telerelay.dataplane.stats import NO_LAYER, drop_names
 from telerelay.errors import NativeError
 from telerelay.protocol.parameters import (
     Codec,
@@ -344,3 +344,23 @@ async def test_counts_of_all_streams_come_in_pages(worker: Worker) -> None:
     assert {100, 200, 300, 400} == {row.id for row in rows if row.is_sender}
     assert 52 == len(rows)
     assert {0} == {row.packets for row in rows}
+
+
+async def test_a_layer_is_wanted_of_a_sender_that_is_there(worker: Worker) -> None:
+    """
+    Whatever was wanted, nothing is forwarded of a receiver that nothing came for, and it has no layers.
+    """
+    publisher, subscriber = await new_transport(worker), await new_transport(worker)
+    receiver, sender = worker.receivers.take(), worker.senders.take()
+    await worker.add_receiver(receiver, publisher, receive())
+    await worker.add_sender(sender, subscriber, send())
+    await worker.bind_sender(sender, receiver, [96], [255])
+    await worker.set_layer(sender, encoding=0, temporal=1)
+    told = (await worker.transport_stats(subscriber)).senders[0]
+    heard = (await worker.transport_stats(publisher)).receivers[0]
+
+    assert (NO_LAYER, NO_LAYER, NO_LAYER) == (told.encoding, told.spatial, told.temporal)
+    assert () == heard.layers
+    with pytest.raises(NativeError) as error:
+        await worker.set_layer(sender + 1)
+    assert "not_found" == error.value.code

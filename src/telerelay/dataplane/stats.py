@@ -12,6 +12,9 @@ from typing import Any
 from telerelay._native import ffi, lib
 from telerelay.dataplane.events import TRANSPORT_STATES
 
+NO_LAYER: int = lib.TR_LAYER_ANY
+"""In place of a layer's number: nothing is forwarded."""
+
 
 @cache
 def drop_names() -> tuple[str, ...]:
@@ -69,6 +72,17 @@ class TransportStats:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerRate:
+    """
+    What a layer takes with all it needs below it, in bits a second of datagrams with IPv4 and UDP headers: `rate_bps`
+    in the latest second, `peak_bps` what nine quarters of a second in ten stay within, of the latest five seconds.
+    """
+
+    rate_bps: int
+    peak_bps: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiverStats:
     """
     One encoding of one receiver; `lost_packets` never arrived, not even as a resend; `gaps` counts runs of packets that
@@ -88,11 +102,16 @@ class ReceiverStats:
     gaps: int
     jitter_us: int
     rate_bps: int
+    layers: tuple[tuple[LayerRate, ...], ...]
+    """By spatial and by temporal layer, both from the lowest, as many as came in the latest five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class SenderStats:
-    """One sender; `peer_*` is what the latest receiver report said, jitter in RTP clock units."""
+    """
+    One sender; `peer_*` is what the latest receiver report said, jitter in RTP clock units. `encoding`, `spatial` and
+    `temporal` are the highest of each that is forwarded now, counted from the lowest, NO_LAYER while nothing is.
+    """
 
     sender: int
     receiver: int
@@ -105,6 +124,8 @@ class SenderStats:
     peer_fraction_lost: int
     peer_jitter: int
     encoding: int
+    spatial: int
+    temporal: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +184,10 @@ def receiver_stats(raw: Any) -> ReceiverStats:
         gaps=raw.gaps,
         jitter_us=raw.jitter_us,
         rate_bps=raw.rate_bps,
+        layers=tuple(
+            tuple(LayerRate(each.rate_bps, each.peak_bps) for each in raw.layers[spatial][0 : raw.temporal_layers])
+            for spatial in range(raw.spatial_layers)
+        ),
     )
 
 
@@ -180,4 +205,6 @@ def sender_stats(raw: Any) -> SenderStats:
         peer_fraction_lost=raw.peer_fraction_lost,
         peer_jitter=raw.peer_jitter,
         encoding=raw.encoding,
+        spatial=raw.spatial,
+        temporal=raw.temporal,
     )

@@ -36,6 +36,9 @@ from telerelay.protocol.parameters import NegotiatedCodec, ReceiveParameters, Re
 # Records taken in one turn of the loop: signalling gets its turn even in a storm of events.
 EVENTS_PER_TURN = 256
 
+ANY_LAYER: int = lib.TR_LAYER_ANY
+"""In place of a layer's number: the best there is."""
+
 _KINDS = {"audio": lib.TR_AUDIO, "video": lib.TR_VIDEO}
 _CODECS = {
     "opus": lib.TR_CODEC_OPUS,
@@ -276,6 +279,18 @@ class Worker:
     def pause_sender(self, sender: int, is_paused: bool) -> Posted:
         body = ffi.new("tr_pause_sender *", {"sender": sender, "is_paused": is_paused})
         return self._command(lib.TR_CMD_PAUSE_SENDER, body, "pause a sender")
+
+    def set_layer(
+        self, sender: int, *, encoding: int = ANY_LAYER, spatial: int = ANY_LAYER, temporal: int = ANY_LAYER
+    ) -> Posted:
+        """
+        Forward at most these of what the sender's receiver has, each counted from the lowest; ANY_LAYER: the best there
+        is. Encodings change at a keyframe, which is asked for; layers at the next frame that allows it.
+        """
+        body = ffi.new(
+            "tr_set_layer *", {"sender": sender, "encoding": encoding, "spatial": spatial, "temporal": temporal}
+        )
+        return self._command(lib.TR_CMD_SET_LAYER, body, "set the layer of a sender")
 
     def remove_sender(self, sender: int) -> Posted:
         return self._on_one(lib.TR_CMD_REMOVE_SENDER, sender, "remove a sender")

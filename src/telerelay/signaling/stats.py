@@ -7,6 +7,7 @@ Pure.
 from collections.abc import Mapping
 
 from telerelay.dataplane import StatsReport
+from telerelay.dataplane.stats import NO_LAYER
 
 Object = dict[str, object]
 
@@ -51,7 +52,7 @@ def subscribe_stats(report: StatsReport, srtp_profile: str, publications: Mappin
     senders = [
         {
             "publication": publications.get(each.sender, ""),
-            "encoding": each.encoding,
+            "encoding": 0 if each.encoding == NO_LAYER else each.encoding,
             "tx_packets": each.tx_packets,
             "tx_bytes": each.tx_bytes,
             "resent_packets": each.resent_packets,
