@@ -176,7 +176,7 @@ static void feed_made(tr_cursor *c, uint8_t op)
         size += 8;
     } else if (what >> 5 >= 4 && (what & 3) == 0 && !(op & 0x40)) {
         /* VP8 with all that is counted, in the clear for certain when it is a keyframe */
-        bool is_key = what >> 5 == 7, is_start = is_key || what >> 5 != 4;
+        bool is_key = what >> 5 == 6, is_start = what >> 5 != 4;
         data[size++] = is_start ? 0x90 : 0x80;
         data[size++] = 0xe0;
         tr__store16(data + size, (uint16_t)(0x8000 | (seq >> 1 & 0x7fff)));
