@@ -286,6 +286,7 @@ static void feedback(uint8_t room)
         tr__sender_stats(senders[i], now, &stats);
         tr_receiver_stats receiver_stats;
         tr__receiver_stats(receiver, i, now, &receiver_stats);
+        tr__receiver_layer_stats(receiver, i, now, &receiver_stats);
     }
 }
 

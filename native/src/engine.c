@@ -465,6 +465,7 @@ static int get_stats(tr_engine *e, uint32_t id, uint64_t now_us)
         for (int encoding = 0; encoding < tr__receiver_source(t->receivers[i])->count; encoding++) {
             tr_receiver_stats receiver;
             tr__receiver_stats(t->receivers[i], encoding, now_us, &receiver);
+            tr__receiver_layer_stats(t->receivers[i], encoding, now_us, &receiver);
             if (status == TR_OK)
                 status = tr__ring_push(e->shared.events, TR_EVENT_RECEIVER_STATS, 0, &receiver, sizeof receiver);
         }

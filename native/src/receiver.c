@@ -416,6 +416,11 @@ void tr__receiver_stats(const tr_receiver *receiver, int encoding, uint64_t now_
         .jitter_us =
             stream->clock_rate ? (uint32_t)((uint64_t)(stream->jitter_q4 >> 4) * 1000000 / stream->clock_rate) : 0,
     };
+}
+
+void tr__receiver_layer_stats(const tr_receiver *receiver, int encoding, uint64_t now_us, tr_receiver_stats *stats)
+{
+    const tr_stream *stream = &receiver->streams[encoding];
     if (!stream->meter) return;
     tr__meter_count(stream->meter, now_us, &stats->spatial_layers, &stats->temporal_layers);
     tr__meter_tell(stream->meter, now_us, stats->layers);

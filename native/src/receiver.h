@@ -51,6 +51,8 @@ void tr__receiver_remove_sender(tr_receiver *receiver, tr_sender *sender, uint64
 /* Any one of its senders, NULL when it has none: to unbind them all. */
 tr_sender *tr__receiver_any_sender(const tr_receiver *receiver);
 
+/* All but what it says of layers, which takes some microseconds and is filled apart. */
 void tr__receiver_stats(const tr_receiver *receiver, int encoding, uint64_t now_us, tr_receiver_stats *stats);
+void tr__receiver_layer_stats(const tr_receiver *receiver, int encoding, uint64_t now_us, tr_receiver_stats *stats);
 
 #endif
