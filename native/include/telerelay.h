@@ -145,7 +145,8 @@ typedef enum tr_command_type {
     TR_CMD_RESTART_ICE,
     TR_CMD_GET_INVENTORY,
     TR_CMD_GET_COUNTS,
-    TR_CMD_SET_LAYER
+    TR_CMD_SET_LAYER,
+    TR_CMD_SET_DOWNLINK
 } tr_command_type;
 
 typedef struct tr_add_transport {
@@ -233,6 +234,16 @@ typedef struct tr_set_layer {
     uint8_t encoding, spatial, temporal;
 } tr_set_layer;
 
+/* The estimate of what a transport's peer can be sent: on, with what is known of the line, or off. It is at work while
+ * a sender of the transport has transport-wide numbers. Until told so it is on, between bounds of the worker's own, and
+ * tells nothing; once told that it is on it tells of itself (TR_EVENT_ESTIMATE). The start counts where nothing has
+ * left yet, or it was off; else the bounds alone. */
+typedef struct tr_set_downlink {
+    uint32_t transport;
+    uint8_t is_on;
+    uint32_t start_bps, least_bps, most_bps; /* on the wire; 1 <= least <= start <= most; unused where it is off */
+} tr_set_downlink;
+
 typedef struct tr_one_id {
     uint32_t id;
 } tr_one_id; /* remove_*, request_keyframe (a receiver), get_stats (a transport) */
@@ -274,7 +285,8 @@ typedef enum tr_event_type {
     TR_EVENT_STOPPED,
     TR_EVENT_INVENTORY,     /* of a page, in order of their indexes */
     TR_EVENT_INVENTORY_END, /* of a page; its result follows */
-    TR_EVENT_COUNTS
+    TR_EVENT_COUNTS,
+    TR_EVENT_ESTIMATE
 } tr_event_type;
 
 typedef enum tr_transport_state {
@@ -382,6 +394,18 @@ typedef struct tr_counts {
     uint32_t count;
     tr_count rows[TR_MAX_COUNTS];
 } tr_counts;
+
+/* What a transport's peer can be sent: told when it has changed by a tenth, or its mode has, at most five times a
+ * second, and every two seconds while media flows. */
+typedef struct tr_estimate {
+    uint32_t transport;
+    uint32_t target_bps; /* on the wire */
+    uint32_t queue_us;   /* what packets of ours wait on the line now */
+    uint32_t rtt_us;     /* from a packet to the feedback of it; 0: unknown */
+    uint16_t loss_q16;   /* share that was lost of the latest second, of 65536, at most 65535 */
+    uint8_t mode;        /* 0 the line is free, 1 its queue is drained, 2 others hold it full, 3 no feedback comes,
+                            4 by receiver reports and REMB */
+} tr_estimate;
 
 typedef struct tr_event {
     uint16_t type;      /* tr_event_type */

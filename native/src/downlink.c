@@ -13,10 +13,12 @@
 #define BATCH 256
 #define REFERENCE_WRAP (1 << 24)
 
-tr_downlink *tr__downlink_new(void)
+tr_downlink *tr__downlink_new(uint32_t owner, tr_downlink **woken)
 {
     tr_downlink *d = calloc(1, sizeof *d);
     if (!d) return NULL;
+    d->owner = owner;
+    d->woken = woken;
     d->due_us = UINT64_MAX;
     d->estimator = tr_estimator_new(START_BPS, LEAST_BPS, MOST_BPS);
     if (d->estimator) return d;
@@ -27,8 +29,37 @@ tr_downlink *tr__downlink_new(void)
 void tr__downlink_free(tr_downlink *d)
 {
     if (!d) return;
+    for (tr_downlink **at = d->woken; d->is_woken && *at; at = &(*at)->next_woken) {
+        if (*at != d) continue;
+        *at = d->next_woken;
+        break;
+    }
     tr_estimator_free(d->estimator);
     free(d);
+}
+
+bool tr__downlink_may_set(const tr_set_downlink *params)
+{
+    return !params->is_on ||
+           (params->least_bps && params->least_bps <= params->start_bps && params->start_bps <= params->most_bps);
+}
+
+int tr__downlink_set(tr_downlink *d, const tr_set_downlink *params)
+{
+    if (!tr__downlink_may_set(params)) return TR_ERR_ARGUMENT;
+    d->is_told = params->is_on != 0;
+    d->told_us = 0;
+    if (params->is_on && d->estimator && d->next_number) {
+        tr__estimator_set_bounds(d->estimator, params->least_bps, params->most_bps);
+        return TR_OK;
+    }
+    tr_estimator *estimator = NULL;
+    if (params->is_on && !(estimator = tr_estimator_new(params->start_bps, params->least_bps, params->most_bps)))
+        return TR_ERR_NO_MEMORY;
+    tr_estimator_free(d->estimator);
+    d->estimator = estimator;
+    d->due_us = UINT64_MAX;
+    return TR_OK;
 }
 
 static uint64_t *resent_word(tr_downlink *d, int64_t number)
@@ -38,12 +69,32 @@ static uint64_t *resent_word(tr_downlink *d, int64_t number)
 
 static uint64_t resent_bit(int64_t number) { return (uint64_t)1 << (number & 63); }
 
+/* Nothing of it was due: whoever keeps the timers is to hear of it. */
+static void start_time(tr_downlink *d, uint64_t now_us)
+{
+    d->due_us = now_us + TR_DOWNLINK_INTERVAL_US;
+    if (!d->woken || d->is_woken) return;
+    d->is_woken = true;
+    d->next_woken = *d->woken;
+    *d->woken = d;
+}
+
+tr_downlink *tr__downlink_take_woken(tr_downlink **woken)
+{
+    tr_downlink *d = *woken;
+    if (!d) return NULL;
+    *woken = d->next_woken;
+    d->is_woken = false;
+    return d;
+}
+
 void tr__downlink_on_sent(tr_downlink *d, uint32_t size_bytes, uint64_t now_us)
 {
     int64_t number = d->next_number++;
     *resent_word(d, number) &= ~resent_bit(number);
+    if (!d->estimator) return;
     d->sent_us = now_us;
-    if (d->due_us == UINT64_MAX) d->due_us = now_us + TR_DOWNLINK_INTERVAL_US;
+    if (d->due_us == UINT64_MAX) start_time(d, now_us);
     tr_estimator_on_packet_sent(d->estimator, (int64_t)now_us, number, size_bytes, TR_NO_PROBE);
 }
 
@@ -76,6 +127,7 @@ bool tr__downlink_on_feedback(tr_downlink *d, const tr_rtcp_part *part, uint64_t
 {
     tr_twcc_reader reader;
     if (!tr__twcc_read(&reader, part)) return false;
+    if (!d->estimator) return true;
     tr_arrival arrivals[BATCH];
     size_t count = 0;
     int64_t base = unwrap_number(d, reader.base), from_us = reference_us(d, reader.reference, now_us);
@@ -110,12 +162,12 @@ bool tr__downlink_on_feedback(tr_downlink *d, const tr_rtcp_part *part, uint64_t
 
 void tr__downlink_on_remb(tr_downlink *d, uint64_t bps, uint64_t now_us)
 {
-    tr__estimator_on_remb(d->estimator, (int64_t)now_us, bps);
+    if (d->estimator) tr__estimator_on_remb(d->estimator, (int64_t)now_us, bps);
 }
 
 void tr__downlink_on_report(tr_downlink *d, uint8_t lost_of_256, uint64_t rtt_us, uint64_t now_us)
 {
-    tr__estimator_on_report(d->estimator, (int64_t)now_us, lost_of_256, (int64_t)rtt_us);
+    if (d->estimator) tr__estimator_on_report(d->estimator, (int64_t)now_us, lost_of_256, (int64_t)rtt_us);
 }
 
 /* ------------------------------------------------------------------ time */
@@ -124,4 +176,47 @@ void tr__downlink_on_time(tr_downlink *d, uint64_t now_us)
 {
     tr_estimator_on_time(d->estimator, (int64_t)now_us, 0);
     d->due_us = now_us - d->sent_us < IDLE_US ? now_us + TR_DOWNLINK_INTERVAL_US : UINT64_MAX;
+}
+
+/* ------------------------------------------------------------------ what control is told */
+
+static uint32_t whole(double value)
+{
+    if (!(value > 0)) return 0;
+    return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
+static void describe(const tr_estimator *e, tr_estimate *out)
+{
+    tr_rates rates;
+    tr_estimator_rates(e, &rates);
+    double loss = e->inherent.recent * 65536;
+    *out = (tr_estimate){
+        .target_bps = rates.target_bps < UINT32_MAX ? (uint32_t)rates.target_bps : UINT32_MAX,
+        .queue_us = whole(e->delay.queue_us),
+        .rtt_us = whole((double)e->rtt_us),
+        .loss_q16 = loss < 65535 ? (uint16_t)loss : 65535,
+        .mode = (uint8_t)e->mode,
+    };
+}
+
+static bool is_other(const tr_estimate *before, const tr_estimate *now)
+{
+    uint32_t a = before->target_bps, b = now->target_bps;
+    return before->mode != now->mode || (a < b ? b - a : a - b) >= a / TR_DOWNLINK_TELL_SHARE;
+}
+
+bool tr__downlink_has_news(const tr_downlink *d, uint64_t now_us, tr_estimate *estimate)
+{
+    if (!d->is_told || !d->estimator) return false;
+    uint64_t age_us = now_us - d->told_us;
+    if (d->told_us && age_us < TR_DOWNLINK_TELL_US) return false;
+    describe(d->estimator, estimate);
+    return !d->told_us || age_us >= TR_DOWNLINK_TELL_AGAIN_US || is_other(&d->told, estimate);
+}
+
+void tr__downlink_on_told(tr_downlink *d, const tr_estimate *estimate, uint64_t now_us)
+{
+    d->told = *estimate;
+    d->told_us = now_us;
 }

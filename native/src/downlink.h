@@ -1,6 +1,6 @@
 /* downlink: the way to one subscriber as a whole: the transport-wide numbers of what leaves, and the estimator that its
  * feedback feeds (draft-holmer-rmcat-transport-wide-cc-extensions-01).
- * Pure: its memory is taken when it is made, none later. Worker thread.
+ * Pure: memory is taken when it is made or set, none later. Worker thread.
  *
  * A number is given to a packet as it leaves, one counter for all tracks; so order on the wire is order of numbers. The
  * packet that is resent as it was, without RTX, keeps its number: what comes back of it then tells of a loss. */
@@ -13,7 +13,19 @@
 /* The estimator and what is heard are looked at this often while media flows: libwebrtc's process interval. */
 #define TR_DOWNLINK_INTERVAL_US 25000
 
-typedef struct tr_downlink {
+/* How often control is told: what it decides by that holds for seconds, and thousands of peers are told of. */
+#define TR_DOWNLINK_TELL_US 200000        /* at most */
+#define TR_DOWNLINK_TELL_AGAIN_US 2000000 /* at least, while media flows */
+#define TR_DOWNLINK_TELL_SHARE 10         /* a change by one of so many is told of: less is the estimate's own noise */
+
+typedef struct tr_downlink tr_downlink;
+struct tr_downlink {
+    /* given */
+    uint32_t owner;      /* transport index */
+    tr_downlink **woken; /* borrowed: list of those whose time has begun to run; NULL: nobody asks for it */
+    tr_downlink *next_woken;
+    bool is_woken;                      /* it is in that list */
+    bool is_told;                       /* control wants to know of it */
     int64_t next_number;                /* of the next packet; its low 16 bits leave */
     uint64_t sent_us;                   /* when the latest one left, 0: never */
     uint64_t resent[TR_SENT_MOST / 64]; /* a bit a number: it has left twice */
@@ -24,11 +36,18 @@ typedef struct tr_downlink {
     uint64_t due_us;
     /* counters */
     uint64_t feedbacks;
-    tr_estimator *estimator; /* owned */
-} tr_downlink;
+    /* what control was told last, told_us 0: nothing yet */
+    uint64_t told_us;
+    tr_estimate told;
+    tr_estimator *estimator; /* owned; NULL: it is off, and numbers are all there is */
+};
 
-tr_downlink *tr__downlink_new(void); /* NULL: no memory */
+/* On, between bounds of its own, telling nothing. owner and woken as above. NULL: no memory. */
+tr_downlink *tr__downlink_new(uint32_t owner, tr_downlink **woken);
 void tr__downlink_free(tr_downlink *downlink);
+/* TR_OK, TR_ERR_ARGUMENT, TR_ERR_NO_MEMORY; see tr_set_downlink. */
+int tr__downlink_set(tr_downlink *downlink, const tr_set_downlink *params);
+bool tr__downlink_may_set(const tr_set_downlink *params);
 
 /* The number of the packet that is being written; it is its own once on_sent was called. */
 static inline uint16_t tr__downlink_number(const tr_downlink *downlink) { return (uint16_t)downlink->next_number; }
@@ -47,5 +66,11 @@ void tr__downlink_on_report(tr_downlink *downlink, uint8_t lost_of_256, uint64_t
 /* When to call on_time next; UINT64_MAX: nothing has left for a while. */
 static inline uint64_t tr__downlink_at(const tr_downlink *downlink) { return downlink->due_us; }
 void tr__downlink_on_time(tr_downlink *downlink, uint64_t now_us);
+/* One whose time began to run with a packet of its, taken out of the list, or NULL. */
+tr_downlink *tr__downlink_take_woken(tr_downlink **woken);
+
+/* True: control is to be told this now; then on_told, if it was. Its transport is the caller's to fill in. */
+bool tr__downlink_has_news(const tr_downlink *downlink, uint64_t now_us, tr_estimate *estimate);
+void tr__downlink_on_told(tr_downlink *downlink, const tr_estimate *estimate, uint64_t now_us);
 
 #endif

@@ -55,6 +55,7 @@ struct tr_engine {
     uint32_t queue_head, queue_count;
     uint32_t early;         /* handshake datagrams this turn may still work off ahead of their time */
     tr_deadlines deadlines; /* of transports, by index */
+    tr_downlink *woken;     /* whose time began to run with what they were sent */
     uint64_t looked_us;
 };
 
@@ -225,6 +226,7 @@ tr_engine *tr__engine_new(const tr_engine_config *config)
         .outbox = &e->outbox,
         .tally = config->tally,
         .events = config->events,
+        .woken = &e->woken,
         .crypto = config->crypto,
         .dtls = config->dtls,
         .consent_timeout_us = config->consent_timeout_us,
@@ -550,6 +552,7 @@ static const uint16_t command_sizes[] = {
     [TR_CMD_GET_INVENTORY] = sizeof(tr_get_inventory),
     [TR_CMD_GET_COUNTS] = sizeof(tr_get_counts),
     [TR_CMD_SET_LAYER] = sizeof(tr_set_layer),
+    [TR_CMD_SET_DOWNLINK] = sizeof(tr_set_downlink),
 };
 
 int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t size, uint64_t now_us)
@@ -622,6 +625,11 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         return get_counts(e, body, now_us);
     case TR_CMD_SET_LAYER:
         return set_layer(e, body, now_us);
+    case TR_CMD_SET_DOWNLINK: {
+        const tr_set_downlink *set = body;
+        tr_transport *t = find_transport(e, set->transport);
+        return t ? tr__transport_set_downlink(t, set) : TR_ERR_NOT_FOUND;
+    }
     }
     return TR_ERR_ARGUMENT;
 }
@@ -767,13 +775,19 @@ bool tr__engine_handshakes(tr_engine *e, uint32_t limit, uint64_t now_us)
 uint64_t tr__engine_at(const tr_engine *e)
 {
     uint64_t next = tr__deadlines_next(&e->deadlines), soonest = e->looked_us + TIMER_SPACING_US;
-    return next > soonest ? next : soonest;
+    return next > soonest && !e->woken ? next : soonest;
 }
 
 void tr__engine_on_timer(tr_engine *e, uint64_t now_us)
 {
     if (tr__engine_at(e) > now_us) return;
     e->looked_us = now_us;
+    tr_downlink *woken;
+    while ((woken = tr__downlink_take_woken(&e->woken)) != NULL) {
+        tr_transport *t = e->transports[woken->owner];
+        if (tr__downlink_at(woken) < t->due_us) t->due_us = tr__downlink_at(woken);
+        wake(e, t);
+    }
     /* One look at each: what stays due, a datagram that found no room, comes again with the next look. */
     uint64_t next;
     while ((next = tr__deadlines_next(&e->deadlines)) <= now_us) {

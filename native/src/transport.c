@@ -370,6 +370,27 @@ void tr__transport_remove_receiver(tr_transport *t, tr_receiver *receiver, uint6
     }
 }
 
+static int start_downlink(tr_transport *t)
+{
+    tr_downlink *downlink = tr__downlink_new(t->index, t->shared->woken);
+    if (!downlink) return TR_ERR_NO_MEMORY;
+    int status = t->downlink_set.transport ? tr__downlink_set(downlink, &t->downlink_set) : TR_OK;
+    if (status != TR_OK) {
+        tr__downlink_free(downlink);
+        return status;
+    }
+    t->egress.downlink = t->downlink = downlink;
+    return TR_OK;
+}
+
+int tr__transport_set_downlink(tr_transport *t, const tr_set_downlink *params)
+{
+    if (!tr__downlink_may_set(params)) return TR_ERR_ARGUMENT;
+    int status = t->downlink ? tr__downlink_set(t->downlink, params) : TR_OK;
+    if (status == TR_OK) t->downlink_set = *params;
+    return status;
+}
+
 int tr__transport_add_sender(tr_transport *t, const tr_add_sender *params, uint64_t random, tr_sender **out)
 {
     if (t->sender_count == TR_TRANSPORT_MAX_SENDERS) return TR_ERR_FULL;
@@ -385,9 +406,8 @@ int tr__transport_add_sender(tr_transport *t, const tr_add_sender *params, uint6
         t->senders = grown;
     }
     if (params->extensions[TR_EXT_TWCC] && !t->downlink) {
-        t->downlink = tr__downlink_new();
-        if (!t->downlink) return TR_ERR_NO_MEMORY;
-        t->egress.downlink = t->downlink;
+        int status = start_downlink(t);
+        if (status != TR_OK) return status;
     }
     tr_sender *sender = tr__sender_new(params, &t->egress, (uint16_t)(random & 0x7fff),
                                        (uint16_t)(random >> 16 & 0x7fff), (uint32_t)(random >> 32));
@@ -619,6 +639,16 @@ static void look_at_consent(tr_transport *t, uint64_t now_us)
     happens(t, ON_CONSENT_LOST);
 }
 
+/* What finds its ring full is told with the next look, as it is then. */
+static void tell_estimate(const tr_transport *t, uint64_t now_us)
+{
+    tr_estimate event;
+    if (!tr__downlink_has_news(t->downlink, now_us, &event)) return;
+    event.transport = t->id;
+    if (tr__ring_push(t->shared->events, TR_EVENT_ESTIMATE, 0, &event, sizeof event) == TR_OK)
+        tr__downlink_on_told(t->downlink, &event, now_us);
+}
+
 void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
 {
     if (t->state_untold) tell_state(t);
@@ -633,7 +663,10 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
         tr__reports_send_feedback(t, now_us);
         tr__reports_send_sender(t, now_us);
     }
-    if (t->downlink && tr__downlink_at(t->downlink) <= now_us) tr__downlink_on_time(t->downlink, now_us);
+    if (t->downlink && tr__downlink_at(t->downlink) <= now_us) {
+        tr__downlink_on_time(t->downlink, now_us);
+        tell_estimate(t, now_us);
+    }
     if (t->report_due_us <= now_us) {
         if (can_send) tr__reports_send_receiver(t, now_us);
         look_at_silence(t, now_us);

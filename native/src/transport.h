@@ -23,6 +23,7 @@ typedef struct tr_shared {
     tr_outbox *outbox;
     tr_tally *tally;
     tr_ring *events;
+    tr_downlink **woken; /* list of those whose time has begun to run: their transports are to be looked at */
     const tr_crypto *crypto;
     tr_dtls_context *dtls;
     uint64_t consent_timeout_us;
@@ -75,6 +76,7 @@ typedef struct tr_transport {
     tr_sender **senders;
     uint32_t sender_count;
     tr_strangers strangers;
+    tr_set_downlink downlink_set;     /* as control has it; transport TR_NONE: it was never set */
     uint8_t extensions[TR_EXT_COUNT]; /* of all receivers together: ids are one space under BUNDLE (RFC 8843, 9) */
     /* state */
     tr_transport_state state;
@@ -95,6 +97,8 @@ void tr__transport_close(tr_transport *transport);
 int tr__transport_set_remote(tr_transport *transport, const tr_set_remote *remote, uint64_t now_us);
 /* ICE restart: media stays on its path until one of the new session is nominated. */
 void tr__transport_restart_ice(tr_transport *transport, const tr_restart_ice *params);
+/* For the downlink there is, and the one there will be. */
+int tr__transport_set_downlink(tr_transport *transport, const tr_set_downlink *params);
 void tr__transport_set_admitted(tr_transport *transport, bool is_admitted, uint64_t now_us);
 
 int tr__transport_add_receiver(tr_transport *transport, const tr_add_receiver *params, tr_receiver **out);

@@ -330,10 +330,8 @@ static void feedback_that_claims_the_world_is_cheap(void)
     world_dispose(&w);
 }
 
-static void reports_and_remb_reach_the_estimator(void)
+static void reports_and_remb(void)
 {
-    begin(true, true);
-    send_video(1000);
     uint8_t data[256];
     tr_pen pen = tr__pen(data, sizeof data);
     uint32_t ssrc = 7000;
@@ -341,6 +339,13 @@ static void reports_and_remb_reach_the_estimator(void)
     tr__rtcp_put_rr(&pen, 1, &report, 1);
     tr__rtcp_put_remb(&pen, 1, 640000, &ssrc, 1);
     CHECK_EQ(TR_DROP_NONE, send_rtcp(&pen));
+}
+
+static void reports_and_remb_reach_the_estimator(void)
+{
+    begin(true, true);
+    send_video(1000);
+    reports_and_remb();
     const tr_told *told = &downlink()->estimator->told;
     CHECK_EQ(640000, told->remb_bps);
     CHECK_EQ(w.now_us, told->remb_us);
@@ -348,12 +353,222 @@ static void reports_and_remb_reach_the_estimator(void)
     world_dispose(&w);
 }
 
+/* ------------------------------------------------------------------ time, and what control is told */
+
+static int set_downlink(bool is_on, uint32_t start_bps, uint32_t least_bps, uint32_t most_bps)
+{
+    tr_set_downlink set = {b->transport, is_on, start_bps, least_bps, most_bps};
+    return world_command(&w, TR_CMD_SET_DOWNLINK, &set, sizeof set);
+}
+
+/* Time passes, without anything sent; the estimates told meanwhile, the latest of them in `last`. */
+static int pass(uint64_t us, tr_estimate *last)
+{
+    int count = 0;
+    for (uint64_t end = w.now_us + us; w.now_us < end;) {
+        tr_event event;
+        size_t size;
+        w.now_us += MS;
+        tr__engine_on_timer(w.engine, w.now_us);
+        while (tr__ring_pop(&w.events, &event.type, &event.tag, event.body, sizeof event.body, &size) == 1) {
+            if (event.type != TR_EVENT_ESTIMATE) continue;
+            CHECK_EQ(sizeof *last, size);
+            memcpy(last, event.body, sizeof *last);
+            count++;
+        }
+        world_deliver(&w);
+    }
+    return count;
+}
+
+/* A stream of 50 packets a second with feedback of each tenth of a second, the third of five lost or not; how many
+ * estimates were told. */
+static int stream(int tenths, bool is_lossy, tr_estimate *last)
+{
+    int count = 0;
+    for (int i = 0; i < tenths; i++) {
+        uint64_t arrivals[5];
+        uint16_t first = (uint16_t)downlink()->next_number;
+        for (int k = 0; k < 5; k++) {
+            send_video(1000);
+            arrivals[k] = is_lossy && k == 2 ? 0 : w.now_us + 30 * MS;
+            count += pass(20 * MS, last);
+        }
+        CHECK_EQ(TR_DROP_NONE, send_feedback(first, arrivals, 5));
+    }
+    return count;
+}
+
+static void time_begins_with_the_first_packet(void)
+{
+    tr_estimate none;
+    begin(true, true);
+    pass(3050 * MS, &none);
+    CHECK_EQ(UINT64_MAX, tr__downlink_at(downlink()));
+    for (int again = 0; again < 2; again++) { /* the second time after a silence */
+        send_video(1000);
+        uint64_t first_us = w.now_us;
+        CHECK_EQ(first_us + TR_DOWNLINK_INTERVAL_US, tr__downlink_at(downlink()));
+        pass(28 * MS, &none);
+        CHECK(tr__downlink_at(downlink()) >= first_us + 2 * TR_DOWNLINK_INTERVAL_US);
+        CHECK(tr__downlink_at(downlink()) <= first_us + 2 * TR_DOWNLINK_INTERVAL_US + 2 * MS);
+        pass(3000 * MS, &none);
+        CHECK_EQ(UINT64_MAX, tr__downlink_at(downlink()));
+    }
+    world_dispose(&w);
+}
+
+static void a_transport_may_go_with_its_time_just_begun(void)
+{
+    tr_estimate none;
+    begin(true, true);
+    send_video(1000);
+    CHECK(downlink()->is_woken);
+    tr_one_id gone = {b->transport};
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_REMOVE_TRANSPORT, &gone, sizeof gone));
+    pass(100 * MS, &none);
+    world_dispose(&w);
+}
+
+static void nothing_is_told_that_was_not_asked_for(void)
+{
+    tr_estimate none;
+    begin(true, true);
+    CHECK_EQ(0, stream(30, false, &none));
+    CHECK(downlink()->is_heard);
+    world_dispose(&w);
+}
+
+static void control_is_told_of_the_estimate(void)
+{
+    tr_estimate told = {0};
+    begin(true, true);
+    CHECK_EQ(TR_OK, set_downlink(true, 500000, 100000, 2000000));
+    CHECK_EQ(500000, (uint64_t)downlink()->estimator->bps);
+    send_video(1000);
+    CHECK_EQ(1, pass(30 * MS, &told));
+    CHECK_EQ(b->transport, told.transport);
+    CHECK_EQ(500000, told.target_bps);
+    CHECK_EQ(TR_ESTIMATOR_FREE, told.mode);
+    CHECK_EQ(0, told.rtt_us);
+    /* Media flows and little changes: each two seconds; and never more than five a second. */
+    int count = stream(100, true, &told);
+    CHECK(count >= 4 && count <= 50);
+    CHECK_EQ(20 * MS, told.rtt_us);
+    CHECK(told.loss_q16 > 65536 / 7 && told.loss_q16 < 65536 / 4);
+    CHECK(told.target_bps >= 100000 && told.target_bps <= 2000000);
+    /* No feedback any more: another mode is told at once, for what is sent still. */
+    for (int i = 0; i < 25; i++) {
+        send_video(1000);
+        pass(20 * MS, &told);
+    }
+    CHECK_EQ(TR_ESTIMATOR_SILENT, told.mode);
+    /* And none of a line on which nothing is sent. */
+    pass(4000 * MS, &told);
+    CHECK_EQ(0, pass(4000 * MS, &told));
+    world_dispose(&w);
+}
+
+static void an_event_that_found_no_room_is_told_later(void)
+{
+    tr_estimate told;
+    begin(true, true);
+    CHECK_EQ(TR_OK, set_downlink(true, 500000, 100000, 2000000));
+    send_video(1000);
+    uint8_t body[1024] = {0};
+    while (tr__ring_push(&w.events, TR_EVENT_DATA, 0, body, sizeof body) == TR_OK) {}
+    while (tr__ring_push(&w.events, TR_EVENT_DATA, 0, body, 1) == TR_OK) {}
+    w.now_us += 30 * MS;
+    tr__engine_on_timer(w.engine, w.now_us);
+    CHECK_EQ(0, downlink()->told_us);
+    world_take_events(&w);
+    CHECK_EQ(1, pass(60 * MS, &told));
+    world_dispose(&w);
+}
+
+static void bounds_may_change_and_what_is_known_stays(void)
+{
+    tr_estimate told;
+    begin(true, true);
+    CHECK_EQ(TR_OK, set_downlink(true, 500000, 100000, 2000000));
+    stream(20, false, &told);
+    const tr_estimator *e = downlink()->estimator;
+    uint64_t knew = (uint64_t)e->bps;
+    CHECK(knew > 500000);
+    CHECK_EQ(TR_OK, set_downlink(true, 100000, 50000, 3000000));
+    CHECK(downlink()->estimator == e);
+    CHECK_EQ(knew, (uint64_t)e->bps);
+    CHECK_EQ(TR_OK, set_downlink(true, 100000, 50000, 200000));
+    CHECK_EQ(200000, (uint64_t)e->bps);
+    world_dispose(&w);
+}
+
+static void off_numbers_go_on_and_nothing_is_estimated(void)
+{
+    tr_rtp rtp;
+    tr_estimate none;
+    begin(true, true);
+    stream(3, false, &none);
+    CHECK_EQ(TR_OK, set_downlink(false, 0, 0, 0));
+    CHECK_EQ(0, stream(30, false, &none));
+    CHECK_EQ(164, got_number(0, &rtp));
+    CHECK(downlink()->estimator == NULL);
+    CHECK_EQ(UINT64_MAX, tr__downlink_at(downlink()));
+    reports_and_remb();
+    /* On again: what was remembered of the line is where it starts. */
+    CHECK_EQ(TR_OK, set_downlink(true, 700000, 100000, 2000000));
+    CHECK_EQ(700000, (uint64_t)downlink()->estimator->bps);
+    CHECK(stream(3, false, &none) > 0);
+    CHECK_EQ(179, got_number(0, &rtp));
+    CHECK_EQ(TR_FATE_RECEIVED, fate_of(179));
+    world_dispose(&w);
+}
+
+static void a_downlink_set_before_its_first_track_is_so_set(void)
+{
+    begin(false, false);
+    CHECK_EQ(TR_OK, set_downlink(true, 400000, 100000, 2000000));
+    tr_add_sender sender = peer_sender(9, b->transport, TR_AUDIO, 9000);
+    sender.extensions[TR_EXT_TWCC] = TWCC_ID;
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_SENDER, &sender, sizeof sender));
+    CHECK_EQ(400000, (uint64_t)downlink()->estimator->bps);
+    CHECK(downlink()->is_told);
+    world_dispose(&w);
+}
+
+static void what_cannot_be_is_refused(void)
+{
+    begin(true, true);
+    static const uint32_t wrong[][3] = {{0, 0, 0}, {1, 0, 1}, {1, 2, 3}, {4, 2, 3}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK_EQ(TR_ERR_ARGUMENT, set_downlink(true, wrong[i][0], wrong[i][1], wrong[i][2]));
+    CHECK(!downlink()->is_told);
+    tr_set_downlink set = {0x70007, true, 2, 1, 3};
+    CHECK_EQ(TR_ERR_NOT_FOUND, world_command(&w, TR_CMD_SET_DOWNLINK, &set, sizeof set));
+    CHECK_EQ(TR_ERR_ARGUMENT, world_command(&w, TR_CMD_SET_DOWNLINK, &set, sizeof set - 1));
+    world_dispose(&w);
+}
+
 static const check_test tests[] = {
-    TEST(numbers_count_up_across_tracks),          TEST(a_track_without_the_extension_has_no_number),
-    TEST(a_resend_by_rtx_has_a_number_of_its_own), TEST(a_resend_without_rtx_keeps_its_number),
-    TEST(feedback_reaches_the_estimator),          TEST(their_clock_wraps),
-    TEST(numbers_never_sent_teach_nothing),        TEST(malformed_feedback_is_counted_and_teaches_nothing),
-    TEST(feedback_that_claims_the_world_is_cheap), TEST(reports_and_remb_reach_the_estimator),
+    TEST(numbers_count_up_across_tracks),
+    TEST(a_track_without_the_extension_has_no_number),
+    TEST(a_resend_by_rtx_has_a_number_of_its_own),
+    TEST(a_resend_without_rtx_keeps_its_number),
+    TEST(feedback_reaches_the_estimator),
+    TEST(their_clock_wraps),
+    TEST(numbers_never_sent_teach_nothing),
+    TEST(malformed_feedback_is_counted_and_teaches_nothing),
+    TEST(feedback_that_claims_the_world_is_cheap),
+    TEST(reports_and_remb_reach_the_estimator),
+    TEST(time_begins_with_the_first_packet),
+    TEST(a_transport_may_go_with_its_time_just_begun),
+    TEST(nothing_is_told_that_was_not_asked_for),
+    TEST(control_is_told_of_the_estimate),
+    TEST(an_event_that_found_no_room_is_told_later),
+    TEST(bounds_may_change_and_what_is_known_stays),
+    TEST(off_numbers_go_on_and_nothing_is_estimated),
+    TEST(a_downlink_set_before_its_first_track_is_so_set),
+    TEST(what_cannot_be_is_refused),
 };
 
 int main(void) { return check_main("test_downlink", tests, sizeof tests / sizeof *tests); }

@@ -218,6 +218,25 @@ async def test_media_does_not_cross_rooms(worker: Worker) -> None:
         assert "forbidden" == error.value.code
 
 
+async def test_an_estimate_is_asked_for_within_bounds_that_can_be(worker: Worker) -> None:
+    """
+    Before and after the first track, and again with others; refused are bounds that contradict each other, and a
+    transport that is not there.
+    """
+    transport = await new_transport(worker)
+    await worker.set_downlink(transport, start_bps=600_000, least_bps=50_000, most_bps=4_000_000)
+    params = dataclasses.replace(send(), extensions={0: 1, 4: 3})
+    await worker.add_sender(worker.senders.take(), transport, params)
+    await worker.set_downlink(transport, start_bps=600_000, least_bps=50_000, most_bps=2_000_000)
+    await worker.leave_downlink(transport)
+    with pytest.raises(NativeError) as beyond:
+        await worker.set_downlink(transport, start_bps=600_000, least_bps=50_000, most_bps=500_000)
+    with pytest.raises(NativeError) as missing:
+        await worker.leave_downlink(0x70007)
+
+    assert ("argument", "not_found") == (beyond.value.code, missing.value.code)
+
+
 async def test_a_sender_is_bound_within_its_room(worker: Worker) -> None:
     """
     Bound, paused, resumed, unbound and removed without complaint.

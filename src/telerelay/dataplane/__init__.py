@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from telerelay.dataplane.counts import Count
     from telerelay.dataplane.events import (
         DataReceived,
+        LineEstimate,
         PathChanged,
         ReceiverActive,
         ReceiverIdle,
@@ -31,6 +32,7 @@ _HOMES = {
     "Count": "counts",
     "DataReceived": "events",
     "Inventory": "inventory",
+    "LineEstimate": "events",
     "PathChanged": "events",
     "ProcessHost": "hosts",
     "ReceiverActive": "events",
@@ -54,6 +56,7 @@ __all__ = [
     "Count",
     "DataReceived",
     "Inventory",
+    "LineEstimate",
     "PathChanged",
     "ProcessHost",
     "ReceiverActive",

@@ -9,6 +9,12 @@ from dataclasses import dataclass, field
 TRANSPORT_STATES = ("new", "checked", "connected", "disconnected", "failed", "closed")
 """By tr_transport_state."""
 
+ESTIMATE_MODES = ("free", "draining", "contested", "silent", "told")
+"""
+By tr_estimator_mode: the line is free; its queue is drained; others hold it full; no feedback comes; receiver reports
+and REMB decide.
+"""
+
 SRTP_PROFILES = {0x01: "AES_CM_128_HMAC_SHA1_80", 0x07: "AEAD_AES_128_GCM", 0x08: "AEAD_AES_256_GCM"}
 """By the low byte of the number in RFC 5764, 4.1.2, and RFC 7714, 14.2."""
 
@@ -59,8 +65,27 @@ class DataReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class LineEstimate:
+    """
+    What a transport's peer can be sent now, bits a second on the wire, and how its line is: `queue_us` that our packets
+    wait on it, `rtt_us` from a packet to its feedback (0: unknown), `loss` from 0 to 1 of the latest second, `mode` one
+    of ESTIMATE_MODES. Told on a change of a tenth or of mode, at most five times a second, and every two seconds while
+    media flows; only where `Worker.set_downlink` asked for it.
+    """
+
+    transport: int
+    target_bps: int
+    queue_us: int
+    rtt_us: int
+    loss: float
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStopped:
     """The worker's thread has ended; nothing follows."""
 
 
-WorkerEvent = TransportStateChanged | PathChanged | ReceiverActive | ReceiverIdle | DataReceived | WorkerStopped
+WorkerEvent = (
+    TransportStateChanged | PathChanged | ReceiverActive | ReceiverIdle | DataReceived | LineEstimate | WorkerStopped
+)

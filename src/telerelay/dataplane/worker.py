@@ -229,6 +229,24 @@ class Worker:
         body = ffi.new("tr_set_admitted *", {"transport": transport, "is_admitted": is_admitted})
         return self._command(lib.TR_CMD_SET_ADMITTED, body, "admit a transport")
 
+    def set_downlink(self, transport: int, *, start_bps: int, least_bps: int, most_bps: int) -> Posted:
+        """
+        Estimate what the transport's peer can be sent, between these rates on the wire, beginning with `start_bps`,
+        what is remembered of the line, and tell of it as LineEstimate. Where an estimate runs the start has no say once
+        something was sent. Without transport-wide numbers negotiated for any sender nothing comes of it. Refused unless
+        1 <= least <= start <= most.
+        """
+        body = ffi.new("tr_set_downlink *")
+        body.transport = transport
+        body.is_on = True
+        body.start_bps, body.least_bps, body.most_bps = start_bps, least_bps, most_bps
+        return self._command(lib.TR_CMD_SET_DOWNLINK, body, "set a downlink")
+
+    def leave_downlink(self, transport: int) -> Posted:
+        """Estimate nothing for this transport; what leaves is numbered still, where that was negotiated."""
+        body = ffi.new("tr_set_downlink *", {"transport": transport})
+        return self._command(lib.TR_CMD_SET_DOWNLINK, body, "leave a downlink alone")
+
     def remove_transport(self, transport: int) -> Posted:
         """With all its receivers and senders."""
         return self._on_one(lib.TR_CMD_REMOVE_TRANSPORT, transport, "remove a transport")
@@ -465,6 +483,17 @@ def _data_received(raw: Any) -> events.DataReceived:
     return events.DataReceived(transport=raw.transport, data=bytes(ffi.buffer(raw.bytes)[: raw.size]))
 
 
+def _line_estimate(raw: Any) -> events.LineEstimate:
+    return events.LineEstimate(
+        transport=raw.transport,
+        target_bps=raw.target_bps,
+        queue_us=raw.queue_us,
+        rtt_us=raw.rtt_us,
+        loss=raw.loss_q16 / 65536,
+        mode=events.ESTIMATE_MODES[raw.mode],
+    )
+
+
 def _found(raw: Any) -> Found:
     if raw.kind == lib.TR_INVENTORY_RECEIVER:
         return ReceiverFound(raw.id, raw.transport)
@@ -495,5 +524,6 @@ _EVENTS: Mapping[int, tuple[str, Callable[[Any], events.WorkerEvent]]] = {
     lib.TR_EVENT_RECEIVER_ACTIVE: ("tr_receiver_event *", _receiver_active),
     lib.TR_EVENT_RECEIVER_IDLE: ("tr_receiver_event *", _receiver_idle),
     lib.TR_EVENT_DATA: ("tr_data *", _data_received),
+    lib.TR_EVENT_ESTIMATE: ("tr_estimate *", _line_estimate),
     lib.TR_EVENT_STOPPED: ("void *", lambda raw: events.WorkerStopped()),
 }
