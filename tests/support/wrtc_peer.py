@@ -22,7 +22,6 @@ os.environ.setdefault("WRTC_ALLOW_LOOPBACK", "1")
 import aiohttp
 import webrtc
 
-from support.relay_process import RelayProcess
 from support.waiting import until
 
 CONNECT_TIMEOUT_S = 15.0
@@ -191,7 +190,7 @@ class Peer:
 class Peers:
     """Makes peers on one relay and takes all of them back at the end of `async with`."""
 
-    def __init__(self, relay: RelayProcess) -> None:
+    def __init__(self, relay: Reachable) -> None:
         self._relay = relay
         self._peers: list[Peer] = []
 
