@@ -95,3 +95,34 @@ def test_another_encoding_has_other_counters() -> None:
     meter = meter_of([count(encoding=2, packets=500)], [count(encoding=1, packets=90)])
 
     assert meter.receiver(5) is None
+
+
+def test_fine_is_what_flows_and_loses_nothing() -> None:
+    """
+    One that stands still, lost a packet, is told of losses, has another encoding or was not there before is not.
+    """
+    before = count(packets=100, lost=3)
+    others = [
+        before,
+        count(packets=200, lost=4),
+        count(packets=200, lost=3, fraction_lost=1),
+        count(packets=200, lost=3, encoding=1),
+    ]
+
+    fine = meter_of([before], [count(packets=200, lost=3)])
+    assert count(packets=200, lost=3) == fine.fine_receiver(5)
+    assert fine.fine_sender(5) is None
+    assert [] == [each for each in others if meter_of([before], [each]).fine_receiver(5)]
+    assert meter_of([count(packets=200)]).fine_receiver(5) is None
+    assert meter_of([count(packets=0)], [count(packets=200)]).fine_receiver(5) is None
+
+
+def test_the_rate_of_what_is_fine_is_that_of_the_whole() -> None:
+    """
+    Both ways of asking give one figure.
+    """
+    meter = meter_of([count(packets=1, bytes=WRAP - 1000)], [count(packets=9, bytes=99_000)])
+    stream = meter.receiver(5)
+
+    assert stream is not None
+    assert 400_000 == meter.rate_bps(5) == stream.rate_bps

@@ -3,7 +3,7 @@
 import pytest
 
 from telerelay.quality import CAUSES, AudioLeg, VideoLeg, audio_mos, judge, video_mos
-from telerelay.quality.model import REST_MS
+from telerelay.quality.model import FINE_BPS, FINE_MS, FIVE, REST_MS
 
 GOOD = AudioLeg(delay_ms=25)
 SHARP = VideoLeg(rate_bps=2_500_000, frames_per_s=30)
@@ -118,3 +118,23 @@ def test_where_nothing_is_due_there_is_no_score() -> None:
     Somebody who has muted everything has no bad line.
     """
     assert judge(None, []) is None
+
+
+@pytest.mark.parametrize(
+    ("audio", "videos"),
+    [
+        (AudioLeg(delay_ms=FINE_MS / 2, buffer_ms=FINE_MS / 2), []),
+        (AudioLeg(delay_ms=FINE_MS), [VideoLeg()]),
+        (AudioLeg(delay_ms=FINE_MS), [VideoLeg(rate_bps=FINE_BPS), VideoLeg(rate_bps=FINE_BPS)]),
+        (None, [VideoLeg(rate_bps=FINE_BPS)]),
+    ],
+)
+def test_what_is_taken_for_fine_unjudged_would_show_as_5(audio: AudioLeg | None, videos: list[VideoLeg]) -> None:
+    """
+    At the edges of what is not even reckoned.
+    """
+    quality = judge(audio, videos)
+
+    assert quality is not None
+    assert quality.score >= FIVE
+    assert "" == quality.cause

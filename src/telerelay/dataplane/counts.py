@@ -5,8 +5,9 @@ Hundreds of rows are read at once, so they are plain tuples, unpacked straight f
 """
 
 import struct
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 from telerelay._native import ffi
 
@@ -37,6 +38,9 @@ class Count(NamedTuple):
     is_active: int
 
 
+_count = cast(Callable[[tuple[int, ...]], Count], partial(tuple.__new__, Count))
+
+
 class CountsPage(NamedTuple):
     """Where the next page begins (0: there is none), and the packed rows of this one."""
 
@@ -44,7 +48,8 @@ class CountsPage(NamedTuple):
     packed: bytes
 
     def rows(self) -> Iterator[Count]:
-        return map(Count._make, _ROW.iter_unpack(self.packed))
+        # Not Count._make, which counts members that the format has counted: it takes three times as long.
+        return map(_count, _ROW.iter_unpack(self.packed))
 
 
 def counts_page(raw: Any) -> CountsPage:

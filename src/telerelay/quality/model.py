@@ -43,6 +43,10 @@ BEST_MOS = 4.409
 SHORT_MS = 177.3
 # At 5 there is nothing to explain.
 FIVE = 4.5
+FINE_MS = SHORT_MS - REST_MS
+"""Delay and buffer of a leg, in all, up to which they take nothing from a 5, beside a picture of FINE_BPS too."""
+FINE_BPS = 1_200_000
+"""Rate of a picture from which on it takes nothing from a 5."""
 
 
 class AudioLeg(NamedTuple):

@@ -25,6 +25,10 @@ class Told:
     score: int = 0
     cause: str = ""
 
+    @property
+    def is_best(self) -> bool:
+        return self.score == 5
+
     def take(self, quality: Quality) -> bool:
         """True if what is to be told is another than before."""
         score = shown(quality.score)
@@ -58,3 +62,7 @@ class Tally:
 
     def count(self, direction: Direction, quality: Quality) -> None:
         self.counts[direction, shown(quality.score), quality.cause] += 1
+
+    def count_best(self, direction: Direction) -> None:
+        """A score that shows as 5."""
+        self.counts[direction, 5, ""] += 1

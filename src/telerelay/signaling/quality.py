@@ -17,6 +17,7 @@ from telerelay.hooks import HookRunner, QualityEvent
 from telerelay.logs import say
 from telerelay.protocol.messages import ReportedTrack
 from telerelay.quality import DIRECTIONS, AudioLeg, Direction, Meter, Quality, Stream, Tally, VideoLeg, judge
+from telerelay.quality.model import FINE_BPS, FINE_MS
 from telerelay.rooms import Publication
 from telerelay.rooms.participant import SOCKET
 from telerelay.signaling.host import RoomHost
@@ -31,6 +32,7 @@ ROOMS_A_TURN = 10
 FEWER_FRAMES = 0.8
 # A player waits about twice the mean deviation of what it gets (RFC 3550, 6.4.1); where it tells, that is taken.
 BUFFER_BY_JITTER = 2.0
+
 
 _NOTHING = ReportedTrack("")
 
@@ -76,8 +78,11 @@ class QualityWatch:
         for seat in tuple(host.seats.values()):
             changed: list[tuple[Direction, Quality | None]] = []
             for direction in DIRECTIONS:
-                quality = legs.judge(seat, direction)
                 told = seat.quality[direction]
+                if told.is_best and legs.are_fine(seat, direction):
+                    self._tally.count_best(direction)  # as before, so there is nothing to tell
+                    continue
+                quality = legs.judge(seat, direction)
                 if quality is not None:
                     self._tally.count(direction, quality)
                 if told.forget() if quality is None else told.take(quality):
@@ -122,6 +127,65 @@ class Legs:
                 video.append(leg)
         worst = max(audio, key=lambda leg: (leg.is_silent, leg.loss), default=None)
         return judge(worst, video)
+
+    def are_fine(self, seat: Seat, direction: Direction) -> bool:
+        """
+        Whether it is plain, without reckoning, that `judge` would give a score that shows as 5. So it is for nearly
+        everyone nearly always, at a tenth of what judging costs. False says nothing.
+        """
+        return self._is_up_fine(seat) if direction == "up" else self._is_down_fine(seat)
+
+    def _is_up_fine(self, seat: Seat) -> bool:
+        is_any = False
+        for publication in seat.participant.publications.values():
+            if publication.is_muted:
+                continue
+            source = self._host.source(publication.id)
+            row = None if source is None else self._meter.fine_receiver(source.receiver)
+            if source is None or row is None:
+                return False
+            connection = seat.publishing if publication.attachment == SOCKET else _session(seat, publication)
+            if connection is not None and connection.transport.state == "disconnected":
+                return False
+            if publication.kind == "audio":
+                rtt_ms = row.rtt_us / 1000 or self._rtt_ms(seat)
+                if rtt_ms / 2 + BUFFER_BY_JITTER * row.jitter_us / 1000 > FINE_MS:
+                    return False
+            elif publication.source == "camera":
+                said = self._said(seat, publication.id)
+                is_judged = said.is_limited is not False
+                if is_judged and (said.frames_per_s or self._meter.rate_bps(source.receiver) < FINE_BPS):
+                    return False
+            is_any = True
+        return is_any
+
+    def _is_down_fine(self, seat: Seat) -> bool:
+        is_any = False
+        for connection in _receiving(seat):
+            state = connection.transport.state
+            if state != "connected":
+                if state == "disconnected":
+                    return False
+                continue
+            for sender, publication_id in connection.carried().items():
+                publication = self._host.room.publications.get(publication_id)
+                if publication is None or publication.is_muted or publication_id in seat.participant.paused:
+                    continue
+                source, row = self._host.source(publication_id), self._meter.fine_sender(sender)
+                coming = None if source is None else self._meter.fine_receiver(source.receiver)
+                if coming is None or row is None:
+                    return False
+                said = self._said(seat, publication_id)
+                if publication.kind == "audio":
+                    buffer_ms = BUFFER_BY_JITTER * row.jitter_us / 1000 if said.buffer_ms is None else said.buffer_ms
+                    if said.concealed or row.rtt_us / 2000 + buffer_ms > FINE_MS:
+                        return False
+                else:
+                    is_coarse = publication.source == "camera" and row.encoding < coming.encoding
+                    if said.frozen or is_coarse or self._has_fewer_frames(publication, said):
+                        return False
+                is_any = True
+        return is_any
 
     # ---------------------------------------------------------------- what they send
 
@@ -194,17 +258,20 @@ class Legs:
     def _seen(
         self, publication: Publication, source: Stream, stream: Stream, said: ReportedTrack, is_cut: bool
     ) -> VideoLeg:
-        publisher = self._host.seats.get(publication.participant)
-        sent = self._said(publisher, publication.id).frames_per_s if publisher is not None else None
-        is_camera = publication.source == "camera"
-        seen = said.frames_per_s
-        has_fewer = is_camera and sent is not None and seen is not None and seen < FEWER_FRAMES * sent
-        is_coarse = is_camera and stream.encoding < source.encoding
+        is_coarse = publication.source == "camera" and stream.encoding < source.encoding
         return VideoLeg(
             rate_bps=stream.rate_bps if is_coarse else None,
-            frames_per_s=seen if has_fewer else None,
+            frames_per_s=said.frames_per_s if self._has_fewer_frames(publication, said) else None,
             freeze=1.0 if is_cut or stream.is_silent else said.frozen or 0.0,
         )
+
+    def _has_fewer_frames(self, publication: Publication, said: ReportedTrack) -> bool:
+        """Than were sent, as its publisher says."""
+        publisher = self._host.seats.get(publication.participant)
+        if said.frames_per_s is None or publisher is None or publication.source != "camera":
+            return False
+        sent = self._said(publisher, publication.id).frames_per_s
+        return sent is not None and said.frames_per_s < FEWER_FRAMES * sent
 
     def _said(self, seat: Seat, publication: str) -> ReportedTrack:
         """What the person's page said of it, if it did lately."""
