@@ -146,7 +146,8 @@ typedef enum tr_command_type {
     TR_CMD_GET_INVENTORY,
     TR_CMD_GET_COUNTS,
     TR_CMD_SET_LAYER,
-    TR_CMD_SET_DOWNLINK
+    TR_CMD_SET_DOWNLINK,
+    TR_CMD_SET_LIMIT
 } tr_command_type;
 
 typedef struct tr_add_transport {
@@ -184,7 +185,7 @@ typedef struct tr_set_admitted {
 typedef struct tr_codec_params {
     uint8_t pt, rtx_pt; /* rtx_pt TR_NO_PT: none */
     uint8_t codec;      /* tr_codec */
-    uint8_t has_nack, has_pli, has_fir, has_twcc;
+    uint8_t has_nack, has_pli, has_fir, has_twcc, has_remb;
     uint32_t clock_rate; /* Hz */
 } tr_codec_params;
 
@@ -219,6 +220,13 @@ typedef struct tr_bind_sender {
     uint32_t sender, receiver;
     uint8_t pts[TR_MAX_CODECS], rtx_pts[TR_MAX_CODECS];
 } tr_bind_sender;
+
+/* What the peer may send in all: told by REMB, where that was negotiated, at once and each second. bps 0: no limit,
+ * which is told as well if there was one. */
+typedef struct tr_set_limit {
+    uint32_t transport;
+    uint32_t bps;
+} tr_set_limit;
 
 typedef struct tr_pause_sender {
     uint32_t sender;

@@ -533,6 +533,15 @@ static int get_counts(tr_engine *e, const tr_get_counts *wanted, uint64_t now_us
     return tr__ring_push(e->shared.events, TR_EVENT_COUNTS, 0, &page, tr__counts_size(&page));
 }
 
+static int set_limit(tr_engine *e, const tr_set_limit *params, uint64_t now_us)
+{
+    tr_transport *t = find_transport(e, params->transport);
+    if (!t) return TR_ERR_NOT_FOUND;
+    tr__reports_set_limit(t, params->bps, now_us);
+    wake(e, t);
+    return TR_OK;
+}
+
 /* Smallest body each command may come with. */
 static const uint16_t command_sizes[] = {
     [TR_CMD_ADD_TRANSPORT] = sizeof(tr_add_transport),
@@ -553,6 +562,7 @@ static const uint16_t command_sizes[] = {
     [TR_CMD_GET_COUNTS] = sizeof(tr_get_counts),
     [TR_CMD_SET_LAYER] = sizeof(tr_set_layer),
     [TR_CMD_SET_DOWNLINK] = sizeof(tr_set_downlink),
+    [TR_CMD_SET_LIMIT] = sizeof(tr_set_limit),
 };
 
 int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t size, uint64_t now_us)
@@ -630,6 +640,8 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         tr_transport *t = find_transport(e, set->transport);
         return t ? tr__transport_set_downlink(t, set) : TR_ERR_NOT_FOUND;
     }
+    case TR_CMD_SET_LIMIT:
+        return set_limit(e, body, now_us);
     }
     return TR_ERR_ARGUMENT;
 }

@@ -4,6 +4,13 @@
 /* RTCP of ours stays below this, so that sealed it fits any path. */
 #define RTCP_ROOM (TR_MAX_FORWARD - TR_SRTP_MAX_OVERHEAD)
 
+/* As libwebrtc sends REMB. */
+#define LIMIT_INTERVAL_US 1000000
+/* A peer keeps the limit it heard last for ever, so it must hear of its end: all are lost on a line that loses half
+ * once in thirty times. */
+#define UNLIMITED_TIMES 5
+#define NO_LIMIT_BPS UINT32_MAX /* more than anybody sends */
+
 /* ------------------------------------------------------------------ in */
 
 static tr_sender *find_sender(const tr_transport *t, uint32_t ssrc)
@@ -186,4 +193,42 @@ void tr__reports_send_sender(tr_transport *t, uint64_t now_us)
         if (tr__sender_report_at(t->senders[i]) > now_us || !begin_rtcp(t, &slot, &pen)) continue;
         if (tr__sender_put_report(t->senders[i], &pen, now_us, tr__transport_ntp(t, now_us))) end_rtcp(t, slot, &pen);
     }
+}
+
+/* ------------------------------------------------------------------ the peer's limit */
+
+void tr__reports_set_limit(tr_transport *t, uint32_t bps, uint64_t now_us)
+{
+    if (bps == t->limit_bps) return;
+    t->unlimited = bps ? 0 : UNLIMITED_TIMES;
+    t->limit_bps = bps;
+    t->limit_due_us = now_us;
+    if (now_us < t->due_us) t->due_us = now_us;
+}
+
+static bool takes_remb(const tr_receiver *receiver)
+{
+    const tr_add_receiver *params = tr__receiver_params(receiver);
+    for (uint8_t i = 0; i < params->codec_count; i++)
+        if (params->codecs[i].has_remb) return true;
+    return false;
+}
+
+/* While the outbox has no room it stays due. Without a stream that has REMB nothing is told; one may come. */
+void tr__reports_send_limit(tr_transport *t, uint64_t now_us)
+{
+    uint32_t ssrcs[TR_TRANSPORT_MAX_SSRCS];
+    size_t count = 0;
+    for (uint32_t i = 0; i < t->ssrc_count; i++)
+        if (!t->ssrcs[i].is_rtx && takes_remb(t->receivers[t->ssrcs[i].receiver])) ssrcs[count++] = t->ssrcs[i].ssrc;
+    if (count) {
+        uint8_t *slot;
+        tr_pen pen;
+        if (!begin_rtcp(t, &slot, &pen)) return;
+        tr__rtcp_put_rr(&pen, t->rtcp_ssrc, NULL, 0);
+        tr__rtcp_put_remb(&pen, t->rtcp_ssrc, t->limit_bps ? t->limit_bps : NO_LIMIT_BPS, ssrcs, count);
+        end_rtcp(t, slot, &pen);
+    }
+    if (t->unlimited) t->unlimited--;
+    t->limit_due_us = t->limit_bps || t->unlimited ? now_us + LIMIT_INTERVAL_US : UINT64_MAX;
 }

@@ -13,5 +13,8 @@ tr_drop tr__reports_take(tr_transport *transport, uint8_t *data, size_t size, ui
 void tr__reports_send_feedback(tr_transport *transport, uint64_t now_us);
 void tr__reports_send_receiver(tr_transport *transport, uint64_t now_us);
 void tr__reports_send_sender(tr_transport *transport, uint64_t now_us);
+/* What the peer may send in all (tr_set_limit), by REMB: due from then on. */
+void tr__reports_set_limit(tr_transport *transport, uint32_t bps, uint64_t now_us);
+void tr__reports_send_limit(tr_transport *transport, uint64_t now_us);
 
 #endif

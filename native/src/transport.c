@@ -39,7 +39,7 @@ tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport 
     t->egress = (tr_egress){
         .outbox = shared->outbox, .tally = shared->tally, .owner = index, .is_admitted = params->is_admitted != 0};
     tr__clock_init(&t->clock);
-    t->due_us = t->dtls_due_us = t->report_due_us = t->tick_due_us = t->consent_due_us = NEVER;
+    t->due_us = t->dtls_due_us = t->report_due_us = t->tick_due_us = t->consent_due_us = t->limit_due_us = NEVER;
     (void)now_us;
     shared->tally->transports[TR_TRANSPORT_NEW]++;
     return t;
@@ -662,6 +662,7 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
         }
         tr__reports_send_feedback(t, now_us);
         tr__reports_send_sender(t, now_us);
+        if (t->limit_due_us <= now_us) tr__reports_send_limit(t, now_us);
     }
     if (t->downlink && tr__downlink_at(t->downlink) <= now_us) {
         tr__downlink_on_time(t->downlink, now_us);
@@ -676,6 +677,7 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
     if (t->state_untold) due = earlier(due, now_us + RETELL_INTERVAL_US);
     if (t->downlink) due = earlier(due, tr__downlink_at(t->downlink));
     if (can_send) {
+        due = earlier(due, t->limit_due_us);
         if (t->twcc) due = earlier(due, tr__twcc_at(t->twcc));
         for (uint32_t i = 0; i < t->receiver_count; i++) due = earlier(due, tr__receiver_feedback_at(t->receivers[i]));
         for (uint32_t i = 0; i < t->sender_count; i++) {

@@ -85,6 +85,9 @@ typedef struct tr_transport {
     tr_path dtls_path; /* where the latest handshake datagram came from */
     bool has_dtls_path;
     uint64_t dtls_due_us, report_due_us, tick_due_us, consent_due_us;
+    uint64_t limit_due_us; /* when the limit is told again */
+    uint32_t limit_bps;    /* what the peer may send in all, 0: no limit */
+    uint8_t unlimited;     /* how often it is to be told yet that there is none any more */
 } tr_transport;
 
 /* random: 64 bits of the caller's, for the RTCP SSRC. NULL: no memory. */

@@ -145,6 +145,24 @@ class QualityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """
+    What is worth sending of one publication: at most `max_bps` (bit/s on all encodings together; None: as much as there
+    is), of these `rids` (None: all; empty: nothing at all, nobody gets it).
+    """
+
+    max_bps: int | None = None
+    rids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """The limits of a participant's own publications; of one that is not in it there is none. A sign."""
+
+    limits: tuple[tuple[str, Limit], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RoomEnded:
     reason: str
 
@@ -172,5 +190,5 @@ Event = (
 )
 """Everything a participant is told that is numbered, and kept for when its socket is back."""
 
-Sign = QualityChanged
+Sign = QualityChanged | LimitsChanged
 """What is told as it is now, to who is there: neither numbered nor kept."""

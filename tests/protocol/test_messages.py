@@ -319,3 +319,21 @@ def test_a_sign_has_no_number() -> None:
     assert {"type": "quality", "up": None, "down": None} == json.loads(
         messages.encode(events.QualityChanged(None, None))
     )
+
+
+def test_limits_say_only_what_is_limited() -> None:
+    """
+    As a sign; no encodings at all is another thing than all of them.
+    """
+    sign = events.LimitsChanged(
+        (("x1", events.Limit(400_000)), ("x2", events.Limit(rids=("q",))), ("x3", events.Limit(rids=())))
+    )
+
+    assert {
+        "type": "limits",
+        "tracks": [
+            {"publication": "x1", "max_bps": 400_000},
+            {"publication": "x2", "rids": ["q"]},
+            {"publication": "x3", "rids": []},
+        ],
+    } == json.loads(messages.encode(sign))

@@ -142,13 +142,13 @@ def test_an_unheard_of_profile_is_not_taken() -> None:
 
 def test_the_answer_states_in_band_repair_and_the_feedback_both_understand() -> None:
     """
-    useinbandfec for opus; NACK, PLI, FIR and transport-cc for video, and no REMB.
+    useinbandfec for opus; NACK, PLI, FIR and transport-cc for video, and REMB, by which the relay limits.
     """
     audio, video = answered(publish(offer(CHROMIUM)))
 
     assert (("minptime", "10"), ("useinbandfec", "1")) == dict(audio.fmtps)[111]
     assert ["transport-cc"] == [value for _, value in audio.feedback]
-    assert {"nack", "nack pli", "ccm fir", "transport-cc"} == {value for _, value in video.feedback}
+    assert {"nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"} == {value for _, value in video.feedback}
     assert ("level-asymmetry-allowed", "1") in dict(video.fmtps)[102]
 
 

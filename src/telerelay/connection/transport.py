@@ -303,6 +303,8 @@ class Connection:
             await self.remove_receiver(receiver)
         for sender in self._senders - set(senders):
             await self.remove_sender(sender)
+        if receivers:
+            await self.set_limit(0)  # whoever gave it one gives it again
         if found.is_admitted != self._is_admitted:
             await self.set_admitted(self._is_admitted)
         if found.state != self.state:
@@ -318,6 +320,15 @@ class Connection:
         self._is_admitted = is_admitted
         if self.is_open:
             await self._worker.set_admitted(self._transport, is_admitted)
+
+    async def set_limit(self, bps: int) -> None:
+        """What the peer may send in all, told by REMB where that was negotiated; 0: no limit."""
+        if self.is_open:
+            try:
+                await self._worker.set_limit(self._transport, bps)
+            except NativeError as error:
+                if self._worker.is_running and not error.is_not_found:
+                    raise
 
     def begin_receiver(self, params: ReceiveParameters) -> tuple[int, Awaitable[object]]:
         """The id of a new receiver, and its being there."""

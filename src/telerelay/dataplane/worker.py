@@ -38,6 +38,7 @@ EVENTS_PER_TURN = 256
 
 ANY_LAYER: int = lib.TR_LAYER_ANY
 """In place of a layer's number: the best there is."""
+MAX_LIMIT_BPS = (1 << 32) - 1
 
 _KINDS = {"audio": lib.TR_AUDIO, "video": lib.TR_VIDEO}
 _CODECS = {
@@ -310,6 +311,11 @@ class Worker:
         )
         return self._command(lib.TR_CMD_SET_LAYER, body, "set the layer of a sender")
 
+    def set_limit(self, transport: int, bps: int) -> Posted:
+        """What the transport's peer may send in all, told by REMB where that was negotiated; 0: no limit."""
+        body = ffi.new("tr_set_limit *", {"transport": transport, "bps": min(bps, MAX_LIMIT_BPS)})
+        return self._command(lib.TR_CMD_SET_LIMIT, body, "set a limit")
+
     def remove_sender(self, sender: int) -> Posted:
         return self._on_one(lib.TR_CMD_REMOVE_SENDER, sender, "remove a sender")
 
@@ -451,6 +457,7 @@ def _fill_codec(slot: Any, negotiated: NegotiatedCodec) -> None:
     slot.has_pli = "nack pli" in feedback
     slot.has_fir = "ccm fir" in feedback
     slot.has_twcc = "transport-cc" in feedback
+    slot.has_remb = "goog-remb" in feedback
 
 
 def _fill_extensions(slots: Any, extensions: Mapping[int, int]) -> None:

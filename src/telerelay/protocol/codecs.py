@@ -37,25 +37,19 @@ MAX_KEPT = 32
 
 FEEDBACK: dict[str, tuple[str, ...]] = {
     "audio": ("transport-cc", "nack"),
-    "video": ("transport-cc", "ccm fir", "nack", "nack pli"),
+    "video": ("goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"),
 }
-"""What the relay answers of a publisher's rtcp-fb, by kind."""
+"""What the relay answers of a publisher's rtcp-fb, by kind, and all that is written of it, in this order."""
 
 _ESTIMATE_FEEDBACK = frozenset({"transport-cc", "goog-remb"})
 
-SENT_FEEDBACK: dict[str, frozenset[str]] = {
-    "audio": frozenset(FEEDBACK["audio"]),
-    "video": frozenset({*FEEDBACK["video"], "goog-remb"}),
-}
+SENT_FEEDBACK: dict[str, frozenset[str]] = {kind: frozenset(values) for kind, values in FEEDBACK.items()}
 """What a subscriber may send; a REMB counts where its client knows nothing of transport-wide numbers."""
 
 SENT_FEEDBACK_PLAIN: dict[str, frozenset[str]] = {
     kind: values - _ESTIMATE_FEEDBACK for kind, values in SENT_FEEDBACK.items()
 }
 """The same where its downlink is not to be estimated."""
-
-_WRITTEN = {"audio": FEEDBACK["audio"], "video": ("goog-remb", *FEEDBACK["video"])}
-"""By kind, in the order it is written."""
 
 RECEIVED_EXTENSIONS = frozenset(
     {
@@ -289,7 +283,7 @@ def _codec_lines(
     for each in codecs:
         codec = each.codec
         rtpmaps.append(RtpMap(each.pt, codec.name, codec.clock_rate, codec.channels))
-        feedback.extend((each.pt, value) for value in _WRITTEN[kind] if value in codec.feedback)
+        feedback.extend((each.pt, value) for value in FEEDBACK[kind] if value in codec.feedback)
         if codec.parameters:
             fmtps.append((each.pt, codec.parameters))
         if each.rtx_pt is not None:

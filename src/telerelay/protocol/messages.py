@@ -231,10 +231,21 @@ def _score_object(score: events.ScoreInfo | None) -> dict[str, object] | None:
     return None if score is None else {"score": score.score, "cause": score.cause or None}
 
 
+def _limit_object(publication: str, limit: events.Limit) -> dict[str, object]:
+    fields: dict[str, object] = {"publication": publication}
+    if limit.max_bps is not None:
+        fields["max_bps"] = limit.max_bps
+    if limit.rids is not None:
+        fields["rids"] = list(limit.rids)
+    return fields
+
+
 def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
     match event:
         case events.QualityChanged(up, down):
             return {"type": "quality", "up": _score_object(up), "down": _score_object(down)}
+        case events.LimitsChanged(limits):
+            return {"type": "limits", "tracks": [_limit_object(*each) for each in limits]}
         case events.OfferMade(offer_id, sdp, tracks):
             listed = [
                 {

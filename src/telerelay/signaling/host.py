@@ -114,13 +114,18 @@ class RoomHost:
             self._person(joined.participant, "joined" if is_new else "back")
         return seat, joined.is_resumed
 
-    def attach_socket(self, seat: Seat, socket: Socket, missed: Iterable[str] = ()) -> None:
-        """From now on events go to this socket, those it missed first. Its subscribing connection comes up."""
+    def attach_socket(self, seat: Seat, socket: Socket, missed: Iterable[str] | None = None) -> None:
+        """
+        From now on events go to this socket, those it missed first (None: its client begins anew). Its subscribing
+        connection comes up.
+        """
         seat.socket = socket
-        for text in missed:
+        for text in missed or ():
             socket.send(text)
         if (sign := seat.quality_sign()) != events.QualityChanged(None, None):
             seat.show(sign)  # a page that was loaded again has not seen it
+        if seat.limits or missed is not None:  # also that there are none: who comes back may have some of before
+            seat.show(seat.limits_sign())
         if seat.subscribing is None:
             self._subscribe(seat)
 
@@ -235,6 +240,20 @@ class RoomHost:
 
     def pause(self, seat: Seat, publication: str, is_paused: bool) -> None:
         self._carry_out(self.room.pause(_now(), seat.id, publication, is_paused))
+
+    def set_limits(self, participant: str, limits: Mapping[str, events.Limit]) -> None:
+        """
+        What is worth sending of a participant's publications, by their ids, from now on; what is not named has no
+        limit, and what is not theirs (any more) is passed over. Nothing is told where nothing changes.
+
+        Over the WebSocket the client is told of each and obeys at once. A WHIP client is told one figure for all it
+        sends, by REMB: the sum, where each of its pictures has a limit, and none else. RIDs cannot be said so.
+        """
+        seat = self.seats.get(participant)
+        if seat is None:
+            return
+        for connection, bps in seat.set_limits(limits):
+            self._tasks.spawn(connection.transport.set_limit(bps), "limit")
 
     # ---------------------------------------------------------------- WHIP and WHEP
 

@@ -153,7 +153,7 @@ class Legs:
                     return False
             elif publication.source == "camera":
                 said = self._said(seat, publication.id)
-                is_judged = said.is_limited is not False
+                is_judged = said.is_limited is not False and publication.id not in seat.limits
                 if is_judged and (said.frames_per_s or self._meter.rate_bps(source.receiver) < FINE_BPS):
                     return False
             is_any = True
@@ -210,7 +210,11 @@ class Legs:
                 )
             else:
                 said = self._said(seat, publication.id)
-                is_judged = publication.source == "camera" and said.is_limited is not False
+                is_judged = (
+                    publication.source == "camera"
+                    and said.is_limited is not False
+                    and publication.id not in seat.limits  # no more is wanted: not this line's doing
+                )
                 yield VideoLeg(
                     rate_bps=stream.rate_bps if is_judged and stream.packets else None,
                     frames_per_s=said.frames_per_s if is_judged else None,

@@ -8,18 +8,19 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from telerelay.config import LimitsConfig
 from telerelay.connection import PublishConnection, SubscribeConnection, WhepConnection
 from telerelay.errors import LocalProtocolError, NativeError, RemoteProtocolError
-from telerelay.events import Event, QualityChanged, ScoreInfo, Sign
+from telerelay.events import Event, Limit, LimitsChanged, QualityChanged, ScoreInfo, Sign
 from telerelay.logs import say
 from telerelay.protocol.fragment import IceFragment
 from telerelay.protocol.messages import ReportedTrack, encode
 from telerelay.quality import DIRECTIONS, Direction, Told
 from telerelay.rooms import Participant
+from telerelay.rooms.participant import SOCKET
 from telerelay.signaling.eventlog import EventLog
 from telerelay.signaling.limits import Bucket
 from telerelay.signaling.notes import (
@@ -37,6 +38,13 @@ from telerelay.signaling.socket import Socket
 # A session whose client never finishes ICE and DTLS is given up: sooner where not one check came (A49).
 UNCHECKED_DEADLINE_S = 10.0
 HALF_OPEN_DEADLINE_S = 30.0
+
+# What sound without a limit of its own is taken for in the limit of all that a WHIP client sends: Opus at its usual 32
+# to 48 kbit/s, with headers.
+SOUND_BPS = 64_000
+# A REMB of 0 is no rate; with this encoders do the least they can.
+LEAST_BPS = 10_000
+NO_LIMIT = Limit()
 
 
 @dataclass(slots=True)
@@ -137,6 +145,8 @@ class Seat:
         self.reported: dict[str, ReportedTrack] = {}
         """What the client said last of each publication, at `reported_at` (monotonic seconds)."""
         self.reported_at = 0.0
+        self.limits: dict[str, Limit] = {}
+        """By publication, of those that have one."""
 
     @property
     def id(self) -> str:
@@ -155,6 +165,49 @@ class Seat:
         """Tell what is now, if the socket is there."""
         if self.socket is not None:
             self.socket.send(encode(sign))
+
+    def set_limits(self, limits: Mapping[str, Limit]) -> list[tuple[PublishConnection, int]]:
+        """As RoomHost.set_limits: the socket is told; returned are sessions, and what each may send in all (0: any)."""
+        publications = self.participant.publications
+        before = self.limits
+        self.limits = {name: limit for name, limit in limits.items() if name in publications and limit != NO_LIMIT}
+        changed = {
+            each.attachment
+            for each in publications.values()
+            if before.get(each.id, NO_LIMIT) != self.limits.get(each.id, NO_LIMIT)
+        }
+        if SOCKET in changed:
+            self.show(self.limits_sign())
+        return [
+            (resource.connection, self._total_bps(resource))
+            for resource in self.resources.values()
+            if resource.secret in changed and isinstance(resource.connection, PublishConnection)
+        ]
+
+    def _total_bps(self, resource: Resource) -> int:
+        total_bps = 0
+        for publication in self.participant.publications.values():
+            if publication.attachment != resource.secret:
+                continue
+            limit = self.limits.get(publication.id, NO_LIMIT)
+            max_bps = 0 if limit.rids == () else limit.max_bps
+            if max_bps is None:
+                if publication.kind == "video":
+                    return 0
+                max_bps = SOUND_BPS
+            total_bps += max_bps
+        return max(total_bps, LEAST_BPS)
+
+    def limits_sign(self) -> LimitsChanged:
+        """Of what is negotiated over the socket; sessions hear of theirs by REMB."""
+        publications = self.participant.publications.values()
+        return LimitsChanged(
+            tuple(
+                (each.id, self.limits[each.id])
+                for each in publications
+                if each.attachment == SOCKET and each.id in self.limits
+            )
+        )
 
     def quality_sign(self) -> QualityChanged:
         """How good the participant's line was found to be last."""

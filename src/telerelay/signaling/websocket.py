@@ -144,7 +144,7 @@ class Session:
             )
             seat.save()
             self._reply(number, body)
-            host.attach_socket(seat, self._socket, missed or ())
+            host.attach_socket(seat, self._socket, missed)
 
     # ---------------------------------------------------------------- requests
 
