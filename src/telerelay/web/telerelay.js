@@ -304,6 +304,8 @@ class LocalPublication {
   id = null;
   muted = false;
   trouble = null;
+  /** What the relay says is worth sending: `{max_bps, rids}`, each only where there is a limit; null: all of it. */
+  limit = null;
   /** @internal */ transceiver = null;
   /** @internal The reason that the relay knows; null: it takes it for audible; undefined: nobody knows. */ told = null;
 
@@ -333,6 +335,58 @@ function encodings(track, { simulcast = false, maxBitrate } = {}) {
     { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
     { rid: "f", maxBitrate: max_bps },
   ];
+}
+
+// With less than this of its rate a picture looks worse than the next smaller one does with all of its own.
+const LEAST_SHARE = 1 / 3;
+
+/** Make encodings, smallest first, what is worth sending of `base`, which they were before any limit. */
+function limitEncodings(encodings, base, limit) {
+  let left_bps = limit?.max_bps ?? Infinity;
+  let isFirst = true;
+  for (const [index, encoding] of encodings.entries()) {
+    const { rid, active, maxBitrate: most_bps = Infinity } = base[index];
+    const isWanted = !limit?.rids || (rid ? limit.rids.includes(rid) : limit.rids.length > 0);
+    const isWorth = isFirst ? left_bps > 0 : left_bps >= LEAST_SHARE * most_bps;
+    encoding.active = active !== false && isWanted && isWorth;
+    const max_bps = encoding.active ? Math.min(most_bps, left_bps) : most_bps;
+    if (encoding.active) {
+      left_bps -= max_bps;
+      isFirst = false;
+    }
+    if (max_bps === Infinity) delete encoding.maxBitrate;
+    else encoding.maxBitrate = max_bps;
+  }
+}
+
+/** What one RTCRtpSender may send; of several limits in a row the last one is applied. */
+class SenderLimit {
+  #sender;
+  #base = null; // its encodings before any limit
+  #limit = null;
+  #applying = null;
+
+  constructor(sender) {
+    this.#sender = sender;
+  }
+
+  set(limit) {
+    if (limit === this.#limit) return;
+    this.#limit = limit;
+    this.#applying ??= this.#apply().finally(() => (this.#applying = null));
+  }
+
+  async #apply() {
+    let applied;
+    do {
+      applied = this.#limit;
+      const parameters = this.#sender.getParameters();
+      if (!parameters.encodings?.length) return;
+      this.#base ??= parameters.encodings.map(({ rid, active, maxBitrate }) => ({ rid, active, maxBitrate }));
+      limitEncodings(parameters.encodings, this.#base, applied);
+      await this.#sender.setParameters(parameters).catch(() => {}); // it was stopped
+    } while (applied !== this.#limit);
+  }
 }
 
 /** Put the wanted codec first; what else the browser has stays behind it. */
@@ -505,6 +559,8 @@ export class Call extends EventTarget {
   #spare = []; // transceivers whose publication ended: sections cannot go away, so they are used again
   #offers = Promise.resolve();
   #session = null; // of the relay's offers: another one is another connection
+  #limits = new Map(); // what is worth sending, by publication
+  #senderLimits = new WeakMap(); // RTCRtpSender -> SenderLimit
   #unanswered = null; // the answer that the relay has not confirmed
   #received = new Map(); // mid -> {participant, publication, track, stream}
   #onOnline = () => this.#onMoved();
@@ -774,6 +830,7 @@ export class Call extends EventTarget {
       this.#dropConnection("publish");
       this.#dropConnection("subscribe");
       this.#seq = reply.seq ?? 0;
+      this.#limits.clear();
     }
     this.#hasMedia = true;
     this.state = "joined";
@@ -873,6 +930,11 @@ export class Call extends EventTarget {
       case "quality":
         this.quality = { up: message.up, down: message.down };
         this.#emit("quality", this.quality);
+        break;
+      case "limits":
+        this.#limits = new Map(message.tracks.map(({ publication, ...limit }) => [publication, limit]));
+        this.#applyLimits();
+        this.#emit("limits", { tracks: message.tracks });
         break;
       case "channel_refused":
         this.#emit("channelrefused", { label: message.label, code: message.code });
@@ -1082,6 +1144,7 @@ export class Call extends EventTarget {
       if (own.id) own.resolve(own);
       else this.#refuse(own, new TelerelayError("no_common_codec"));
     }
+    this.#applyLimits(); // also that there is none: a transceiver may have been another's
     await this.#tellMutes();
   }
 
@@ -1100,6 +1163,16 @@ export class Call extends EventTarget {
     }
     if (kind === "video") preferCodec(transceiver, options.videoCodec ?? "VP8");
     return transceiver;
+  }
+
+  #applyLimits() {
+    for (const own of this.publications) {
+      if (!own.id || !own.transceiver) continue;
+      const { sender } = own.transceiver;
+      own.limit = this.#limits.get(own.id) ?? null;
+      if (!this.#senderLimits.has(sender)) this.#senderLimits.set(sender, new SenderLimit(sender));
+      this.#senderLimits.get(sender).set(own.limit);
+    }
   }
 
   #retire({ kind, transceiver, options }) {
