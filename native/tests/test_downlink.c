@@ -314,11 +314,10 @@ static void feedback_that_claims_the_world_is_cheap(void)
     uint8_t data[1200];
     tr_pen pen = tr__pen(data, sizeof data);
     for (int i = 0; i < 30; i++) { /* 65,528 missing packets each */
-        uint8_t *head = tr__put(&pen, 12);
-        memset(head, 0, 12);
-        head[0] = 0x8f;
-        head[1] = 205;
-        head[3] = 8;
+        tr__put16(&pen, 0x8fcd);   /* FMT 15, PT 205 */
+        tr__put16(&pen, 8);
+        tr__put32(&pen, 0);
+        tr__put32(&pen, 0);
         tr__put16(&pen, 0);
         tr__put16(&pen, 65528);
         tr__put32(&pen, 0);

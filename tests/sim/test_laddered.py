@@ -39,13 +39,13 @@ def test_it_wants_what_the_oracle_wants() -> None:
 
 
 def test_lines_that_stay_are_not_switched_on() -> None:
-    """The oracle's layers within a twentieth of the time, at most one change in a minute, no voice lost."""
+    """The oracle's layers within a twentieth of the time, at most one change in a minute, hardly a voice made up."""
     for mbps in (1.0, 2.0, 4.0):
         found = consult_figures.figures(consult(fixed(mbps), 60.0))
 
         assert (found["wrong_layer"] or 0.0) <= 0.05
         assert (found["switches_per_min"] or 0.0) <= 1
-        assert 0.0 == found["audio_lost"]
+        assert (found["audio_concealed"] or 0.0) <= 0.01
         assert (found["audio_queue_p95_ms"] or 0.0) <= 60
 
 
@@ -53,12 +53,17 @@ def test_pictures_go_and_voices_stay_when_a_line_breaks_down() -> None:
     """To 130 kbit/s for twenty seconds: cameras are paused within three seconds, and are back within twelve."""
     line = LinePlan(((0, 2.0), (20, 0.13), (40, 2.0)), 2.0, 300, delay_ms=30)
     world = consult(line, 70.0)
-    late = [at for at, sent_us in enumerate(world.voice_sent_us) if world.voice_delay_us.get(at, SECOND_US) > 150_000]
+    late_us = [
+        sent_us
+        for voice in world.voices
+        for sent_us, queue_us in zip(voice.queue_sent_us, voice.queue_us, strict=True)
+        if queue_us > 150_000
+    ]
 
     assert {-1} == set(world.layers[0][23 * 5 : 40 * 5])
     assert -1 not in world.layers[0][53 * 5 :]
     # What was on the line when it broke down has to leave first; nothing else delays a voice.
-    assert all(19 < world.voice_sent_us[at] / SECOND_US < 29 for at in late)
+    assert all(19 < sent_us / SECOND_US < 29 for sent_us in late_us)
 
 
 def test_voices_pay_for_themselves_out_of_the_pace() -> None:

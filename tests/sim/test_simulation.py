@@ -20,7 +20,7 @@ from telerelay.sim.world import build
 SHORT = Case("test", "short", "ten seconds", 10, (LinePlan(((0, 1.0), (5, 0.5)), 1.0),), flows=(FlowPlan(stop_s=9),))
 
 
-def quiet(done: int, of: int, outcome: Outcome, share: float) -> None:
+def quiet(done: int, of: int, at: int, outcome: Outcome, share: float) -> None:
     """No progress."""
 
 

@@ -200,7 +200,7 @@ def test_queue_of_a_voice_is_its_time_in_queues() -> None:
 
     assert 1.0 == pytest.approx(found["audio_queue_p95_ms"])
     assert 70 + 46.5 < (found["audio_ear_p95_ms"] or 0.0) < 70 + 46.5 + 85
-    assert 0.001 > (found["audio_concealed"] or 0.0)
+    assert 0.002 >= (found["audio_concealed"] or 0.0)  # one frame of ten seconds, while the wait is found
 
 
 def test_outages_do_not_count() -> None:
