@@ -244,7 +244,7 @@ async def memory(bench: Bench) -> list[Row]:
     Memory of a participant at call rate, and what joins and leaves leave behind.
 
     The latter is measured when nobody is there, for what people hold while they are there swings by more than what they
-    leave: a relay without load after each of five rounds of comings and goings, 1,200 joins each. The first two fill
+    leave: a relay without load after each of seven rounds of comings and goings, 1,200 joins each. The first two fill
     what is bounded and kept for the next ones (ids that rest, notes that are remembered, heaps as large as the most
     people at once made them); growth is from their end to the last one's. It is what the processes hold of their own,
     without mapped files, whose share of each moves with who else maps them.
@@ -255,7 +255,7 @@ async def memory(bench: Bench) -> list[Row]:
     rows = [Row("memory", "memory per participant at call rate", each, "KiB", 300)]
     for name, whip in (("", False), (", WHIP and WHEP", True)):
         async with bench.relay() as relay:
-            growth, joined = await growth_bytes(bench, relay, rounds=1 if bench.is_quick else 3, whip=whip)
+            growth, joined = await growth_bytes(bench, relay, rounds=1 if bench.is_quick else 5, whip=whip)
         figure = f"growth per 1,000 joins and leaves{name}"
         rows.append(Row("memory", figure, growth / joined * 1000 / 1024, "KiB", 64, note=f"over {joined} joins"))
     return rows

@@ -60,7 +60,11 @@ static inline bool tr__resends_number(const tr_resends *resends, uint64_t out, u
 
 static inline void tr__resends_set_number(tr_resends *resends, uint64_t out, uint16_t number)
 {
-    resends->numbers[out & resends->mask] = (tr_sent_number){.index = (uint32_t)out, .number = number, .is_set = true};
+    tr_sent_number *sent = &resends->numbers[out & resends->mask];
+    /* One that comes this late does not push out the newer one, which may yet leave again as it was; itself it will
+     * not: it is out of reach. */
+    if (sent->is_set && (int32_t)(sent->index - (uint32_t)out) > 0) return;
+    *sent = (tr_sent_number){.index = (uint32_t)out, .number = number, .is_set = true};
 }
 
 #endif

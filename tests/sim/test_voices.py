@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from telerelay.sim import emodel, playout, runner, voice_figures
+from telerelay.sim import playout, runner, voice_figures
 from telerelay.sim.case import LinePlan
 from telerelay.sim.cases import voices
 from telerelay.sim.clock import Clock
@@ -183,12 +183,12 @@ def test_copies_help_most_where_a_resend_takes_long() -> None:
 )
 def test_mos_is_that_of_the_e_model(made_up: float, delay_ms: float, expected: float) -> None:
     """G.107 with Bpl 20, worked out by hand."""
-    assert expected == pytest.approx(emodel.mos(made_up, 1.0, delay_ms), abs=0.02)
+    assert expected == pytest.approx(voice_figures.mos(made_up, 1.0, delay_ms), abs=0.02)
 
 
 def test_runs_of_loss_are_worse_than_single_ones() -> None:
     """The same share, twice as long."""
-    assert emodel.mos(0.05, 2.0, 150) < emodel.mos(0.05, 1.0, 150) - 0.05
+    assert voice_figures.mos(0.05, 2.0, 150) < voice_figures.mos(0.05, 1.0, 150) - 0.05
 
 
 def test_queue_of_a_voice_is_its_time_in_queues() -> None:

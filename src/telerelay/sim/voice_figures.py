@@ -9,12 +9,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from telerelay.sim import emodel, playout
+from telerelay.quality.model import REST_MS, AudioLeg, audio_mos
+from telerelay.sim import playout
 from telerelay.sim.clock import MS_US, SECOND_US
 from telerelay.sim.figures import Figures
 from telerelay.sim.playout import STEP_US, Heard
 from telerelay.sim.steady import AUDIO_FRAME_US
 from telerelay.sim.voice import Voice
+
+CODEC_MS = 26.5
+"""Before a frame can be sent: its 20 ms, and the look-ahead of Opus (RFC 6716, 2)."""
 
 UPLINK_MS = 20.0
 """From the speaker to the relay: half a round trip of a good line, as publishers in consults have."""
@@ -30,7 +34,7 @@ def figures(voices: Sequence[Voice], stop_us: int, down: Spans = (), before_us: 
     late_ms = [late / MS_US for each in heard for when, late in each.frames if not _is_in(when, down)]
     whole = made_up + len(late_ms) * AUDIO_FRAME_US
     share = made_up / whole if whole else 0.0
-    ear_ms = emodel.CODEC_MS + UPLINK_MS
+    ear_ms = CODEC_MS + UPLINK_MS
     queued_ms = [
         queue / MS_US
         for voice in voices
@@ -42,11 +46,14 @@ def figures(voices: Sequence[Voice], stop_us: int, down: Spans = (), before_us: 
         "audio_concealed": share,
         "audio_queue_p95_ms": float(np.percentile(queued_ms, 95)) if queued_ms else None,
         "audio_ear_p95_ms": float(np.percentile(late_ms, 95)) + ear_ms if has_run else None,
-        "audio_mos": emodel.mos(share, _burst_ratio(heard, share), float(np.mean(late_ms)) + ear_ms)
-        if has_run
-        else None,
+        "audio_mos": mos(share, _burst_ratio(heard, share), float(np.mean(late_ms)) + ear_ms) if has_run else None,
         "audio_kbps": sum(voice.sent_bytes for voice in voices) * 8 / stop_us * SECOND_US / 1_000,
     }
+
+
+def mos(made_up: float, burst_ratio: float, mouth_to_ear_ms: float) -> float:
+    """1 to 4.41, by the relay's own E-model. `made_up` is the share of frames concealed, all delay the leg's."""
+    return audio_mos(AudioLeg(loss=made_up, burst_ratio=burst_ratio, delay_ms=mouth_to_ear_ms - REST_MS))
 
 
 def _is_in(when_us: int, spans: Spans, before_us: int = 0) -> bool:
