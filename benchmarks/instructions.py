@@ -32,7 +32,7 @@ ROWS = (
 )
 """Fan-out, profile, and whether what leaves is numbered and estimated by its feedback."""
 
-# "881,920 ( 3.16%)  native/src/sender.c:write_packet [...]"
+# "881,920 ( 3.16%)  native/src/writer.c:tr__writer_write [...]"
 LINE = re.compile(r"^\s*([\d,]+)\s*(?:\([^)]*\))?\s+(\S+?):")
 
 

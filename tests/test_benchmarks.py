@@ -41,6 +41,7 @@ NOT_LEAVES = {
     "told.c": "reports once a second, in place of feedback",
     "transport.c": "owns one participant's connection; counted by benchmarks/instructions.py",
     "udp.c": "system calls; benchmarks/forwarding.py measures them",
+    "writer.c": "writes the packets of sender.c; counted by benchmarks/instructions.py",
     "worker.c": "the loop of the thread; benchmarks/forwarding.py measures it",
 }
 """The files of native/src that are timed as part of something larger, and by what, or why not at all."""

@@ -10,9 +10,8 @@
 
 #include "near.h"
 #include "seq.h"
+#include "writer.h"
 
-/* A packet of ours before sealing: sealed it must still be a datagram (see sender.h). */
-#define MAX_PACKET (TR_MAX_DATAGRAM - TR_SRTP_MAX_OVERHEAD)
 /* Opaque video (end-to-end encrypted) shows no keyframe: after this wait the one that was asked for is among it. */
 #define OPAQUE_WAIT_US 1000000
 /* A late joiner is sent the latest keyframe and what followed it from the history, if it is no more than this: a second
@@ -27,27 +26,19 @@
 /* Of our sender reports, how many a receiver report may answer: they come every second or so, both of them. */
 #define REPORTS_REMEMBERED 4
 #define NO_ENCODING (-1)
-/* Encoders' packetizers cut a frame into sizes that differ by a byte; one GSO message has but one size. So packets of
- * video that may be part of a frame are filled up to a multiple of 8 with padding (RFC 3550, 5.1): seven frames in
- * eight leave as one run instead of two, for 3.5 bytes a packet. It depends on the packet's own size alone, so that a
- * resend is padded alike. Frames are cut above some 1,200 bytes: a part is no smaller than half of that. */
-#define PAD_TO 8u
-#define PAD_FROM 500u
 
 struct tr_sender {
     /* given */
     uint32_t id, ssrc, rtx_ssrc;
-    uint8_t kind, mid_size;
-    char mid[33], cname[33];
-    uint8_t extensions[TR_EXT_COUNT];
+    uint8_t kind;
+    char cname[33];
     /* borrowed */
     tr_egress *egress;
     const tr_source *source; /* NULL: unbound */
     /* what is forwarded */
     tr_bind_sender bind;
-    bool is_paused, is_two_byte;
-    uint16_t block_size;            /* every packet's extension elements take at least this */
-    uint16_t bare_red;              /* bit per codec of the source: RED that leaves without its wrapping */
+    bool is_paused;
+    tr_writer writer;
     int8_t current, target, latest; /* encodings: forwarded now; wanted; last forwarded in this binding */
     uint8_t generation;             /* of the latest one's SSRC */
     tr_layers layers;
@@ -93,10 +84,8 @@ tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16
     sender->ssrc = params->ssrc;
     sender->rtx_ssrc = params->rtx_ssrc;
     sender->kind = params->kind;
-    memcpy(sender->mid, params->mid, sizeof sender->mid - 1);
     memcpy(sender->cname, params->cname, sizeof sender->cname - 1);
-    memcpy(sender->extensions, params->extensions, sizeof sender->extensions);
-    sender->mid_size = (uint8_t)strlen(sender->mid);
+    tr__writer_init(&sender->writer, params, is_numbered);
     sender->egress = egress;
     sender->ts_offset = ts_offset;
     sender->rtx_next = rtx_first_index;
@@ -122,161 +111,6 @@ uint32_t tr__sender_id(const tr_sender *sender) { return sender->id; }
 uint32_t tr__sender_clock_rate(const tr_sender *sender) { return sender->clock_rate; }
 
 uint32_t tr__sender_receiver_id(const tr_sender *sender) { return sender->source ? sender->bind.receiver : TR_NONE; }
-
-/* ------------------------------------------------------------------ writing one packet */
-
-/* What is copied when both sides negotiated it, by size. RID, repaired RID, transport-wide number, send time and layers
- * allocation speak of the publisher's own connection and never leave it. A transport-wide number of ours has its place
- * at the head of the block, in every packet.
- *
- * Of a capture time the first 8 bytes go on. What may follow is how far the capturer's clock is from that of whoever
- * sends; our reports bear our own clock, so the publisher's word would be wrong, and ours would change between a packet
- * and its resend. Left out it says "unknown". */
-static const struct copied {
-    uint8_t ext, min, max;
-    uint8_t kept;     /* at most so many bytes are copied */
-    uint8_t reserved; /* bytes that have their place in every packet */
-} COPIED[] = {
-    {TR_EXT_AUDIO_LEVEL, 1, 1, 1, 1},       /* RFC 6464 */
-    {TR_EXT_VIDEO_ORIENTATION, 1, 1, 1, 1}, /* 3GPP TS 26.114 */
-    {TR_EXT_PLAYOUT_DELAY, 3, 3, 3, 0},     /* until it is acknowledged, and few senders set it */
-    {TR_EXT_ABS_CAPTURE_TIME, 8, 16, 8, 0}, /* once a second */
-    {TR_EXT_DEPENDENCY_DESCRIPTOR, TR_DESCRIPTOR_MIN, 255, 255, TR_DESCRIPTOR_MIN},
-};
-#define COPIED_COUNT (sizeof COPIED / sizeof *COPIED)
-
-static bool has_mid(const tr_sender *sender) { return sender->extensions[TR_EXT_MID] && sender->mid_size; }
-
-static bool is_shared(const tr_sender *sender, uint8_t ext)
-{
-    return sender->extensions[ext] && sender->source->extensions[ext];
-}
-
-/* The form and the least size of the extension block, for this binding. */
-static void plan_block(tr_sender *sender)
-{
-    sender->is_two_byte = has_mid(sender) && (sender->extensions[TR_EXT_MID] > 14 || sender->mid_size > 16);
-    size_t elements = has_mid(sender) ? 1 : 0, bytes = has_mid(sender) ? sender->mid_size : 0;
-    if (sender->resends.numbers) {
-        sender->is_two_byte |= sender->extensions[TR_EXT_TWCC] > 14;
-        elements++;
-        bytes += 2;
-    }
-    for (size_t i = 0; i < COPIED_COUNT; i++) {
-        if (!is_shared(sender, COPIED[i].ext)) continue;
-        sender->is_two_byte |= sender->extensions[COPIED[i].ext] > 14;
-        if (!COPIED[i].reserved) continue;
-        elements++;
-        bytes += COPIED[i].reserved;
-    }
-    sender->block_size = (uint16_t)(elements * (sender->is_two_byte ? 2 : 1) + bytes);
-}
-
-/* Which RED is to leave as the codec within: where the peer knows both by one payload type. */
-static void plan_red(tr_sender *sender)
-{
-    const tr_source *source = sender->source;
-    sender->bare_red = 0;
-    for (uint32_t red = 0; red < source->codec_count; red++) {
-        if (source->codecs[red].codec != TR_CODEC_RED || sender->bind.pts[red] == TR_NO_PT) continue;
-        for (uint32_t i = 0; i < source->codec_count; i++)
-            if (source->codecs[i].codec != TR_CODEC_RED && sender->bind.pts[i] == sender->bind.pts[red])
-                sender->bare_red = (uint16_t)(sender->bare_red | 1u << red);
-    }
-}
-
-typedef struct heading {
-    uint8_t pt;
-    uint16_t seq;
-    uint32_t ts, ssrc;
-    int32_t osn; /* RTX: the number the packet had (RFC 4588, 4), else -1 */
-    const tr_rewrite *rewrite;
-    uint16_t number; /* transport-wide */
-} heading;
-
-/* One element that is copied. Frames are counted anew by each encoding: to the peer they are one stream. */
-static void put_copied(tr_pen *pen, const tr_rtp_block *block, const struct copied *copied, uint8_t id,
-                       const uint8_t *data, uint8_t size, uint16_t frame_offset)
-{
-    if (size > copied->kept) size = copied->kept;
-    tr__rtp_put_element(pen, block, id, data, size);
-    if (copied->ext != TR_EXT_DEPENDENCY_DESCRIPTOR || !tr__pen_ok(pen)) return;
-    uint8_t *frame = pen->at - size + TR_DESCRIPTOR_FRAME_AT;
-    tr__store16(frame, (uint16_t)(tr__load16(frame) + frame_offset));
-}
-
-static void put_red(const tr_sender *sender, tr_pen *pen, const tr_media *media)
-{
-    const uint8_t *payload = media->rtp.data + media->rtp.header_size;
-    if (sender->bare_red >> media->codec_index & 1) {
-        tr__put_bytes(pen, payload + media->red.primary_at, media->red.primary_size);
-        return;
-    }
-    uint8_t *blocks = pen->at;
-    tr__put_bytes(pen, payload, media->rtp.payload_size);
-    if (!tr__pen_ok(pen)) return;
-    for (size_t at = 0; at < (size_t)TR_RED_HEADER * media->red.count; at += TR_RED_HEADER) {
-        uint8_t pt = sender->bind.pts[tr__source_codec(sender->source, payload[at] & 0x7f)];
-        blocks[at] = (uint8_t)((payload[at] & 0x80) | (pt & 0x7f));
-    }
-}
-
-static void put_payload(tr_pen *pen, const tr_media *media, const tr_rewrite *rewrite)
-{
-    const tr_rtp *rtp = &media->rtp;
-    tr__put_bytes(pen, rtp->data + rtp->header_size, rtp->payload_size);
-    if (rtp->payload_size && tr__layers_must_write(rewrite, &media->info) && tr__pen_ok(pen))
-        tr__layers_write(pen->at - rtp->payload_size, &media->info, rewrite);
-}
-
-static void pad(tr_pen *pen, uint8_t *slot)
-{
-    size_t size = tr__pen_size(pen), fill = (0 - size) % PAD_TO;
-    if (!fill || size + fill > MAX_PACKET) return;
-    uint8_t *padding = tr__put(pen, fill);
-    memset(padding, 0, fill);
-    padding[fill - 1] = (uint8_t)fill;
-    slot[0] |= 0x20;
-}
-
-/* The packet, rewritten, into the slot: the one copy. CSRCs and its own padding stay behind. Its size; 0: too large. */
-static size_t write_packet(const tr_sender *sender, uint8_t *slot, const tr_media *media, const heading *h)
-{
-    const tr_rtp *rtp = &media->rtp;
-    bool is_copied[COPIED_COUNT], is_two_byte = sender->is_two_byte, has_block = sender->block_size > 0;
-    for (size_t i = 0; i < COPIED_COUNT; i++) {
-        uint8_t size = media->extensions.of[COPIED[i].ext].size;
-        is_copied[i] = media->extensions.of[COPIED[i].ext].at && is_shared(sender, COPIED[i].ext) &&
-                       size >= COPIED[i].min && size <= COPIED[i].max;
-        has_block |= is_copied[i];
-        is_two_byte |= is_copied[i] && size > 16 && COPIED[i].kept > 16;
-    }
-    tr_pen pen = tr__pen(slot, MAX_PACKET);
-    tr__rtp_put_header(&pen, has_block, rtp->marker, h->pt, h->seq, h->ts, h->ssrc);
-    if (has_block) {
-        tr_rtp_block block = tr__rtp_begin_block(&pen, is_two_byte);
-        if (sender->resends.numbers) {
-            uint8_t number[2];
-            tr__store16(number, h->number);
-            tr__rtp_put_element(&pen, &block, sender->extensions[TR_EXT_TWCC], number, sizeof number);
-        }
-        if (has_mid(sender))
-            tr__rtp_put_element(&pen, &block, sender->extensions[TR_EXT_MID], sender->mid, sender->mid_size);
-        for (size_t i = 0; i < COPIED_COUNT; i++)
-            if (is_copied[i])
-                put_copied(&pen, &block, &COPIED[i], sender->extensions[COPIED[i].ext],
-                           rtp->data + media->extensions.of[COPIED[i].ext].at, media->extensions.of[COPIED[i].ext].size,
-                           h->rewrite->frame_offset);
-        tr__rtp_end_block(&pen, &block, sender->block_size);
-    }
-    if (h->osn >= 0) tr__put16(&pen, (uint16_t)h->osn);
-    if (media->red.count)
-        put_red(sender, &pen, media);
-    else
-        put_payload(&pen, media, h->rewrite);
-    if (sender->kind == TR_VIDEO && rtp->payload_size >= PAD_FROM && tr__pen_ok(&pen)) pad(&pen, slot);
-    return tr__pen_ok(&pen) ? tr__pen_size(&pen) : 0;
-}
 
 /* ------------------------------------------------------------------ sending */
 
@@ -366,14 +200,14 @@ static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
     bool has_resends = has_rtx(sender, media->codec_index); /* of its own: these bytes leave once */
     tr_media empty;
     media = within_layers(media, rewrite, &empty);
-    heading h = {.pt = sender->bind.pts[media->codec_index],
-                 .seq = (uint16_t)out,
-                 .ts = media->rtp.ts + rewrite->ts_offset,
-                 .ssrc = sender->ssrc,
-                 .osn = -1,
-                 .rewrite = rewrite,
-                 .number = number_for(sender, out, has_resends)};
-    size_t size = write_packet(sender, slot, media, &h);
+    tr_heading h = {.pt = sender->bind.pts[media->codec_index],
+                    .seq = (uint16_t)out,
+                    .ts = media->rtp.ts + rewrite->ts_offset,
+                    .ssrc = sender->ssrc,
+                    .osn = -1,
+                    .rewrite = rewrite,
+                    .number = number_for(sender, out, has_resends)};
+    size_t size = tr__writer_write(&sender->writer, slot, media, &h);
     if (!size) return TR_DROP_TOO_LARGE;
     uint64_t bytes_before = sender->egress->tx_bytes;
     drop = tr__egress_seal_media(sender->egress, slot, size, out);
@@ -657,8 +491,7 @@ void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_s
     sender->opaque_since_us = sender->unheard_since_us = 0;
     sender->first_epoch = sender->epoch + 1;
     if (!source) return;
-    plan_block(sender);
-    plan_red(sender);
+    tr__writer_plan(&sender->writer, source, &sender->bind);
     want(sender, best_active(sender, now_us), now_us);
 }
 
@@ -688,12 +521,12 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
     uint8_t *slot;
     tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
     if (drop != TR_DROP_NONE) return drop;
-    heading h = {.pt = sender->bind.pts[media.codec_index],
-                 .seq = (uint16_t)out,
-                 .ts = media.rtp.ts + rewrite->ts_offset,
-                 .ssrc = sender->ssrc,
-                 .osn = -1,
-                 .rewrite = rewrite};
+    tr_heading h = {.pt = sender->bind.pts[media.codec_index],
+                    .seq = (uint16_t)out,
+                    .ts = media.rtp.ts + rewrite->ts_offset,
+                    .ssrc = sender->ssrc,
+                    .osn = -1,
+                    .rewrite = rewrite};
     uint64_t index = out;
     bool is_rtx = has_rtx(sender, media.codec_index);
     h.number = number_for(sender, out, is_rtx);
@@ -704,7 +537,7 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
         h.ssrc = sender->rtx_ssrc;
         h.osn = (uint16_t)out;
     }
-    size_t size = write_packet(sender, slot, written, &h);
+    size_t size = tr__writer_write(&sender->writer, slot, written, &h);
     if (!size) return TR_DROP_TOO_LARGE;
     if (!tr__resends_may(&sender->resends, out, size + TR_SRTP_MAX_OVERHEAD, sender->egress->rtt_us, now_us))
         return TR_DROP_NACK_RATE;

@@ -3,8 +3,6 @@
  * source's history; keeps its own sender reports.
  * Pure: its memory is taken when it is made, none later. Worker thread.
  *
- * Every packet carries the same extension block size, so that runs of equal size can leave as one GSO message; only
- * what comes now and then (capture time, playout delay, the structure in a dependency descriptor) makes it larger.
  * The payload leaves as it came but for RED, whose blocks bear the payload types of the peer, or which the peer gets
  * without its wrapping, and for the picture ids of payload descriptors in the clear (layers.h).
  * A packet is refused only when it would not fit TR_MAX_DATAGRAM sealed: publishers fill datagrams beyond
