@@ -163,6 +163,36 @@ class LimitsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackStateChanged:
+    """
+    The relay holds somebody else's picture back from the participant ("paused"), or sends it again ("live"); `reason`
+    is "line", for lack of room on the participant's own line, or "unwanted", because its publisher sends nothing that
+    fits. A sign.
+    """
+
+    publication: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenByChanged:
+    """One of the participant's own pictures is held back from another ("paused"), whose line is too weak for it, or it
+    reaches that one again ("live"). A sign."""
+
+    publication: str
+    state: str
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerChanged:
+    """Who speaks, by audio level; None: nobody is known to. A sign."""
+
+    participant: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RoomEnded:
     reason: str
 
@@ -190,5 +220,5 @@ Event = (
 )
 """Everything a participant is told that is numbered, and kept for when its socket is back."""
 
-Sign = QualityChanged | LimitsChanged
+Sign = QualityChanged | LimitsChanged | TrackStateChanged | SeenByChanged | SpeakerChanged
 """What is told as it is now, to who is there: neither numbered nor kept."""

@@ -337,3 +337,22 @@ def test_limits_say_only_what_is_limited() -> None:
             {"publication": "x3", "rids": []},
         ],
     } == json.loads(messages.encode(sign))
+
+
+def test_what_is_held_back_and_who_speaks_are_signs() -> None:
+    """
+    The subscriber hears why, the publisher from whom; nobody speaking is null.
+    """
+    said = (
+        events.TrackStateChanged("x1", "paused", "line"),
+        events.SeenByChanged("x1", "live", "bob"),
+        events.SpeakerChanged("ada"),
+        events.SpeakerChanged(None),
+    )
+
+    assert [
+        {"type": "track_state", "publication": "x1", "state": "paused", "reason": "line"},
+        {"type": "seen_by", "publication": "x1", "state": "live", "participant": "bob"},
+        {"type": "speaker", "participant": "ada"},
+        {"type": "speaker", "participant": None},
+    ] == [json.loads(messages.encode(each)) for each in said]

@@ -124,6 +124,14 @@ class Client:
         self.participants: dict[str, Message] = {}
         self.events: list[Message] = []
         self.connection_states: dict[str, str] = {}
+        self.limits: dict[str, Message] = {}
+        """What is worth sending of our publications, by id; aiortc cannot be told, so they are for the application."""
+        self.held_back: dict[str, str] = {}
+        """Remote pictures that the relay sends nothing of, by publication, with the reason."""
+        self.unseen: set[tuple[str, str]] = set()
+        """(publication, participant) of our pictures that do not reach somebody whose line is too weak."""
+        self.speaker: str | None = None
+        """The participant who speaks, as far as it was told."""
         self.comebacks = 0
         """How often the signalling connection was lost and the seat found again."""
         self._way_in: tuple[str, str, str] = ("", "", "")
@@ -390,11 +398,25 @@ class Client:
                 self.participants[message["participant"]["id"]] = message["participant"]
             case "participant_left":
                 self.participants.pop(message["participant"], None)
+                self.unseen = {pair for pair in self.unseen if pair[1] != message["participant"]}
             case "participant_interrupted" | "participant_back":
                 if (other := self.participants.get(message["participant"])) is not None:
                     other["interrupted"] = message["type"] == "participant_interrupted"
             case "unpublished":
                 self.remote_tracks.pop(message["publication"], None)
+                self.held_back.pop(message["publication"], None)
+            case "limits":
+                self.limits = {each["publication"]: each for each in message["tracks"]}
+            case "track_state":
+                if message["state"] == "paused":
+                    self.held_back[message["publication"]] = message["reason"]
+                else:
+                    self.held_back.pop(message["publication"], None)
+            case "seen_by":
+                pair = (message["publication"], message["participant"])
+                (self.unseen.add if message["state"] == "paused" else self.unseen.discard)(pair)
+            case "speaker":
+                self.speaker = message["participant"]
             case "connection":
                 self.connection_states[message["connection"]] = message["state"]
                 if message["state"] == "failed":

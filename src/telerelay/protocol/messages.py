@@ -246,6 +246,12 @@ def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
             return {"type": "quality", "up": _score_object(up), "down": _score_object(down)}
         case events.LimitsChanged(limits):
             return {"type": "limits", "tracks": [_limit_object(*each) for each in limits]}
+        case events.TrackStateChanged(publication_id, state, reason):
+            return {"type": "track_state", "publication": publication_id, "state": state, "reason": reason}
+        case events.SeenByChanged(publication_id, state, participant_id):
+            return {"type": "seen_by", "publication": publication_id, "state": state, "participant": participant_id}
+        case events.SpeakerChanged(speaker):
+            return {"type": "speaker", "participant": speaker}
         case events.OfferMade(offer_id, sdp, tracks):
             listed = [
                 {
