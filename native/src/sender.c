@@ -14,9 +14,16 @@
 
 /* Opaque video (end-to-end encrypted) shows no keyframe: after this wait the one that was asked for is among it. */
 #define OPAQUE_WAIT_US 1000000
-/* A late joiner is sent the latest keyframe and what followed it from the history, if it is no more than this: a second
- * of video, and a burst that any line takes. */
+/* Who joins is sent the latest keyframe and what followed it from the history, if it is no more than this: a burst that
+ * any line takes, and no older than what the history holds. */
 #define MAX_CATCH_UP 128
+#define CATCH_UP_US TR_HISTORY_US
+/* Who changes encodings has a picture meanwhile, and who was paused has a thin line: a keyframe that is older is paid
+ * for with all that followed it. docs/layers.md has what either comes to. */
+#define MAX_SWITCH 48
+#define SWITCH_US 500000
+/* The present picture is let come to its end before, unless it takes longer than this. */
+#define MID_PICTURE_US 100000
 /* Browsers report video every second; audio as often costs 0.5 kbit/s and settles lip synchrony sooner. */
 #define REPORT_INTERVAL_US 1000000
 /* An SR of 28 bytes and an SDES with the longest CNAME. */
@@ -37,13 +44,14 @@ struct tr_sender {
     const tr_source *source; /* NULL: unbound */
     /* what is forwarded */
     tr_bind_sender bind;
-    bool is_paused;
+    bool is_paused, is_mid_picture; /* the latter: the newest packet forwarded was not a picture's last */
     tr_writer writer;
     int8_t current, target, latest; /* encodings: forwarded now; wanted; last forwarded in this binding */
     uint8_t generation;             /* of the latest one's SSRC */
     tr_layers layers;
     uint64_t last_in[TR_MAX_ENCODINGS]; /* highest index forwarded in this binding, 0: none */
     uint64_t opaque_since_us;           /* 0: no opaque packet is waiting */
+    uint64_t started_us;                /* the latest epoch */
     uint64_t unheard_since_us;          /* of the encodings wanted none is heard; 0: one is */
     /* what was sent last, for the next epoch and for reports */
     bool has_sent, has_frame;
@@ -143,7 +151,9 @@ static void note_sent(tr_sender *sender, const tr_media *media, const tr_rewrite
 
 static void note_index(tr_sender *sender, const tr_media *media)
 {
-    if (media->index > sender->last_in[media->encoding]) sender->last_in[media->encoding] = media->index;
+    if (media->index <= sender->last_in[media->encoding]) return;
+    sender->last_in[media->encoding] = media->index;
+    sender->is_mid_picture = !media->rtp.marker;
 }
 
 static bool has_rtx(const tr_sender *sender, uint32_t codec)
@@ -280,12 +290,22 @@ static int8_t least_active(const tr_sender *sender, uint64_t now_us)
     return NO_ENCODING;
 }
 
-static bool has_fresh_keyframe(const tr_sender *sender, const tr_stream *stream, uint64_t now_us)
+/* May the encoding begin with its latest keyframe out of the history, and what followed that? What left once does not
+ * leave again under another number. */
+static bool has_group(const tr_sender *sender, int8_t encoding, uint64_t now_us)
 {
-    return sender->latest == NO_ENCODING && stream->has_keyframe &&
-           stream->highest - stream->keyframe_index < MAX_CATCH_UP &&
-           now_us - stream->keyframe_us < TR_KEYFRAME_INTERVAL_US &&
-           tr__history_has(&stream->history, stream->keyframe_index);
+    const tr_stream *stream = &sender->source->streams[encoding];
+    bool joins = sender->latest == NO_ENCODING;
+    uint64_t first = stream->keyframe_index;
+    if (!stream->has_keyframe || first <= sender->last_in[encoding] ||
+        stream->highest - first >= (joins ? MAX_CATCH_UP : MAX_SWITCH) ||
+        now_us - stream->keyframe_us >= (joins ? CATCH_UP_US : SWITCH_US))
+        return false;
+    /* Where times are drawn together nothing may come late that belongs in between. */
+    uint64_t last = joins ? first : stream->highest;
+    for (uint64_t index = first; index <= last; index++)
+        if (!tr__history_has(&stream->history, index)) return false;
+    return true;
 }
 
 static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
@@ -293,7 +313,7 @@ static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
     sender->target = encoding;
     if (encoding == NO_ENCODING || encoding == sender->current || sender->is_paused || sender->kind != TR_VIDEO) return;
     tr_stream *stream = &sender->source->streams[encoding];
-    if (!has_fresh_keyframe(sender, stream, now_us)) tr__stream_request_keyframe(stream, now_us);
+    if (!has_group(sender, encoding, now_us)) tr__stream_request_keyframe(stream, now_us);
 }
 
 /* Too much of what is forwarded is missing to be asked for (an outage, of theirs or ours, or another SSRC): close up,
@@ -340,8 +360,14 @@ static uint32_t align(const tr_sender *sender, const tr_media *first, uint64_t f
         int64_t stray = tr__ts_diff(by_report, ts);
         if (stray < ticks(MAX_ALIGN_US, rate) && stray > -ticks(MAX_ALIGN_US, rate)) ts = by_report;
     }
-    if (tr__ts_diff(ts, sender->last_ts) <= 0) ts = sender->last_ts + 1;
     return ts - first->rtp.ts;
+}
+
+/* That, or what it takes to be later than all that was sent. */
+static uint32_t later(const tr_sender *sender, const tr_media *media, uint32_t ts_offset)
+{
+    bool is_later = !sender->has_sent || tr__ts_diff(media->rtp.ts + ts_offset, sender->last_ts) > 0;
+    return is_later ? ts_offset : sender->last_ts + 1 - media->rtp.ts;
 }
 
 /* May the encoding of this packet begin now, and with which packet? */
@@ -363,7 +389,10 @@ static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first
             if (has_earlier) *first = stream->keyframe_index;
             return stream->highest - *first < MAX_CATCH_UP;
         }
-        if (!has_fresh_keyframe(sender, stream, media->now_us)) return false;
+        if (!has_group(sender, (int8_t)media->encoding, media->now_us)) return false;
+        if (sender->current != NO_ENCODING && sender->is_mid_picture &&
+            media->now_us - sender->last_us < MID_PICTURE_US)
+            return false;
         *first = stream->keyframe_index;
         return true;
     }
@@ -380,6 +409,18 @@ static uint16_t next_frame(const tr_sender *sender, const tr_media *first)
     return (uint16_t)(sender->last_frame + 1 - descriptor.frame);
 }
 
+/* What was taken before the present picture of another encoding is decoded and not looked at: its frames follow that
+ * picture at intervals of one tick, and time goes on as it should with the first that is newer. */
+static void draw_together(tr_sender *sender, const tr_media *media, uint32_t ts_offset)
+{
+    tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
+    if (media->rtp.ts + rewrite.ts_offset == sender->last_ts) return; /* another packet of the same frame */
+    uint32_t drawn = later(sender, media, ts_offset);
+    if (drawn == rewrite.ts_offset) return;
+    rewrite.ts_offset = drawn;
+    tr__seqmap_change(&sender->map, media->index, &rewrite);
+}
+
 /* A new epoch from `first` on. Behind it may lie packets that came before this one and were refused. */
 static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
 {
@@ -389,25 +430,30 @@ static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
     if (drop != TR_DROP_NONE) return drop;
     tr_media stored;
     bool is_stored = first != media->index;
+    /* By has_group: it is whole, so nothing that comes late can fall between two times. */
+    bool is_group = is_stored && !media->info.is_keyframe;
     if (is_stored && !tr__source_load(sender->source, media->encoding, first, &stored)) return TR_DROP_WAIT_KEYFRAME;
     const tr_media *beginning = is_stored ? &stored : media;
-    tr_rewrite rewrite = {.ts_offset = align(sender, beginning, is_stored ? stream->keyframe_us : media->now_us),
+    uint32_t ts_offset = align(sender, beginning, is_stored ? stream->keyframe_us : media->now_us);
+    tr_rewrite rewrite = {.ts_offset = later(sender, beginning, ts_offset),
                           .frame_offset = next_frame(sender, beginning),
                           .encoding = media->encoding};
     tr__layers_begin(&sender->layers, (tr_codec)sender->source->codecs[beginning->codec_index].codec, &beginning->info,
                      beginning->rtp.data + beginning->rtp.header_size, beginning->rtp.payload_size, &rewrite);
-    if (rewrite.ts_offset != sender->ts_offset || sender->latest == NO_ENCODING) sender->is_report_exact = false;
-    sender->ts_offset = rewrite.ts_offset;
+    bool is_first = sender->latest == NO_ENCODING;
     tr__seqmap_switch(&sender->map, ++sender->epoch, first, &rewrite);
     sender->current = sender->target = sender->latest = (int8_t)media->encoding;
     sender->generation = stream->generation;
     sender->opaque_since_us = 0;
+    sender->started_us = media->now_us;
     for (uint64_t index = first; index <= stream->highest; index++) {
+        if (index != media->index && !tr__source_load(sender->source, media->encoding, index, &stored)) continue;
+        const tr_media *each = index == media->index ? media : &stored;
+        if (is_group && each->rtp.payload_size) draw_together(sender, each, ts_offset);
         if (index == media->index) {
             drop = send_layer(sender, media, media->now_us);
             continue;
         }
-        if (!tr__source_load(sender->source, media->encoding, index, &stored)) continue;
         stored.now_us = media->now_us;
         tr_drop stored_drop = TR_DROP_NONE;
         if (!stored.rtp.payload_size)
@@ -418,7 +464,24 @@ static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
             stored_drop = send_layer(sender, &stored, media->now_us);
         if (stored_drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, stored_drop);
     }
+    ts_offset = tr__seqmap_latest(&sender->map)->ts_offset;
+    if (ts_offset != sender->ts_offset || is_first) sender->is_report_exact = false;
+    sender->ts_offset = ts_offset;
     return drop;
+}
+
+/* A picture has come to its end: the encoding that is wanted begins here, if its keyframe is in the history. */
+static void change_over(tr_sender *sender, uint64_t now_us)
+{
+    tr_media newest;
+    const tr_stream *stream = &sender->source->streams[sender->target];
+    if (!has_group(sender, sender->target, now_us) ||
+        !tr__source_load(sender->source, (uint8_t)sender->target, stream->highest, &newest) ||
+        !newest.rtp.payload_size || sender->bind.pts[newest.codec_index] == TR_NO_PT)
+        return;
+    newest.now_us = now_us;
+    tr_drop drop = start(sender, &newest, stream->keyframe_index);
+    if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
 }
 
 /* May an encoding that is not the target take its place? */
@@ -440,7 +503,12 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
         if (is_current) omit(sender, media);
         return TR_DROP_CODEC;
     }
-    if (is_current) return send_layer(sender, media, media->now_us);
+    if (is_current) {
+        tr_drop drop = send_layer(sender, media, media->now_us);
+        bool is_changing = sender->target != sender->current && sender->target != NO_ENCODING;
+        if (is_changing && !sender->is_mid_picture) change_over(sender, media->now_us);
+        return drop;
+    }
     if (encoding != sender->target) {
         if (!is_better(sender, encoding, media->now_us)) return TR_DROP_LAYER;
         want(sender, encoding, media->now_us);
@@ -570,6 +638,8 @@ void tr__sender_on_keyframe_request(tr_sender *sender, uint64_t now_us)
     sender->plis++;
     int8_t encoding = sender->current != NO_ENCODING ? sender->current : sender->target;
     if (!sender->source || sender->is_paused || sender->kind != TR_VIDEO || encoding == NO_ENCODING) return;
+    /* It left before the keyframe that this encoding began with can have come; were that lost, another one follows. */
+    if (sender->current != NO_ENCODING && now_us - sender->started_us < sender->egress->rtt_us) return;
     tr__stream_request_keyframe(&sender->source->streams[encoding], now_us);
 }
 

@@ -246,7 +246,7 @@ static void who_joins_just_after_a_keyframe_gets_it_from_the_history(void)
         uint16_t followers;
         bool is_served;
     } rows[] = {
-        {0, 1, true}, {400, 20, true}, {400, 127, true}, {400, 128, false}, {500, 20, false},
+        {0, 1, true}, {400, 20, true}, {400, 127, true}, {400, 128, false}, {999, 20, true}, {1000, 20, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tr_add_receiver params = video_params(1);
@@ -392,23 +392,29 @@ static void a_pause_closes_up_and_keeps_the_timeline(void)
     frame(0, 4, 9000, false);
     now += 100 * MS;
     tr__sender_pause(sender, false, now);
-    CHECK(stream(0)->keyframe_wanted); /* the keyframe of the pause is no beginning any more */
+    CHECK(!stream(0)->keyframe_wanted); /* that of the pause is a beginning, with what followed it */
     frame(0, 5, 12000, false);
-    CHECK_EQ(1, drops(TR_DROP_WAIT_KEYFRAME));
-    frame(0, 6, 15000, true);
     CHECK_NEXT(FIRST, TS_OFFSET);
-    CHECK_NEXT(FIRST + 1, 15000 + TS_OFFSET);
+    for (uint32_t i = 1; i < 4; i++) CHECK_NEXT(FIRST + i, 3000 * (i + 1) + TS_OFFSET);
+    tr__sender_pause(sender, true, now);
+    now += 400 * MS;
+    tr__sender_pause(sender, false, now);
+    CHECK(stream(0)->keyframe_wanted); /* now it is none any more */
+    frame(0, 6, 13000, false);
+    CHECK_EQ(1, drops(TR_DROP_WAIT_KEYFRAME));
     CHECK_SILENT();
+    frame(0, 7, 15000, true);
+    CHECK_NEXT(FIRST + 4, 15000 + TS_OFFSET);
     /* What was sent before the pause is not sent again under another number. */
     tr__sender_pause(sender, true, now);
     tr__sender_pause(sender, false, now);
-    frame(0, 6, 15000, true);
+    frame(0, 7, 15000, true);
     CHECK_SILENT();
-    frame(0, 8, 21000, true);
-    CHECK_NEXT(FIRST + 2, 21000 + TS_OFFSET);
+    frame(0, 9, 21000, true);
+    CHECK_NEXT(FIRST + 5, 21000 + TS_OFFSET);
     tr__sender_pause(sender, true, now);
     tr__sender_pause(sender, false, now);
-    frame(0, 7, 18000, true); /* nor as what followed a keyframe that came late */
+    frame(0, 8, 18000, true); /* nor as what followed a keyframe that came late */
     CHECK_SILENT();
     end();
 }

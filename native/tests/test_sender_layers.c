@@ -202,6 +202,38 @@ static void another_encoding_begins_at_its_keyframe_and_the_present_one_goes_on(
     CHECK_EQ(0, w.undecodable + w.gaps + w.holes);
 }
 
+/* Nobody asks for a keyframe where the latest one is fresh: the encoding begins with it, and what followed is decoded
+ * behind the present picture, at once. */
+static void another_encoding_begins_with_its_latest_keyframe_while_that_is_fresh(void)
+{
+    static const int ages[] = {0, 1, 2, 5, 8, 12, 15, 20};
+    for (size_t i = 0; i < sizeof ages / sizeof *ages; i++) {
+        begin_call(3, true, (line){0});
+        set_layer(2, TR_LAYER_ANY);
+        for (int k = 0; k < 45; k++) pass_frame(0);
+        tr__stream_request_keyframe(stream(0), now);
+        uint32_t asked = keyframes_asked;
+        for (int k = 0; k < 2 + ages[i]; k++) pass_frame(0); /* one frame for the request, one for the keyframe */
+        CHECK_EQ(asked + 1, keyframes_asked);
+        set_layer(0, TR_LAYER_ANY);
+        pass_frame(0);
+        bool is_fresh = ages[i] < 15; /* 500 ms */
+        CHECK_EQ(is_fresh ? 0 : 2, told().encoding);
+        CHECK_EQ(!is_fresh, keyframes_asked - asked - 1);
+        for (int k = 0; k < 5; k++) pass_frame(0);
+        CHECK_EQ(0, told().encoding);
+        uint32_t ts_before = w.of[w.highest - w.first].ts, shot_before = w.of[w.highest - w.first].what.shot;
+        end_call();
+        const taken *last = &w.of[w.highest - w.first];
+        uint32_t expected = 3000 * (last->what.shot - shot_before), passed = last->ts - ts_before;
+        CHECK(passed <= expected && expected - passed < 20); /* ticks */
+        CHECK_EQ(0, w.undecodable);
+        CHECK_EQ(0, w.gaps + w.holes);
+        CHECK_EQ(2, w.cut); /* when the call began: the keyframes of all three came together */
+        CHECK_EQ(FRAME_US, w.longest_us);
+    }
+}
+
 static void a_wish_that_is_taken_back_changes_nothing(void)
 {
     begin_call(3, true, (line){0});
@@ -263,6 +295,7 @@ static const check_test tests[] = {
     TEST(layers_that_are_not_wanted_are_left_out_and_close_up),
     TEST(temporal_layers_go_at_the_next_frame_and_come_at_their_sync),
     TEST(another_encoding_begins_at_its_keyframe_and_the_present_one_goes_on),
+    TEST(another_encoding_begins_with_its_latest_keyframe_while_that_is_fresh),
     TEST(a_wish_that_is_taken_back_changes_nothing),
     TEST(a_watcher_can_decode_all_there_is_whatever_is_wanted),
 };
