@@ -7,9 +7,10 @@
 
 import { join, readToken } from "./telerelay.js";
 import * as own from "./devices.js";
-import { isLost, name, pictures, play, renderTiles, sentencesOn, tiles } from "./people.js";
-import { $, KINDS, memory, page, publicationOf, say, setSentences, setText, tell, trackOf } from "./state.js";
+import { isLost, pictures, play, renderTiles, sentencesOn, tiles } from "./people.js";
+import { $, KINDS, memory, name, page, publicationOf, say, setSentences, setText, tell, trackOf } from "./state.js";
 import { LANGUAGES, problemKey } from "./strings.js";
+import { blind, forgetLines, isSpeaking, lineSentences } from "./weak.js";
 
 const TICK_MS = 1000;
 // From 4 of 5 on nobody is bothered by what is missing.
@@ -87,6 +88,7 @@ function onEnded(code) {
   for (const { video } of tiles.values()) page.call.detach(video);
   page.call = null;
   page.endCode = code;
+  forgetLines();
   page.isSoundBlocked = false;
   for (const kind of ["audio", "video"]) own.setTrack(kind, null);
   wakeLock?.release().catch(() => {});
@@ -229,8 +231,9 @@ function callStatus() {
   if (isSilent) return [say("media_lost")];
   const others = [...call.participants.values()];
   for (const other of others) if (isLost(other)) wereLost.add(other.id);
-  const troubles = others.flatMap(sentencesOn);
-  if (call.network === "poor") troubles.push(say("network_poor"));
+  const lines = lineSentences();
+  const troubles = [...others.flatMap(sentencesOn), ...lines];
+  if (call.network === "poor" && !lines.length) troubles.push(say("network_poor"));
   if (page.isSoundBlocked) troubles.push(say("sound_blocked"));
   if (publicationOf("audio")?.muted && !own.troubleOf("audio")) troubles.push(say("you_muted"));
   if (news && news.until > Date.now()) {
@@ -288,7 +291,11 @@ function renderControls() {
   control("mute-video", "video", "hide", "show", "camera");
   $("turn-on-sound").hidden = !page.isSoundBlocked;
   const isOff = trackOf("video") && publicationOf("video")?.muted;
-  setText($("self-words"), say(isOff ? "self_camera_off" : isVideoOff() ? "no_camera" : "you"));
+  const others = page.call.participants.size;
+  const isUnseen = others > 0 && blind().length === others;
+  const of_picture = isUnseen ? "self_unseen" : "you";
+  setText($("self-words"), say(isOff ? "self_camera_off" : isVideoOff() ? "no_camera" : of_picture));
+  $("self").dataset.speaking = isSpeaking(page.call.id);
 }
 
 /** The sign: the worse of both directions, with what it suffers from; where both are good, only that. */

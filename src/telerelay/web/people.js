@@ -5,16 +5,8 @@
  * made large. Of `page` it changes which one that is, and whether the browser keeps the sound off.
  */
 
-import { $, page, say, setText } from "./state.js";
-import { roleKey } from "./strings.js";
-
-/** Whom we see: by role; several of one role are counted. */
-export function name(participant) {
-  const everybody = [...(page.call?.participants.values() ?? [])];
-  const same = everybody.filter(({ role }) => roleKey(role) === roleKey(participant.role));
-  const number = same.length > 1 ? same.indexOf(participant) + 1 : 0;
-  return say(roleKey(participant.role)) + (number > 0 ? ` ${number}` : "");
-}
+import { $, name, page, say, setText } from "./state.js";
+import { isSpeaking, pausedOf } from "./weak.js";
 
 export const tiles = new Map(); // key -> {element, video}
 
@@ -105,21 +97,29 @@ const BADGES = {
   permission_denied: "badge_no_microphone",
 };
 
-function badgeOf({ participant, camera, microphone }, hasPicture) {
+/** Words over a large picture that the relay holds back; a small one has a badge. */
+const HELD = { line: "tile_paused", unwanted: "badge_paused" };
+
+function badgeOf({ participant, camera, microphone }, hasPicture, isHeld) {
   if (isLost(participant)) return "badge_lost";
   if (!microphone) return "badge_no_microphone";
   if (microphone.muted) return BADGES[microphone.reason] ?? "badge_muted";
   if (hasPicture && camera.stalled) return "badge_stalled";
-  return microphone.stalled ? "badge_sound_stalled" : null;
+  if (microphone.stalled) return "badge_sound_stalled";
+  return isHeld ? "badge_paused" : null;
 }
 
 function renderTile({ element, video }, picture, isLarge) {
   const { participant, camera, microphone } = picture;
   const hasPicture = Boolean(camera?.track) && !camera.muted && video.videoWidth > 0;
-  const cover = !camera ? "tile_no_camera" : camera.muted ? (COVERS[camera.reason] ?? COVERS.user) : "tile_waiting";
-  const badge = badgeOf(picture, hasPicture);
+  const held = HELD[pausedOf(participant, camera)];
+  const waiting = held ?? "tile_waiting"; // there may never have been a picture
+  const cover = !camera ? "tile_no_camera" : camera.muted ? (COVERS[camera.reason] ?? COVERS.user) : waiting;
+  const badge = badgeOf(picture, hasPicture, hasPicture && held && !isLarge);
   Object.assign(element.dataset, {
     large: isLarge,
+    held: hasPicture && Boolean(held),
+    speaking: isSpeaking(participant.id),
     picture: hasPicture ? "on" : "off",
     audio: !microphone ? "none" : microphone.muted ? "muted" : "on",
     video: !camera ? "none" : camera.muted ? "muted" : "on",
@@ -128,6 +128,8 @@ function renderTile({ element, video }, picture, isLarge) {
   const title = who.charAt(0).toUpperCase() + who.slice(1);
   video.setAttribute("aria-label", title);
   setText(element.querySelector(".cover span"), say(cover));
+  element.querySelector(".held").hidden = !hasPicture || !held || !isLarge;
+  setText(element.querySelector(".held span"), held ? say(held) : "");
   setText(element.querySelector(".who"), title);
   element.querySelector(".badge").hidden = !badge;
   setText(element.querySelector(".badge"), badge ? say(badge) : "");

@@ -6,7 +6,7 @@
  * changes the nodes it is given.
  */
 
-import { firstLanguage, words } from "./strings.js";
+import { firstLanguage, roleKey, words } from "./strings.js";
 
 export const query = new URLSearchParams(location.search);
 const fragment = new URLSearchParams(location.hash.slice(1));
@@ -44,6 +44,14 @@ export const page = {
 
 export const $ = (id) => document.getElementById(id);
 export const say = (key, values) => words(page.language, key, values);
+
+/** Whom we see: by role; several of one role are counted. */
+export function name(participant) {
+  const everybody = [...(page.call?.participants.values() ?? [])];
+  const same = everybody.filter(({ role }) => roleKey(role) === roleKey(participant.role));
+  const number = same.length > 1 ? same.indexOf(participant) + 1 : 0;
+  return say(roleKey(participant.role)) + (number > 0 ? ` ${number}` : "");
+}
 
 /** Leaves the node alone when nothing changed: a screen reader would say it again. */
 export function setText(node, text) {

@@ -1,8 +1,8 @@
 /**
  * telerelay in the browser: join a room, publish camera and microphone, receive the others.
  *
- * An ES module, with measuring.js beside it and nothing else, served by the relay beside its WebSocket; docs/browser.md says
- * how to use it.
+ * An ES module, with measuring.js and sending.js beside it and nothing else, served by the relay beside its WebSocket;
+ * docs/browser.md says how to use it.
  * It touches WebSocket, RTCPeerConnection, mediaDevices, permissions and sessionStorage (the seat's resume secret), and
  * hears of the network (`online`, navigator.connection). Of the page it knows whether it is visible or asleep, and the media
  * elements and AudioContexts it is given.
@@ -10,10 +10,12 @@
  * the relay is ICE-lite and learns a path from its authenticated checks only.
  *
  * Sections: errors and events · devices · signalling · publishing · messages · the call (what the page calls,
- * the socket, events of the room, receiving, sending, one's own sources, what comes and how well, messages, connections).
+ * the socket, events of the room, weak lines, receiving, sending, one's own sources, what comes and how well, messages,
+ * connections).
  */
 
 import { ASLEEP_MS, FlowGauge, LOOK_MS, NetworkGauge, reportOf, sampleOf, TrackReporter } from "./measuring.js";
+import { encodings, preferCodec, SenderLimit } from "./sending.js";
 
 /** The WebSocket stands beside this file, under whatever prefix the relay is mounted. */
 const DEFAULT_URL = new URL("./ws", import.meta.url).href.replace(/^http/, "ws");
@@ -27,6 +29,8 @@ const JOIN_TRIES = 3;
 const CONNECT_TIMEOUT_MS = 8000;
 // Looks from one report of bad things to the next: the relay judges calls every two seconds.
 const REPORT_LOOKS = 4;
+// A picture that is sent again begins with a keyframe, which a weak line takes this long to bring at the most.
+const COMES_MS = 3000;
 // No API shows a dead socket. One small request tells; the pause of a busy relay must not look like a loss.
 const HEARTBEAT_MS = 5000;
 const REPLY_TIMEOUT_MS = 10000;
@@ -306,6 +310,8 @@ class LocalPublication {
   trouble = null;
   /** What the relay says is worth sending: `{max_bps, rids}`, each only where there is a limit; null: all of it. */
   limit = null;
+  /** Ids of participants to whom the relay does not send it at the moment, because their line is weak. */
+  unseenBy = new Set();
   /** @internal */ transceiver = null;
   /** @internal The reason that the relay knows; null: it takes it for audible; undefined: nobody knows. */ told = null;
 
@@ -322,85 +328,6 @@ class LocalPublication {
   /** Why the others get nothing of it: "user" or its trouble; null when they do. */
   get reason() {
     return this.muted ? "user" : this.trouble;
-  }
-}
-
-function encodings(track, { simulcast = false, maxBitrate } = {}) {
-  if (track.kind !== "video") return [{}];
-  // libwebrtc's own ceilings for these sizes: beyond them the picture gains nothing.
-  const max_bps = maxBitrate ?? ((track.getSettings().height ?? 480) > 480 ? 2_500_000 : 1_500_000);
-  if (!simulcast) return [{ maxBitrate: max_bps }];
-  return [
-    { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
-    { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
-    { rid: "f", maxBitrate: max_bps },
-  ];
-}
-
-// With less than this of its rate a picture looks worse than the next smaller one does with all of its own.
-const LEAST_SHARE = 1 / 3;
-
-/** Make encodings, smallest first, what is worth sending of `base`, which they were before any limit. */
-function limitEncodings(encodings, base, limit) {
-  let left_bps = limit?.max_bps ?? Infinity;
-  let isFirst = true;
-  for (const [index, encoding] of encodings.entries()) {
-    const { rid, active, maxBitrate: most_bps = Infinity } = base[index];
-    const isWanted = !limit?.rids || (rid ? limit.rids.includes(rid) : limit.rids.length > 0);
-    const isWorth = isFirst ? left_bps > 0 : left_bps >= LEAST_SHARE * most_bps;
-    encoding.active = active !== false && isWanted && isWorth;
-    const max_bps = encoding.active ? Math.min(most_bps, left_bps) : most_bps;
-    if (encoding.active) {
-      left_bps -= max_bps;
-      isFirst = false;
-    }
-    if (max_bps === Infinity) delete encoding.maxBitrate;
-    else encoding.maxBitrate = max_bps;
-  }
-}
-
-/** What one RTCRtpSender may send; of several limits in a row the last one is applied. */
-class SenderLimit {
-  #sender;
-  #base = null; // its encodings before any limit
-  #limit = null;
-  #applying = null;
-
-  constructor(sender) {
-    this.#sender = sender;
-  }
-
-  set(limit) {
-    if (limit === this.#limit) return;
-    this.#limit = limit;
-    this.#applying ??= this.#apply().finally(() => (this.#applying = null));
-  }
-
-  async #apply() {
-    let applied;
-    do {
-      applied = this.#limit;
-      const parameters = this.#sender.getParameters();
-      if (!parameters.encodings?.length) return;
-      this.#base ??= parameters.encodings.map(({ rid, active, maxBitrate }) => ({ rid, active, maxBitrate }));
-      limitEncodings(parameters.encodings, this.#base, applied);
-      await this.#sender.setParameters(parameters).catch(() => {}); // it was stopped
-    } while (applied !== this.#limit);
-  }
-}
-
-/** Put the wanted codec first; what else the browser has stays behind it. */
-function preferCodec(transceiver, name) {
-  const { codecs } = RTCRtpSender.getCapabilities("video") ?? { codecs: [] };
-  // Mode 1 constrained baseline is the one H.264 that everybody has.
-  const rank = ({ mimeType, sdpFmtpLine = "" }) => {
-    if (mimeType.toLowerCase() !== `video/${name.toLowerCase()}`) return 2;
-    return /H264/i.test(name) && !/packetization-mode=1.*42e0|42e0.*packetization-mode=1/i.test(sdpFmtpLine) ? 1 : 0;
-  };
-  try {
-    transceiver.setCodecPreferences([...codecs].sort((a, b) => rank(a) - rank(b)));
-  } catch {
-    /* a browser without it sends what the relay's answer lists first */
   }
 }
 
@@ -540,6 +467,8 @@ export class Call extends EventTarget {
   network = "good";
   /** What the relay makes of our line: `{up, down}`, each `{score, cause}` or null. */
   quality = { up: null, down: null };
+  /** The id of whom the relay hears speak, one's own included; null: nobody. */
+  speaker = null;
 
   #options;
   #signaling = null;
@@ -832,6 +761,7 @@ export class Call extends EventTarget {
       this.#seq = reply.seq ?? 0;
       this.#limits.clear();
     }
+    this.#forgetSigns();
     this.#hasMedia = true;
     this.state = "joined";
     this.#meet(reply.participants ?? [], isFirst);
@@ -936,6 +866,17 @@ export class Call extends EventTarget {
         this.#applyLimits();
         this.#emit("limits", { tracks: message.tracks });
         break;
+      case "track_state":
+        this.#setPaused(message.publication, message.state === "paused" ? message.reason : null);
+        break;
+      case "seen_by":
+        this.#setSeen(this.#ownOf(message.publication), message.participant, message.state === "live");
+        break;
+      case "speaker":
+        if (this.speaker === message.participant) break;
+        this.speaker = message.participant;
+        this.#emit("speaker", { id: this.speaker, participant: participant ?? null });
+        break;
       case "channel_refused":
         this.#emit("channelrefused", { label: message.label, code: message.code });
         break;
@@ -984,6 +925,7 @@ export class Call extends EventTarget {
   #dismiss(participant, reason) {
     for (const publication of [...participant.publications.values()]) this.#removePublication(participant, publication);
     this.participants.delete(participant.id);
+    for (const own of this.publications) this.#setSeen(own, participant.id, true);
     this.#emit("participantleft", { participant, reason });
   }
 
@@ -1013,7 +955,7 @@ export class Call extends EventTarget {
 
   /** As the relay tells it, with room for what comes of it. A client that gives no reason was asked to mute. */
   #publicationOf({ reason = "user", ...info }) {
-    return { ...info, reason: info.muted ? reason : null, stalled: false, track: null, stream: null };
+    return { ...info, reason: info.muted ? reason : null, stalled: false, paused: null, track: null, stream: null };
   }
 
   /** An offer says whether, not why; then the reason we know stays. */
@@ -1022,6 +964,39 @@ export class Call extends EventTarget {
     if (publication.muted === muted && publication.reason === reason) return;
     Object.assign(publication, { muted, reason });
     this.#emit(muted ? "muted" : "unmuted", { participant, publication, reason });
+  }
+
+  // ------------------------------------------------------------------ what the relay does for a weak line
+
+  #ownOf(id) {
+    return this.publications.find((own) => own.id === id) ?? null;
+  }
+
+  /** Signs are not kept for who is away: after each join the relay says again what is. */
+  #forgetSigns() {
+    for (const { publications } of this.participants.values()) {
+      for (const { id, paused } of publications.values()) if (paused) this.#setPaused(id, null);
+    }
+    for (const own of this.publications) for (const id of [...own.unseenBy]) this.#setSeen(own, id, true);
+  }
+
+  /** `reason`: why the relay sends nothing of it, "line" or "unwanted"; null: it does. */
+  #setPaused(id, reason) {
+    const participant = [...this.participants.values()].find(({ publications }) => publications.has(id));
+    const publication = participant?.publications.get(id);
+    if (!publication || publication.paused === reason) return;
+    const before = publication.paused;
+    publication.paused = reason;
+    this.#sentSince_ms.set(publication, performance.now());
+    this.#emit("trackstate", { participant, publication, state: reason ? "paused" : "live", reason: reason ?? before });
+  }
+
+  #setSeen(own, id, isSeen) {
+    if (!own || own.unseenBy.has(id) !== isSeen) return;
+    if (isSeen) own.unseenBy.delete(id);
+    else own.unseenBy.add(id);
+    const participant = this.participants.get(id) ?? null;
+    this.#emit("seenby", { publication: own, participant, state: isSeen ? "live" : "paused" });
   }
 
   // ------------------------------------------------------------------ receiving
@@ -1298,6 +1273,7 @@ export class Call extends EventTarget {
   #looked_ms = 0;
   #paused = new Set(); // ids of publications we asked not to have
   #flows = new WeakMap(); // publication -> FlowGauge
+  #sentSince_ms = new WeakMap(); // publication -> when the relay held it back last, or sent it again
   #gauge = new NetworkGauge();
   #reporter = new TrackReporter();
   #tracks = []; // of the next report
@@ -1327,13 +1303,19 @@ export class Call extends EventTarget {
 
   #lookAtTracks(now_ms, publish, subscribe) {
     const idOf = (entry) => {
-      if (entry.type === "inbound-rtp") return this.#receivedOf(entry)?.publication.id ?? null;
+      if (entry.type === "inbound-rtp") return this.#judged(this.#receivedOf(entry)?.publication, now_ms);
       return this.publications.find(({ transceiver }) => transceiver?.mid === entry.mid)?.id ?? null;
     };
     const wasNotable = this.#reporter.isNotable;
     this.#tracks = this.#reporter.take(now_ms, publish, subscribe, idOf);
     // That it is over is news as well.
     if (this.#reporter.isNotable || wasNotable) this.#report();
+  }
+
+  /** Its id; null where the relay holds it back, or did just now: browsers count that as one long freeze. */
+  #judged(publication, now_ms) {
+    if (!publication || publication.paused) return null;
+    return now_ms - (this.#sentSince_ms.get(publication) ?? -Infinity) > COMES_MS ? publication.id : null;
   }
 
   /** Tell the relay what only we can see; its reply also shows that the socket lives. */
@@ -1343,8 +1325,9 @@ export class Call extends EventTarget {
 
   #lookAtFlow({ participant, publication }, now_ms, packets, isAwake) {
     if (!this.#flows.has(publication)) this.#flows.set(publication, new FlowGauge());
-    const isStill = this.#flows.get(publication).isStalled(now_ms, packets, isAwake);
-    const stalled = isStill && !this.#paused.has(publication.id);
+    // What is not sent to us does not stall, and what is sent again has its time to come.
+    const isSent = !publication.paused && !this.#paused.has(publication.id);
+    const stalled = this.#flows.get(publication).isStalled(now_ms, packets, isAwake && isSent);
     if (publication.stalled === stalled) return;
     publication.stalled = stalled;
     this.#emit(stalled ? "stalled" : "flowing", { participant, publication });
@@ -1498,7 +1481,10 @@ export class Call extends EventTarget {
     if (pc) for (const channel of this.#channels.values()) channel.drop(pc);
     if (name === "publish") {
       this.#spare = [];
-      for (const own of this.publications) Object.assign(own, { id: null, transceiver: null, told: null });
+      for (const own of this.publications) {
+        Object.assign(own, { id: null, transceiver: null, told: null });
+        own.unseenBy.clear();
+      }
     } else {
       this.#session = null;
       this.#unanswered = null;
