@@ -83,7 +83,7 @@ typedef enum tr_drop {
     TR_DROP_COUNT
 } tr_drop;
 
-#define TR_BORDER_VERSION 3  /* of these records: one more with every change to them */
+#define TR_BORDER_VERSION 4  /* of these records: one more with every change to them */
 #define TR_MAX_DATAGRAM 1500 /* bytes taken from the network */
 #define TR_MAX_FORWARD 1232  /* bytes of UDP payload that leave: 1280 (IPv6 minimum) less 48 */
 #define TR_MAX_BINDS 8
@@ -207,6 +207,7 @@ typedef struct tr_add_receiver {
 typedef struct tr_add_sender {
     uint32_t sender, transport;
     uint8_t kind;
+    uint8_t may_pad;         /* packets of video may bear RTP padding, so that a frame's leave as one run */
     uint32_t ssrc, rtx_ssrc; /* chosen by control; rtx_ssrc 0: no RTX */
     char mid[33];
     uint8_t extensions[TR_EXT_COUNT];

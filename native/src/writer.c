@@ -72,7 +72,8 @@ static void plan_red(tr_writer *writer)
 
 void tr__writer_init(tr_writer *writer, const tr_add_sender *params, bool is_numbered)
 {
-    *writer = (tr_writer){.kind = params->kind, .is_numbered = is_numbered};
+    *writer = (tr_writer){.kind = params->kind, .is_numbered = is_numbered,
+                           .may_pad = params->may_pad && params->kind == TR_VIDEO};
     memcpy(writer->mid, params->mid, sizeof writer->mid - 1);
     memcpy(writer->extensions, params->extensions, sizeof writer->extensions);
     writer->mid_size = (uint8_t)strlen(writer->mid);
@@ -165,6 +166,6 @@ size_t tr__writer_write(const tr_writer *writer, uint8_t *slot, const tr_media *
         put_red(writer, &pen, media);
     else
         put_payload(&pen, media, h->rewrite);
-    if (writer->kind == TR_VIDEO && rtp->payload_size >= PAD_FROM && tr__pen_ok(&pen)) pad(&pen, slot);
+    if (writer->may_pad && rtp->payload_size >= PAD_FROM && tr__pen_ok(&pen)) pad(&pen, slot);
     return tr__pen_ok(&pen) ? tr__pen_size(&pen) : 0;
 }

@@ -18,6 +18,7 @@ typedef struct tr_writer {
     /* given */
     uint8_t kind, mid_size;
     bool is_numbered; /* every packet bears a transport-wide number */
+    bool may_pad;     /* see pad() */
     char mid[33];
     uint8_t extensions[TR_EXT_COUNT];
     /* by binding */

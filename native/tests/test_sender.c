@@ -64,6 +64,23 @@ static void parts_of_a_frame_are_filled_up_to_one_size(void)
     end();
 }
 
+static void nothing_is_filled_up_for_who_may_be_unable_to_pass_it_on(void)
+{
+    tr_add_receiver params = video_params(1);
+    begin(&params, true);
+    tr__receiver_remove_sender(receiver, sender, now);
+    tr__sender_free(sender);
+    viewer.may_pad = false;
+    sender = tr__sender_new(&viewer, &r.egress, FIRST, RTX_FIRST, TS_OFFSET);
+    bind_to(&params);
+    packet p = make_vp8(1000, 1, 0, true, true, true, 1105);
+    CHECK_EQ(TR_DROP_NONE, feed(receiver, 0, false, &p, now));
+    CHECK(take());
+    CHECK_EQ(12 + 1105, out.size);
+    CHECK_EQ(0x80, out.data[0]);
+    end();
+}
+
 static void extensions_are_rewritten_to_the_peers_ids(void)
 {
     tr_add_receiver params = video_params(1);
@@ -598,6 +615,7 @@ static const check_test tests[] = {
     TEST(a_packet_leaves_with_the_senders_header_and_its_own_payload),
     TEST(contributors_and_padding_stay_behind),
     TEST(parts_of_a_frame_are_filled_up_to_one_size),
+    TEST(nothing_is_filled_up_for_who_may_be_unable_to_pass_it_on),
     TEST(extensions_are_rewritten_to_the_peers_ids),
     TEST(every_packet_has_one_block_size),
     TEST(large_ids_and_elements_take_the_two_byte_form),

@@ -233,6 +233,7 @@ static inline tr_add_sender sender_params(uint8_t kind, uint32_t ssrc, uint32_t 
     return (tr_add_sender){.sender = ssrc,
                            .transport = 2,
                            .kind = kind,
+                           .may_pad = true,
                            .ssrc = ssrc,
                            .rtx_ssrc = rtx_ssrc,
                            .mid = "v1",

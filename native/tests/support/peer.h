@@ -262,8 +262,13 @@ static inline tr_add_receiver peer_receiver(uint32_t receiver, uint32_t transpor
 
 static inline tr_add_sender peer_sender(uint32_t sender, uint32_t transport, tr_kind kind, uint32_t ssrc)
 {
-    tr_add_sender add = {
-        .sender = sender, .transport = transport, .kind = (uint8_t)kind, .ssrc = ssrc, .mid = "2", .cname = "c"};
+    tr_add_sender add = {.sender = sender,
+                         .transport = transport,
+                         .kind = (uint8_t)kind,
+                         .may_pad = true,
+                         .ssrc = ssrc,
+                         .mid = "2",
+                         .cname = "c"};
     if (kind == TR_VIDEO) add.rtx_ssrc = ssrc + 1;
     add.extensions[TR_EXT_MID] = 4;
     return add;

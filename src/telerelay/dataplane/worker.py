@@ -278,6 +278,7 @@ class Worker:
         body.sender = sender
         body.transport = transport
         body.kind = _KINDS[params.kind]
+        body.may_pad = params.may_pad
         body.ssrc = params.ssrc
         body.rtx_ssrc = params.rtx_ssrc
         body.mid = params.mid.encode("ascii")

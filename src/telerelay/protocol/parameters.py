@@ -261,7 +261,8 @@ class SendParameters:
     """
     One section the relay sends on; `codecs` are what the peer accepted, `rtx_ssrc` 0 where it takes no resends.
 
-    `key` names what it carries: a publication's id where the relay offered, the MID in WHEP.
+    `key` names what it carries: a publication's id where the relay offered, the MID in WHEP. `may_pad`: video may bear
+    RTP padding (RFC 3550, 5.1), which is legal everywhere and which not every stack can pass on.
     """
 
     key: str
@@ -272,6 +273,7 @@ class SendParameters:
     cname: str
     codecs: tuple[NegotiatedCodec, ...]
     extensions: dict[int, int]
+    may_pad: bool = False
 
 
 def as_kind(kind: str) -> Kind:

@@ -420,6 +420,7 @@ class SubscribeNegotiation:
             cname=self._cname_of(offered.track),
             codecs=codecs,
             extensions={each: number for each, number in extensions.items() if offered_ids.get(each) == number},
+            may_pad=True,
         )
         if offered.sender not in (None, sender):
             return replace(offered, ssrc=0, rtx_ssrc=0, sender=None)
