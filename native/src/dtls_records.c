@@ -109,7 +109,7 @@ bool tr__dtls_records_take(tr_dtls_records *records, tr_dtls_ciphers *ciphers, S
         memcpy(client->iv, block + 2 * key, iv);
         memcpy(server->iv, block + 2 * key + iv, iv);
         records->in_highest = last_in;
-        records->in_window = UINT64_MAX;
+        records->in_window = 1;
     }
     OPENSSL_cleanse(block, sizeof block);
     ERR_clear_error();

@@ -39,8 +39,9 @@ typedef struct tr_dtls_records {
 /* While OpenSSL still writes: what it wrote, for numbers and nonces to go on behind it. */
 void tr__dtls_records_wrote(tr_dtls_records *records, const tr_dtls_record *record);
 
-/* Takes the keys out of a finished handshake. last_in: the number of the peer's Finished; it and all before it count as
- * taken. False: another suite, or no memory; then nothing has changed. */
+/* Takes the keys out of a finished handshake. last_in: the number of the peer's Finished, which alone counts as taken:
+ * werift numbers that one on from the epoch before and begins at 1 with the next. False: another suite, or no memory;
+ * then nothing has changed. */
 bool tr__dtls_records_take(tr_dtls_records *records, tr_dtls_ciphers *ciphers, SSL *ssl, bool is_client,
                            uint64_t last_in);
 

@@ -119,6 +119,30 @@ static void a_record_is_taken_once(void)
     }
 }
 
+/* werift gives its Finished the next number of the epoch before, and counts from 1 after it. */
+static void a_peer_may_count_anew_after_its_finished(void)
+{
+    enum { FINISHED = 5 };
+    pair p = connected(false, suites[0]);
+    tr_dtls_ciphers *ciphers = tr__dtls_ciphers_new();
+    tr_dtls_records ours = {0}, theirs = {0};
+    CHECK(tr__dtls_records_take(&ours, ciphers, p.peer->ssl, false, FINISHED));
+    CHECK(tr__dtls_records_take(&theirs, ciphers, p.peer->ssl, true, 0));
+    for (int turn = 0; turn < 2; turn++) {
+        theirs.out_sequence = 1;
+        for (uint64_t sequence = 1; sequence < 9; sequence++) {
+            uint8_t sealed[64], plain[64];
+            size_t size = tr__dtls_records_seal(&theirs, TR_DTLS_DATA, (const uint8_t *)"pulse", 5, sealed);
+            tr_cursor datagram = tr__cursor(sealed, size);
+            tr_dtls_record record;
+            CHECK(tr__dtls_next_record(&datagram, &record));
+            CHECK_EQ(turn == 0 && sequence != FINISHED, tr__dtls_records_open(&ours, &record, plain, &size));
+        }
+    }
+    tr__dtls_ciphers_free(ciphers);
+    free_pair(&p);
+}
+
 /* The peer's Finished was taken by OpenSSL before we took over: it is no excuse to send the last flight again. */
 static void a_repeated_datagram_of_the_handshake_is_not_answered(void)
 {
@@ -205,6 +229,7 @@ static const check_test tests[] = {
     TEST(openssl_reads_what_we_write_and_we_what_it_writes),
     TEST(either_side_may_close),
     TEST(a_record_is_taken_once),
+    TEST(a_peer_may_count_anew_after_its_finished),
     TEST(a_repeated_datagram_of_the_handshake_is_not_answered),
     TEST(an_altered_record_is_refused),
     TEST(no_number_and_no_nonce_comes_twice),
