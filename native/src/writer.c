@@ -72,8 +72,8 @@ static void plan_red(tr_writer *writer)
 
 void tr__writer_init(tr_writer *writer, const tr_add_sender *params, bool is_numbered)
 {
-    *writer = (tr_writer){.kind = params->kind, .is_numbered = is_numbered,
-                           .may_pad = params->may_pad && params->kind == TR_VIDEO};
+    *writer = (tr_writer){
+        .kind = params->kind, .is_numbered = is_numbered, .may_pad = params->may_pad && params->kind == TR_VIDEO};
     memcpy(writer->mid, params->mid, sizeof writer->mid - 1);
     memcpy(writer->extensions, params->extensions, sizeof writer->extensions);
     writer->mid_size = (uint8_t)strlen(writer->mid);
