@@ -109,10 +109,17 @@ static double unwaited(const tr_estimator *e, double bps, double ahead_us)
     return most(bps * share, least(bps, most(bps / 5, TRICKLE_BPS)));
 }
 
+/* The estimate within its bounds. What to do by it is worked out when somebody asks: packets leave more often. */
 static void publish(tr_estimator *e, int64_t now_us)
 {
-    double bps = least(most(e->bps, e->least_bps), e->most_bps), pace = PACE * bps, target = bps, ahead = 0;
-    e->bps = bps;
+    e->bps = least(most(e->bps, e->least_bps), e->most_bps);
+    e->published_us = now_us;
+}
+
+/* What to send and how fast to let go of it, as things were at that moment. */
+static void decide(const tr_estimator *e, int64_t now_us, double *target_bps, double *pacing_bps)
+{
+    double bps = e->bps, pace = PACE * bps, target = bps, ahead = 0;
     double round_us = (double)e->least_rtt_us;
     double flight_us = (double)e->sent.flight_bytes * 8e6 / bps;
     /* What waits in the pacer is sent before what is not encoded yet: half a second to work off more than a frame. */
@@ -144,8 +151,8 @@ static void publish(tr_estimator *e, int64_t now_us)
     }
     if (e->least_rtt_us && flight_us > round_us + FLIGHT_SLACK_US) pace = least(pace, bps * PACE_DEEP);
     if (e->mode != TR_ESTIMATOR_SILENT) target = least(target, unwaited(e, target, ahead));
-    e->target_bps = target;
-    e->pacing_bps = most(pace, e->mode == TR_ESTIMATOR_SILENT ? TRICKLE_BPS : PACE_LEAST_BPS);
+    *target_bps = target;
+    *pacing_bps = most(pace, e->mode == TR_ESTIMATOR_SILENT ? TRICKLE_BPS : PACE_LEAST_BPS);
 }
 
 static bool are_bounds(uint64_t least_bps, uint64_t most_bps)
@@ -531,9 +538,11 @@ int tr_estimator_next_probe(tr_estimator *e, tr_probe *probe) { return tr__probe
 
 void tr_estimator_rates(const tr_estimator *e, tr_rates *rates)
 {
+    double target_bps, pacing_bps;
+    decide(e, e->published_us, &target_bps, &pacing_bps);
     *rates = (tr_rates){
-        .target_bps = (uint64_t)e->target_bps,
-        .pacing_bps = (uint64_t)e->pacing_bps,
+        .target_bps = (uint64_t)target_bps,
+        .pacing_bps = (uint64_t)pacing_bps,
         .padding_bps = e->mode == TR_ESTIMATOR_FREE ? (uint64_t)e->padding_bps : 0,
         .estimate_bps = (uint64_t)e->bps,
         .queue_us = e->delay.queue_us > 0 ? (uint64_t)e->delay.queue_us : 0,

@@ -44,8 +44,9 @@ struct tr_estimator {
     double line_bps, before_silence_bps, before_drain_bps;
     double back_bps; /* before the latest silence or change of route, which ended at back_us */
     double free_bps; /* when the queue was below the reference, at free_us */
-    double pacing_bps, target_bps, padding_bps;
-    double spare_bytes; /* that clusters may have */
+    double padding_bps;
+    int64_t published_us; /* of what is known now */
+    double spare_bytes;   /* that clusters may have */
     uint64_t queued_bytes;
     int64_t rtt_us, least_rtt_us;
     int64_t newest_sent_us; /* of what is told of the latest to leave: when that was */
