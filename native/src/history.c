@@ -68,16 +68,37 @@ static void begin_lap(tr_history *history, uint64_t now_us)
         history->touched = history->limit;
     }
     history->limit = next_limit(history, now_us - history->lap_at_us);
-    history->head = 0;
+    history->head = history->mark = history->before = 0;
+    history->mark_us = history->before_us = now_us;
     history->lap++;
     history->lap_at_us = now_us;
 }
 
-/* Room for `size` bytes at the head: further on while this lap is young, else from the ring's start. */
+#define MARK_US (TR_HISTORY_US / 4)
+#define LEAST_US (TR_HISTORY_US / 10) /* three frames */
+
+/* Would so many bytes in that time fill more than this lap in one of TR_HISTORY_US? A quarter more is what frames
+ * differ by. */
+static bool is_too_fast(const tr_history *history, uint64_t bytes, uint64_t us)
+{
+    uint64_t limit = history->limit;
+    return bytes * TR_HISTORY_US > (limit + limit / 4) * us;
+}
+
+/* At the rate of the latest quarters this lap would not last for a second: a keyframe, say, after a picture that stood
+ * still. From the ring's start on it would run over its own beginning, which may wait for somebody's line yet. */
+static bool is_burst(const tr_history *history, uint64_t now_us)
+{
+    uint64_t latest_us = now_us - history->mark_us;
+    return is_too_fast(history, history->head - history->before, now_us - history->before_us) ||
+           is_too_fast(history, history->head - history->mark, latest_us > LEAST_US ? latest_us : LEAST_US);
+}
+
+/* Room for `size` bytes at the head: further on while this lap is young, or in a burst, else from the ring's start. */
 static void make_room(tr_history *history, uint32_t size, uint64_t now_us)
 {
     while (history->limit - history->head < size && history->limit < history->size &&
-           now_us - history->lap_at_us < TR_HISTORY_US)
+           (now_us - history->lap_at_us < TR_HISTORY_US || is_burst(history, now_us)))
         history->limit = history->size - history->limit < STEP ? history->size : history->limit + STEP;
     if (history->limit - history->head >= size) return;
     begin_lap(history, now_us);
@@ -94,7 +115,14 @@ void tr__history_put(tr_history *history, uint64_t index, const uint8_t *data, s
     }
     /* A late packet does not push out the newer one that has its place. */
     if (packet->bytes && (int32_t)(packet->index - (uint32_t)index) > 0) return;
-    if (!history->lap_at_us) history->lap_at_us = now_us;
+    if (!history->lap_at_us) history->lap_at_us = history->mark_us = history->before_us = now_us;
+    if (now_us - history->mark_us >= MARK_US) {
+        bool is_recent = now_us - history->mark_us < 2 * MARK_US; /* a silence is none of the rate */
+        history->before = is_recent ? history->mark : history->head;
+        history->before_us = is_recent ? history->mark_us : now_us;
+        history->mark = history->head;
+        history->mark_us = now_us;
+    }
     if (history->limit - history->head < size) make_room(history, (uint32_t)size, now_us);
     memcpy(history->ring + history->head, data, size);
     *packet = (tr_history_packet){

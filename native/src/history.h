@@ -28,15 +28,17 @@ typedef struct tr_history_packet {
 } tr_history_packet;
 
 typedef struct tr_history {
-    uint8_t *ring;              /* borrowed */
-    tr_history_packet *packets; /* borrowed; by index & mask */
-    uint32_t mask, last_mask;   /* entries in use, and those there are, less one */
-    uint32_t size;              /* bytes there are */
-    uint32_t limit;             /* bytes in use: where a lap ends */
-    uint32_t touched;           /* bytes that laps before reached */
-    uint32_t head;              /* where the next packet goes, if it fits before the limit */
-    uint16_t lap;               /* how often the ring has begun again */
-    uint64_t lap_at_us;         /* when this lap began */
+    uint8_t *ring;               /* borrowed */
+    tr_history_packet *packets;  /* borrowed; by index & mask */
+    uint32_t mask, last_mask;    /* entries in use, and those there are, less one */
+    uint32_t size;               /* bytes there are */
+    uint32_t limit;              /* bytes in use: where a lap ends */
+    uint32_t touched;            /* bytes that laps before reached */
+    uint32_t head;               /* where the next packet goes, if it fits before the limit */
+    uint16_t lap;                /* how often the ring has begun again */
+    uint64_t lap_at_us;          /* when this lap began */
+    uint64_t mark_us, before_us; /* a quarter of a second ago at the most, and a quarter before that */
+    uint32_t mark, before;       /* where the head was then */
 } tr_history;
 
 /* count: entries at `packets`, a power of two, TR_HISTORY_FIRST_PACKETS at least. */

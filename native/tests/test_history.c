@@ -161,6 +161,24 @@ static void what_a_burst_took_is_given_back(void)
 #endif
 }
 
+/* A picture stands still for long, and then a keyframe comes and a second of motion: of those nothing runs over what
+ * came just before, for it may wait for a line. */
+static void a_burst_does_not_run_over_its_own_beginning(void)
+{
+    static uint8_t large[1 << 20];
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        uint64_t index = 0, at_us = 0, dice = seed;
+        tr__history_init(&history, packets, TR_HISTORY_VIDEO_PACKETS, large, sizeof large);
+        uint64_t still = 50 + check_random(&dice) % 50, last = still + 100;
+        while (index++ < last) {
+            bool is_still = index <= still;
+            at_us += is_still ? 200000 : index <= still + 40 ? 100 : 8000;
+            tr__history_put(&history, index, fill(index | 1, is_still ? 300 : 1200), is_still ? 300 : 1200, at_us);
+        }
+        for (uint64_t i = still + 1; i <= last; i++) CHECK(tr__history_has(&history, i));
+    }
+}
+
 /* A silence within a lap tells nothing of what the stream needs when it goes on: the second before it stays whole. */
 static void a_stream_that_paused_keeps_its_second(void)
 {
@@ -229,6 +247,7 @@ static const check_test tests[] = {
     TEST(what_does_not_fit_is_not_kept),
     TEST(a_slow_stream_takes_little_memory),
     TEST(what_a_burst_took_is_given_back),
+    TEST(a_burst_does_not_run_over_its_own_beginning),
     TEST(a_stream_that_paused_keeps_its_second),
     TEST(the_index_grows_with_what_the_ring_holds),
     TEST(audio_takes_two_pages_and_few_entries),
