@@ -10,6 +10,7 @@
 #   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
 #   make bench-peers ARGS="--find-max" the same load against telerelay, Janus and aiortc (as root; installs Janus)
 #   make bench-leaves ARGS="-k srtp" what one call of each leaf costs; make bench runs them too
+#   make bench-lines ARGS="squeeze"  calls of a real Chromium over bad lines (as root): docs/lines.md
 #   make bench | fuzz SECONDS=60 | lint | format | clean
 #
 # PYTHON names the interpreter that .venv is made from (3.11 or newer).
@@ -24,7 +25,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch] native/bench/*.[ch])
 
-.PHONY: build demo test slow abr soak interop bench bench-leaves bench-peers fuzz fuzz-sdp lint format clean
+.PHONY: build demo test slow abr soak interop bench bench-leaves bench-lines bench-peers fuzz fuzz-sdp lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -76,6 +77,9 @@ bench-leaves: build
 bench-peers: build
 	@tools/setup.sh peers
 	@$(BIN)/python benchmarks/peers/run.py $(ARGS)
+
+bench-lines: build
+	@$(BIN)/python benchmarks/lines --html build/lines.html $(ARGS)
 
 fuzz: build/packages
 	@$(MAKE) --no-print-directory -C native -s fuzz SECONDS=$(SECONDS) $(ARGS)

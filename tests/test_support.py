@@ -65,6 +65,29 @@ def test_line_serves_at_its_rate_and_drops_what_the_queue_does_not_hold() -> Non
     assert 6 == line.count["queue_drop"]
 
 
+def test_line_that_is_reshaped_keeps_what_waits_and_serves_it_at_the_new_rate() -> None:
+    """
+    A packet that is half served at 1 Mbit/s has its other half served at 100 kbit/s, the next one all of it; an outage
+    (a rate of next to nothing) holds what waits until it is over.
+    """
+    line = Line(Shape(rate_bps=1e6), seed=1)
+    for n in range(3):
+        line.push(bytes([n]) * 1250, now=1.0)
+    line.reshape(Shape(rate_bps=1e5), now=1.005)
+    arrived = line.pop(now=1.2)
+    line.reshape(Shape(rate_bps=1), now=1.2)
+    during = line.pop(now=11.2)
+    line.reshape(Shape(rate_bps=1e6), now=11.2)
+    after = line.pop(now=12.0)
+
+    assert [1.055, 1.155] == [round(due, 6) for due, _ in arrived]
+    assert [] == during
+    # 45 of its 100 ms were served before the outage: 5500 bits are left, less the ten of the outage.
+    assert [(2, 11.20549)] == [(packet[0], round(due, 6)) for due, packet in after]
+    assert 3750 == line.count["out_bytes"]
+    assert 0 == line.queued_bytes
+
+
 @pytest.mark.parametrize("burst", [1.0, 4.0])
 def test_line_loses_its_share_in_bursts_of_their_length(burst: float) -> None:
     """

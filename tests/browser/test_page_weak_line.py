@@ -131,7 +131,7 @@ async def test_a_picture_that_is_held_back_says_so_and_says_that_it_is_back(open
 
 async def test_what_comes_and_goes_does_not_flicker(open_page: OpenPage) -> None:
     """
-    Of ten changes in half a second one is shown at once, and what is in the end two seconds later; none is read twice.
+    Of ten changes in half a second one is shown at once, what is in the end two seconds later; nothing is read twice.
     """
     alice, _ = await call_of(open_page, "alice", "bob")
     await alice.page.evaluate(

@@ -7,7 +7,7 @@ Its microphone beeps, its camera shows a clock at 30 frames a second; no packet 
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from playwright.async_api import Browser, async_playwright
@@ -30,13 +30,17 @@ ARGUMENTS = [
 
 
 @asynccontextmanager
-async def chromium(*, says_yes: bool = True) -> AsyncIterator[Browser]:
+async def chromium(
+    *, says_yes: bool = True, program: str = "chromium", more: Sequence[str] = ()
+) -> AsyncIterator[Browser]:
     """
     A browser, closed afterwards. Unless it `says_yes` by itself, a page may have what its context was granted.
+    `program` starts it in another way, `more` is added to its command line.
     """
-    path = shutil.which("chromium")
+    path = shutil.which(program)
     assert path is not None, "Chromium is not installed: make build installs it"
     arguments = ARGUMENTS if says_yes else [each for each in ARGUMENTS if each != "--use-fake-ui-for-media-stream"]
+    arguments = [*arguments, *more]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, headless=True, args=arguments)
         yield browser

@@ -58,6 +58,7 @@ class Peer:
         self.relay, self.room, self.sub, self.port = relay, room, sub, port
         self.edit_offer: Callable[[str], str] = lambda sdp: sdp
         self.edit_answer: Callable[[str], str] = lambda sdp: sdp
+        self.on_event: Callable[[dict[str, Any]], None] = lambda message: None
         self.publish_pc: Any = None
         self.subscribe_pc: Any = None
         self.participant = ""
@@ -158,6 +159,8 @@ class Peer:
             elif message["type"] == "offer":
                 self._offers.put_nowait(message)
             self.events.append(message)
+            if waiting is None:
+                self.on_event(message)
 
     async def inbound(self, kind: str = "video") -> Any:
         """The inbound-rtp statistics of the last stream of that kind, None before there is one."""

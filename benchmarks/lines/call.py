@@ -1,0 +1,301 @@
+"""
+One call over an emulated line: the relay and the people with good lines in this process's network namespace, Chromium
+in another one behind the line, and everything that any of them counted.
+
+Needs root. Runs on one event loop; libwebrtc has threads of its own. `own_network` comes first, once in a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("WRTC_ALLOW_LOOPBACK", "1")
+
+import webrtc
+from consulting import Person
+from playwright.async_api import Browser
+
+from lines.cases import Case
+from lines.recording import TOP_HEIGHT, Recording, Watched
+from lines.shapes import Burst, Schedule
+from support.chromium import chromium
+from support.netsim import NamespacePair
+from support.relay_process import RelayProcess, free_port, read_metrics
+from support.wrtc_peer import Peer
+
+HERE = Path(__file__).resolve().parent
+CLONE_NEWNET = 0x40000000
+HTTP, UDP = "10.201.0.1:18080", "10.201.0.1:40000"
+TRAFFIC_PORT = 18090
+
+ADAPTATION = {
+    True: {"TELERELAY_MEDIA_DOWNLINK_ESTIMATE": "true"},
+    False: {"TELERELAY_MEDIA_DOWNLINK_ESTIMATE": "false"},
+}
+"""Settings of the relay, as environment variables, with adaptation on and off."""
+
+EVERY_S = 0.25
+# The others have found the rate of their own good lines by then.
+WARM_S = 5.0
+# A browser on a line that is too weak may never see anybody; the line goes its way all the same.
+SEEN_S = 20.0
+SIGNS = ("track_state", "seen_by", "limits", "speaker", "quality")
+
+# Like the page's own camera; and a size of which libwebrtc makes three, small enough for two cores to encode it twice.
+ONE_PICTURE, ONE_MAX_BPS = (640, 480, 30), 1_500_000
+JOIN_PICTURE, JOIN_MAX_BPS = (960, 540, 30), 2_500_000
+THREE_PICTURES = (960, TOP_HEIGHT, 30)
+ENCODINGS = (("q", 4, 120_000), ("h", 2, 350_000), ("f", 1, 1_200_000))
+LEAST_SHARE = 1 / 3  # as in sending.js
+
+_STATISTICS = {
+    "inbound-rtp": "kind bytes_received header_bytes_received packets_received packets_lost frames_decoded frame_width"
+    " frame_height freeze_count total_freezes_duration concealed_samples silent_concealed_samples"
+    " total_samples_received jitter_buffer_delay jitter_buffer_emitted_count",
+    "outbound-rtp": "kind rid bytes_sent frames_encoded frame_height quality_limitation_reason target_bitrate active",
+    "media-source": "kind frames_per_second frames",
+}
+_MEMBERS = {kind: names.split() for kind, names in _STATISTICS.items()}
+
+
+def own_network() -> None:
+    """This process leaves the machine's network for one of its own. Before it has any thread; raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "a network namespace (needs root)")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+class Somebody(Peer):
+    """A person with a good line, who does what `limits` says, as the page does."""
+
+    def __init__(self, relay: Any, room: str, sub: str) -> None:
+        super().__init__(relay, room, sub)
+        self.watched = Watched()
+        self.on_event = self._on_sign
+        self._base: list[tuple[str | None, int | None]] = []
+        self._applying: set[asyncio.Task[None]] = set()
+
+    def _on_sign(self, message: dict[str, Any]) -> None:
+        if message["type"] not in SIGNS:
+            return
+        self.watched.signs.append((time.time(), message))
+        if message["type"] == "limits":
+            task = asyncio.create_task(self._obey(message["tracks"]))
+            self._applying.add(task)
+            task.add_done_callback(self._applying.discard)
+
+    async def _obey(self, tracks: list[dict[str, Any]]) -> None:
+        """What is worth sending of the picture (sending.js says why so)."""
+        senders = [each.sender for each in self.publish_pc.get_transceivers()] if self.publish_pc else []
+        mine = [each["id"] for each in self.publications if each["kind"] == "video"]
+        limit = next((each for each in tracks if each["publication"] in mine), {})
+        for sender in senders:
+            if sender.track is None or sender.track.kind != "video":
+                continue
+            parameters = sender.get_parameters()
+            self._base = self._base or [(each.rid, each.max_bitrate) for each in parameters.encodings]
+            left_bps, is_first, rids = limit.get("max_bps", float("inf")), True, limit.get("rids")
+            for encoding, (rid, most_bps) in zip(parameters.encodings, self._base, strict=True):
+                is_wanted = rids is None or (rid in rids if rid else bool(rids))
+                most = most_bps or float("inf")
+                is_worth = left_bps > 0 if is_first else left_bps >= LEAST_SHARE * most
+                encoding.active = is_wanted and is_worth
+                if not encoding.active:
+                    encoding.max_bitrate = most_bps
+                    continue
+                bps = min(most, left_bps)
+                encoding.max_bitrate = most_bps if bps == float("inf") else int(bps)
+                left_bps, is_first = left_bps - bps, False
+            await sender.set_parameters(parameters)
+
+    async def look(self) -> None:
+        """One sample."""
+        rows: list[dict[str, Any]] = []
+        for pc in (self.publish_pc, self.subscribe_pc):
+            if pc is None:
+                continue
+            for entry in (await pc.get_stats()).values():
+                kind = str(entry.type.value)
+                if kind not in _MEMBERS:
+                    continue
+                row = {"type": kind, "id": getattr(entry, "track_identifier", None) or str(entry.id)}
+                for name in _MEMBERS[kind]:
+                    value = getattr(entry, name, None)
+                    if value is not None:
+                        plain = getattr(value, "value", value)
+                        row[_camel(name)] = plain if isinstance(plain, int | float | bool) else str(plain)
+                rows.append(row)
+        self.watched.samples.append((time.time(), rows))
+        self.watched.tracks = {each: track["participant"] for each, track in self.remote.items()}
+
+
+@contextmanager
+def _relay(is_adaptive: bool) -> Iterator[tuple[RelayProcess, str]]:
+    """`telerelay serve` at the near end of the line, and where its metrics are."""
+    port = free_port()
+    before = dict(os.environ)
+    os.environ.update(ADAPTATION[is_adaptive], TELERELAY_HTTP_ADMIN_PORT=str(port))
+    try:
+        with RelayProcess(http=HTTP, udp=UDP) as relay:
+            yield relay, f"http://127.0.0.1:{port}/metrics"
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@asynccontextmanager
+async def _far_chromium(net: NamespacePair) -> AsyncIterator[Browser]:
+    """Chromium at the far end; a page of the relay's may have its camera though it came by plain HTTP."""
+    with tempfile.TemporaryDirectory(prefix="telerelay-lines-") as folder:
+        program = Path(folder) / "chromium-there"
+        command = " ".join(net.command("b", "chromium"))
+        program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        program.chmod(0o755)
+        more = [
+            f"--unsafely-treat-insecure-origin-as-secure=http://{HTTP}",
+            f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {net.address_a}",
+        ]
+        async with chromium(program=str(program), more=more) as browser:
+            yield browser
+
+
+async def _until(at: float) -> None:
+    await asyncio.sleep(max(0.0, at - time.time()))
+
+
+async def _change(net: NamespacePair, schedule: Schedule, began_at: float) -> None:
+    for step in schedule.steps[1:]:
+        await _until(began_at + step.at_s)
+        net.reshape(step.down, step.up)
+
+
+async def _disturb(net: NamespacePair, burst: Burst, began_at: float) -> None:
+    await _until(began_at + burst.at_s)
+    verb = "put" if burst.is_up else "get"
+    arguments = [verb, net.address_a, str(TRAFFIC_PORT), str(burst.flows), str(burst.length_s)]
+    command = net.command("b", sys.executable, str(HERE / "traffic.py"), *arguments)
+    process = await asyncio.create_subprocess_exec(*command)
+    await process.wait()
+
+
+@asynccontextmanager
+async def _traffic(net: NamespacePair, schedule: Schedule) -> AsyncIterator[None]:
+    if not schedule.bursts:
+        yield
+        return
+    command = [sys.executable, str(HERE / "traffic.py"), "serve", net.address_a, str(TRAFFIC_PORT)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        await process.stdout.readline()
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _watch_all(people: list[Somebody], metrics_url: str, recording: Recording) -> None:
+    """Samples of the people on good lines, and of the relay each second."""
+    turn = 0
+    while True:
+        began = time.monotonic()
+        for person in people:
+            await person.look()
+        if turn % 4 == 0:
+            with contextlib.suppress(OSError):
+                recording.metrics.append((time.time(), await asyncio.to_thread(read_metrics, metrics_url)))
+        turn += 1
+        await asyncio.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
+
+
+async def _others(case: Case, relay: RelayProcess, room: str) -> list[Somebody]:
+    people = []
+    for index in range(case.others):
+        person = Somebody(relay, room, f"dr-{index}")
+        people.append(person)
+        await person.join()
+        if case.is_simulcast:
+            encodings = [
+                webrtc.RTCRtpEncodingParameters(rid=rid, scale_resolution_down_by=by, max_bitrate=most_bps)
+                for rid, by, most_bps in ENCODINGS
+            ]
+            await person.publish(video=THREE_PICTURES, encodings=encodings, prefer="VP8")
+        else:
+            is_join = case.kind == "join"
+            picture, most_bps = (JOIN_PICTURE, JOIN_MAX_BPS) if is_join else (ONE_PICTURE, ONE_MAX_BPS)
+            await person.publish(video=picture, max_bitrate_bps=most_bps, prefer="VP8")
+    return people
+
+
+async def record(case: Case, *, is_adaptive: bool, seed: int) -> Recording:
+    """One run of a case. Raises what Playwright or the relay raise where a call did not come about at all."""
+    schedule = case.schedule
+    recording = Recording(case.name, is_adaptive)
+    first = schedule.first
+    with NamespacePair(first.down, first.up, seed, is_here=True, watch=recording.link.append) as net:
+        net.lead_out()
+        with _relay(is_adaptive) as (relay, metrics_url):
+            async with _traffic(net, schedule), _far_chromium(net) as browser:
+                await _call(case, net, relay, metrics_url, browser, recording)
+    recording.link_report = net.report
+    return recording
+
+
+async def _call(
+    case: Case, net: NamespacePair, relay: RelayProcess, metrics_url: str, browser: Browser, recording: Recording
+) -> None:
+    room, schedule = "lines", case.schedule
+    token = relay.token(room, "patient", "patient")
+    script = (HERE / "sampler.js").read_text()
+    person = await Person.open(browser, f"http://{HTTP}", room=room, token=token, script=script)
+    people = await _others(case, relay, room)
+    watching = asyncio.create_task(_watch_all(people, metrics_url, recording))
+    changing: list[asyncio.Task[None]] = []
+    try:
+        await asyncio.sleep(WARM_S)
+        recording.joined_at = time.time()
+        await person.join()
+        if case.kind == "join":  # what counts begins with the button
+            recording.began_at = recording.joined_at
+        else:
+            with contextlib.suppress(AssertionError):
+                await person.sees(case.others, within_s=SEEN_S)
+                recording.is_seen = True
+            recording.began_at = time.time()
+        changing = [asyncio.create_task(_change(net, schedule, recording.began_at))]
+        changing += [asyncio.create_task(_disturb(net, burst, recording.began_at)) for burst in schedule.bursts]
+        await _until(recording.began_at + schedule.length_s)
+        recording.ended_at = time.time()
+        await asyncio.gather(*changing)
+        kept = await person.page.evaluate("kept")
+        recording.complaints = list(person.complaints)
+    finally:
+        for task in (watching, *changing):
+            task.cancel()
+        await asyncio.gather(watching, *changing, return_exceptions=True)
+        for each in people:
+            recording.peers[each.participant] = each.watched
+            await each.leave()
+        await person.context.close()
+    recording.browser = Watched(
+        samples=[(at_ms / 1e3, rows) for at_ms, rows in kept["samples"]],
+        signs=[(at_ms / 1e3, sign) for at_ms, sign in kept["signs"]],
+        words=[(at_ms / 1e3, text) for at_ms, text in kept["words"]],
+    )
