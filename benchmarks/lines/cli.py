@@ -27,24 +27,34 @@ def _progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-async def _runs(case: Case, is_adaptive: bool, wanted: int) -> list[Recording]:
+def _keep(run: Recording, folder: Path | None, name: str) -> None:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(run.as_dict()))
+
+
+async def _runs(case: Case, is_adaptive: bool, wanted: int, folder: Path | None) -> list[Recording]:
     """So many runs that count, or twice as many at the most."""
+    mode = "on" if is_adaptive else "off"
     runs: list[Recording] = []
     counted = 0
     while counted < wanted and len(runs) < TRIES_PER_RUN * wanted:
         seed = len(runs) + 1
         run = await record(case, is_adaptive=is_adaptive, seed=seed)
         runs.append(run)
+        _keep(run, folder, f"{case.name}-{mode}-{seed}")
         reasons = figures.void_reasons(run)
         counted += not reasons
-        _progress(
-            f"  {case.name}, adaptation {'on' if is_adaptive else 'off'}, run {seed}: {'; '.join(reasons) or 'counts'}"
-        )
+        found = figures.figures(run)
+        said = ", ".join(f"{name} {report.word(found.get(name))}" for name in report.OWN.get(case.kind, report.SHORT))
+        _progress(f"  {case.name}, adaptation {mode}, run {seed}: {'; '.join(reasons) or 'counts'}\n    {said}")
     return runs
 
 
-async def _all(cases: list[Case], modes: list[bool], wanted: int) -> dict[tuple[str, bool], list[Recording]]:
-    return {(case.name, mode): await _runs(case, mode, wanted) for case in cases for mode in modes}
+async def _all(
+    cases: list[Case], modes: list[bool], wanted: int, folder: Path | None
+) -> dict[tuple[str, bool], list[Recording]]:
+    return {(case.name, mode): await _runs(case, mode, wanted, folder) for case in cases for mode in modes}
 
 
 def main() -> int:
@@ -66,14 +76,8 @@ def main() -> int:
         parser.error(f"no such case: {error.args[0]}; there are {', '.join([*GROUPS, *CASES])}")
     modes = {"on": [True], "off": [False], "both": [True, False]}[given.adaptation]
     own_network()
-    runs = asyncio.run(_all(cases, modes, given.runs))
+    runs = asyncio.run(_all(cases, modes, given.runs, given.keep))
     results = [report.result(case, mode, found) for (case, mode), found in runs.items()]
-    if given.keep is not None:
-        given.keep.mkdir(parents=True, exist_ok=True)
-        for (case, mode), found in runs.items():
-            for number, run in enumerate(found, 1):
-                name = f"{case}-{'on' if mode else 'off'}-{number}.json"
-                (given.keep / name).write_text(json.dumps(run.as_dict()))
     if given.html is not None:
         words = " ".join(["python benchmarks/lines", *sys.argv[1:]])
         given.html.parent.mkdir(parents=True, exist_ok=True)

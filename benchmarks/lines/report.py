@@ -48,6 +48,9 @@ OWN = {
     "apart": ("others_top_pct", "others_switches", "others_fps", "paused_after_s", "back_after_s"),
 }
 
+SHORT = ("carried_down_kbps", "queue_down_p95_ms", "frozen_s_per_min", "concealed_down_pct", "switches_per_min")
+"""What is said of a run at once where its kind has no figures of its own."""
+
 
 def word(value: float | None) -> str:
     """Three digits that matter; a dash for what there was none of."""
