@@ -90,18 +90,26 @@ class Somebody(Peer):
         self.watched = Watched()
         self.on_event = self._on_sign
         self._base: list[tuple[str | None, int | None]] = []
-        self._applying: set[asyncio.Task[None]] = set()
+        self._limits: list[dict[str, Any]] = []
+        self._applying: asyncio.Task[None] | None = None
 
     def _on_sign(self, message: dict[str, Any]) -> None:
         if message["type"] not in SIGNS:
             return
         self.watched.signs.append((time.time(), message))
         if message["type"] == "limits":
-            task = asyncio.create_task(self._obey(message["tracks"]))
-            self._applying.add(task)
-            task.add_done_callback(self._applying.discard)
+            self._limits = message["tracks"]
+            if self._applying is None or self._applying.done():
+                self._applying = asyncio.create_task(self._obey())
 
-    async def _obey(self, tracks: list[dict[str, Any]]) -> None:
+    async def _obey(self) -> None:
+        """The last of several limits in a row is applied in the end."""
+        applied = None
+        while applied is not self._limits:
+            applied = self._limits
+            await self._apply(applied)
+
+    async def _apply(self, tracks: list[dict[str, Any]]) -> None:
         """What is worth sending of the picture (sending.js says why so)."""
         senders = [each.sender for each in self.publish_pc.get_transceivers()] if self.publish_pc else []
         mine = [each["id"] for each in self.publications if each["kind"] == "video"]
@@ -211,18 +219,21 @@ async def _traffic(net: NamespacePair, schedule: Schedule) -> AsyncIterator[None
         await process.wait()
 
 
-async def _watch_all(people: list[Somebody], metrics_url: str, recording: Recording) -> None:
-    """Samples of the people on good lines, and of the relay each second."""
-    turn = 0
+async def _watch_people(people: list[Somebody]) -> None:
+    """Samples of the people on good lines."""
     while True:
         began = time.monotonic()
         for person in people:
             await person.look()
-        if turn % 4 == 0:
-            with contextlib.suppress(OSError):
-                recording.metrics.append((time.time(), await asyncio.to_thread(read_metrics, metrics_url)))
-        turn += 1
         await asyncio.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
+
+
+async def _watch_relay(metrics_url: str, recording: Recording) -> None:
+    """What the relay counts, each second."""
+    while True:
+        with contextlib.suppress(OSError):
+            recording.metrics.append((time.time(), await asyncio.to_thread(read_metrics, metrics_url)))
+        await asyncio.sleep(1)
 
 
 async def _others(case: Case, relay: RelayProcess, room: str) -> list[Somebody]:
@@ -266,7 +277,7 @@ async def _call(
     script = (HERE / "sampler.js").read_text()
     person = await Person.open(browser, f"http://{HTTP}", room=room, token=token, script=script)
     people = await _others(case, relay, room)
-    watching = asyncio.create_task(_watch_all(people, metrics_url, recording))
+    watching = [asyncio.create_task(each) for each in (_watch_people(people), _watch_relay(metrics_url, recording))]
     changing: list[asyncio.Task[None]] = []
     try:
         await asyncio.sleep(WARM_S)
@@ -287,9 +298,9 @@ async def _call(
         kept = await person.page.evaluate("kept")
         recording.complaints = list(person.complaints)
     finally:
-        for task in (watching, *changing):
+        for task in (*watching, *changing):
             task.cancel()
-        await asyncio.gather(watching, *changing, return_exceptions=True)
+        await asyncio.gather(*watching, *changing, return_exceptions=True)
         for each in people:
             recording.peers[each.participant] = each.watched
             await each.leave()
