@@ -143,7 +143,8 @@ class Somebody(Peer):
                 kind = str(entry.type.value)
                 if kind not in _MEMBERS:
                     continue
-                row = {"type": kind, "id": getattr(entry, "track_identifier", None) or str(entry.id)}
+                # wrtc names received tracks as it likes; their sections are those of the relay's offer.
+                row = {"type": kind, "id": getattr(entry, "mid", None) if kind == "inbound-rtp" else str(entry.id)}
                 for name in _MEMBERS[kind]:
                     value = getattr(entry, name, None)
                     if value is not None:
@@ -151,7 +152,7 @@ class Somebody(Peer):
                         row[_camel(name)] = plain if isinstance(plain, int | float | bool) else str(plain)
                 rows.append(row)
         self.watched.samples.append((time.time(), rows))
-        self.watched.tracks = {each: track["participant"] for each, track in self.remote.items()}
+        self.watched.tracks = {track["mid"]: track["participant"] for track in self.remote.values()}
 
 
 @contextmanager

@@ -21,7 +21,7 @@ class Watched:
     signs: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     words: list[tuple[float, str]] = field(default_factory=list)
     tracks: dict[str, str] = field(default_factory=dict)
-    """Of a peer: whose publication each track is."""
+    """Of a peer: whose stream each is, by its section."""
 
 
 @dataclass(slots=True)
