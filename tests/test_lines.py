@@ -69,6 +69,7 @@ def test_a_squeeze_is_told_by_its_times() -> None:
     found = figures.figures(run)
 
     assert 1.5 == pytest.approx(found["paused_after_s"])
+    assert 1.5 == pytest.approx(found["told_after_s"])
     assert 1.6 == pytest.approx(found["told_other_after_s"])
     assert 1.7 == pytest.approx(found["said_after_s"])
     assert 2.0 == pytest.approx(found["stopped_after_s"], abs=0.3)
@@ -88,7 +89,7 @@ def test_what_never_happened_is_a_failure() -> None:
     missed = " ".join(figures.failures(cases.CASES["squeeze"], found))
 
     assert 58 * 60 / 80 == pytest.approx(found["frozen_s_per_min"], abs=0.5)
-    for name in ("paused_after_s", "told_other_after_s", "back_after_s"):
+    for name in ("paused_after_s", "told_after_s", "told_other_after_s", "back_after_s"):
         assert found[name] is None
         assert f"{name} never" in missed
 

@@ -25,10 +25,14 @@ LEAST_CAMERA_FPS = 25.0
 # Samples come four times a second; a gap like this means that somebody did not run.
 MOST_GAP_S = 2.0
 
+# Both must be told; on a line that is full of what was sent before, a word takes its time.
+NEVER_S = 30.0
+
 LIMITS: dict[str, dict[str, tuple[str, float]]] = {
     "squeeze": {
         "paused_after_s": ("<=", 3.0),
-        "told_other_after_s": ("<=", 3.0),
+        "told_after_s": ("<=", NEVER_S),
+        "told_other_after_s": ("<=", NEVER_S),
         "concealed_down_pct": ("<=", 2.0),
         "back_after_s": ("<=", 12.0),
         "switches_per_min": ("<=", 2.0),
@@ -196,7 +200,7 @@ def full_after(run: Recording, rate_bps: float, share: float = JOIN_SHARE) -> fl
 
 
 def _squeeze_figures(run: Recording, case: Case) -> Figures:
-    """What happened at the cut, and after it."""
+    """What happened at the cut, and after it. The relay pauses a picture when it tells whoever hears of it first."""
     cut, back = (run.began_at + each.at_s for each in case.schedule.steps[1:3])
     videos = list(series(run.browser, "inbound-rtp", "video").values())
     paused = [at for at, sign in _signs(run.browser, "track_state", cut, back) if sign["state"] == "paused"]
@@ -211,7 +215,8 @@ def _squeeze_figures(run: Recording, case: Case) -> Figures:
     said = [at for at, words in run.browser.words if cut <= at <= back + 60 and "too weak for a picture" in words]
     came_back = [each for each in again if each is not None]
     return {
-        "paused_after_s": min(paused) - cut if paused else None,
+        "paused_after_s": min([*paused, *told]) - cut if paused or told else None,
+        "told_after_s": min(paused) - cut if paused else None,
         "told_other_after_s": min(told) - cut if told else None,
         "said_after_s": min(said) - cut if said else None,
         "stopped_after_s": min(stopped) - cut if stopped else None,

@@ -36,6 +36,7 @@ COLUMNS = {
 OWN = {
     "squeeze": (
         "paused_after_s",
+        "told_after_s",
         "said_after_s",
         "told_other_after_s",
         "stopped_after_s",
