@@ -318,7 +318,7 @@ uint64_t bench_layers_packet(uint32_t iterations)
     uint64_t sum = 0;
     tr__layers_init(&layers);
     layers.want.temporal = 1;
-    layers.is_open = true;
+    layers.rule = TR_LAYERS_VP8;
     for (uint32_t i = 0; i < iterations; i++) {
         tr_codec_info info = {.is_readable = true,
                               .is_frame_start = true,
@@ -329,7 +329,7 @@ uint64_t bench_layers_packet(uint32_t iterations)
                               .picture = (uint16_t)(i & 0x7fff),
                               .tl0_at = 4,
                               .tl0 = (uint8_t)(i >> 2)};
-        if (tr__layers_next(&layers, &info, &rewrite) == TR_LAYERS_OMIT) continue;
+        if (tr__layers_next(&layers, &info, NULL, &rewrite) == TR_LAYERS_OMIT) continue;
         tr__layers_on_sent(&layers, &info, &rewrite);
         tr__layers_write(payload, &info, &rewrite);
         sum += 1u + payload[3];

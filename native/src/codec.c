@@ -12,26 +12,24 @@ static const tr_codec_info OPAQUE = {0};
 
 /* ------------------------------------------------------------------ VP8, VP9 */
 
-/* PictureID of 7 or 15 bits (RFC 7741, 4.2; RFC 9628, 4.2). */
-static void skip_picture_id(tr_cursor *c)
-{
-    if (tr__take8(c) & 0x80) tr__take8(c);
-}
-
 static uint8_t place(const tr_cursor *c, const uint8_t *payload) { return (uint8_t)(c->at - payload); }
+
+/* PictureID of 7 or 15 bits (RFC 7741, 4.2; RFC 9628, 4.2). */
+static inline void take_picture_id(tr_codec_info *info, tr_cursor *c, const uint8_t *payload)
+{
+    info->picture_at = place(c, payload);
+    uint8_t high = tr__take8(c);
+    info->picture_bits = high & 0x80 ? 15 : 7;
+    info->picture = high;
+    if (high & 0x80) info->picture = (uint16_t)((high & 0x7fu) << 8 | tr__take8(c));
+}
 
 /* RFC 7741, 4.2 and 4.3. The cursor is left behind the first byte of the frame. False: cut short. */
 static inline bool read_vp8(tr_codec_info *info, tr_cursor *c, const uint8_t *payload)
 {
     uint8_t required = tr__take8(c);
     uint8_t optional = required & 0x80 ? tr__take8(c) : 0;
-    if (optional & 0x80) {
-        info->picture_at = place(c, payload);
-        uint8_t high = tr__take8(c);
-        info->picture_bits = high & 0x80 ? 15 : 7;
-        info->picture = high;
-        if (high & 0x80) info->picture = (uint16_t)((high & 0x7fu) << 8 | tr__take8(c));
-    }
+    if (optional & 0x80) take_picture_id(info, c, payload);
     if (optional & 0x40) {
         info->tl0_at = place(c, payload);
         info->tl0 = tr__take8(c);
@@ -57,24 +55,49 @@ static tr_codec_info inspect_vp8(const uint8_t *payload, size_t size)
     return read_vp8(&info, &c, payload) ? info : OPAQUE;
 }
 
-/* RFC 9628, 4.2. What comes behind the layer indices (references, scalability structure) is of no use here. */
+/* RFC 9628, 4.2. What comes behind the layer indices (references, scalability structure) is of no use for forwarding.
+ * The cursor is left behind TL0PICIDX. False: cut short. */
+static inline bool read_vp9(tr_codec_info *info, tr_cursor *c, const uint8_t *payload)
+{
+    uint8_t flags = tr__take8(c);
+    if (flags & 0x80) take_picture_id(info, c, payload);
+    info->has_layers = flags & 0x20;
+    if (info->has_layers) {
+        uint8_t layers = tr__take8(c);
+        info->temporal_layer = layers >> 5;
+        info->spatial_layer = layers >> 1 & 7;
+        info->is_sync = layers & 0x10;
+        if (!(flags & 0x10)) { /* non-flexible mode */
+            info->tl0_at = place(c, payload);
+            info->tl0 = tr__take8(c);
+        }
+    }
+    if (!tr__cursor_ok(c) || !tr__cursor_left(c)) return false;
+    info->is_readable = true;
+    info->is_frame_start = flags & 0x08;                                                     /* B */
+    info->is_frame_end = flags & 0x04;                                                       /* E */
+    info->is_keyframe = info->is_frame_start && !(flags & 0x40) && info->spatial_layer == 0; /* P: predicted */
+    return true;
+}
+
 static tr_codec_info inspect_vp9(const uint8_t *payload, size_t size)
 {
-    tr_codec_info info = {.is_readable = true};
+    tr_codec_info info = {0};
     tr_cursor c = tr__cursor(payload, size);
-    uint8_t flags = tr__take8(&c);
-    if (flags & 0x80) skip_picture_id(&c);
-    info.has_layers = flags & 0x20;
-    if (info.has_layers) {
-        uint8_t layers = tr__take8(&c);
-        info.temporal_layer = layers >> 5;
-        info.spatial_layer = layers >> 1 & 7;
-        if (!(flags & 0x10)) tr__take8(&c); /* TL0PICIDX, in non-flexible mode */
-    }
-    if (!tr__cursor_ok(&c) || !tr__cursor_left(&c)) return OPAQUE;
-    info.is_frame_start = flags & 0x08;                                                   /* B */
-    info.is_keyframe = info.is_frame_start && !(flags & 0x40) && info.spatial_layer == 0; /* P: predicted */
-    return info;
+    return read_vp9(&info, &c, payload) ? info : OPAQUE;
+}
+
+/* The rest of the descriptor: references where the mode is flexible, and the scalability structure. */
+static void skip_vp9(tr_cursor *c, uint8_t flags)
+{
+    if ((flags & 0x50) == 0x50)
+        for (int i = 0; i < 3 && tr__take8(c) & 1; i++) /* P_DIFF and N, three at the most */
+            ;
+    if (!(flags & 0x02)) return; /* V */
+    uint8_t structure = tr__take8(c);
+    if (structure & 0x10) tr__take(c, 4u * (1u + (structure >> 5))); /* Y: width and height of N_S + 1 layers */
+    for (int n = structure & 0x08 ? tr__take8(c) : 0; n > 0; n--)    /* G: N_G pictures */
+        tr__take(c, tr__take8(c) >> 2 & 3);                          /* R references each */
 }
 
 /* ------------------------------------------------------------------ H.264, H.265 */
@@ -243,11 +266,29 @@ tr_codec_info tr__codec_inspect(tr_codec codec, const uint8_t *payload, size_t s
     }
 }
 
-bool tr__codec_is_open(tr_codec codec, const uint8_t *payload, size_t size)
+/* RFC 6386, 9.1: the rest of the frame tag, then the start code. */
+static bool is_open_vp8(const uint8_t *payload, size_t size)
 {
     tr_codec_info info = {0};
     tr_cursor c = tr__cursor(payload, size);
-    if (codec != TR_CODEC_VP8 || !read_vp8(&info, &c, payload) || !info.is_keyframe) return false;
-    tr__take(&c, 2); /* the rest of the frame tag (RFC 6386, 9.1) */
+    if (!read_vp8(&info, &c, payload) || !info.is_keyframe) return false;
+    tr__take(&c, 2);
     return tr__take24(&c) == 0x9d012a && tr__cursor_ok(&c);
+}
+
+/* VP9 bitstream, 6.2: frame_marker, profile, show_existing_frame and frame_type of 0, then frame_sync_code; of profile
+ * 3, which no browser negotiates, it is a bit further on. */
+static bool is_open_vp9(const uint8_t *payload, size_t size)
+{
+    tr_codec_info info = {0};
+    tr_cursor c = tr__cursor(payload, size);
+    if (!read_vp9(&info, &c, payload) || !info.is_keyframe) return false;
+    skip_vp9(&c, payload[0]);
+    return (tr__take8(&c) & 0xcc) == 0x80 && tr__take24(&c) == 0x498342 && tr__cursor_ok(&c);
+}
+
+bool tr__codec_is_open(tr_codec codec, const uint8_t *payload, size_t size)
+{
+    if (size == 0) return false;
+    return codec == TR_CODEC_VP8 ? is_open_vp8(payload, size) : codec == TR_CODEC_VP9 && is_open_vp9(payload, size);
 }

@@ -13,9 +13,14 @@ typedef struct tr_codec_info {
     bool is_frame_start;
     uint8_t temporal_layer, spatial_layer;
     bool has_layers;
-    bool is_sync; /* VP8, Y: of the layers below its own the frame needs the lowest alone */
+    bool is_sync; /* VP8, Y: of the layers below its own the frame needs the lowest alone. VP9, U: what comes behind
+                   * it of higher temporal layers needs nothing of those from before it */
+    bool is_frame_end; /* VP9, E; AV1: the last packet of its (layer) frame */
+    /* AV1: its layers, and indications for decode targets, are by the structure of this number; 0: by none */
+    uint8_t structure;
+    uint64_t indications;
     /* What of a payload descriptor is counted up, and has to go on where frames are left out or another encoding begins
-     * (VP8). Places count from the payload's start; 0: it is not there. */
+     * (VP8, VP9). Places count from the payload's start; 0: it is not there. */
     uint8_t picture_at, tl0_at;
     uint8_t picture_bits; /* 7 or 15 */
     uint8_t tl0;          /* TL0PICIDX */

@@ -1,9 +1,16 @@
 /* layers: see layers.h. Touches only the value, the rewrite and the payload it is given. Worker thread.
  *
- * A picture id that is missing keeps a receiver from decoding frames of higher layers behind it (it cannot know that
- * nothing refers to it), so they close up as sequence numbers do. TL0PICIDX counts frames of the lowest layer, which
- * all leave: it moves where another encoding begins, and nowhere else. KEYIDX (RFC 7741, 4.2) is left as it is: it
- * tells of keyframes lost, and each encoding begins with one. */
+ * VP8: a picture id that is missing keeps a receiver from decoding frames of higher layers behind it (it cannot know
+ * that nothing refers to it), so they close up as sequence numbers do. VP9: references are told in picture ids, by
+ * P_DIFF or by a picture's place in its group, and a receiver knows from them which are needed: they stay as they are.
+ * AV1: the same by frame numbers. TL0PICIDX counts frames of the lowest layer, which all leave: it moves where another
+ * encoding begins, and nowhere else. KEYIDX (RFC 7741, 4.2) is left as it is: it tells of keyframes lost, and each
+ * encoding begins with one.
+ *
+ * Of spatial layers all below are forwarded too, also where they are needed at keyframes alone (k-SVC): so that a line
+ * that gets worse is answered with the next picture and not with a keyframe, the largest there is.
+ * The mask of active decode targets in a dependency descriptor stays as it is: it is the publisher's word on what it
+ * encodes; and its place depends on the structure, which the writer of a packet does not know. */
 #include "layers.h"
 
 #define PICTURE_MASK 0x7fffu
@@ -13,43 +20,87 @@ void tr__layers_init(tr_layers *layers)
     *layers = (tr_layers){.want = TR_LAYERS_ALL, .spatial = TR_LAYER_ANY, .temporal = TR_LAYER_ANY};
 }
 
+static tr_layers_rule rule_of(tr_codec codec, const tr_codec_info *info, const uint8_t *payload, size_t size)
+{
+    if (codec == TR_CODEC_AV1) return info->structure ? TR_LAYERS_AV1 : TR_LAYERS_UNTOLD;
+    if (!tr__codec_is_open(codec, payload, size)) return TR_LAYERS_UNTOLD;
+    return codec == TR_CODEC_VP8 ? TR_LAYERS_VP8 : TR_LAYERS_VP9;
+}
+
+static void note_limits(const tr_layers *layers, const tr_codec_info *info, tr_rewrite *rewrite)
+{
+    bool is_limited = (layers->spatial & layers->temporal) != TR_LAYER_ANY;
+    rewrite->spatial = layers->spatial;
+    rewrite->temporal = layers->temporal;
+    rewrite->structure = is_limited ? info->structure : 0;
+}
+
 void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *info, const uint8_t *payload, size_t size,
                       tr_rewrite *rewrite)
 {
-    layers->is_open = tr__codec_is_open(codec, payload, size);
+    layers->rule = (uint8_t)rule_of(codec, info, payload, size);
+    bool is_told = layers->rule != TR_LAYERS_UNTOLD;
     layers->has_left_out = false;
-    layers->spatial = TR_LAYER_ANY;
-    layers->temporal = layers->is_open ? layers->want.temporal : TR_LAYER_ANY;
-    rewrite->spatial = layers->spatial;
-    rewrite->temporal = layers->temporal;
+    layers->spatial = is_told && layers->rule != TR_LAYERS_VP8 ? layers->want.spatial : TR_LAYER_ANY;
+    layers->temporal = is_told ? layers->want.temporal : TR_LAYER_ANY;
+    note_limits(layers, info, rewrite);
     rewrite->picture_offset = 0;
     rewrite->tl0_offset = 0;
-    if (!layers->is_open) return;
+    if (!is_told) return;
     if (layers->has_picture && info->picture_at)
         rewrite->picture_offset = (uint16_t)(layers->picture + 1u - info->picture) & PICTURE_MASK;
     if (layers->has_tl0 && info->tl0_at) rewrite->tl0_offset = (uint8_t)(layers->tl0 + 1u - info->tl0);
 }
 
-/* Frames are forwarded whole or not at all: another set of layers begins with a frame's first packet. */
-static bool changes(tr_layers *layers, const tr_codec_info *info)
+/* Temporal layers that may be added with this frame, which is no keyframe: the highest. */
+static uint8_t temporal_from(const tr_layers *layers, const tr_codec_info *info, const tr_structure *structure)
 {
-    uint8_t want = layers->want.temporal;
-    if (!info->is_frame_start || layers->temporal == want) return false;
-    if (want < layers->temporal || info->is_keyframe)
-        layers->temporal = want;
-    else if (info->is_sync && info->temporal_layer == layers->temporal + 1)
-        layers->temporal++;
-    else
-        return false;
-    return true;
+    uint8_t want = layers->want.temporal, now = layers->temporal;
+    switch (layers->rule) {
+    case TR_LAYERS_VP8: /* the frame itself is of the layer, and needs the lowest alone */
+        return info->is_sync && info->temporal_layer == now + 1 ? now + 1 : now;
+    case TR_LAYERS_VP9: /* it has the layers that are forwarded, and those above need nothing above from before it */
+        return info->is_sync && info->temporal_layer <= now ? want : now;
+    case TR_LAYERS_AV1: {
+        int target = info->structure ? tr__structure_target(structure, layers->spatial, want) : -1;
+        bool may = target >= 0 && info->temporal_layer <= now && info->spatial_layer <= layers->spatial &&
+                   tr__indication(info->indications, target) == TR_TARGET_SWITCH;
+        return may ? want : now;
+    }
+    default:
+        return now;
+    }
 }
 
-tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, tr_rewrite *rewrite)
+/* Pictures are forwarded whole or not at all, and end where they say: another set of layers begins with the first
+ * packet of one. Temporal layers may be added with any frame of it, as all frames of a picture are of the same. */
+static void change(tr_layers *layers, const tr_codec_info *info, const tr_structure *structure)
 {
-    bool is_changed = changes(layers, info);
-    rewrite->temporal = layers->temporal;
+    if (!info->is_frame_start) return;
+    uint8_t temporal = layers->temporal;
+    uint8_t want = layers->rule == TR_LAYERS_VP8 ? TR_LAYER_ANY : layers->want.spatial;
+    if (info->is_keyframe) {
+        layers->spatial = want;
+        layers->temporal = layers->want.temporal;
+    } else {
+        if (info->spatial_layer == 0 && want < layers->spatial) layers->spatial = want;
+        if (info->spatial_layer == 0 && layers->want.temporal < temporal) layers->temporal = layers->want.temporal;
+        if (layers->want.temporal > temporal) layers->temporal = temporal_from(layers, info, structure);
+    }
+}
+
+tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, const tr_structure *structure,
+                                  tr_rewrite *rewrite)
+{
+    change(layers, info, structure);
+    /* Of AV1, once another structure is in force: what is of none cannot be decoded, for its keyframe was lost. */
+    if (rewrite->structure && !info->structure) return TR_LAYERS_OMIT;
+    bool is_changed = layers->spatial != rewrite->spatial || layers->temporal != rewrite->temporal ||
+                      (rewrite->structure && rewrite->structure != info->structure);
+    if (is_changed) note_limits(layers, info, rewrite);
     if (!tr__layers_are_above(rewrite, info)) return is_changed ? TR_LAYERS_CHANGE : TR_LAYERS_FORWARD;
-    if (info->picture_at && !(layers->has_left_out && layers->left_out == info->picture)) {
+    bool closes_up = layers->rule == TR_LAYERS_VP8 && info->picture_at;
+    if (closes_up && !(layers->has_left_out && layers->left_out == info->picture)) {
         layers->has_left_out = true;
         layers->left_out = info->picture;
         rewrite->picture_offset = (uint16_t)(rewrite->picture_offset - 1u) & PICTURE_MASK;

@@ -1,13 +1,14 @@
 /* layers: which layers of the forwarded encoding go on to one peer, and what has to be counted anew in payload
  * descriptors where some are left out or another encoding begins: picture ids and TL0PICIDX.
  * Says of each packet whether it is forwarded or left out; a sender asks, numbers and writes.
- * Down at the next frame; up where a decoder can follow: at a keyframe, or one layer at a time where a frame of the
- * layer says that it needs the lowest alone.
+ * Down at the next picture; up where a decoder can follow: spatial layers at a keyframe, temporal ones there too, and
+ * where the stream says that nothing which was left out is needed from there on.
  * Pure: a value, no memory of its own. Worker thread. */
 #ifndef TR_LAYERS_H
 #define TR_LAYERS_H
 
 #include "codec.h"
+#include "descriptor.h"
 #include "seqmap.h"
 #include "telerelay.h"
 
@@ -18,11 +19,19 @@ typedef struct tr_layer {
 
 #define TR_LAYERS_ALL ((tr_layer){TR_LAYER_ANY, TR_LAYER_ANY, TR_LAYER_ANY})
 
+/* By what the layers of an encoding are told apart. */
+typedef enum tr_layers_rule {
+    TR_LAYERS_UNTOLD, /* by nothing: all is forwarded */
+    TR_LAYERS_VP8, /* the payload descriptor, of an encoding that began with a keyframe in the clear: it is what it */
+    TR_LAYERS_VP9, /* seems to be */
+    TR_LAYERS_AV1  /* the dependency descriptor and its structure */
+} tr_layers_rule;
+
 typedef struct tr_layers {
     /* given */
     tr_layer want;
     /* now, of the encoding that is forwarded */
-    bool is_open;              /* began with a keyframe in the clear: its descriptors are what they seem to be */
+    uint8_t rule;
     uint8_t spatial, temporal; /* what is above is left out, TR_LAYER_ANY: nothing is */
     bool has_left_out;
     uint16_t left_out; /* the picture left out last, as it came */
@@ -45,10 +54,26 @@ void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *in
 /* Are there packets that may be left out, or another set of layers to change to? Else all is forwarded unasked. */
 static inline bool tr__layers_matter(const tr_layers *layers)
 {
-    return layers->is_open && (layers->temporal != TR_LAYER_ANY || layers->want.temporal != TR_LAYER_ANY);
+    /* TR_LAYER_ANY has all bits. VP8 has no spatial layers. */
+    uint8_t temporal = layers->temporal & layers->want.temporal, spatial = layers->spatial & layers->want.spatial;
+    return layers->rule != TR_LAYERS_UNTOLD &&
+           (temporal != TR_LAYER_ANY || (spatial != TR_LAYER_ANY && layers->rule != TR_LAYERS_VP8));
 }
-/* A packet newer than all before it. rewrite: how the newest are written; changed where the verdict says so. */
-tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, tr_rewrite *rewrite);
+/* A packet newer than all before it. structure: the stream's latest. rewrite: how the newest are written; changed where
+ * the verdict says so. */
+tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, const tr_structure *structure,
+                                  tr_rewrite *rewrite);
+/* Was it left out though it is wanted, because only a keyframe can bring it back? */
+static inline bool tr__layers_wait(const tr_layers *layers, const tr_codec_info *info)
+{
+    return info->spatial_layer > layers->spatial && info->spatial_layer <= layers->want.spatial;
+}
+/* Can it be told of this packet which layer it is of, as the range it belongs to has it? Of AV1, whose structure may
+ * have been replaced since. */
+static inline bool tr__layers_can_tell(const tr_rewrite *rewrite, const tr_codec_info *info)
+{
+    return !rewrite->structure || rewrite->structure == info->structure;
+}
 /* Was it to be left out, where this rewrite is in force? For what comes late, whose number has its place already. */
 static inline bool tr__layers_are_above(const tr_rewrite *rewrite, const tr_codec_info *info)
 {
@@ -60,6 +85,12 @@ void tr__layers_on_sent(tr_layers *layers, const tr_codec_info *info, const tr_r
 static inline bool tr__layers_must_write(const tr_rewrite *rewrite, const tr_codec_info *info)
 {
     return (info->picture_at && rewrite->picture_offset) || (info->tl0_at && rewrite->tl0_offset);
+}
+/* Is it the last packet of its picture, because what comes behind it is left out (marker: RFC 9628, 4.1; AV1 RTP
+ * specification, 4.2)? */
+static inline bool tr__layers_end_picture(const tr_rewrite *rewrite, const tr_codec_info *info)
+{
+    return info->is_frame_end && info->spatial_layer == rewrite->spatial;
 }
 /* Writes picture id and TL0PICIDX of a payload that is on its way out. */
 void tr__layers_write(uint8_t *payload, const tr_codec_info *info, const tr_rewrite *rewrite);

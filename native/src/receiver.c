@@ -200,10 +200,13 @@ static tr_drop admit(tr_stream *stream, bool is_rtx, tr_media *media)
 /* What the packet is, and what follows from that for its stream. */
 static tr_drop inspect(const tr_receiver *receiver, tr_stream *stream, tr_media *media)
 {
+    tr_descriptor descriptor;
+    if (receiver->params.kind == TR_VIDEO && tr__media_descriptor(media, &descriptor) && descriptor.is_keyframe)
+        tr__stream_on_structure(stream, media->index,
+                                media->rtp.data + media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].at,
+                                media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].size);
     tr_drop drop = tr__source_inspect(&receiver->source, media);
     if (drop != TR_DROP_NONE || receiver->params.kind != TR_VIDEO) return drop;
-    tr_descriptor descriptor;
-    if (tr__media_descriptor(media, &descriptor)) stream->has_structure |= descriptor.is_keyframe;
     stream->is_opaque = !media->info.is_readable;
     if (media->info.is_readable && media->info.is_keyframe)
         tr__stream_on_keyframe(stream, media->index, media->rtp.ts, media->now_us);

@@ -206,6 +206,7 @@ static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
     const tr_rewrite *rewrite;
     if (!tr__seqmap_out(&sender->map, media->index, &out, &rewrite))
         return sender->kind == TR_VIDEO ? TR_DROP_WAIT_KEYFRAME : TR_DROP_RTP_OLD;
+    if (media->rtp.payload_size && !tr__layers_can_tell(rewrite, &media->info)) return TR_DROP_LAYER;
     note_index(sender, media);
     bool has_resends = has_rtx(sender, media->codec_index); /* of its own: these bytes leave once */
     tr_media empty;
@@ -242,7 +243,8 @@ static bool omit(tr_sender *sender, const tr_media *media)
 static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
     tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
-    switch (tr__layers_next(&sender->layers, &media->info, &rewrite)) {
+    tr_stream *stream = &sender->source->streams[media->encoding];
+    switch (tr__layers_next(&sender->layers, &media->info, stream->structure, &rewrite)) {
     case TR_LAYERS_FORWARD:
         break;
     case TR_LAYERS_CHANGE:
@@ -251,6 +253,7 @@ static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
     case TR_LAYERS_OMIT:
         tr__seqmap_omit(&sender->map, media->index, &rewrite);
         note_index(sender, media);
+        if (tr__layers_wait(&sender->layers, &media->info)) tr__stream_request_keyframe(stream, now_us);
         return TR_DROP_LAYER;
     }
     return send(sender, media, now_us);
@@ -582,6 +585,7 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
     if (!sender->source || !tr__resends_reach(&sender->resends, out, sender->map.next_out) ||
         !tr__seqmap_in(&sender->map, out, &epoch, &in, &rewrite) || epoch < sender->first_epoch ||
         !tr__source_load(sender->source, rewrite->encoding, in, &media) ||
+        (media.rtp.payload_size && !tr__layers_can_tell(rewrite, &media.info)) ||
         sender->bind.pts[media.codec_index] == TR_NO_PT)
         return TR_DROP_NACK_UNKNOWN;
     tr_media empty;

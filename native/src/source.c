@@ -19,6 +19,24 @@ static bool read_red(const tr_source *source, tr_media *media)
     return true;
 }
 
+/* AV1: where a frame ends, and its layers. Without a structure there is nothing that says where layers may be added, so
+ * they are none. What came before the present structure cannot be told any more. */
+static void describe(const tr_stream *stream, tr_media *media)
+{
+    tr_codec_info *info = &media->info;
+    const uint8_t *data = media->rtp.data + media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].at;
+    tr_frame_layers frame;
+    if (!stream->structure_number || media->index < stream->structure_index ||
+        !tr__structure_look_up(stream->structure, data, media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].size,
+                               &frame))
+        return;
+    info->has_layers = true;
+    info->spatial_layer = frame.spatial;
+    info->temporal_layer = frame.temporal;
+    info->structure = stream->structure_number;
+    info->indications = frame.indications;
+}
+
 tr_drop tr__source_inspect(const tr_source *source, tr_media *media)
 {
     tr_codec codec = (tr_codec)source->codecs[media->codec_index].codec;
@@ -28,12 +46,20 @@ tr_drop tr__source_inspect(const tr_source *source, tr_media *media)
     media->info = tr__codec_inspect(codec, media->rtp.data + media->rtp.header_size, media->rtp.payload_size);
     /* A publisher whose descriptors bring structures is believed: they are there for payloads that nobody but the ends
      * can read, and what a cipher wrote may look like a keyframe. */
+    const tr_stream *stream = &source->streams[media->encoding];
     tr_descriptor descriptor;
-    if (tr__media_descriptor(media, &descriptor) &&
-        (source->streams[media->encoding].has_structure || descriptor.is_keyframe)) {
+    bool is_described = tr__media_descriptor(media, &descriptor) && (stream->has_structure || descriptor.is_keyframe);
+    if (is_described) {
         media->info.is_readable = true;
         media->info.is_keyframe = descriptor.is_keyframe;
         media->info.is_frame_start = descriptor.is_frame_start;
+    }
+    if (codec != TR_CODEC_AV1) return TR_DROP_NONE;
+    media->info.has_layers = false;
+    media->info.spatial_layer = media->info.temporal_layer = 0;
+    if (is_described) {
+        media->info.is_frame_end = descriptor.is_frame_end;
+        describe(stream, media);
     }
     return TR_DROP_NONE;
 }

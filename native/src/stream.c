@@ -11,13 +11,16 @@ static uint32_t packet_room(uint8_t kind)
     return kind == TR_VIDEO ? TR_HISTORY_VIDEO_PACKETS : TR_HISTORY_AUDIO_PACKETS;
 }
 
-static size_t meter_room(uint8_t kind) { return kind == TR_VIDEO ? (sizeof(tr_meter) + 15) & ~(size_t)15 : 0; }
+static size_t rounded(size_t size) { return (size + 15) & ~(size_t)15; }
+static size_t meter_room(uint8_t kind) { return kind == TR_VIDEO ? rounded(sizeof(tr_meter)) : 0; }
+/* At the end: few streams have any. */
+static size_t structure_room(uint8_t kind) { return kind == TR_VIDEO ? rounded(sizeof(tr_structure)) : 0; }
 
 size_t tr__stream_memory(uint8_t kind, uint32_t history_bytes)
 {
-    size_t ring = (history_bytes + 15u) & ~(size_t)15;
+    size_t ring = rounded(history_bytes);
     return meter_room(kind) + missing_room(kind) * sizeof(tr_nack_missing) +
-           packet_room(kind) * sizeof(tr_history_packet) + ring;
+           packet_room(kind) * sizeof(tr_history_packet) + ring + structure_room(kind);
 }
 
 /* The index comes first: of audio it and the gaps there ever are share a page. */
@@ -28,7 +31,10 @@ void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t kin
     tr_history_packet *index = (tr_history_packet *)(memory + meter_room(kind));
     tr_nack_missing *missing = (tr_nack_missing *)(index + packets);
     memset(stream, 0, sizeof *stream);
-    if (kind == TR_VIDEO) stream->meter = (tr_meter *)memory;
+    if (kind == TR_VIDEO) {
+        stream->meter = (tr_meter *)memory;
+        stream->structure = (tr_structure *)(memory + tr__stream_memory(kind, history_bytes) - structure_room(kind));
+    }
     stream->ssrc = encoding->ssrc;
     stream->rtx_ssrc = encoding->rtx_ssrc;
     memcpy(stream->rid, encoding->rid, sizeof stream->rid);
@@ -80,6 +86,20 @@ void tr__stream_on_keyframe(tr_stream *stream, uint64_t index, uint32_t ts, uint
     stream->keyframe_index = index;
     stream->keyframe_ts = ts;
     stream->keyframe_us = now_us;
+}
+
+void tr__stream_on_structure(tr_stream *stream, uint64_t index, const uint8_t *descriptor, size_t size)
+{
+    tr_structure structure;
+    if (stream->has_structure && index < stream->structure_index) return; /* late: a newer one is in force */
+    bool is_read = tr__structure_read(&structure, descriptor, size);
+    bool is_same = is_read && stream->structure_number && memcmp(&structure, stream->structure, sizeof structure) == 0;
+    if (!stream->has_structure || !is_same) stream->structure_index = index;
+    stream->has_structure = true;
+    if (is_same) return;
+    /* One that cannot be read holds for nothing: no number is ever its. */
+    *stream->structure = is_read ? structure : (tr_structure){0};
+    if (++stream->structure_number == 0) stream->structure_number++;
 }
 
 void tr__stream_on_jitter(tr_stream *stream, uint32_t ts, uint64_t arrival_us)

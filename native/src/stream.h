@@ -45,7 +45,8 @@ typedef struct tr_stream {
     /* owned */
     tr_history history;
     tr_nack nack;
-    tr_meter *meter; /* of video; of audio NULL */
+    tr_meter *meter;         /* of video; of audio NULL */
+    tr_structure *structure; /* likewise: the latest that a dependency descriptor brought */
     /* numbering (RFC 3550, A.1, A.3, A.8) */
     bool is_started;
     uint8_t generation; /* counts the SSRCs it has had */
@@ -63,6 +64,8 @@ typedef struct tr_stream {
     /* the latest keyframe: its first packet, and when that came */
     bool has_keyframe, has_structure; /* the latter: told by a dependency descriptor */
     bool is_opaque;                   /* of video: its latest packet could not be read, keyframes cannot be told */
+    uint8_t structure_number;         /* of the latest structure; another one has another number. 0: none yet */
+    uint64_t structure_index;         /* the first packet it holds for */
     uint64_t keyframe_index, keyframe_us;
     uint32_t keyframe_ts;
     /* the sender report last seen */
@@ -93,7 +96,8 @@ static inline bool tr__stream_is_keyframe_due(const tr_stream *stream)
     return stream->keyframe_wanted && stream->ssrc && (stream->has_pli || stream->has_fir);
 }
 
-/* What the receiver tells of a packet it accepted. */
+/* What the receiver tells of a packet it accepted. The descriptor begins a keyframe. */
+void tr__stream_on_structure(tr_stream *stream, uint64_t index, const uint8_t *descriptor, size_t size);
 void tr__stream_on_keyframe(tr_stream *stream, uint64_t index, uint32_t ts, uint64_t now_us);
 void tr__stream_on_jitter(tr_stream *stream, uint32_t ts, uint64_t arrival_us);
 void tr__stream_on_bytes(tr_stream *stream, size_t bytes, uint64_t now_us);

@@ -144,7 +144,8 @@ size_t tr__writer_write(const tr_writer *writer, uint8_t *slot, const tr_media *
         is_two_byte |= is_copied[i] && size > 16 && COPIED[i].kept > 16;
     }
     tr_pen pen = tr__pen(slot, TR_MAX_PACKET);
-    tr__rtp_put_header(&pen, has_block, rtp->marker, h->pt, h->seq, h->ts, h->ssrc);
+    bool marker = rtp->marker || tr__layers_end_picture(h->rewrite, &media->info);
+    tr__rtp_put_header(&pen, has_block, marker, h->pt, h->seq, h->ts, h->ssrc);
     if (has_block) {
         tr_rtp_block block = tr__rtp_begin_block(&pen, is_two_byte);
         if (writer->is_numbered) {

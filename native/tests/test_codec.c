@@ -114,6 +114,57 @@ static void a_keyframe_in_the_clear_shows_its_start_code(void)
     CHECK(!tr__codec_is_open(TR_CODEC_H264, key, sizeof key));
 }
 
+static void a_keyframe_of_vp9_shows_its_sync_code(void)
+{
+    static const struct {
+        uint8_t key[20];
+        size_t size;
+    } rows[] = {
+        {{0x0c, 0x82, 0x49, 0x83, 0x42}, 5},
+        {{0xa8, 0x80, 0x64, 0x01, 0x05, 0x82, 0x49, 0x83, 0x42}, 9},
+        {{0x2a, 0x01, 0x05, 0x38, 1, 64, 0, 180, 2, 128, 1, 104, 2, 0x14, 4, 0x24, 1, 0x82, 0x49, 0x83}, 20},
+        {{0x3c, 0x01, 0x82, 0x49, 0x83, 0x42}, 6},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool is_cut = i == 2; /* two layers with sizes, two pictures in a group; one byte too little */
+        CHECK_EQ(!is_cut, tr__codec_is_open(TR_CODEC_VP9, rows[i].key, rows[i].size));
+        for (size_t size = 0; size < rows[i].size; size++) CHECK(!tr__codec_is_open(TR_CODEC_VP9, rows[i].key, size));
+        uint8_t longer[21] = {0};
+        memcpy(longer, rows[i].key, rows[i].size);
+        longer[20] = 0x42;
+        if (is_cut) CHECK(tr__codec_is_open(TR_CODEC_VP9, longer, sizeof longer));
+        longer[rows[i].size - 2] ^= 1;
+        CHECK(!tr__codec_is_open(TR_CODEC_VP9, longer, rows[i].size));
+    }
+}
+
+static void what_vp9_counts_and_where_it_may_be_joined(void)
+{
+    static const struct {
+        uint8_t payload[8];
+        size_t size;
+        uint8_t picture_at, picture_bits, tl0_at, tl0;
+        uint16_t picture;
+        bool is_sync, is_end;
+    } rows[] = {
+        {{0x0c, 0}, 2, 0, 0, 0, 0, 0, false, true},
+        {{0xa8, 0x81, 0x02, 0x31, 0x07, 0}, 6, 1, 15, 4, 7, 0x102, true, false},
+        {{0xac, 0x55, 0x20, 0x07, 0}, 5, 1, 7, 3, 7, 0x55, false, true},
+        {{0xb4, 0x55, 0x31, 0}, 4, 1, 7, 0, 0, 0x55, true, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_codec_info info = tr__codec_inspect(TR_CODEC_VP9, rows[i].payload, rows[i].size);
+        CHECK(info.is_readable);
+        CHECK_EQ(rows[i].picture_at, info.picture_at);
+        CHECK_EQ(rows[i].picture_bits, info.picture_bits);
+        CHECK_EQ(rows[i].picture, info.picture);
+        CHECK_EQ(rows[i].tl0_at, info.tl0_at);
+        CHECK_EQ(rows[i].tl0, info.tl0);
+        CHECK_EQ(rows[i].is_sync, info.is_sync);
+        CHECK_EQ(rows[i].is_end, info.is_frame_end);
+    }
+}
+
 static void vp9_is_read(void)
 {
     static const row ROWS[] = {
@@ -305,6 +356,8 @@ static const check_test TESTS[] = {
     TEST(vp8_is_read),
     TEST(what_vp8_counts_is_found),
     TEST(a_keyframe_in_the_clear_shows_its_start_code),
+    TEST(a_keyframe_of_vp9_shows_its_sync_code),
+    TEST(what_vp9_counts_and_where_it_may_be_joined),
     TEST(vp9_is_read),
     TEST(h264_is_read),
     TEST(h265_is_read),

@@ -30,6 +30,99 @@ static void descriptors_are_read(void)
     }
 }
 
+/* One spatial layer of three temporal ones, templates from 5 on. */
+#define L1T3 "\xc5\x00\x01\x80\xa2\x14\xea\xa8\x60\x41\x4d\x14\x10\x20\x84\x27\x02\x7f\x01\x67"
+/* Two of two, the upper needs the lower at keyframes alone; templates from 60 on, past the end of the numbers. */
+#define L2T2_KEY                                                                                                       \
+    "\xfc\x00\x01\x87\x83\x18\x7a\xaa\x01\x00\xa0\xa0\x14\x51\x41\x34\x51\x80\x21\x90\x88\x8a\x19\x40\x4f\xc0\x2c\xc0" \
+    "\x9f\xc0\x59\xc0"
+
+static tr_structure structure_of(const char *bytes, size_t size)
+{
+    tr_structure s;
+    CHECK(tr__structure_read(&s, (const uint8_t *)bytes, size));
+    return s;
+}
+
+static void structures_are_read(void)
+{
+    tr_structure one = structure_of(L1T3, sizeof L1T3 - 1), two = structure_of(L2T2_KEY, sizeof L2T2_KEY - 1);
+    CHECK_EQ(5, one.template_count);
+    CHECK_EQ(3, one.target_count);
+    CHECK_EQ(1, one.chain_count);
+    for (int t = 0; t < 3; t++) CHECK(one.targets[t].spatial == 0 && one.targets[t].temporal == t);
+    CHECK_EQ(6, two.template_count);
+    CHECK_EQ(4, two.target_count);
+    CHECK_EQ(2, two.chain_count);
+    for (int t = 0; t < 4; t++) CHECK(two.targets[t].spatial == t / 2 && two.targets[t].temporal == t % 2);
+    CHECK_EQ(3, tr__structure_target(&two, 255, 255));
+    CHECK_EQ(2, tr__structure_target(&two, 1, 0));
+    CHECK_EQ(1, tr__structure_target(&two, 0, 7));
+    CHECK_EQ(2, tr__structure_target(&one, 0, 2));
+}
+
+static void frames_are_looked_up_in_their_structure(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        bool is_two, is_found;
+        uint8_t spatial, temporal;
+        uint64_t indications;
+    } rows[] = {
+        {"\x85\0\1", 3, false, true, 0, 0, 0x2a},
+        {"\x87\0\1", 3, false, true, 0, 1, 0x24},
+        {"\xc9\0\1", 3, false, true, 0, 2, 0x10},
+        {"\xca\0\1", 3, false, false, 0, 0, 0}, /* past the last one */
+        {"\xc4\0\1", 3, false, false, 0, 0, 0}, /* before the first one */
+        {"\x3f\0\1", 3, true, true, 1, 0, 0xa0},
+        {"\x01\0\1", 3, true, true, 1, 1, 0x40}, /* beyond 63 comes 0 */
+        {"\x02\0\1", 3, true, false, 0, 0, 0},
+        {"\xc7\0\x09\x21\x40", 5, false, true, 0, 1, 0x28}, /* indications of its own */
+        {"\xc6\0\x09\x63\xa8", 5, false, true, 0, 0, 0x2a}, /* behind a mask of active targets */
+        {"\xc7\0\x09\x21", 4, false, false, 0, 0, 0},       /* cut short */
+        {"\xc7\0\x09\x18", 4, false, true, 0, 1, 0x24},     /* own differences are nothing to us */
+        {L1T3, sizeof L1T3 - 1, false, true, 0, 0, 0x2a},
+        {L2T2_KEY, sizeof L2T2_KEY - 1, true, true, 0, 0, 0xaa},
+        {"\xc7\0", 2, false, false, 0, 0, 0},
+    };
+    tr_structure one = structure_of(L1T3, sizeof L1T3 - 1), two = structure_of(L2T2_KEY, sizeof L2T2_KEY - 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_frame_layers frame = {0};
+        bool is_found =
+            tr__structure_look_up(rows[i].is_two ? &two : &one, (const uint8_t *)rows[i].bytes, rows[i].size, &frame);
+        CHECK_EQ(rows[i].is_found, is_found);
+        if (!is_found) continue;
+        CHECK_EQ(rows[i].spatial, frame.spatial);
+        CHECK_EQ(rows[i].temporal, frame.temporal);
+        CHECK_EQ(rows[i].indications, frame.indications);
+    }
+}
+
+/* Of each structure that is cut short, and with each bit of it turned, the answer is bounded. */
+static void structures_that_do_not_add_up_are_none(void)
+{
+    static const char *whole[] = {L1T3, L2T2_KEY};
+    static const size_t sizes[] = {sizeof L1T3 - 1, sizeof L2T2_KEY - 1};
+    for (size_t i = 0; i < 2; i++) {
+        tr_structure s;
+        uint8_t data[64];
+        for (size_t size = 0; size < sizes[i]; size++)
+            CHECK(!tr__structure_read(&s, (const uint8_t *)whole[i], size) || size == sizes[i] - 1);
+        for (size_t bit = 0; bit < 8 * sizes[i]; bit++) {
+            memcpy(data, whole[i], sizes[i]);
+            data[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+            if (!tr__structure_read(&s, data, sizes[i])) continue;
+            CHECK(s.template_count >= 1 && s.template_count <= TR_STRUCTURE_TEMPLATES);
+            CHECK(s.target_count >= 1 && s.target_count <= TR_STRUCTURE_TARGETS);
+            CHECK(s.chain_count <= s.target_count);
+        }
+    }
+    static const uint8_t endless[200] = {0x80, 0, 1, 0x80}; /* templates of one layer without an end */
+    tr_structure s;
+    CHECK(!tr__structure_read(&s, endless, sizeof endless));
+}
+
 static void every_size_and_start_is_survived(void)
 {
     uint8_t data[255];
@@ -45,6 +138,9 @@ static void every_size_and_start_is_survived(void)
 
 static const check_test tests[] = {
     TEST(descriptors_are_read),
+    TEST(structures_are_read),
+    TEST(frames_are_looked_up_in_their_structure),
+    TEST(structures_that_do_not_add_up_are_none),
     TEST(every_size_and_start_is_survived),
 };
 CHECK_MAIN("test_descriptor", tests)

@@ -34,7 +34,7 @@ static void begin_with(uint16_t picture, uint8_t tl0)
 static tr_layers_verdict next(uint16_t picture, uint8_t tl0, uint8_t temporal, bool is_sync)
 {
     tr_codec_info info = frame(picture, tl0, temporal, is_sync, false);
-    tr_layers_verdict verdict = tr__layers_next(&layers, &info, &rewrite);
+    tr_layers_verdict verdict = tr__layers_next(&layers, &info, NULL, &rewrite);
     if (verdict != TR_LAYERS_OMIT) tr__layers_on_sent(&layers, &info, &rewrite);
     return verdict;
 }
@@ -75,7 +75,7 @@ static void steps_up_go_one_layer_at_a_time(void)
     for (uint16_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         layers.want.temporal = rows[i].want;
         tr_codec_info info = frame((uint16_t)(1 + i), 0, rows[i].temporal, rows[i].is_sync, rows[i].is_key);
-        CHECK_EQ(rows[i].verdict, tr__layers_next(&layers, &info, &rewrite));
+        CHECK_EQ(rows[i].verdict, tr__layers_next(&layers, &info, NULL, &rewrite));
         CHECK_EQ(rows[i].now, layers.temporal);
         CHECK_EQ(rows[i].now, rewrite.temporal);
     }
@@ -90,13 +90,13 @@ static void a_frame_is_forwarded_as_it_began(void)
     layers.want.temporal = 0;
     tr_codec_info rest = frame(101, 0, 2, true, false);
     rest.is_frame_start = false;
-    CHECK_EQ(TR_LAYERS_FORWARD, tr__layers_next(&layers, &rest, &rewrite));
+    CHECK_EQ(TR_LAYERS_FORWARD, tr__layers_next(&layers, &rest, NULL, &rewrite));
     CHECK_EQ(TR_LAYERS_OMIT, next(102, 0, 1, true));
     rest.picture = 102;
     rest.temporal_layer = 1;
     layers.want.temporal = 2;
-    CHECK_EQ(TR_LAYERS_OMIT, tr__layers_next(&layers, &rest, &rewrite)); /* and left out as it began */
-    CHECK_EQ(0x7fff, rewrite.picture_offset);                            /* counted once */
+    CHECK_EQ(TR_LAYERS_OMIT, tr__layers_next(&layers, &rest, NULL, &rewrite)); /* and left out as it began */
+    CHECK_EQ(0x7fff, rewrite.picture_offset);                                  /* counted once */
 }
 
 static void pictures_close_up_through_their_wraps(void)
@@ -110,7 +110,7 @@ static void pictures_close_up_through_their_wraps(void)
         for (uint16_t i = 1; i < 700; i++) {
             tr_codec_info info = frame((uint16_t)(mask - 9 + i) & mask, (uint8_t)(250 + i / 2), i % 2, false, false);
             info.picture_bits = (uint8_t)bits;
-            CHECK_EQ(i % 2 ? TR_LAYERS_OMIT : TR_LAYERS_FORWARD, tr__layers_next(&layers, &info, &rewrite));
+            CHECK_EQ(i % 2 ? TR_LAYERS_OMIT : TR_LAYERS_FORWARD, tr__layers_next(&layers, &info, NULL, &rewrite));
             if (i % 2) continue;
             tr__layers_on_sent(&layers, &info, &rewrite);
             memset(payload, 0, sizeof payload);
@@ -155,12 +155,136 @@ static void descriptors_without_numbers_stay_as_they_are(void)
     layers.want.temporal = 0;
     begin_with(5, 5);
     tr_codec_info bare = {.is_readable = true, .is_frame_start = true};
-    CHECK_EQ(TR_LAYERS_FORWARD, tr__layers_next(&layers, &bare, &rewrite));
+    CHECK_EQ(TR_LAYERS_FORWARD, tr__layers_next(&layers, &bare, NULL, &rewrite));
     rewrite.picture_offset = 9;
     CHECK(!tr__layers_must_write(&rewrite, &bare));
     uint8_t payload[2] = {1, 2};
     tr__layers_write(payload, &bare, &rewrite);
     CHECK_BYTES("\1\2", payload, 2);
+}
+
+/* VP9: a layer frame's first packet. sync: U. */
+static tr_codec_info vp9_frame(uint8_t spatial, uint8_t temporal, bool is_sync, bool is_key)
+{
+    return (tr_codec_info){.is_readable = true,
+                           .is_keyframe = is_key && spatial == 0,
+                           .is_frame_start = true,
+                           .is_frame_end = true,
+                           .has_layers = true,
+                           .spatial_layer = spatial,
+                           .temporal_layer = temporal,
+                           .is_sync = is_sync,
+                           .picture_at = 1,
+                           .picture_bits = 15,
+                           .picture = 100};
+}
+
+static const uint8_t VP9_KEY[] = {0xa8, 0x80, 0x64, 0x01, 0x05, 0x82, 0x49, 0x83, 0x42};
+
+static void begin_vp9(tr_layer want)
+{
+    tr_codec_info key = vp9_frame(0, 0, false, true);
+    tr__layers_init(&layers);
+    layers.want = want;
+    rewrite = (tr_rewrite){0};
+    tr__layers_begin(&layers, TR_CODEC_VP9, &key, VP9_KEY, sizeof VP9_KEY, &rewrite);
+    CHECK_EQ(TR_LAYERS_VP9, layers.rule);
+}
+
+static void spatial_layers_go_with_a_picture_and_come_with_a_keyframe(void)
+{
+    static const struct {
+        uint8_t want, spatial;
+        bool is_key, waits;
+        tr_layers_verdict verdict;
+        uint8_t now;
+        bool ends;
+    } rows[] = {
+        {2, 0, false, false, TR_LAYERS_FORWARD, 2, false},   {2, 1, false, false, TR_LAYERS_FORWARD, 2, false},
+        {0, 2, false, false, TR_LAYERS_FORWARD, 2, true}, /* the picture comes to its end as it began */
+        {0, 0, false, false, TR_LAYERS_CHANGE, 0, true},     {0, 1, false, false, TR_LAYERS_OMIT, 0, false},
+        {1, 0, false, false, TR_LAYERS_FORWARD, 0, true},    {1, 1, false, true, TR_LAYERS_OMIT, 0, false},
+        {1, 2, false, false, TR_LAYERS_OMIT, 0, false},      {1, 0, true, false, TR_LAYERS_CHANGE, 1, false},
+        {1, 1, true, false, TR_LAYERS_FORWARD, 1, true},     {1, 2, true, false, TR_LAYERS_OMIT, 1, false},
+        {255, 0, true, false, TR_LAYERS_CHANGE, 255, false},
+    };
+    begin_vp9((tr_layer){0, 2, TR_LAYER_ANY});
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_codec_info info = vp9_frame(rows[i].spatial, 0, true, rows[i].is_key);
+        layers.want.spatial = rows[i].want;
+        CHECK_EQ(rows[i].verdict, tr__layers_next(&layers, &info, NULL, &rewrite));
+        CHECK_EQ(rows[i].now, layers.spatial);
+        CHECK_EQ(rows[i].now, rewrite.spatial);
+        CHECK_EQ(rows[i].waits, tr__layers_wait(&layers, &info));
+        CHECK_EQ(rows[i].ends, tr__layers_end_picture(&rewrite, &info));
+        CHECK_EQ(0, rewrite.picture_offset); /* references are told by picture ids */
+    }
+}
+
+static void temporal_layers_of_vp9_come_where_nothing_above_is_needed(void)
+{
+    static const struct {
+        uint8_t temporal;
+        bool is_sync;
+        tr_layers_verdict verdict;
+        uint8_t now;
+    } rows[] = {
+        {0, false, TR_LAYERS_FORWARD, 0}, {1, true, TR_LAYERS_OMIT, 0},     {2, true, TR_LAYERS_OMIT, 0},
+        {0, true, TR_LAYERS_CHANGE, 2},   {2, false, TR_LAYERS_FORWARD, 2},
+    };
+    begin_vp9((tr_layer){0, 0, 0});
+    layers.want.temporal = 2;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_codec_info info = vp9_frame(0, rows[i].temporal, rows[i].is_sync, false);
+        CHECK_EQ(rows[i].verdict, tr__layers_next(&layers, &info, NULL, &rewrite));
+        CHECK_EQ(rows[i].now, layers.temporal);
+    }
+}
+
+/* Three temporal layers of AV1, by a structure as encoders make it: 00 01 02 02. */
+static void layers_of_av1_go_by_the_structure_and_its_switches(void)
+{
+    static const tr_structure structure = {.template_count = 1, .target_count = 3, .targets = {{0, 0}, {0, 1}, {0, 2}}};
+    static const uint64_t SWITCHES[] = {0x2a, 0x24, 0x10}; /* SSS, -DS, --D */
+    static const struct {
+        uint8_t want, temporal, structure;
+        bool is_key;
+        tr_layers_verdict verdict;
+        uint8_t now, known;
+    } rows[] = {
+        {2, 2, 1, false, TR_LAYERS_OMIT, 0, 1},
+        {2, 1, 1, false, TR_LAYERS_OMIT, 0, 1}, /* itself not decodable */
+        {2, 0, 1, false, TR_LAYERS_CHANGE, 2, 1},
+        {2, 2, 1, false, TR_LAYERS_FORWARD, 2, 1},
+        {1, 2, 1, false, TR_LAYERS_OMIT, 1, 1},
+        {1, 0, 0, false, TR_LAYERS_OMIT, 1, 1}, /* of another structure */
+        {1, 0, 2, true, TR_LAYERS_CHANGE, 1, 2},
+        {255, 1, 2, false, TR_LAYERS_CHANGE, 255, 0},
+        {255, 0, 2, false, TR_LAYERS_FORWARD, 255, 0},
+        {255, 0, 3, true, TR_LAYERS_FORWARD, 255, 0},
+    };
+    tr_codec_info key = {.is_keyframe = true, .is_frame_start = true, .structure = 1, .indications = 0x2a};
+    tr__layers_init(&layers);
+    layers.want.temporal = 0;
+    tr__layers_begin(&layers, TR_CODEC_AV1, &key, (const uint8_t *)"", 0, &rewrite);
+    CHECK_EQ(TR_LAYERS_AV1, layers.rule);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_codec_info info = {.is_readable = true,
+                              .is_keyframe = rows[i].is_key,
+                              .is_frame_start = true,
+                              .has_layers = true,
+                              .temporal_layer = rows[i].temporal,
+                              .structure = rows[i].structure,
+                              .indications = SWITCHES[rows[i].temporal]};
+        layers.want.temporal = rows[i].want;
+        CHECK_EQ(rows[i].verdict, tr__layers_next(&layers, &info, &structure, &rewrite));
+        CHECK_EQ(rows[i].now, layers.temporal);
+        CHECK_EQ(rows[i].known, rewrite.structure);
+        CHECK_EQ(!rows[i].known || rows[i].structure == rows[i].known, tr__layers_can_tell(&rewrite, &info));
+    }
+    key.structure = 0;
+    tr__layers_begin(&layers, TR_CODEC_AV1, &key, (const uint8_t *)"", 0, &rewrite);
+    CHECK(!tr__layers_matter(&layers));
 }
 
 static const check_test tests[] = {
@@ -170,5 +294,8 @@ static const check_test tests[] = {
     TEST(pictures_close_up_through_their_wraps),
     TEST(another_encoding_goes_on_where_the_last_one_ended),
     TEST(descriptors_without_numbers_stay_as_they_are),
+    TEST(spatial_layers_go_with_a_picture_and_come_with_a_keyframe),
+    TEST(temporal_layers_of_vp9_come_where_nothing_above_is_needed),
+    TEST(layers_of_av1_go_by_the_structure_and_its_switches),
 };
 CHECK_MAIN("test_layers", tests)
