@@ -33,7 +33,7 @@ static struct {
 static const tr_add_receiver PARAMS = {
     .receiver = 1,
     .kind = TR_VIDEO,
-    .codec_count = 5,
+    .codec_count = 6,
     .encoding_count = 2,
     .mid = "0",
     .codecs =
@@ -43,6 +43,7 @@ static const tr_add_receiver PARAMS = {
             {.pt = 45, .rtx_pt = TR_NO_PT, .codec = TR_CODEC_OTHER, .clock_rate = 8000},
             {.pt = 98, .rtx_pt = 99, .codec = TR_CODEC_VP9, .has_nack = 1, .has_pli = 1, .clock_rate = 90000},
             {.pt = 63, .rtx_pt = TR_NO_PT, .codec = TR_CODEC_RED, .clock_rate = 90000},
+            {.pt = 35, .rtx_pt = 36, .codec = TR_CODEC_AV1, .has_nack = 1, .has_pli = 1, .clock_rate = 90000},
         },
     .encodings = {{.rid = "l", .ssrc = 1000, .rtx_ssrc = 1001}, {.rid = "h", .ssrc = 1010, .rtx_ssrc = 1011}},
     .extensions = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
@@ -75,6 +76,7 @@ static void begin(void)
         memset(binds[i].rtx_pts, TR_NO_PT, sizeof binds[i].rtx_pts);
         for (uint8_t c = 0; c < (i ? 4 : 3); c++) binds[i].pts[c] = (uint8_t)(100 + c);
         binds[i].pts[4] = i ? 104 : 101; /* the first one gets what is in RED */
+        binds[i].pts[5] = 106;
         if (!i) binds[i].rtx_pts[0] = 110, binds[i].rtx_pts[1] = 111;
         tr__receiver_add_sender(receiver, senders[i], &binds[i], now);
     }
@@ -146,7 +148,8 @@ static void feed_made(tr_cursor *c, uint8_t op)
     uint16_t seq = (uint16_t)(seqs[encoding] + (int8_t)step);
     if (tr__seq_newer(seq, seqs[encoding])) seqs[encoding] = seq;
     if (op & 0x80) seqs[encoding] = (uint16_t)(seqs[encoding] + 300 * (step & 15));
-    data[1] = (uint8_t)(pts[what & 3] + (is_rtx ? 1 : 0));
+    bool is_av1 = (what & 3) == 2 && what & 0x10, is_vp9 = (what & 3) == 3;
+    data[1] = (uint8_t)((is_av1 ? 35 : pts[what & 3]) + (is_rtx ? 1 : 0));
     tr__store16(data + 2, is_rtx ? (uint16_t)(now >> 3) : seq);
     tr__store32(data + 4, (uint32_t)(now / 100 * 9 / 3000 * 3000));
     tr__store32(data + 8, 1000u + 10u * (uint32_t)encoding + is_rtx);
@@ -156,7 +159,14 @@ static void feed_made(tr_cursor *c, uint8_t op)
         memcpy(data + size, block, sizeof block);
         data[size + 4] = 10 << 4 | 2;
         data[size + 7] = (uint8_t)seq;
-        if (step & 0x20) {
+        if (is_av1) data[size + 5] = (uint8_t)(0xc0 | (5 + (what >> 5)));
+        if (is_av1 && step & 0x20) { /* two spatial layers of two temporal ones; at times with other templates */
+            data[size + 3] = 3;
+            data[size + 4] = 10 << 4 | 10;
+            memcpy(data + size + 8, "\x80\xa3\x67\xaa\x11\x0a\x01\x00", 8);
+            if (op & 0x20) data[size + 8] ^= 1;
+            size += 8;
+        } else if (step & 0x20) {
             data[size + 3] = 2;
             data[size + 4]++;
             memcpy(data + size + 8, "\x80\0\0", 4);
@@ -185,6 +195,15 @@ static void feed_made(tr_cursor *c, uint8_t op)
         memcpy(data + size + 4, is_key ? "\x10\2\0\x9d\1\x2a" : "\x11\2\0\0\0\0", 6);
         data[size + 10] = (uint8_t)seq;
         size += 11;
+    } else if (is_vp9 && what >> 5 >= 4 && !(op & 0x40)) {
+        bool is_key = what >> 5 == 6;
+        data[size] = (uint8_t)(0xa8 | (what & 4) | (is_key ? 0 : 0x40));
+        tr__store16(data + size + 1, (uint16_t)(0x8000 | (seq >> 2 & 0x7fff)));
+        data[size + 3] = (uint8_t)((what & 8) << 2 | (what & 0x10) | (seq & 3) << 1);
+        data[size + 4] = (uint8_t)(seq >> 3);
+        memcpy(data + size + 5, is_key ? "\x82\x49\x83\x42" : "\x86\0\0\0", 4);
+        data[size + 9] = (uint8_t)seq;
+        size += 10;
     } else if (!(op & 0x40)) {
         memcpy(data + size, payloads[what >> 2 & 7], 3);
         data[size + 3] = (uint8_t)seq;
@@ -223,7 +242,7 @@ static void control(uint8_t op, uint8_t what)
         tr__receiver_add_sender(receiver, senders[i], &binds[i], now);
         break;
     case 4: /* other payload types */
-        for (int k = 0; k < 5; k++)
+        for (int k = 0; k < 6; k++)
             if (binds[i].pts[k] != TR_NO_PT) binds[i].pts[k] ^= 0x10;
         tr__receiver_add_sender(receiver, senders[i], &binds[i], now);
         break;
@@ -243,10 +262,10 @@ static void control(uint8_t op, uint8_t what)
         egresses[i].rtt_us = (uint64_t)what * 1000;
         break;
     case 12:
-        tr__sender_set_layer(
-            senders[i],
-            (tr_layer){(uint8_t)(what >> 4 & 1), TR_LAYER_ANY, what & 0x80 ? TR_LAYER_ANY : (uint8_t)(what >> 5 & 3)},
-            now);
+        tr__sender_set_layer(senders[i],
+                             (tr_layer){(uint8_t)(what >> 4 & 1), what & 0x20 ? TR_LAYER_ANY : (uint8_t)(what >> 6 & 1),
+                                        what & 0x80 ? TR_LAYER_ANY : (uint8_t)(what >> 5 & 3)},
+                             now);
         break;
     case 11:
         tr__receiver_learn_ssrc(receiver, what >> 4 & 1, 1u + (what >> 5), false, now);

@@ -1,0 +1,121 @@
+"""
+What leaves while layers are added and left out decodes without an error, and each picture is, to the last sample, one
+that the layers it has make. The publisher is libwebrtc; loss is on either side of the relay's own receiver and sender,
+and all wraps of numbers on the way.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any
+
+import pytest
+import webrtc
+
+from support import recording, replay
+from support.recording import Recording, layer_of
+from support.replay import ANY, Decoder, Packet
+
+pytestmark = [pytest.mark.slow]
+LASTS_S = 9.6
+VIDEO = (640, 360, 30)
+
+
+def encodings(*options: dict[str, Any]) -> list[Any]:
+    return [webrtc.RTCRtpEncodingParameters(**each) for each in options]
+
+
+def with_layers(codec: str, packets: list[Packet]) -> list[tuple[Packet, int]]:
+    """Each packet with its spatial layer; one in the middle of an OBU is of its predecessor's."""
+    out, spatial = [], 0
+    for packet in packets:
+        if codec != "AV1" or not packet.payload[0] & 0x80:
+            spatial = layer_of(codec, packet)[0]
+        out.append((packet, spatial))
+    return out
+
+
+def known(codec: str, packets: list[Packet], spatial: int) -> dict[Any, list[int]]:
+    """All pictures of the layers up to this one, and their places: a scene that stands still has equal ones."""
+    decoder = Decoder(codec)
+    found: dict[Any, list[int]] = {}
+    kept = [packet for packet, each in with_layers(codec, packets) if each <= spatial]
+    pictures = [list(each) for _, each in groupby(kept, key=lambda packet: packet.ts)]
+    for picture in [*pictures, None]:
+        data = picture and replay.assembled(codec, [packet.payload for packet in picture])
+        for each, place in decoder.decode_at(data, picture[0].ts - packets[0].ts if picture else 0):
+            found.setdefault(each, []).append(place)
+    assert len(pictures) == sum(len(places) for places in found.values())
+    return found
+
+
+def check(
+    codec: str,
+    packets: list[Packet],
+    wish: Callable[[random.Random], tuple[int, int, int]],
+    *,
+    loss: int,
+    has_rtx: bool,
+) -> tuple[set[int], int]:
+    """Replay with wishes at random. The spatial layers seen, and how many pictures."""
+    chance = random.Random(f"{codec} {loss} {has_rtx}")
+    packets = recording.from_keyframe(codec, [packet for packet in packets if packet.payload])
+    begun_us = packets[0].at_us
+    wishes = [(at, wish(chance)) for at in range(0, packets[-1].at_us - begun_us, 500_000)]
+    sent = recording.sent(codec, 0, packets)
+    out = replay.replay(codec, 1, sent, wishes, loss_in=loss, loss_out=loss, has_rtx=has_rtx, seed=5)
+    assert 0 == out.counts["missing"]
+
+    top = max(spatial for _, spatial in with_layers(codec, packets))
+    places = [known(codec, packets, spatial) for spatial in range(top + 1)]
+    decoder, shown = Decoder(codec), []
+    for picture in replay.pictures(out.packets):
+        assert picture[-1].marker
+        assert replay.is_start(codec, picture[0].payload)
+        shown += decoder.decode(replay.assembled(codec, [each.payload for each in picture]))
+    shown += decoder.decode(None)
+    seen: set[int] = set()
+    last = -1
+    for each in shown:
+        spatial = next(spatial for spatial in reversed(range(top + 1)) if each in places[spatial])
+        last = next(place for place in places[spatial][each] if place > last)
+        seen.add(spatial)
+    return seen, len(shown)
+
+
+@pytest.fixture(scope="module")
+def vp9() -> Recording:
+    return recording.make("VP9", encodings({"scalability_mode": "L3T3_KEY", "max_bitrate": 1_500_000}), VIDEO, LASTS_S)
+
+
+@pytest.fixture(scope="module")
+def av1() -> Recording:
+    return recording.make("AV1", encodings({"scalability_mode": "L2T3_KEY", "max_bitrate": 1_000_000}), VIDEO, LASTS_S)
+
+
+def anything(chance: random.Random) -> tuple[int, int, int]:
+    return ANY, chance.choice([0, 1, 2, ANY]), chance.choice([0, 1, 2, ANY])
+
+
+@pytest.mark.parametrize(("loss", "has_rtx"), [(0, True), (3, True), (3, False)])
+def test_vp9(vp9: Recording, loss: int, has_rtx: bool) -> None:
+    """
+    L3T3_KEY: three spatial layers that need each other at keyframes alone, of three temporal ones.
+    """
+    seen, pictures = check("VP9", vp9.encodings[0], anything, loss=loss, has_rtx=has_rtx)
+
+    assert {0, 1, 2} == seen
+    assert pictures > 60
+
+
+@pytest.mark.parametrize(("loss", "has_rtx"), [(0, True), (3, True), (3, False)])
+def test_av1(av1: Recording, loss: int, has_rtx: bool) -> None:
+    """
+    L2T3_KEY, by dependency descriptor.
+    """
+    seen, pictures = check("AV1", av1.encodings[0], anything, loss=loss, has_rtx=has_rtx)
+
+    assert {0, 1} == seen
+    assert pictures > 60
