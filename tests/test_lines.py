@@ -184,6 +184,16 @@ def test_a_run_that_was_short_of_processor_is_void(
     assert reasons == [] if not reason else [reason] == [each[: len(reason)] for each in reasons]
 
 
+def test_a_run_whose_threads_waited_for_a_processor_is_void() -> None:
+    """
+    Longer than they ran: the relay did, the browser did not.
+    """
+    run = run_of(watched(lambda at: 30 * at))
+    run.processor = {"the relay": (4.0, 5.0), "the browser": (40.0, 39.0)}
+
+    assert ["the relay ran for 4 s and waited 5 s to"] == figures.void_reasons(run)
+
+
 def test_medians_leave_void_runs_out_and_never_is_worse_than_any_time() -> None:
     """
     Of three runs that count, one was never back: the median is the later of the others; a void one changes nothing.

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,26 @@ def own_network() -> None:
     if libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "a network namespace (needs root)")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def _processor(pids: Iterable[int]) -> tuple[float, float]:
+    """Seconds that all threads of these processes have run so far, and that they were ready and did not."""
+    ran_ns = waited_ns = 0
+    for pid in pids:
+        for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):  # it has ended
+                ran, waited, _ = path.read_text().split()
+                ran_ns, waited_ns = ran_ns + int(ran), waited_ns + int(waited)
+    return ran_ns / 1e9, waited_ns / 1e9
+
+
+def _pids(net: NamespacePair, relay: RelayProcess) -> dict[str, list[int]]:
+    there = subprocess.run(["ip", "netns", "pids", net.b], capture_output=True, text=True, check=True).stdout
+    return {
+        "the relay": [relay.pid, *relay.worker_pids],
+        "the browser": [int(each) for each in there.split()],
+        "the others": [os.getpid()],
+    }
 
 
 def _camel(name: str) -> str:
@@ -283,6 +303,8 @@ async def _call(
     try:
         await asyncio.sleep(WARM_S)
         recording.joined_at = time.time()
+        pids = _pids(net, relay)
+        before = {name: _processor(each) for name, each in pids.items()}
         await person.join()
         if case.kind == "join":  # what counts begins with the button
             recording.began_at = recording.joined_at
@@ -295,6 +317,9 @@ async def _call(
         changing += [asyncio.create_task(_disturb(net, burst, recording.began_at)) for burst in schedule.bursts]
         await _until(recording.began_at + schedule.length_s)
         recording.ended_at = time.time()
+        for name, (ran, waited) in before.items():
+            now = _processor(pids[name])
+            recording.processor[name] = (now[0] - ran, now[1] - waited)
         await asyncio.gather(*changing)
         kept = await person.page.evaluate("kept")
         recording.complaints = list(person.complaints)
