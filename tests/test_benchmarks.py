@@ -36,6 +36,7 @@ NOT_LEAVES = {
     "reports.c": "leads RTCP to receivers and senders; its parts are rtcp.c and twcc.c",
     "sender.c": "owns one way out; counted by benchmarks/instructions.py",
     "sent.c": "part of estimator.c",
+    "sound.c": "picks copies out of the history and asks opus.c to join: those two are timed",
     "source.c": "reads what others parse; it shows in resends and for who joins late",
     "telerelay.c": "the border's functions, called by control; no packet comes here",
     "told.c": "reports once a second, in place of feedback",

@@ -45,6 +45,7 @@
     LEAF(meter_packet, "meter.c", 0, NULL)                                                                             \
     LEAF(meter_tell, "meter.c", 0, NULL)                                                                               \
     LEAF(nack_packet, "nack.c", 0, NULL)                                                                               \
+    LEAF(opus_join, "opus.c", 0, NULL)                                                                                 \
     LEAF(outbox_turn, "outbox.c", 0, NULL)                                                                             \
     LEAF(red_parse, "red.c", 0, NULL)                                                                                  \
     LEAF(resends_packet, "resends.c", 0, NULL)                                                                         \

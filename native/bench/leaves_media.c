@@ -10,6 +10,7 @@
 #include "leaf_inputs.h"
 #include "leaves.h"
 #include "meter.h"
+#include "opus.h"
 #include "outbox.h"
 #include "resends.h"
 #include "ring.h"
@@ -333,6 +334,24 @@ uint64_t bench_layers_packet(uint32_t iterations)
         tr__layers_on_sent(&layers, &info, &rewrite);
         tr__layers_write(payload, &info, &rewrite);
         sum += 1u + payload[3];
+    }
+    return sum;
+}
+
+/* Three packets of 20 ms are read and become one. */
+uint64_t bench_opus_join(uint32_t iterations)
+{
+    static uint8_t data[INPUTS + 2][90];
+    uint8_t out[400];
+    uint64_t sum = 0;
+    for (int i = 0; i < INPUTS + 2; i++) data[i][0] = 0x78;
+    for (uint32_t i = 0; i < iterations; i++) {
+        tr_opus packets[3];
+        tr_pen pen = tr__pen(out, sizeof out);
+        for (uint32_t k = 0; k < 3; k++)
+            if (!tr__opus_parse(&packets[k], data[AT(i) + k], 60 + (AT(i) + k) * 3)) return 0;
+        tr__opus_put(&pen, packets, 3);
+        sum += tr__pen_size(&pen);
     }
     return sum;
 }

@@ -93,7 +93,10 @@ typedef enum tr_drop {
 #define TR_MAX_TEMPORAL 4
 #define TR_LAYER_ANY 255 /* wanted: the best there is; forwarded: nothing is */
 #define TR_MAX_FINGERPRINTS 4
-#define TR_NONE 0 /* no id */
+#define TR_MAX_COPIES 2         /* of earlier packets that the relay adds to one of sound */
+#define TR_MAX_COPY_DISTANCE 16 /* packets back: RED reaches 341 ms (RFC 2198, 3), which is 17 of 20 ms */
+#define TR_MAX_PACKET_MS 120    /* of sound in one packet (RFC 6716, 3.4) */
+#define TR_NONE 0               /* no id */
 #define TR_NO_PT 255
 
 typedef enum tr_kind { TR_AUDIO = 1, TR_VIDEO = 2 } tr_kind;
@@ -147,7 +150,9 @@ typedef enum tr_command_type {
     TR_CMD_GET_COUNTS,
     TR_CMD_SET_LAYER,
     TR_CMD_SET_DOWNLINK,
-    TR_CMD_SET_LIMIT
+    TR_CMD_SET_LIMIT,
+    TR_CMD_SET_REDUNDANCY,
+    TR_CMD_SET_PACKET_TIME
 } tr_command_type;
 
 typedef struct tr_add_transport {
@@ -220,7 +225,26 @@ typedef struct tr_add_sender {
 typedef struct tr_bind_sender {
     uint32_t sender, receiver;
     uint8_t pts[TR_MAX_CODECS], rtx_pts[TR_MAX_CODECS];
+    /* Of sound whose payloads are Opus in the clear, which is nobody's measurement: what may be done to it once it is
+     * told so. Where frames are encrypted end to end both are 0: what unwraps them takes a payload for one frame. */
+    uint8_t red_pt;   /* as which the peer takes RED around that Opus, for copies of the relay's; 0: it adds none */
+    uint8_t may_join; /* packets may leave as one */
 } tr_bind_sender;
+
+/* Each packet of Opus leaves with copies of earlier ones: `count` of them, so many packets back, rising, at most
+ * TR_MAX_COPY_DISTANCE. Copies that are not there, or that RED cannot bear, are left out. count 0: none, as is true of
+ * a sender that was told nothing. Nothing comes of it where the binding has no red_pt, and while packets are joined. */
+typedef struct tr_set_redundancy {
+    uint32_t sender;
+    uint8_t count, distances[TR_MAX_COPIES];
+} tr_set_redundancy;
+
+/* Packets of Opus leave joined, up to so many milliseconds in one, at most TR_MAX_PACKET_MS; 0: as they come, as is
+ * true of a sender that was told nothing. Nothing comes of it where the binding does not allow it. */
+typedef struct tr_set_packet_time {
+    uint32_t sender;
+    uint16_t ms;
+} tr_set_packet_time;
 
 /* What the peer may send in all: told by REMB, where that was negotiated, at once and each second. bps 0: no limit,
  * which is told as well if there was one. */
@@ -362,7 +386,8 @@ typedef struct tr_receiver_stats {
 typedef struct tr_sender_stats {
     uint32_t sender, receiver;
     uint32_t ssrc;
-    uint64_t tx_packets, tx_bytes, resent_packets, nacks, plis; /* nacks: packets asked for */
+    uint64_t tx_packets, tx_bytes, resent_packets, nacks, plis; /* nacks: packets asked for, as often as they were */
+    uint64_t asked, asked_runs;                                 /* each packet once; the runs of them, one at least */
     uint32_t peer_lost;                                         /* cumulative loss of the latest receiver report */
     uint8_t peer_fraction_lost;                                 /* 0-255 */
     uint32_t peer_jitter;                                       /* RTP clock */
@@ -389,14 +414,15 @@ typedef struct tr_count {
     uint32_t packets, bytes;
     uint32_t lost;              /* receiver: lost_packets; sender: peer_lost */
     uint32_t resent;            /* receiver: repaired_packets; sender: resent_packets */
-    uint32_t gaps;              /* receiver only */
+    uint32_t gaps;              /* receiver: gaps; sender: asked_runs */
+    uint32_t asked;             /* sender only */
     uint32_t jitter_us, rtt_us; /* 0: unknown */
     uint8_t is_sender, encoding;
     uint8_t fraction_lost; /* sender only: of the latest report, 0-255 */
     uint8_t is_active;     /* receiver: packets come; sender: bound to a receiver */
 } tr_count;
 
-#define TR_MAX_COUNTS 42 /* so that a page fits one event */
+#define TR_MAX_COUNTS 38 /* so that a page fits one event */
 
 typedef struct tr_counts {
     uint32_t next; /* where the next page begins, 0: there is none */

@@ -44,6 +44,8 @@ static tr_count of_sender(const tr_transport *t, const tr_sender *sender, uint64
         .bytes = (uint32_t)stats.tx_bytes,
         .lost = stats.peer_lost,
         .resent = (uint32_t)stats.resent_packets,
+        .gaps = (uint32_t)stats.asked_runs,
+        .asked = (uint32_t)stats.asked,
         .jitter_us = clock_rate ? least((uint64_t)stats.peer_jitter * 1000000 / clock_rate) : 0,
         .rtt_us = least(t->egress.rtt_us),
         .is_sender = 1,

@@ -456,6 +456,28 @@ static int set_layer(tr_engine *e, const tr_set_layer *layer, uint64_t now_us)
     return TR_OK;
 }
 
+static int set_redundancy(tr_engine *e, const tr_set_redundancy *params)
+{
+    stream_slot *slot = find_stream(e, e->senders, params->sender);
+    if (!slot) return TR_ERR_NOT_FOUND;
+    bool ok = params->count <= TR_MAX_COPIES;
+    for (uint8_t i = 0; ok && i < params->count; i++)
+        ok = params->distances[i] > (i ? params->distances[i - 1] : 0) && params->distances[i] <= TR_MAX_COPY_DISTANCE;
+    return ok ? tr__sender_set_redundancy(slot->object, params->count, params->distances) : TR_ERR_ARGUMENT;
+}
+
+static int set_packet_time(tr_engine *e, const tr_set_packet_time *params, uint64_t now_us)
+{
+    stream_slot *slot = find_stream(e, e->senders, params->sender);
+    if (!slot) return TR_ERR_NOT_FOUND;
+    if (params->ms > TR_MAX_PACKET_MS) return TR_ERR_ARGUMENT;
+    int status = tr__sender_set_packet_time(slot->object, params->ms, now_us);
+    tr_transport *t = e->transports[slot->transport]; /* what is held has a time to go by */
+    t->due_us = now_us;
+    wake(e, t);
+    return status;
+}
+
 static int get_stats(tr_engine *e, uint32_t id, uint64_t now_us)
 {
     const tr_transport *t = find_transport(e, id);
@@ -563,6 +585,8 @@ static const uint16_t command_sizes[] = {
     [TR_CMD_SET_LAYER] = sizeof(tr_set_layer),
     [TR_CMD_SET_DOWNLINK] = sizeof(tr_set_downlink),
     [TR_CMD_SET_LIMIT] = sizeof(tr_set_limit),
+    [TR_CMD_SET_REDUNDANCY] = sizeof(tr_set_redundancy),
+    [TR_CMD_SET_PACKET_TIME] = sizeof(tr_set_packet_time),
 };
 
 int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t size, uint64_t now_us)
@@ -642,6 +666,10 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
     }
     case TR_CMD_SET_LIMIT:
         return set_limit(e, body, now_us);
+    case TR_CMD_SET_REDUNDANCY:
+        return set_redundancy(e, body);
+    case TR_CMD_SET_PACKET_TIME:
+        return set_packet_time(e, body, now_us);
     }
     return TR_ERR_ARGUMENT;
 }

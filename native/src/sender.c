@@ -32,6 +32,9 @@
 #define MAX_ALIGN_US 5000000
 /* Of our sender reports, how many a receiver report may answer: they come every second or so, both of them. */
 #define REPORTS_REMEMBERED 4
+/* Packets are held to be joined for no longer than this, beyond which a publisher has fallen silent: 60 ms of sound
+ * take 40 to come, and its line may be as much as that late. */
+#define HELD_US 80000
 #define NO_ENCODING (-1)
 
 struct tr_sender {
@@ -63,13 +66,16 @@ struct tr_sender {
     bool is_report_exact; /* the last one was made from the source's own report */
     uint32_t reports[REPORTS_REMEMBERED], report_count;
     tr_resends resends;
+    tr_sound *sound; /* owned; NULL: it was never told to add copies, nor to join packets */
     /* counters */
     uint64_t tx_packets, tx_bytes, resent, nacks, plis;
-    uint64_t media_packets, media_bytes; /* as a sender report counts them */
+    uint64_t asked, asked_runs, asked_last; /* each packet once, in the order of their numbers; the runs they come in */
+    uint64_t media_packets, media_bytes;    /* as a sender report counts them */
     uint32_t peer_lost, peer_jitter;
     uint8_t peer_fraction_lost;
     /* numbering; of the map's many ranges a packet touches the latest */
     uint32_t epoch, first_epoch; /* the present one; the first of this binding */
+    uint64_t epoch_in;           /* with which packet the present one began */
     uint32_t ts_offset;          /* of the present epoch */
     uint64_t rtx_next;
     tr_seqmap map;
@@ -107,6 +113,7 @@ void tr__sender_free(tr_sender *sender)
 {
     if (!sender) return;
     tr__resends_dispose(&sender->resends);
+    tr__sound_free(sender->sound);
     free(sender);
 }
 
@@ -124,13 +131,14 @@ uint32_t tr__sender_receiver_id(const tr_sender *sender) { return sender->source
 
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-static void note_sent(tr_sender *sender, const tr_media *media, const tr_rewrite *rewrite, uint64_t bytes,
+static void note_sent(tr_sender *sender, const tr_media *media, const tr_heading *heading, uint64_t bytes,
                       uint64_t now_us)
 {
+    const tr_rewrite *rewrite = heading->rewrite;
     uint32_t ts = media->rtp.ts + rewrite->ts_offset;
     if (!sender->has_sent || tr__ts_diff(ts, sender->last_ts) > 0) {
         sender->last_ts = ts;
-        sender->last_us = now_us;
+        sender->last_us = media->now_us; /* when it came: it may have been held since */
         tr__layers_on_sent(&sender->layers, &media->info, rewrite);
     }
     sender->has_sent = true;
@@ -144,7 +152,7 @@ static void note_sent(tr_sender *sender, const tr_media *media, const tr_rewrite
     sender->tx_packets++;
     sender->tx_bytes += bytes;
     sender->media_packets++;
-    sender->media_bytes += media->rtp.payload_size;
+    sender->media_bytes += heading->parts ? heading->parts->size : media->rtp.payload_size;
     tr__resends_on_sent(&sender->resends, (uint32_t)bytes);
     sender->report_due_us = earlier(sender->report_due_us, now_us + REPORT_INTERVAL_US);
 }
@@ -196,8 +204,20 @@ static const tr_media *within_layers(const tr_media *media, const tr_rewrite *re
     return empty;
 }
 
-/* One packet of the current epoch, under the number the map has for it. */
-static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
+/* Fills what a packet is made of, and the payload type that goes with it; false: that is not to be had. */
+static bool compose(const tr_sender *sender, const tr_media *media, tr_recipe recipe, tr_heading *h, tr_parts *parts)
+{
+    if (!recipe.joined && !recipe.distances[0]) return true;
+    if (!tr__sound_parts(recipe, sender->source, media, parts)) return false;
+    parts->pt = sender->bind.pts[media->codec_index];
+    if (parts->copies) h->pt = sender->bind.red_pt;
+    h->parts = parts;
+    return true;
+}
+
+/* One packet of the current epoch, under the number the map has for it; joined: with so many that follow it, less one.
+ */
+static tr_drop send_joined(tr_sender *sender, const tr_media *media, uint8_t joined, uint64_t now_us)
 {
     uint8_t *slot;
     tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
@@ -218,15 +238,67 @@ static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
                     .osn = -1,
                     .rewrite = rewrite,
                     .number = number_for(sender, out, has_resends)};
+    tr_recipe recipe = {.joined = joined};
+    tr_parts parts;
+    if (sender->sound) {
+        if (!joined && sender->bind.red_pt && !tr__sound_has_ticks(sender->sound))
+            recipe = tr__sound_copies(sender->sound, sender->source, media, sender->epoch_in);
+        if (!compose(sender, media, recipe, &h, &parts)) return TR_DROP_RTP_OLD;
+    }
     size_t size = tr__writer_write(&sender->writer, slot, media, &h);
     if (!size) return TR_DROP_TOO_LARGE;
     uint64_t bytes_before = sender->egress->tx_bytes;
     drop = tr__egress_seal_media(sender->egress, slot, size, out);
     if (drop != TR_DROP_NONE) return drop;
     uint64_t bytes = sender->egress->tx_bytes - bytes_before;
-    note_sent(sender, media, rewrite, bytes, now_us);
+    note_sent(sender, media, &h, bytes, now_us);
     note_number(sender, out, has_resends, h.number, bytes, now_us);
+    if (sender->sound) tr__sound_note(sender->sound, out, recipe);
     return TR_DROP_NONE;
+}
+
+static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
+{
+    return send_joined(sender, media, 0, now_us);
+}
+
+/* What is held leaves as one packet, under the first one's number; the others close up. */
+static tr_drop let_go(tr_sender *sender, uint64_t now_us)
+{
+    uint64_t first, since_us;
+    uint8_t held = tr__sound_held(sender->sound, &first, &since_us);
+    if (!held) return TR_DROP_NONE;
+    tr__sound_let_go(sender->sound);
+    tr_drop drop = TR_DROP_RTP_OLD;
+    tr_media media;
+    if (tr__source_load(sender->source, (uint8_t)sender->current, first, &media)) {
+        media.now_us = since_us;
+        drop = send_joined(sender, &media, held > 1 ? held : 0, now_us);
+    }
+    for (uint8_t i = 1; i < held; i++) tr__seqmap_omit(&sender->map, first + i, NULL);
+    return drop;
+}
+
+/* Before something else leaves, or is left out. */
+static void let_go_before(tr_sender *sender, uint64_t now_us)
+{
+    tr_drop drop = sender->sound ? let_go(sender, now_us) : TR_DROP_NONE;
+    if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
+}
+
+/* The newest packet of sound, where packets are joined. */
+static tr_drop join(tr_sender *sender, const tr_media *media, uint64_t now_us)
+{
+    if (!tr__sound_continues(sender->sound, media)) let_go_before(sender, now_us);
+    bool is_opus = sender->source->codecs[media->codec_index].codec == TR_CODEC_OPUS;
+    if (!is_opus || !tr__sound_hold(sender->sound, media)) return send(sender, media, now_us);
+    note_index(sender, media);
+    return tr__sound_is_full(sender->sound) ? let_go(sender, now_us) : TR_DROP_NONE;
+}
+
+static bool joins(const tr_sender *sender)
+{
+    return sender->sound && sender->bind.may_join && tr__sound_has_ticks(sender->sound);
 }
 
 /* A packet of the current epoch that is not to leave: what follows closes up, unless it has left already. */
@@ -264,6 +336,7 @@ static inline tr_drop send_layer(tr_sender *sender, const tr_media *media, uint6
 {
     if (tr__layers_matter(&sender->layers) && media->index > sender->last_in[media->encoding])
         return choose(sender, media, now_us);
+    if (joins(sender) && media->index > sender->last_in[media->encoding]) return join(sender, media, now_us);
     return send(sender, media, now_us);
 }
 
@@ -324,6 +397,7 @@ static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
 static bool begins_again(tr_sender *sender, const tr_media *media)
 {
     if (media->index <= sender->last_in[media->encoding] + TR_NACK_MAX_GAP) return false;
+    let_go_before(sender, media->now_us);
     sender->current = NO_ENCODING;
     want(sender, (int8_t)media->encoding, media->now_us);
     return true;
@@ -332,7 +406,9 @@ static bool begins_again(tr_sender *sender, const tr_media *media)
 void tr__sender_skip(tr_sender *sender, const tr_media *media)
 {
     if (sender->is_paused || !sender->source || sender->current != (int8_t)media->encoding) return;
-    if (begins_again(sender, media) || omit(sender, media) || sender->bind.pts[media->codec_index] == TR_NO_PT) return;
+    if (begins_again(sender, media)) return;
+    let_go_before(sender, media->now_us);
+    if (omit(sender, media) || sender->bind.pts[media->codec_index] == TR_NO_PT) return;
     tr_drop drop = send(sender, media, media->now_us);
     if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
 }
@@ -445,6 +521,7 @@ static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
                      beginning->rtp.data + beginning->rtp.header_size, beginning->rtp.payload_size, &rewrite);
     bool is_first = sender->latest == NO_ENCODING;
     tr__seqmap_switch(&sender->map, ++sender->epoch, first, &rewrite);
+    sender->epoch_in = first;
     sender->current = sender->target = sender->latest = (int8_t)media->encoding;
     sender->generation = stream->generation;
     sender->opaque_since_us = 0;
@@ -503,7 +580,10 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
     if (sender->is_paused || !sender->source) return TR_DROP_PAUSED;
     bool is_current = encoding == sender->current && !begins_again(sender, media);
     if (sender->bind.pts[media->codec_index] == TR_NO_PT) {
-        if (is_current) omit(sender, media);
+        if (is_current) {
+            let_go_before(sender, media->now_us);
+            omit(sender, media);
+        }
         return TR_DROP_CODEC;
     }
     if (is_current) {
@@ -522,11 +602,23 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
     return sender->current == NO_ENCODING ? TR_DROP_WAIT_KEYFRAME : TR_DROP_LAYER;
 }
 
-bool tr__sender_has_choice(const tr_sender *sender) { return sender->source && sender->source->count > 1; }
+/* A publisher who leaves silence out sends the rest of what is held a long time after, or never. */
+static void let_go_late(tr_sender *sender, uint64_t now_us)
+{
+    uint64_t first, since_us;
+    if (tr__sound_held(sender->sound, &first, &since_us) && now_us - since_us >= HELD_US) let_go_before(sender, now_us);
+}
+
+bool tr__sender_has_choice(const tr_sender *sender)
+{
+    return sender->source && (sender->source->count > 1 || joins(sender));
+}
 
 void tr__sender_on_tick(tr_sender *sender, uint64_t now_us)
 {
     if (!sender->source || sender->is_paused) return;
+    if (sender->sound) let_go_late(sender, now_us);
+    if (sender->source->count == 1) return;
     int8_t best = best_active(sender, now_us);
     if (best != NO_ENCODING) {
         sender->unheard_since_us = 0;
@@ -546,15 +638,42 @@ void tr__sender_set_layer(tr_sender *sender, tr_layer layer, uint64_t now_us)
     if (best != NO_ENCODING) want(sender, best, now_us);
 }
 
+static tr_sound *sound_of(tr_sender *sender)
+{
+    if (!sender->sound) sender->sound = tr__sound_new();
+    return sender->sound;
+}
+
+int tr__sender_set_redundancy(tr_sender *sender, uint8_t count, const uint8_t *distances)
+{
+    if (sender->kind != TR_AUDIO) return TR_ERR_ARGUMENT;
+    if (!count && !sender->sound) return TR_OK;
+    if (!sound_of(sender)) return TR_ERR_NO_MEMORY;
+    tr__sound_set_copies(sender->sound, count, distances);
+    return TR_OK;
+}
+
+int tr__sender_set_packet_time(tr_sender *sender, uint16_t ms, uint64_t now_us)
+{
+    if (sender->kind != TR_AUDIO) return TR_ERR_ARGUMENT;
+    if (!ms && !sender->sound) return TR_OK;
+    if (!sound_of(sender)) return TR_ERR_NO_MEMORY;
+    let_go_before(sender, now_us);
+    tr__sound_set_ticks(sender->sound, ms * (TR_OPUS_RATE / 1000u));
+    return TR_OK;
+}
+
 /* ------------------------------------------------------------------ binding */
 
 void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_sender *bind, uint64_t now_us)
 {
     if (source && source == sender->source && memcmp(sender->bind.pts, bind->pts, source->codec_count) == 0 &&
-        memcmp(sender->bind.rtx_pts, bind->rtx_pts, source->codec_count) == 0) {
+        memcmp(sender->bind.rtx_pts, bind->rtx_pts, source->codec_count) == 0 && sender->bind.red_pt == bind->red_pt &&
+        sender->bind.may_join == bind->may_join) {
         sender->bind.receiver = bind->receiver;
         return;
     }
+    if (sender->sound) tr__sound_let_go(sender->sound); /* a moment of sound, of what is forwarded no longer */
     sender->source = source;
     sender->bind = bind ? *bind : (tr_bind_sender){0};
     sender->current = sender->target = sender->latest = NO_ENCODING;
@@ -570,6 +689,7 @@ void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us)
 {
     if (sender->is_paused == is_paused) return;
     sender->is_paused = is_paused;
+    if (sender->sound) tr__sound_let_go(sender->sound);
     sender->current = NO_ENCODING;
     if (!is_paused && sender->source) want(sender, best_active(sender, now_us), now_us);
 }
@@ -601,6 +721,12 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
                     .rewrite = rewrite};
     uint64_t index = out;
     bool is_rtx = has_rtx(sender, media.codec_index);
+    tr_recipe recipe = {0};
+    tr_parts parts;
+    if (sender->sound) {
+        recipe = tr__sound_recall(sender->sound, out);
+        if (!compose(sender, written, recipe, &h, &parts)) return TR_DROP_NACK_UNKNOWN;
+    }
     h.number = number_for(sender, out, is_rtx);
     if (is_rtx) {
         index = sender->rtx_next;
@@ -619,6 +745,7 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
     if (is_rtx) sender->rtx_next++;
     uint64_t bytes = sender->egress->tx_bytes - bytes_before;
     note_number(sender, out, is_rtx, h.number, bytes, now_us);
+    if (sender->sound) tr__sound_note(sender->sound, out, recipe);
     tr__resends_spend(&sender->resends, (uint32_t)bytes);
     sender->tx_packets++;
     sender->tx_bytes += bytes;
@@ -627,12 +754,23 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
     return TR_DROP_NONE;
 }
 
+/* What is asked for tells what is lost, and in which runs; a peer asks for the same again with each packet it gets. */
+static void note_asked(tr_sender *sender, uint64_t out)
+{
+    if (out <= sender->asked_last || out >= sender->map.next_out) return;
+    sender->asked++;
+    if (out != sender->asked_last + 1) sender->asked_runs++;
+    sender->asked_last = out;
+}
+
 void tr__sender_on_nack(tr_sender *sender, const uint16_t *seqs, size_t count, uint64_t now_us)
 {
     sender->nacks += count;
     for (size_t i = 0; i < count; i++) {
         /* next_out is one past the newest: of two numbers 2^16 apart the nearer one is meant. */
-        tr_drop drop = resend(sender, tr__seq_unwrap(sender->map.next_out, seqs[i]), now_us);
+        uint64_t out = tr__seq_unwrap(sender->map.next_out, seqs[i]);
+        note_asked(sender, out);
+        tr_drop drop = resend(sender, out, now_us);
         if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
     }
 }
@@ -729,6 +867,8 @@ void tr__sender_stats(const tr_sender *sender, uint64_t now_us, tr_sender_stats 
         .tx_bytes = sender->tx_bytes,
         .resent_packets = sender->resent,
         .nacks = sender->nacks,
+        .asked = sender->asked,
+        .asked_runs = sender->asked_runs,
         .plis = sender->plis,
         .peer_lost = sender->peer_lost,
         .peer_fraction_lost = sender->peer_fraction_lost,

@@ -30,9 +30,14 @@ void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us);
  * what is forwarded goes on. Lasts over bindings. */
 void tr__sender_set_layer(tr_sender *sender, tr_layer want, uint64_t now_us);
 
-/* TR_DROP_NONE: it is in the outbox. Else PAUSED, LAYER, WAIT_KEYFRAME, CODEC, TOO_LARGE, RTP_OLD
- * (audio from before its beginning), or what egress said.
- * The caller counts. Cheap refusals come first. */
+/* Copies of earlier packets of sound, and packets of it that leave as one: telerelay.h says of both what they are. Last
+ * over bindings. TR_OK, TR_ERR_NO_MEMORY, and TR_ERR_ARGUMENT for video. */
+int tr__sender_set_redundancy(tr_sender *sender, uint8_t count, const uint8_t *distances);
+int tr__sender_set_packet_time(tr_sender *sender, uint16_t ms, uint64_t now_us);
+
+/* TR_DROP_NONE: it is in the outbox, or held to be joined with those that follow. Else PAUSED, LAYER, WAIT_KEYFRAME,
+ * CODEC, TOO_LARGE, RTP_OLD (audio from before its beginning), or what egress said. The caller counts. Cheap refusals
+ * come first. */
 tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media);
 /* An empty packet (padding that probes a line): its number closes up in the outgoing sequence. One that comes after
  * its successor has left can only fill the hole it made: it leaves as an empty packet, or the peer would ask for that
@@ -60,8 +65,9 @@ void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint6
 /* Sender reports: when the next is due (UINT64_MAX: nothing was sent yet), and SR + SDES into the pen. */
 uint64_t tr__sender_report_at(const tr_sender *sender);
 bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint64_t now_ntp);
-/* A better encoding began, the forwarded one fell silent, or none of those wanted is heard: look again. Call about
- * every 100 ms, if it has a choice: where there is one encoding, its packets themselves say what there is to know. */
+/* A better encoding began, the forwarded one fell silent, or none of those wanted is heard: look again; and what is
+ * held to be joined waits no longer for a publisher who fell silent. Call about every 100 ms, if it has a choice: where
+ * there is one encoding, its packets themselves say what there is to know. */
 bool tr__sender_has_choice(const tr_sender *sender);
 void tr__sender_on_tick(tr_sender *sender, uint64_t now_us);
 

@@ -163,7 +163,9 @@ size_t tr__writer_write(const tr_writer *writer, uint8_t *slot, const tr_media *
         tr__rtp_end_block(&pen, &block, writer->block_size);
     }
     if (h->osn >= 0) tr__put16(&pen, (uint16_t)h->osn);
-    if (media->red.count)
+    if (h->parts)
+        tr__sound_put(&pen, h->parts, media);
+    else if (media->red.count)
         put_red(writer, &pen, media);
     else
         put_payload(&pen, media, h->rewrite);

@@ -8,7 +8,7 @@
 #define TR_WRITER_H
 
 #include "layers.h"
-#include "source.h"
+#include "sound.h"
 #include "srtp.h"
 
 /* A packet of ours before sealing: sealed it must still be a datagram. */
@@ -36,6 +36,7 @@ typedef struct tr_heading {
     int32_t osn; /* RTX: the number the packet had (RFC 4588, 4), else -1 */
     const tr_rewrite *rewrite;
     uint16_t number; /* transport-wide */
+    tr_parts *parts; /* what the payload is made of; NULL: it leaves as it came */
 } tr_heading;
 
 void tr__writer_init(tr_writer *writer, const tr_add_sender *params, bool is_numbered);

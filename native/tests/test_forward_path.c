@@ -112,6 +112,57 @@ static void forward(int crypto)
     world_dispose(&w);
 }
 
+/* Sound, a thousand packets each with copies, joined, and as it came. */
+static void sound_takes_neither_with_copies_nor_joined(void)
+{
+    world w;
+    world_init(&w, 1, TR_CRYPTO_OPENSSL);
+    peer *a = world_add_peer(&w, 0x10001, 1, true), *b = world_add_peer(&w, 0x10002, 1, true);
+    CHECK(world_connect(&w, a) && world_connect(&w, b));
+    tr_add_receiver receiver = peer_receiver(1, a->transport, TR_AUDIO, 5000);
+    tr_add_sender sender = peer_sender(1, b->transport, TR_AUDIO, 7000);
+    tr_bind_sender bind = peer_bind(1, 1, 120, TR_NO_PT);
+    bind.red_pt = 63;
+    bind.may_join = 1;
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_RECEIVER, &receiver, sizeof receiver));
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_SENDER, &sender, sizeof sender));
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_BIND_SENDER, &bind, sizeof bind));
+    static const struct {
+        uint8_t count;
+        uint16_t ms;
+        uint64_t leave;
+    } turns[] = {{2, 0, 1000}, {0, 120, 333}, {0, 0, 1000}};
+    uint64_t index = 0;
+    for (size_t turn = 0; turn < sizeof turns / sizeof *turns; turn++) {
+        tr_set_redundancy redundancy = {.sender = 1, .count = turns[turn].count, .distances = {3, 6}};
+        tr_set_packet_time time = {.sender = 1, .ms = turns[turn].ms};
+        CHECK_EQ(TR_OK, world_command(&w, TR_CMD_SET_REDUNDANCY, &redundancy, sizeof redundancy));
+        CHECK_EQ(TR_OK, world_command(&w, TR_CMD_SET_PACKET_TIME, &time, sizeof time));
+        world_deliver(&w);
+        uint64_t before = w.tally.tx_rtp_packets;
+        for (int i = 0; i < 1000; i++) {
+            uint8_t packet[TR_OUTBOX_SLOT];
+            index++; /* its payload reads as Opus of 40 ms */
+            size_t size = peer_write_rtp(packet, sizeof packet, PEER_OPUS_PT, index, (uint32_t)index * 1920, 5000,
+                                         false, true, (uint16_t)index, 80);
+            size = tr__srtp_seal_rtp(a->srtp, packet, size, index);
+            w.now_us += 5000; /* faster than it is spoken, so that consent lasts */
+            counting = true;
+            tr__engine_receive(w.engine, &a->path, packet, size, w.now_us, w.now_us);
+            tr__engine_on_timer(w.engine, w.now_us);
+            counting = false;
+            world_deliver(&w);
+        }
+        CHECK_EQ(turns[turn].leave, w.tally.tx_rtp_packets - before);
+    }
+#ifndef CANNOT_COUNT_ALLOCATIONS
+    CHECK_EQ(0, allocations);
+#endif
+    CHECK_EQ(0, locks);
+    allocations = locks = 0;
+    world_dispose(&w);
+}
+
 static void openssl_forwards_without_lock_or_allocation(void) { forward(TR_CRYPTO_OPENSSL); }
 static void ipsec_mb_forwards_without_lock_or_allocation(void) { forward(TR_CRYPTO_IPSEC_MB); }
 
@@ -119,6 +170,7 @@ static const check_test tests[] = {
     TEST(counters_count),
     TEST(openssl_forwards_without_lock_or_allocation),
     TEST(ipsec_mb_forwards_without_lock_or_allocation),
+    TEST(sound_takes_neither_with_copies_nor_joined),
 };
 
 int main(void)

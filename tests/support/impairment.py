@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 # Of Linux; Python's socket module does not name it.
 SO_TIMESTAMPNS = 35
+IP_UDP_BYTES = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,14 @@ class Impairment:
     """What happens to each datagram of one direction: probabilities 0-1, times in milliseconds."""
 
     loss: float = 0.0
+    burst: float = 1.0  # mean length of a run of losses; 1: each datagram for itself
     duplicate: float = 0.0
     reorder: float = 0.0  # held back by `reorder_ms`, so that later ones overtake it
     reorder_ms: float = 15.0
     delay_ms: float = 0.0
     jitter_ms: float = 0.0  # evenly, on top of the delay
+    rate_bps: int = 0  # of datagrams with IPv4 and UDP headers, 0: no limit; what waits longer than `queue_ms` is lost
+    queue_ms: float = 500.0
 
 
 def is_media(datagram: bytes) -> bool:
@@ -47,7 +51,32 @@ class Fate:
     def __init__(self, impairment: Impairment, seed: int) -> None:
         self.impairment = impairment
         self._random = random.Random(seed)
+        self._is_losing = False
+        self._free_s = 0.0
         self.count: Counter[str] = Counter()
+
+    def _is_lost(self, draw: float) -> bool:
+        """Runs end by chance and begin by chance, so that `loss` of all are lost in runs of `burst`."""
+        how = self.impairment
+        if how.burst <= 1:
+            return draw < how.loss
+        stays = 1 - 1 / how.burst
+        begins = how.loss / (how.burst * (1 - how.loss))
+        self._is_losing = draw < (stays if self._is_losing else begins)
+        return self._is_losing
+
+    def waits_ms(self, datagram: bytes, now_s: float) -> float | None:
+        """How long it is on its way over a line of that rate, behind what is there already; None: the queue is full."""
+        how = self.impairment
+        if not how.rate_bps:
+            return 0.0
+        begin_s = max(now_s, self._free_s)
+        if begin_s - now_s > how.queue_ms / 1e3:
+            self.count["full"] += 1
+            return None
+        self._free_s = begin_s + (len(datagram) + IP_UDP_BYTES) * 8 / how.rate_bps
+        self.count["bytes"] += len(datagram) + IP_UDP_BYTES
+        return (self._free_s - now_s) * 1e3
 
     def of(self, datagram: bytes) -> list[float]:
         """Empty if it is lost. The same number of draws for each datagram, whatever comes out."""
@@ -55,7 +84,7 @@ class Fate:
         how = self.impairment
         self.count["in"] += 1
         self.count["media_in"] += is_media(datagram)
-        if loss < how.loss:
+        if self._is_lost(loss):
             self.count["lost"] += 1
             self.count["media_lost"] += is_media(datagram)
             return []
@@ -156,6 +185,10 @@ class UdpImpairment:
         if self._watch is not None:
             self._watch(way, datagram)
         for delay_ms in fate.of(datagram):
+            waits_ms = fate.waits_ms(datagram, time.monotonic())
+            if waits_ms is None:
+                continue
+            delay_ms += waits_ms
             if delay_ms <= 0:
                 self._send(sock, datagram, to)
             else:

@@ -119,7 +119,12 @@ class Peer:
         await pc.set_local_description(description("offer", self.edit_offer((await pc.create_offer()).sdp)))
         await gathered(pc)
         tracks = [
-            {"mid": transceiver.mid, "source": "camera" if kind == "video" else "microphone", "muted": False}
+            {
+                "mid": transceiver.mid,
+                "source": "camera" if kind == "video" else "microphone",
+                "muted": False,
+                "encrypted": False,
+            }
             for kind, transceiver in sources.items()
         ]
         reply = await self.request("publish", sdp=pc.local_description.sdp, tracks=tracks)

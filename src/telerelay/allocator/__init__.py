@@ -9,6 +9,7 @@ from telerelay.allocator.consult import ConsultAllocator
 from telerelay.allocator.dynacast import Dynacast, SoleLimit, following
 from telerelay.allocator.ladder import MAX_RUNGS, Allocator, Ladder, Rung
 from telerelay.allocator.rates import SteadyRates
+from telerelay.allocator.survival import VoiceLook, VoicePlan, VoiceRule, copies_bps
 from telerelay.allocator.tracks import Layer, Profile, Purpose, Track
 
 __all__ = [
@@ -24,5 +25,9 @@ __all__ = [
     "SoleLimit",
     "SteadyRates",
     "Track",
+    "VoiceLook",
+    "VoicePlan",
+    "VoiceRule",
+    "copies_bps",
     "following",
 ]

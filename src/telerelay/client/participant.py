@@ -311,7 +311,9 @@ class Client:
         with host_addresses(*self._addresses):
             await pc.setLocalDescription(await pc.createOffer())
         self._sources.update({transceiver.mid: source for transceiver, source in added.items()})
-        described = [{"mid": mid, "source": source, "muted": False} for mid, source in self._sources.items()]
+        described = [
+            {"mid": mid, "source": source, "muted": False, "encrypted": False} for mid, source in self._sources.items()
+        ]
         follow_restarts(pc.sctp)
         reply = await self._socket.request("publish", sdp=pc.localDescription.sdp, tracks=described)
         await pc.setRemoteDescription(RTCSessionDescription(self._through(reply["sdp"]), "answer"))

@@ -17,7 +17,7 @@ from telerelay.connection.state import SubscribeConnectionState
 from telerelay.connection.transport import Connection, Site
 from telerelay.dataplane import Inventory
 from telerelay.errors import NativeError, TelerelayError
-from telerelay.protocol.negotiation import Offer, SubscribedTrack, SubscribeNegotiation, bind_table
+from telerelay.protocol.negotiation import Offer, SubscribedTrack, SubscribeNegotiation, bind_table, red_type, with_red
 from telerelay.protocol.parameters import SendParameters
 
 
@@ -233,7 +233,7 @@ class SubscribeConnection:
             sending.bound = source
             return
         tables = bind_table(source.receive, sending.params)
-        if await self.transport.bind(sending.sender, source, tables):
+        if await self.transport.bind(sending.sender, source, tables, red_type(sending.params)):
             sending.bound = source
 
 
@@ -243,7 +243,7 @@ def _track(source: Source) -> SubscribedTrack:
         key=source.publication,
         kind=source.kind,
         msid=(source.participant, source.publication),
-        codecs=source.codecs,
+        codecs=with_red(source.codecs) if source.is_open_voice else source.codecs,
         cname=source.participant,
         extensions=source.extensions,
     )

@@ -352,13 +352,21 @@ class Connection:
         self._senders.discard(sender)
         self._worker.senders.give_back(sender)
 
-    async def bind(self, sender: int, source: Source, tables: tuple[list[int], list[int]]) -> bool:
-        """Forward a source to a sender. False where the source is gone meanwhile: news of that is on its way."""
-        return await self.bound(self.begin_bind(sender, source, tables))
+    async def bind(self, sender: int, source: Source, tables: tuple[list[int], list[int]], red_pt: int = 0) -> bool:
+        """
+        Forward a source to a sender; `red_pt`: as which its peer takes RED around Opus. False where the source is gone
+        meanwhile: news of that is on its way.
+        """
+        return await self.bound(self.begin_bind(sender, source, tables, red_pt))
 
-    def begin_bind(self, sender: int, source: Source, tables: tuple[list[int], list[int]]) -> Awaitable[object]:
+    def begin_bind(
+        self, sender: int, source: Source, tables: tuple[list[int], list[int]], red_pt: int = 0
+    ) -> Awaitable[object]:
         """As `bind`, for whoever has several; `bound` awaits one."""
-        return self._worker.bind_sender(sender, source.receiver, *tables)
+        is_open = source.is_open_voice
+        return self._worker.bind_sender(
+            sender, source.receiver, *tables, red_pt=red_pt if is_open else 0, may_join=is_open
+        )
 
     async def bound(self, begun: Awaitable[object]) -> bool:
         """What `begin_bind` began is done."""

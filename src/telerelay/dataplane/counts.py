@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from telerelay._native import ffi
 
-_ROW = struct.Struct("=8I4B")
+_ROW = struct.Struct("=9I4B")
 assert _ROW.size == ffi.sizeof("tr_count")
 
 WRAP = 1 << 32
@@ -21,7 +21,8 @@ WRAP = 1 << 32
 class Count(NamedTuple):
     """
     A `tr_count`: one receiver (its best active encoding) or one sender. Counters run on, modulo WRAP; `lost` is what
-    never arrived, of a sender what its peer last reported; `fraction_lost` is that of its latest report, 0-255.
+    never arrived, of a sender what its peer last reported; `fraction_lost` is that of its latest report, 0-255. A peer
+    that asks for what it misses tells more: `asked` counts such packets, each once, and `gaps` the runs they came in.
     """
 
     id: int
@@ -30,6 +31,7 @@ class Count(NamedTuple):
     lost: int
     resent: int
     gaps: int
+    asked: int
     jitter_us: int
     rtt_us: int
     is_sender: int

@@ -109,7 +109,8 @@ class ReceiverStats:
 @dataclass(frozen=True, slots=True)
 class SenderStats:
     """
-    One sender; `peer_*` is what the latest receiver report said, jitter in RTP clock units. `encoding`, `spatial` and
+    One sender; `peer_*` is what the latest receiver report said, jitter in RTP clock units. `nacks` counts packets as
+    often as they were asked for, `asked` each once, `asked_runs` the runs they come in. `encoding`, `spatial` and
     `temporal` are the highest of each that is forwarded now, counted from the lowest, NO_LAYER while nothing is.
     """
 
@@ -119,6 +120,8 @@ class SenderStats:
     tx_bytes: int
     resent_packets: int
     nacks: int
+    asked: int
+    asked_runs: int
     plis: int
     peer_lost: int
     peer_fraction_lost: int
@@ -200,6 +203,8 @@ def sender_stats(raw: Any) -> SenderStats:
         tx_bytes=raw.tx_bytes,
         resent_packets=raw.resent_packets,
         nacks=raw.nacks,
+        asked=raw.asked,
+        asked_runs=raw.asked_runs,
         plis=raw.plis,
         peer_lost=raw.peer_lost,
         peer_fraction_lost=raw.peer_fraction_lost,

@@ -76,6 +76,10 @@ _CLOCK_RATES = {"opus": (48000, 2), "red": (48000, 2)}
 _VIDEO_CLOCK = (90000, 1)
 
 
+RED = Codec("red", 48000, 2)
+"""Redundant sound (RFC 2198) around stereo or mono Opus; the payload types of its blocks come with the offer."""
+
+
 def offered_codecs(media: Media) -> tuple[NegotiatedCodec, ...]:
     """All codecs of a section that have an rtpmap, in its order, each with its RTX payload type if there is one."""
     listed = _listed(media)

@@ -45,9 +45,12 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class PublishedTrack:
+    """`is_encrypted`: whether its frames are encrypted end to end; None: not said, and taken for yes."""
+
     mid: str
     source: str
     is_muted: bool = False
+    is_encrypted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +394,11 @@ def _tracks(value: object, where: str) -> tuple[PublishedTrack, ...]:
     tracks = []
     for index, item in enumerate(value):
         fields = _fields(item, _TRACK, f"{where}[{index}]")
-        tracks.append(PublishedTrack(fields["mid"], fields.get("source", "camera"), fields.get("muted", False)))
+        tracks.append(
+            PublishedTrack(
+                fields["mid"], fields.get("source", "camera"), fields.get("muted", False), fields.get("encrypted")
+            )
+        )
     return tuple(tracks)
 
 
@@ -419,6 +426,7 @@ _TRACK = {
     "mid": _Field(_word),
     "source": _Field(_word, is_required=False),
     "muted": _Field(_boolean, is_required=False),
+    "encrypted": _Field(_boolean, is_required=False),
 }
 _SHARE = _Field(_number(0, 1), is_required=False)
 _REPORTED = {

@@ -4,8 +4,8 @@ Offers and answers (RFC 9429, RFC 3264), sans-I/O: the door to publish, subscrib
 A negotiation is one object per transport. It changes only when a call succeeds.
 """
 
-from telerelay.protocol.codecs import carried_by
-from telerelay.protocol.parameters import NegotiatedCodec, ReceiveParameters, SendParameters
+from telerelay.protocol.codecs import RED, carried_by
+from telerelay.protocol.parameters import Codec, NegotiatedCodec, ReceiveParameters, SendParameters
 from telerelay.protocol.publish import CodecPolicy, PublishNegotiation, PublishResult
 from telerelay.protocol.subscribe import Offer, OfferedTrack, SubscribedTrack, SubscribeNegotiation, SubscribeResult
 from telerelay.protocol.whep import WhepNegotiation, WhepResult
@@ -22,6 +22,8 @@ __all__ = [
     "WhepNegotiation",
     "WhepResult",
     "bind_table",
+    "red_type",
+    "with_red",
 ]
 
 CANNOT = 255
@@ -42,6 +44,23 @@ def bind_table(receive: ReceiveParameters, send: SendParameters) -> tuple[list[i
         pts.append(CANNOT if outgoing is None else outgoing.pt)
         rtx_pts.append(CANNOT if rtx_pt is None else rtx_pt)
     return pts, rtx_pts
+
+
+def with_red(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """
+    What a subscriber is offered of a publisher's codecs where the relay may add copies to Opus: RED too, after it, so
+    that nothing changes for who takes none.
+    """
+    has_opus = any(codec.name.lower() == "opus" for codec in codecs)
+    return codecs if not has_opus or any(codec.is_red for codec in codecs) else (*codecs, RED)
+
+
+def red_type(send: SendParameters) -> int:
+    """The payload type the peer takes RED around its Opus by; 0: it takes none."""
+    for each in send.codecs:
+        if each.codec.is_red and all(one.codec.name.lower() == "opus" for one in carried_by(each.codec, send.codecs)):
+            return each.pt
+    return 0
 
 
 def _outgoing(incoming: NegotiatedCodec, receive: ReceiveParameters, send: SendParameters) -> NegotiatedCodec | None:

@@ -9,12 +9,16 @@ from telerelay.events import PublicationInfo
 
 @dataclass(frozen=True, slots=True)
 class TrackDescription:
-    """A section the publisher sends on, and what it says of it."""
+    """
+    A section the publisher sends on, and what it says of it. `is_encrypted`: frames are encrypted end to end, or the
+    publisher did not say that they are not.
+    """
 
     mid: str
     kind: str
     source: str
     is_muted: bool = False
+    is_encrypted: bool = True
 
 
 @dataclass(slots=True)
@@ -29,6 +33,12 @@ class Publication:
     source: str
     is_muted: bool = False
     reason: str | None = None
+    is_encrypted: bool = True
+
+    @property
+    def is_open_voice(self) -> bool:
+        """Somebody speaks, and the relay may take packets apart: not of instruments, whose sound is a measurement."""
+        return self.kind == "audio" and self.source == "microphone" and not self.is_encrypted
 
     def info(self) -> PublicationInfo:
         return PublicationInfo(

@@ -269,7 +269,14 @@ class Room:
                 effects.extend(self._set_muted(participant, publication, track.is_muted, reason))
             else:
                 publication = Publication(
-                    new_id(), participant.id, attachment, track.mid, track.kind, track.source, track.is_muted
+                    id=new_id(),
+                    participant=participant.id,
+                    attachment=attachment,
+                    mid=track.mid,
+                    kind=track.kind,
+                    source=track.source,
+                    is_muted=track.is_muted,
+                    is_encrypted=track.is_encrypted,
                 )
                 participant.publications[publication.id] = publication
                 self._publications[publication.id] = publication
@@ -400,4 +407,5 @@ class Room:
 
 
 def _is_same(publication: Publication, track: TrackDescription) -> bool:
-    return publication.kind == track.kind and publication.source == track.source
+    said = (track.kind, track.source, track.is_encrypted)
+    return (publication.kind, publication.source, publication.is_encrypted) == said

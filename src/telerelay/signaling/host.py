@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 from telerelay import events, states
 from telerelay.config import Config
 from telerelay.connection import PublishConnection, Site, Source, SubscribeConnection, WhepConnection
+from telerelay.connection.publish import Receiving
 from telerelay.errors import RemoteProtocolError
 from telerelay.hooks import EndEvent, HookRunner, PersonEvent
 from telerelay.logs import say
@@ -426,7 +427,7 @@ class RoomHost:
         for publication in seat.participant.publications.values():
             receiving = connection.receiving.get(publication.mid)
             if publication.attachment == attachment and receiving is not None:
-                self._router.add_source(Source(publication.id, seat.id, receiving.receiver, receiving.params))
+                self._router.add_source(_source(publication, receiving))
 
     def source(self, publication: str) -> Source | None:
         """The receiver a publication comes in at; None: it is not there yet."""
@@ -456,12 +457,20 @@ class RoomHost:
             kind = receiving.params.kind
             named = described.get(mid)
             source = named.source if named else ("microphone" if kind == "audio" else "camera")
-            tracks.append(TrackDescription(mid, kind, source, named.is_muted if named else False))
+            tracks.append(
+                TrackDescription(
+                    mid,
+                    kind,
+                    source,
+                    is_muted=named.is_muted if named else False,
+                    is_encrypted=named is None or named.is_encrypted is not False,
+                )
+            )
         decision = self.room.publish(_now(), seat.id, tracks, new_id, attachment)
         self._carry_out(decision.effects)
         for publication in decision.publications:
             receiving = connection.receiving[publication.mid]
-            self._router.add_source(Source(publication.id, seat.id, receiving.receiver, receiving.params))
+            self._router.add_source(_source(publication, receiving))
         return decision.publications
 
     async def _unpublish(self, seat: Seat) -> None:
@@ -616,6 +625,16 @@ class RoomHost:
                 reason=reason,
             )
         )
+
+
+def _source(publication: Publication, receiving: Receiving) -> Source:
+    return Source(
+        publication.id,
+        publication.participant,
+        receiving.receiver,
+        receiving.params,
+        is_open_voice=publication.is_open_voice,
+    )
 
 
 def _now() -> float:

@@ -47,14 +47,32 @@ class PublicationNote:
     source: str
     is_muted: bool = False
     reason: str | None = None
+    is_encrypted: bool = True
 
     @classmethod
     def of(cls, given: Publication) -> PublicationNote:
-        return cls(given.id, given.attachment, given.mid, given.kind, given.source, given.is_muted, given.reason)
+        return cls(
+            given.id,
+            given.attachment,
+            given.mid,
+            given.kind,
+            given.source,
+            given.is_muted,
+            given.reason,
+            given.is_encrypted,
+        )
 
     def publication(self, participant: str) -> Publication:
         return Publication(
-            self.id, participant, self.attachment, self.mid, self.kind, self.source, self.is_muted, self.reason
+            self.id,
+            participant,
+            self.attachment,
+            self.mid,
+            self.kind,
+            self.source,
+            self.is_muted,
+            self.reason,
+            self.is_encrypted,
         )
 
 

@@ -1106,7 +1106,8 @@ export class Call extends EventTarget {
     await pc.setLocalDescription(offer);
     const offered = this.publications.filter((own) => own.transceiver?.mid);
     const tracks = offered.map((own) => {
-      return { mid: own.transceiver.mid, source: own.source, muted: own.reason !== null };
+      const encrypted = own.transceiver.sender.transform != null; // or the relay may add copies to sound, and join it
+      return { mid: own.transceiver.mid, source: own.source, muted: own.reason !== null, encrypted };
     });
     // createOffer's text, not localDescription's: no address of this machine in it.
     const reply = await this.#request("publish", { sdp: offer.sdp, tracks });
