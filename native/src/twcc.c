@@ -66,7 +66,11 @@ void tr__twcc_on_packet(tr_twcc *twcc, uint16_t seq, uint64_t arrival_us, uint64
     /* 2^32 ticks are as much as the 24 bits of a reference time hold: all that is said of a time is in them. */
     uint32_t ticks = (uint32_t)(arrival_us / TICK_US);
     *slot(twcc, index) = ticks ? ticks : 1;
-    if (!twcc->pending++) twcc->due_us = now_us + TR_TWCC_INTERVAL_US;
+    if (!twcc->pending++) twcc->due_us = now_us + (twcc->is_thin ? TR_TWCC_THIN_INTERVAL_US : TR_TWCC_INTERVAL_US);
+    if (twcc->is_thin && twcc->pending > TR_TWCC_THIN_PACKETS) {
+        twcc->is_thin = false;
+        twcc->due_us = now_us;
+    }
     /* Long before the window would slide over what is not reported. */
     if (twcc->highest - twcc->base >= TR_TWCC_WINDOW / 2 && now_us < twcc->due_us) twcc->due_us = now_us;
 }
@@ -159,6 +163,9 @@ bool tr__twcc_put_feedback(tr_twcc *twcc, tr_pen *pen, uint32_t sender_ssrc, uin
     begin[1] = TR_RTCP_RTPFB;
     tr__store16(begin + 2, (uint16_t)((pen->at - begin) / 4 - 1));
 
+    uint32_t few = twcc->is_thin ? TR_TWCC_THIN_PACKETS
+                                 : (uint32_t)TR_TWCC_THIN_PACKETS * TR_TWCC_INTERVAL_US / TR_TWCC_THIN_INTERVAL_US;
+    twcc->is_thin = twcc->pending <= few;
     twcc->base += p.count;
     twcc->pending = 0;
     for (uint64_t i = twcc->base; i <= twcc->highest; i++) twcc->pending += *slot(twcc, i) != 0;

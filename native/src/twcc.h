@@ -13,11 +13,17 @@
 /* What browsers themselves send by default. At half of it one packet in twenty that leaves for a consult would be such
  * feedback (200 packets a second each way), and an estimator would know 25 ms sooner. */
 #define TR_TWCC_INTERVAL_US 100000
+/* While few packets come, a voice in packets of 60 ms at most, feedback is thinned: each is 80 bytes on the wire, ten a
+ * second a fifth of a line of 32 kbit/s. 250 ms is what browsers have as their longest. The first interval with more
+ * packets is the last long one. */
+#define TR_TWCC_THIN_INTERVAL_US 250000
+#define TR_TWCC_THIN_PACKETS 6 /* in a long interval, and in proportion in a short one: 25 a second and fewer */
 
 typedef struct tr_twcc {
     uint64_t base, highest; /* indices; base: first not yet reported */
     bool has_any;
     uint8_t feedback_count;
+    bool is_thin;     /* few packets came in the interval before */
     uint32_t pending; /* arrivals not reported */
     uint64_t due_us;
     uint32_t arrivals[TR_TWCC_WINDOW]; /* by index, in ticks as the feedback counts them, mod 2^32; 0: not arrived */

@@ -120,6 +120,26 @@ static void one_packet(void)
     CHECK(!next_feedback(1200, 100 * MS));
 }
 
+/* Ten a second for 80 bytes each would be a fifth of a thin line. */
+static void few_packets_are_told_of_less_often(void)
+{
+    tr__twcc_init(&twcc);
+    uint64_t now_us = 1000 * MS;
+    uint32_t told = 0, long_ones = 0;
+    for (uint16_t i = 0; i < 100; i++, now_us += 60 * MS) { /* a voice in packets of 60 ms */
+        tr__twcc_on_packet(&twcc, i, now_us, now_us);
+        if (tr__twcc_at(&twcc) - now_us == TR_TWCC_THIN_INTERVAL_US) long_ones++;
+        if (tr__twcc_at(&twcc) < now_us + 60 * MS) told += next_feedback(1200, tr__twcc_at(&twcc));
+    }
+    CHECK_EQ(20, told); /* of 6 s */
+    CHECK_EQ(20, long_ones);
+    for (uint16_t i = 100; i < 400; i++, now_us += 5 * MS) { /* a picture begins: no interval is longer than before */
+        tr__twcc_on_packet(&twcc, i, now_us, now_us);
+        CHECK(tr__twcc_at(&twcc) <= now_us + TR_TWCC_INTERVAL_US);
+        if (tr__twcc_at(&twcc) < now_us + 5 * MS) next_feedback(1200, tr__twcc_at(&twcc));
+    }
+}
+
 static void due_100_ms_after_the_first_unreported_packet(void)
 {
     tr__twcc_init(&twcc);
@@ -379,6 +399,7 @@ static const check_test tests[] = {
     TEST(every_kind_of_chunk_is_read),
     TEST(malformed_feedback_is_not_read),
     TEST(one_packet),
+    TEST(few_packets_are_told_of_less_often),
     TEST(due_100_ms_after_the_first_unreported_packet),
     TEST(lost_and_late_packets),
     TEST(packets_seconds_apart),

