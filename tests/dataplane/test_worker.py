@@ -17,7 +17,7 @@ from telerelay.dataplane import (
     make_certificate,
 )
 from telerelay.dataplane.stats import NO_LAYER, drop_names
-from telerelay.errors import NativeError
+from telerelay.errors import LocalProtocolError, NativeError
 from telerelay.protocol.parameters import (
     Codec,
     DtlsParameters,
@@ -383,3 +383,37 @@ async def test_a_layer_is_wanted_of_a_sender_that_is_there(worker: Worker) -> No
     with pytest.raises(NativeError) as error:
         await worker.set_layer(sender + 1)
     assert "not_found" == error.value.code
+
+
+async def test_the_sound_of_a_sender_is_told_copies_and_a_packet_time(worker: Worker) -> None:
+    """
+    Up to two copies, rising, up to 16 packets back; up to 120 ms in one packet; of sound, and of a sender there is.
+    """
+    transport = await new_transport(worker)
+    sound, picture = worker.senders.take(), worker.senders.take()
+    await worker.add_sender(sound, transport, send("0", 42, OPUS, "audio"))
+    await worker.add_sender(picture, transport, send("1", 52))
+    for distances in ((), (1,), (3, 6), (15, 16)):
+        await worker.set_redundancy(sound, distances)
+    for ms in (0, 60, 120):
+        await worker.set_packet_time(sound, ms)
+    refused = {
+        "argument": [
+            worker.set_redundancy(sound, (3, 3)),
+            worker.set_redundancy(sound, (6, 3)),
+            worker.set_redundancy(sound, (0,)),
+            worker.set_redundancy(sound, (1, 17)),
+            worker.set_redundancy(picture, (1,)),
+            worker.set_packet_time(sound, 121),
+            worker.set_packet_time(picture, 60),
+        ],
+        "not_found": [worker.set_redundancy(picture + 1, (1,)), worker.set_packet_time(picture + 1, 60)],
+    }
+
+    for code, posted in refused.items():
+        for each in posted:
+            with pytest.raises(NativeError) as error:
+                await each
+            assert code == error.value.code
+    with pytest.raises(LocalProtocolError):
+        worker.set_redundancy(sound, (1, 2, 3))

@@ -38,6 +38,10 @@ def refusal(text: str) -> tuple[str, str]:
             {"type": "publish", "id": 2, "sdp": "", "tracks": [{"mid": "0", "source": "screen", "muted": True}]},
             messages.Publish(2, "", (messages.PublishedTrack("0", "screen", True),)),
         ),
+        (
+            {"type": "publish", "sdp": "", "tracks": [{"mid": "0", "source": "microphone", "encrypted": False}]},
+            messages.Publish(None, "", (messages.PublishedTrack("0", "microphone", is_encrypted=False),)),
+        ),
         ({"type": "answer", "id": 3, "offer_id": 7, "sdp": "x"}, messages.Answer(3, 7, "x")),
         (
             {"type": "candidate", "connection": "publish", "candidate": "candidate:1", "sdp_mid": "0"},
@@ -114,6 +118,7 @@ def test_every_request_is_decoded(message: dict[str, Any], expected: messages.Re
         ('{"type":"publish","sdp":"","tracks":[1]}', r"publish.tracks[0]"),
         ('{"type":"publish","sdp":"","tracks":[{"mid":"0","x":1}]}', "may not have"),
         ('{"type":"publish","sdp":"","tracks":[{"mid":"0","muted":1}]}', "muted"),
+        ('{"type":"publish","sdp":"","tracks":[{"mid":"0","encrypted":"no"}]}', "encrypted"),
         ('{"type":"publish","sdp":"","tracks":[' + ",".join(['{"mid":"0"}'] * 33) + "]}", "at most 32"),
         ('{"type":"candidate","connection":"both"}', "candidate.connection"),
         ('{"type":"candidate","connection":"publish","candidate":{}}', "candidate.candidate"),

@@ -22,6 +22,8 @@ from telerelay.protocol.negotiation import (
     SubscribeResult,
     WhepNegotiation,
     bind_table,
+    red_type,
+    with_red,
 )
 from telerelay.protocol.parameters import DEPENDENCY_DESCRIPTOR, Codec, NegotiatedCodec, ReceiveParameters
 from telerelay.protocol.session import Media
@@ -136,6 +138,22 @@ def test_an_answer_with_red_alone_is_a_refusal() -> None:
     )
 
     assert ((), ("a",)) == (result.senders, result.refused)
+
+
+def test_red_of_the_relays_own_is_offered_behind_opus() -> None:
+    """
+    Of a publisher of Opus alone a subscriber is offered RED too, after it: who takes it can be sent copies as 98, who
+    does not is sent Opus as before. Where there is no Opus, or RED already, nothing is added.
+    """
+    media, taken = subscribe(*with_red((OPUS,)))
+    _, left = subscribe(*with_red((OPUS,)), edit=without_red)
+    receive = sound(publish())
+
+    assert (("96", "98"), (("96/96", ""),)) == (media.formats, dict(media.fmtps)[98])
+    assert [98, 0] == [red_type(result.senders[0]) for result in (taken, left)]
+    assert [([96], [CANNOT])] * 2 == [bind_table(receive, result.senders[0]) for result in (taken, left)]
+    assert (RED, OPUS) == with_red((RED, OPUS))
+    assert (VP8,) == with_red((VP8,))
 
 
 @pytest.mark.parametrize(("policy", "expected"), [(CodecPolicy(), [111, 111]), (RED_FIRST, [63, 111])])

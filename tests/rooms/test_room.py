@@ -24,6 +24,7 @@ from telerelay.rooms import (
     Effect,
     Joined,
     Pause,
+    Publication,
     Room,
     RoomLimits,
     Rooms,
@@ -32,6 +33,7 @@ from telerelay.rooms import (
     TrackDescription,
     Unroute,
 )
+from telerelay.rooms.participant import SOCKET
 from telerelay.rooms.policy import ROLES
 
 CAMERA = TrackDescription("1", "video", "camera")
@@ -502,3 +504,19 @@ def test_a_room_goes_on_from_another_process(scene: Scene) -> None:
     assert joined.participant.resume not in ("", secret)
     assert not alice.may_resume(secret)
     assert 150.0 == again.next_expiry()
+
+
+def test_only_a_voice_said_to_be_in_the_clear_may_be_taken_apart() -> None:
+    """
+    Not what is encrypted end to end, or may be; not what an instrument hears; not a picture.
+    """
+    said = {
+        (kind, source, is_encrypted): Publication(
+            "x", "p", SOCKET, "0", kind, source, is_encrypted=is_encrypted
+        ).is_open_voice
+        for kind, source in (("audio", "microphone"), ("audio", "stethoscope"), ("video", "microphone"))
+        for is_encrypted in (False, True)
+    }
+
+    assert [("audio", "microphone", False)] == [what for what, is_open in said.items() if is_open]
+    assert TrackDescription("0", "audio", "microphone").is_encrypted

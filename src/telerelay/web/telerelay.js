@@ -1134,7 +1134,7 @@ export class Call extends EventTarget {
       await transceiver.sender.replaceTrack(track);
     } else {
       const streams = [new MediaStream([track])];
-      const sendEncodings = encodings(track, options);
+      const sendEncodings = encodings(track, own.source, options);
       transceiver = pc.addTransceiver(track, { direction: "sendonly", streams, sendEncodings });
     }
     if (kind === "video") preferCodec(transceiver, options.videoCodec ?? "VP8");
