@@ -156,3 +156,59 @@ async def test_a_decoder_of_libopus_hears_the_same_of_joined_packets() -> None:
     assert len(longs) >= 25
     assert len(parts) > 2 * len(longs)  # three in one; fewer where the publisher stumbled
     assert decoded(parts) == decoded(longs)
+
+
+FLOOR = Impairment(delay_ms=100, rate_bps=32_000, queue_ms=600)
+"""32 kbit/s with IP and UDP, 200 ms there and back, and a queue as deep as those of such lines."""
+
+VOICE_BPS = 16_000
+"""
+Wide-band speech: what a publisher may send where a receiver's line is this thin, for the relay cannot make a voice
+smaller. The rest is for headers and reports. telerelay.js is told by `limits`, and sets its encoding to that.
+"""
+
+
+@pytest.mark.slow
+async def test_two_people_talk_over_32_kbit_each_way() -> None:
+    """
+    Both on lines of 32 kbit/s each way, RTP, RTCP, STUN and headers included, 200 ms of round trip: after the line has
+    become so at most two in a hundred of what either hears is made up, and packets are of 60 ms.
+    """
+    async with near_relay() as relay:
+        address = relay.relay._workers[0].binds[0]
+        easy = Impairment(delay_ms=100)
+        with (
+            UdpImpairment(address, up=easy, down=easy, seed=3) as near,
+            UdpImpairment(address, up=easy, down=easy, seed=5) as far,
+        ):
+            async with Peers(relay) as peers:
+                people = [
+                    await peers.join("story", "ada", port=near.port),
+                    await peers.join("story", "bob", port=far.port),
+                ]
+                for person in people:
+                    # As telerelay.js publishes a voice, and has been told a limit.
+                    await person.publish(video=None, voice=(VOICE_BPS, True))
+
+                async def hear_each_other() -> bool:
+                    sounds = [await person.inbound("audio") for person in people]
+                    return all(sound is not None and (sound.packets_received or 0) >= 50 for sound in sounds)
+
+                await until(hear_each_other, timeout_s=20)
+                (worker,) = relay.relay._workers
+                for sender in (await worker.inventory()).senders:
+                    await worker.set_packet_time(sender, 60)
+                for line in (near, far):
+                    line.up.impairment = line.down.impairment = FLOOR
+                await asyncio.sleep(20)  # until publishers' estimates have come down to the line
+                before = [await person.inbound("audio") for person in people]
+                await asyncio.sleep(30)
+                after = [await person.inbound("audio") for person in people]
+
+    for then, now in zip(before, after, strict=True):
+        heard = now.total_samples_received - then.total_samples_received
+        made_up = (now.concealed_samples - then.concealed_samples) / heard
+        a_second = (now.packets_received - then.packets_received) / 30
+        print(f"made up {made_up:.4f}, {a_second:.1f} packets a second")
+        assert a_second < 25
+        assert made_up <= 0.02

@@ -89,8 +89,12 @@ class Peer:
         max_bitrate_bps: int | None = None,
         encodings: list[Any] | None = None,
         prefer: str | None = None,
+        voice: tuple[int, bool] | None = None,
     ) -> None:
-        """Publish synthetic media; `video` is width, height and rate, `prefer` moves a codec ("H264") to the front."""
+        """
+        Publish synthetic media; `video` is width, height and rate, `prefer` moves a codec ("H264") to the front,
+        `voice` is what a voice may take at most, bit/s, and whether it may go to longer packets where the line is thin.
+        """
         pc = self.publish_pc = webrtc.RTCPeerConnection()
         wanted = {}
         if audio:
@@ -105,6 +109,9 @@ class Peer:
             if track.kind == "audio" or send is None:
                 bitrate = max_bitrate_bps if track.kind == "video" else None
                 send = [webrtc.RTCRtpEncodingParameters(max_bitrate=bitrate)] if bitrate else []
+                if track.kind == "audio" and voice is not None:
+                    send = [webrtc.RTCRtpEncodingParameters(max_bitrate=voice[0])]
+                    send[0].adaptive_ptime = voice[1]
             options = {"direction": "sendonly", "streams": [self._stream]} | ({"send_encodings": send} if send else {})
             transceiver = pc.add_transceiver(track, webrtc.RTCRtpTransceiverInit(**options))
             sources[track.kind] = transceiver

@@ -1126,7 +1126,8 @@ export class Call extends EventTarget {
 
   async #addTransceiver(pc, own) {
     const { kind, track, options } = own;
-    const index = options.simulcast ? -1 : this.#spare.findIndex((spare) => spare.kind === kind);
+    const isOwn = options.simulcast || (kind === "audio" && own.source !== "microphone"); // its encodings are its own
+    const index = isOwn ? -1 : this.#spare.findIndex((spare) => spare.kind === kind);
     let transceiver;
     if (index >= 0) {
       transceiver = this.#spare.splice(index, 1)[0].transceiver;
