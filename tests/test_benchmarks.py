@@ -32,6 +32,7 @@ NOT_LEAVES = {
     "names.c": "tables of words for metrics and messages",
     "pages.c": "system calls when somebody comes or goes, never for a packet",
     "probes.c": "part of estimator.c",
+    "release.c": "takes from pacer.c, gives to sender.c; counted by benchmarks/instructions.py",
     "receiver.c": "owns streams and the fan-out; counted by benchmarks/instructions.py",
     "reports.c": "leads RTCP to receivers and senders; its parts are rtcp.c and twcc.c",
     "sender.c": "owns one way out; counted by benchmarks/instructions.py",

@@ -47,6 +47,7 @@
     LEAF(nack_packet, "nack.c", 0, NULL)                                                                               \
     LEAF(opus_join, "opus.c", 0, NULL)                                                                                 \
     LEAF(outbox_turn, "outbox.c", 0, NULL)                                                                             \
+    LEAF(pacer_packet, "pacer.c", 0, NULL)                                                                             \
     LEAF(red_parse, "red.c", 0, NULL)                                                                                  \
     LEAF(resends_packet, "resends.c", 0, NULL)                                                                         \
     LEAF(ring_push_pop, "ring.c", 0, NULL)                                                                             \

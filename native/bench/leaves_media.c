@@ -12,6 +12,7 @@
 #include "meter.h"
 #include "opus.h"
 #include "outbox.h"
+#include "pacer.h"
 #include "resends.h"
 #include "ring.h"
 #include "seqmap.h"
@@ -598,6 +599,27 @@ uint64_t bench_estimator_packet(uint32_t iterations)
     }
     tr_estimator_rates(estimator, &rates);
     return rates.target_bps;
+}
+
+/* A packet of four tracks waits behind eight others, another leaves. */
+uint64_t bench_pacer_packet(uint32_t iterations)
+{
+    static tr_pacer_flow flows[4];
+    static tr_pacer *pacer;
+    static uint64_t index, now_us;
+    uint64_t sum = 0;
+    if (!pacer) pacer = tr__pacer_new(1000000000);
+    for (uint32_t i = 0; i < iterations; i++) {
+        tr_pacer_ref ref;
+        now_us += 100;
+        if (!tr__pacer_put(pacer, &flows[i & 3], TR_PACER_MEDIA, 0, ++index, (uint32_t)media[AT(i)].size, now_us))
+            return 0;
+        if (pacer->count <= 8) continue;
+        if (!tr__pacer_is_open(pacer, now_us) || !tr__pacer_next(pacer, &ref)) return 0;
+        tr__pacer_charge(pacer, ref.bytes, now_us);
+        sum += ref.index + (uint64_t)tr__pacer_at(pacer);
+    }
+    return sum + 1;
 }
 
 /* ------------------------------------------------------------------ between the parts of a worker */

@@ -79,6 +79,7 @@ typedef enum tr_drop {
     /* feedback we will not act on */
     TR_DROP_NACK_UNKNOWN, /* asks for what was never sent, or is no longer held */
     TR_DROP_NACK_RATE,    /* asks again too soon, or over the resend budget */
+    TR_DROP_PACER,        /* waited too long for the line of whom it is for, or its picture began anew */
     TR_DROP_EVENTS_FULL,  /* an event for control found its ring full */
     TR_DROP_COUNT
 } tr_drop;
@@ -268,8 +269,9 @@ typedef struct tr_set_layer {
 } tr_set_layer;
 
 /* The estimate of what a transport's peer can be sent: on, with what is known of the line, or off. It is at work while
- * a sender of the transport has transport-wide numbers. Until told so it is on, between bounds of the worker's own, and
- * tells nothing; once told that it is on it tells of itself (TR_EVENT_ESTIMATE). The start counts where nothing has
+ * a sender of the transport has transport-wide numbers. Until told so it is on, between bounds of the worker's own,
+ * tells nothing, and nothing is held back by it; once told that it is on it tells of itself (TR_EVENT_ESTIMATE), and
+ * pictures leave at its pace. The start counts where nothing has
  * left yet, or it was off; else the bounds alone. */
 typedef struct tr_set_downlink {
     uint32_t transport;
@@ -436,6 +438,7 @@ typedef struct tr_estimate {
     uint32_t transport;
     uint32_t target_bps; /* on the wire */
     uint32_t queue_us;   /* what packets of ours wait on the line now */
+    uint32_t pacer_us;   /* the longest that one waited here for its line, since it was told last; voices do not */
     uint32_t rtt_us;     /* from a packet to the feedback of it; 0: unknown */
     uint16_t loss_q16;   /* share that was lost of the latest second, of 65536, at most 65535 */
     uint8_t mode;        /* 0 the line is free, 1 its queue is drained, 2 others hold it full, 3 no feedback comes,
@@ -486,7 +489,8 @@ typedef struct tr_stats {
     uint64_t stun_requests, dtls_handshakes, rtcp_rx, rtcp_tx;
     uint64_t nacks_rx, nacks_tx, resent_packets, plis_rx, plis_tx;
     uint64_t receive_calls, send_calls, wakes;
-    uint64_t transports[6]; /* by tr_transport_state */
+    uint64_t paced_packets, paced_us; /* that waited for a subscriber's line, and how long all of them did */
+    uint64_t transports[6];           /* by tr_transport_state */
     uint64_t receivers, senders;
     uint64_t drops[64]; /* by tr_drop */
 } tr_stats;

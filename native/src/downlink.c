@@ -35,6 +35,7 @@ void tr__downlink_free(tr_downlink *d)
         break;
     }
     tr_estimator_free(d->estimator);
+    tr__pacer_free(d->pacer);
     free(d);
 }
 
@@ -47,6 +48,7 @@ bool tr__downlink_may_set(const tr_set_downlink *params)
 int tr__downlink_set(tr_downlink *d, const tr_set_downlink *params)
 {
     if (!tr__downlink_may_set(params)) return TR_ERR_ARGUMENT;
+    if (params->is_on && !d->pacer && !(d->pacer = tr__pacer_new(params->start_bps))) return TR_ERR_NO_MEMORY;
     d->is_told = params->is_on != 0;
     d->told_us = 0;
     if (params->is_on && d->estimator && d->next_number) {
@@ -62,6 +64,12 @@ int tr__downlink_set(tr_downlink *d, const tr_set_downlink *params)
     return TR_OK;
 }
 
+void tr__downlink_end_pacing(tr_downlink *d)
+{
+    tr__pacer_free(d->pacer);
+    d->pacer = NULL;
+}
+
 static uint64_t *resent_word(tr_downlink *d, int64_t number)
 {
     return &d->resent[(uint64_t)number % TR_SENT_MOST / 64];
@@ -70,9 +78,8 @@ static uint64_t *resent_word(tr_downlink *d, int64_t number)
 static uint64_t resent_bit(int64_t number) { return (uint64_t)1 << (number & 63); }
 
 /* Nothing of it was due: whoever keeps the timers is to hear of it. */
-static void start_time(tr_downlink *d, uint64_t now_us)
+void tr__downlink_on_waiting(tr_downlink *d)
 {
-    d->due_us = now_us + TR_DOWNLINK_INTERVAL_US;
     if (!d->woken || d->is_woken) return;
     d->is_woken = true;
     d->next_woken = *d->woken;
@@ -94,7 +101,10 @@ void tr__downlink_on_sent(tr_downlink *d, uint32_t size_bytes, uint64_t now_us)
     *resent_word(d, number) &= ~resent_bit(number);
     if (!d->estimator) return;
     d->sent_us = now_us;
-    if (d->due_us == UINT64_MAX) start_time(d, now_us);
+    if (d->due_us == UINT64_MAX) {
+        d->due_us = now_us + TR_DOWNLINK_INTERVAL_US;
+        tr__downlink_on_waiting(d);
+    }
     tr_estimator_on_packet_sent(d->estimator, (int64_t)now_us, number, size_bytes, TR_NO_PROBE);
 }
 
@@ -108,6 +118,26 @@ void tr__downlink_on_resent(tr_downlink *d, uint16_t number)
 {
     int64_t which = unwrap_number(d, number);
     if (which >= 0 && d->next_number - which <= TR_SENT_MOST) *resent_word(d, which) |= resent_bit(which);
+}
+
+/* ------------------------------------------------------------------ the pace */
+
+/* Nobody who was never heard of is silent: there may be nobody who speaks, and what he gets today he is to get. */
+#define UNHEARD_PACE 1.1
+
+void tr__downlink_set_pace(tr_downlink *d, uint64_t now_us)
+{
+    if (!d->pacer || !d->estimator) return;
+    tr_rates rates;
+    tr_estimator_rates(d->estimator, &rates);
+    bool is_silent = d->estimator->mode == TR_ESTIMATOR_SILENT;
+    if (is_silent && !d->is_heard && !d->estimator->was_told) {
+        is_silent = false;
+        rates.pacing_bps = (uint64_t)(UNHEARD_PACE * (double)rates.estimate_bps);
+    }
+    if (d->is_silent && !is_silent) d->back_us = now_us;
+    d->is_silent = is_silent;
+    tr__pacer_set_pace(d->pacer, rates.pacing_bps, now_us);
 }
 
 /* ------------------------------------------------------------------ feedback */
@@ -157,24 +187,30 @@ bool tr__downlink_on_feedback(tr_downlink *d, const tr_rtcp_part *part, uint64_t
     if (!is_of_ours) return true;
     d->is_heard = true;
     d->feedbacks++;
+    tr__downlink_set_pace(d, now_us);
     return true;
 }
 
 void tr__downlink_on_remb(tr_downlink *d, uint64_t bps, uint64_t now_us)
 {
-    if (d->estimator) tr__estimator_on_remb(d->estimator, (int64_t)now_us, bps);
+    if (!d->estimator) return;
+    tr__estimator_on_remb(d->estimator, (int64_t)now_us, bps);
+    tr__downlink_set_pace(d, now_us);
 }
 
 void tr__downlink_on_report(tr_downlink *d, uint8_t lost_of_256, uint64_t rtt_us, uint64_t now_us)
 {
-    if (d->estimator) tr__estimator_on_report(d->estimator, (int64_t)now_us, lost_of_256, (int64_t)rtt_us);
+    if (!d->estimator) return;
+    tr__estimator_on_report(d->estimator, (int64_t)now_us, lost_of_256, (int64_t)rtt_us);
+    tr__downlink_set_pace(d, now_us);
 }
 
 /* ------------------------------------------------------------------ time */
 
 void tr__downlink_on_time(tr_downlink *d, uint64_t now_us)
 {
-    tr_estimator_on_time(d->estimator, (int64_t)now_us, 0);
+    tr_estimator_on_time(d->estimator, (int64_t)now_us, d->pacer ? d->pacer->bytes : 0);
+    tr__downlink_set_pace(d, now_us);
     d->due_us = now_us - d->sent_us < IDLE_US ? now_us + TR_DOWNLINK_INTERVAL_US : UINT64_MAX;
 }
 
@@ -186,7 +222,7 @@ static uint32_t whole(double value)
     return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
 
-static void describe(const tr_estimator *e, tr_estimate *out)
+static void describe(const tr_estimator *e, const tr_pacer *pacer, tr_estimate *out)
 {
     tr_rates rates;
     tr_estimator_rates(e, &rates);
@@ -194,6 +230,7 @@ static void describe(const tr_estimator *e, tr_estimate *out)
     *out = (tr_estimate){
         .target_bps = rates.target_bps < UINT32_MAX ? (uint32_t)rates.target_bps : UINT32_MAX,
         .queue_us = whole(e->delay.queue_us),
+        .pacer_us = pacer ? whole((double)pacer->longest_us) : 0,
         .rtt_us = whole((double)e->rtt_us),
         .loss_q16 = loss < 65535 ? (uint16_t)loss : 65535,
         .mode = (uint8_t)e->mode,
@@ -211,7 +248,7 @@ bool tr__downlink_has_news(const tr_downlink *d, uint64_t now_us, tr_estimate *e
     if (!d->is_told || !d->estimator) return false;
     uint64_t age_us = now_us - d->told_us;
     if (d->told_us && age_us < TR_DOWNLINK_TELL_US) return false;
-    describe(d->estimator, estimate);
+    describe(d->estimator, d->pacer, estimate);
     return !d->told_us || age_us >= TR_DOWNLINK_TELL_AGAIN_US || is_other(&d->told, estimate);
 }
 
@@ -219,4 +256,5 @@ void tr__downlink_on_told(tr_downlink *d, const tr_estimate *estimate, uint64_t 
 {
     d->told = *estimate;
     d->told_us = now_us;
+    if (d->pacer) d->pacer->longest_us = 0;
 }

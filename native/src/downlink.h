@@ -1,5 +1,6 @@
-/* downlink: the way to one subscriber as a whole: the transport-wide numbers of what leaves, and the estimator that its
- * feedback feeds (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+/* downlink: the way to one subscriber as a whole: the transport-wide numbers of what leaves, the estimator that its
+ * feedback feeds (draft-holmer-rmcat-transport-wide-cc-extensions-01), and, where control has turned it on, the pacer
+ * that lets go by what the estimator says.
  * Pure: memory is taken when it is made or set, none later. Worker thread.
  *
  * A number is given to a packet as it leaves, one counter for all tracks; so order on the wire is order of numbers. The
@@ -8,6 +9,7 @@
 #define TR_DOWNLINK_H
 
 #include "estimator.h"
+#include "pacer.h"
 #include "twcc.h"
 
 /* The estimator and what is heard are looked at this often while media flows: libwebrtc's process interval. */
@@ -30,7 +32,9 @@ struct tr_downlink {
     uint64_t sent_us;                   /* when the latest one left, 0: never */
     uint64_t resent[TR_SENT_MOST / 64]; /* a bit a number: it has left twice */
     /* what is heard */
-    bool is_heard;        /* feedback has come, ever: without any there is nothing to pace by */
+    bool is_heard;        /* feedback has come, ever */
+    bool is_silent;       /* it was heard of, and is not now */
+    uint64_t back_us;     /* when the latest silence was over; 0: there was none */
     int64_t reported_to;  /* numbers below were told of, as arrived or missing */
     int64_t their_offset; /* of their reference time from ours, in its units */
     uint64_t due_us;
@@ -40,12 +44,14 @@ struct tr_downlink {
     uint64_t told_us;
     tr_estimate told;
     tr_estimator *estimator; /* owned; NULL: it is off, and numbers are all there is */
+    tr_pacer *pacer;         /* owned; NULL: control has not turned it on, and nothing waits */
 };
 
 /* On, between bounds of its own, telling nothing. owner and woken as above. NULL: no memory. */
 tr_downlink *tr__downlink_new(uint32_t owner, tr_downlink **woken);
 void tr__downlink_free(tr_downlink *downlink);
-/* TR_OK, TR_ERR_ARGUMENT, TR_ERR_NO_MEMORY; see tr_set_downlink. */
+/* TR_OK, TR_ERR_ARGUMENT, TR_ERR_NO_MEMORY; see tr_set_downlink. Where that turns it off, end_pacing is called first,
+ * once nothing waits any more. */
 int tr__downlink_set(tr_downlink *downlink, const tr_set_downlink *params);
 bool tr__downlink_may_set(const tr_set_downlink *params);
 
@@ -63,10 +69,22 @@ bool tr__downlink_on_feedback(tr_downlink *downlink, const tr_rtcp_part *part, u
 void tr__downlink_on_remb(tr_downlink *downlink, uint64_t bps, uint64_t now_us);
 void tr__downlink_on_report(tr_downlink *downlink, uint8_t lost_of_256, uint64_t rtt_us, uint64_t now_us);
 
+/* Something waits that did not: whoever keeps the timers is to hear of it. */
+void tr__downlink_on_waiting(tr_downlink *downlink);
+/* When what waits may go on; UINT64_MAX: nothing does. */
+static inline uint64_t tr__downlink_release_at(const tr_downlink *downlink)
+{
+    return downlink->pacer && downlink->pacer->count ? tr__pacer_at(downlink->pacer) : UINT64_MAX;
+}
+/* The pace as it is now: what left since it was set may be too much on its way. */
+void tr__downlink_set_pace(tr_downlink *downlink, uint64_t now_us);
+/* Control has turned it off; nothing waits any more. */
+void tr__downlink_end_pacing(tr_downlink *downlink);
+
 /* When to call on_time next; UINT64_MAX: nothing has left for a while. */
 static inline uint64_t tr__downlink_at(const tr_downlink *downlink) { return downlink->due_us; }
 void tr__downlink_on_time(tr_downlink *downlink, uint64_t now_us);
-/* One whose time began to run with a packet of its, taken out of the list, or NULL. */
+/* One whose time began to run, or of which something waits, taken out of the list, or NULL. */
 tr_downlink *tr__downlink_take_woken(tr_downlink **woken);
 
 /* True: control is to be told this now; then on_told, if it was. Its transport is the caller's to fill in. */

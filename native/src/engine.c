@@ -191,7 +191,8 @@ static stream_slot *find_stream(const tr_engine *e, stream_slot *table, uint32_t
 /* A time that moved back is left as it is: the heap looks once too early and finds out. */
 static void wake(tr_engine *e, const tr_transport *t)
 {
-    if (t->due_us < tr__deadlines_at(&e->deadlines, t->index)) tr__deadlines_set(&e->deadlines, t->index, t->due_us);
+    uint64_t at_us = tr__transport_at(t);
+    if (at_us < tr__deadlines_at(&e->deadlines, t->index)) tr__deadlines_set(&e->deadlines, t->index, at_us);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -662,7 +663,7 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
     case TR_CMD_SET_DOWNLINK: {
         const tr_set_downlink *set = body;
         tr_transport *t = find_transport(e, set->transport);
-        return t ? tr__transport_set_downlink(t, set) : TR_ERR_NOT_FOUND;
+        return t ? tr__transport_set_downlink(t, set, now_us) : TR_ERR_NOT_FOUND;
     }
     case TR_CMD_SET_LIMIT:
         return set_limit(e, body, now_us);
@@ -834,7 +835,9 @@ void tr__engine_on_timer(tr_engine *e, uint64_t now_us)
         uint32_t index = tr__deadlines_first(&e->deadlines);
         tr_transport *t = e->transports[index];
         if (t->due_us <= now_us) tr__transport_on_timer(t, now_us);
-        tr__deadlines_set(&e->deadlines, index, t->due_us > now_us ? t->due_us : now_us + 1);
+        if (t->downlink && tr__downlink_release_at(t->downlink) <= now_us) tr__transport_release(t, now_us);
+        uint64_t at_us = tr__transport_at(t);
+        tr__deadlines_set(&e->deadlines, index, at_us > now_us ? at_us : now_us + 1);
     }
 }
 

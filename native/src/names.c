@@ -43,6 +43,7 @@ static const char *const drop_names[TR_DROP_COUNT] = {
     [TR_DROP_SEND_ERROR] = "send_error",
     [TR_DROP_NACK_UNKNOWN] = "nack_unknown",
     [TR_DROP_NACK_RATE] = "nack_rate",
+    [TR_DROP_PACER] = "pacer",
     [TR_DROP_EVENTS_FULL] = "events_full",
 };
 

@@ -242,7 +242,7 @@ tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, ui
             tr__sender_skip(receiver->senders[i], &media);
             continue;
         }
-        drop = tr__sender_forward(receiver->senders[i], &media);
+        drop = tr__sender_offer(receiver->senders[i], &media);
         if (drop != TR_DROP_NONE) tr__count_drop(receiver->tally, drop);
     }
     return TR_DROP_NONE;

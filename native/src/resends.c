@@ -48,4 +48,19 @@ bool tr__resends_may(tr_resends *resends, uint64_t out, size_t bytes, uint64_t r
     return true;
 }
 
+bool tr__resends_wait(tr_resends *resends, uint64_t out)
+{
+    tr_resend *entry = &resends->of[out & resends->mask];
+    if (entry->index != (uint32_t)out) *entry = (tr_resend){.index = (uint32_t)out};
+    if (entry->is_waiting) return false;
+    entry->is_waiting = true;
+    return true;
+}
+
+void tr__resends_waited(tr_resends *resends, uint64_t out)
+{
+    tr_resend *entry = &resends->of[out & resends->mask];
+    if (entry->index == (uint32_t)out) entry->is_waiting = false;
+}
+
 void tr__resends_spend(tr_resends *resends, uint32_t bytes) { resends->credit_bytes -= bytes; }

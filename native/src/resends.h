@@ -16,9 +16,10 @@
 #define TR_RESENDS_MAX_CREDIT 65536
 
 typedef struct tr_resend {
-    uint32_t index; /* low bits */
-    uint32_t at;    /* latest, in units of 1,024 us */
-    uint8_t count;  /* 0: unused */
+    uint32_t index;  /* low bits */
+    uint32_t at;     /* latest, in units of 1,024 us */
+    uint8_t count;   /* 0: unused */
+    bool is_waiting; /* asked for, and waits to leave */
 } tr_resend;
 
 typedef struct tr_sent_number {
@@ -47,6 +48,10 @@ static inline void tr__resends_on_sent(tr_resends *resends, uint32_t bytes)
 /* May this one leave, as so many bytes? Each packet once a round trip (at least 10 ms), TR_RESENDS_MAX times, within
  * the budget. Where it may, it counts as sent again. */
 bool tr__resends_may(tr_resends *resends, uint64_t out, size_t bytes, uint64_t rtt_us, uint64_t now_us);
+/* It waits to be sent again; false: it does already. */
+bool tr__resends_wait(tr_resends *resends, uint64_t out);
+/* It does not wait any more. */
+void tr__resends_waited(tr_resends *resends, uint64_t out);
 void tr__resends_spend(tr_resends *resends, uint32_t bytes);
 
 /* The transport-wide number a packet has left under; false: it has not left, or leaves anew each time. Only where there

@@ -55,7 +55,9 @@ struct tr_sender {
     uint64_t last_in[TR_MAX_ENCODINGS]; /* highest index forwarded in this binding, 0: none */
     uint64_t opaque_since_us;           /* 0: no opaque packet is waiting */
     uint64_t started_us;                /* the latest epoch */
-    uint64_t unheard_since_us;          /* of the encodings wanted none is heard; 0: one is */
+    uint64_t drawn_to;                  /* so far its times are drawn together; 0: they are not */
+    uint32_t drawn_offset;
+    uint64_t unheard_since_us; /* of the encodings wanted none is heard; 0: one is */
     /* what was sent last, for the next epoch and for reports */
     bool has_sent, has_frame;
     uint16_t last_frame;
@@ -78,6 +80,9 @@ struct tr_sender {
     uint64_t epoch_in;           /* with which packet the present one began */
     uint32_t ts_offset;          /* of the present epoch */
     uint64_t rtx_next;
+    /* what waits for the line, where it has a pacer */
+    tr_pacer_flow flow;
+    uint64_t again_us; /* not before it a keyframe is asked for to begin again with */
     tr_seqmap map;
 };
 
@@ -103,15 +108,23 @@ tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16
     sender->egress = egress;
     sender->ts_offset = ts_offset;
     sender->rtx_next = rtx_first_index;
+    sender->flow.sender = sender;
     sender->current = sender->target = sender->latest = NO_ENCODING;
     sender->report_due_us = UINT64_MAX;
     tr__seqmap_init(&sender->map, first_index);
     return sender;
 }
 
+static tr_pacer *pacer_of(const tr_sender *sender)
+{
+    const tr_downlink *downlink = sender->egress->downlink;
+    return downlink ? downlink->pacer : NULL;
+}
+
 void tr__sender_free(tr_sender *sender)
 {
     if (!sender) return;
+    if (pacer_of(sender)) tr__pacer_forget(pacer_of(sender), &sender->flow);
     tr__resends_dispose(&sender->resends);
     tr__sound_free(sender->sound);
     free(sender);
@@ -179,12 +192,14 @@ static uint16_t number_for(const tr_sender *sender, uint64_t out, bool is_rtx)
     return tr__downlink_number(sender->egress->downlink);
 }
 
-/* It has left under that number. */
+/* It has left, and under that number, where it has one. */
 static void note_number(tr_sender *sender, uint64_t out, bool is_rtx, uint16_t number, uint64_t bytes, uint64_t now_us)
 {
     uint16_t before;
-    if (!sender->resends.numbers) return;
     tr_downlink *downlink = sender->egress->downlink;
+    if (!downlink) return;
+    if (downlink->pacer) tr__pacer_charge(downlink->pacer, tr__egress_wire_bytes(sender->egress, bytes), now_us);
+    if (!sender->resends.numbers) return;
     if (!is_rtx && tr__resends_number(&sender->resends, out, &before)) {
         tr__downlink_on_resent(downlink, number);
         return;
@@ -340,6 +355,74 @@ static inline tr_drop send_layer(tr_sender *sender, const tr_media *media, uint6
     return send(sender, media, now_us);
 }
 
+/* ------------------------------------------------------------------ waiting for the line */
+
+/* What waits longer than this is not worth sending any more: a picture that is a second behind is not a call. What an
+ * encoding begins with has longer, as far as the history reaches: cut, it would only be asked for again; and that not
+ * sooner, or a line that is too thin for it would have its publisher send nothing but keyframes. */
+#define WAIT_MOST_US 1000000
+#define BEGIN_MOST_US 3000000
+/* After a silence of the line the pictures from within it are of no use; a quarter of a second may be its own delay. */
+#define SILENCE_MOST_US 250000
+/* IP, UDP, what sealing adds and our extensions, about. */
+#define AROUND_BYTES 60
+
+static void want(tr_sender *sender, int8_t encoding, uint64_t now_us);
+
+static void forget_waiting(tr_sender *sender)
+{
+    tr_pacer *pacer = pacer_of(sender);
+    if (pacer) sender->egress->tally->drops[TR_DROP_PACER] += tr__pacer_drop(pacer, &sender->flow);
+}
+
+/* What waits, and what would follow, is of no use any more: begin again, as after a pause. */
+static void cut(tr_sender *sender, uint64_t now_us)
+{
+    int8_t encoding = sender->current;
+    forget_waiting(sender);
+    sender->current = NO_ENCODING;
+    sender->again_us = sender->started_us + BEGIN_MOST_US;
+    if (encoding != NO_ENCODING) want(sender, encoding, now_us);
+}
+
+/* It was cut a moment ago, and the line has not come back since. */
+static bool may_begin_again(const tr_sender *sender, uint64_t now_us)
+{
+    return now_us >= sender->again_us || sender->egress->downlink->back_us > sender->started_us;
+}
+
+static bool has_waited_too_long(const tr_sender *sender, uint64_t now_us)
+{
+    uint64_t since_us = sender->flow.put_us, back_us = sender->egress->downlink->back_us;
+    if (since_us + SILENCE_MOST_US < back_us) return true;
+    return now_us - since_us > WAIT_MOST_US && now_us - sender->started_us > BEGIN_MOST_US;
+}
+
+static tr_drop put_waiting(tr_sender *sender, const tr_media *media, uint64_t now_us)
+{
+    tr_pacer *pacer = pacer_of(sender);
+    uint32_t bytes = media->rtp.payload_size ? media->rtp.size + (uint32_t)AROUND_BYTES : 0u;
+    if (!tr__pacer_put(pacer, &sender->flow, TR_PACER_MEDIA, media->encoding, media->index, bytes, now_us)) {
+        /* Whoever has most gives way to the others. */
+        tr_pacer_flow *longest = tr__pacer_longest(pacer);
+        cut(longest ? longest->sender : sender, now_us);
+        if (sender->current == NO_ENCODING ||
+            !tr__pacer_put(pacer, &sender->flow, TR_PACER_MEDIA, media->encoding, media->index, bytes, now_us)) {
+            if (sender->current != NO_ENCODING) cut(sender, now_us);
+            return TR_DROP_PACER;
+        }
+    }
+    tr__downlink_on_waiting(sender->egress->downlink);
+    return TR_DROP_NONE;
+}
+
+/* Is something before a packet of the current epoch, or does the pace not allow it now? */
+static inline bool must_wait(const tr_sender *sender, uint64_t now_us)
+{
+    const tr_pacer *pacer = pacer_of(sender);
+    return pacer && sender->kind == TR_VIDEO && !tr__pacer_may(pacer, now_us);
+}
+
 /* ------------------------------------------------------------------ which encoding, and where it begins */
 
 /* A stream whose keyframes cannot be told is not switched: the best is taken once, as if nothing were wanted. */
@@ -389,7 +472,8 @@ static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
     sender->target = encoding;
     if (encoding == NO_ENCODING || encoding == sender->current || sender->is_paused || sender->kind != TR_VIDEO) return;
     tr_stream *stream = &sender->source->streams[encoding];
-    if (!has_group(sender, encoding, now_us)) tr__stream_request_keyframe(stream, now_us);
+    if (!has_group(sender, encoding, now_us) && may_begin_again(sender, now_us))
+        tr__stream_request_keyframe(stream, now_us);
 }
 
 /* Too much of what is forwarded is missing to be asked for (an outage, of theirs or ours, or another SSRC): close up,
@@ -406,6 +490,10 @@ static bool begins_again(tr_sender *sender, const tr_media *media)
 void tr__sender_skip(tr_sender *sender, const tr_media *media)
 {
     if (sender->is_paused || !sender->source || sender->current != (int8_t)media->encoding) return;
+    if (sender->flow.count) {
+        put_waiting(sender, media, media->now_us);
+        return;
+    }
     if (begins_again(sender, media)) return;
     let_go_before(sender, media->now_us);
     if (omit(sender, media) || sender->bind.pts[media->codec_index] == TR_NO_PT) return;
@@ -490,14 +578,17 @@ static uint16_t next_frame(const tr_sender *sender, const tr_media *first)
 
 /* What was taken before the present picture of another encoding is decoded and not looked at: its frames follow that
  * picture at intervals of one tick, and time goes on as it should with the first that is newer. */
-static void draw_together(tr_sender *sender, const tr_media *media, uint32_t ts_offset)
+static void draw_together(tr_sender *sender, const tr_media *media)
 {
+    if (media->index > sender->drawn_to || !media->rtp.payload_size) return;
     tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
     if (media->rtp.ts + rewrite.ts_offset == sender->last_ts) return; /* another packet of the same frame */
-    uint32_t drawn = later(sender, media, ts_offset);
+    uint32_t drawn = later(sender, media, sender->drawn_offset);
     if (drawn == rewrite.ts_offset) return;
     rewrite.ts_offset = drawn;
     tr__seqmap_change(&sender->map, media->index, &rewrite);
+    sender->ts_offset = drawn;
+    sender->is_report_exact = false;
 }
 
 /* A new epoch from `first` on. Behind it may lie packets that came before this one and were refused. */
@@ -513,6 +604,7 @@ static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
     bool is_group = is_stored && !media->info.is_keyframe;
     if (is_stored && !tr__source_load(sender->source, media->encoding, first, &stored)) return TR_DROP_WAIT_KEYFRAME;
     const tr_media *beginning = is_stored ? &stored : media;
+    forget_waiting(sender);
     uint32_t ts_offset = align(sender, beginning, is_stored ? stream->keyframe_us : media->now_us);
     tr_rewrite rewrite = {.ts_offset = later(sender, beginning, ts_offset),
                           .frame_offset = next_frame(sender, beginning),
@@ -526,27 +618,32 @@ static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
     sender->generation = stream->generation;
     sender->opaque_since_us = 0;
     sender->started_us = media->now_us;
+    sender->drawn_to = is_group ? stream->highest : 0;
+    sender->drawn_offset = ts_offset;
+    if (rewrite.ts_offset != sender->ts_offset || is_first) sender->is_report_exact = false;
+    sender->ts_offset = rewrite.ts_offset;
     for (uint64_t index = first; index <= stream->highest; index++) {
         if (index != media->index && !tr__source_load(sender->source, media->encoding, index, &stored)) continue;
         const tr_media *each = index == media->index ? media : &stored;
-        if (is_group && each->rtp.payload_size) draw_together(sender, each, ts_offset);
-        if (index == media->index) {
-            drop = send_layer(sender, media, media->now_us);
-            continue;
-        }
         stored.now_us = media->now_us;
-        tr_drop stored_drop = TR_DROP_NONE;
-        if (!stored.rtp.payload_size)
-            tr__sender_skip(sender, &stored);
-        else if (sender->bind.pts[stored.codec_index] == TR_NO_PT)
-            omit(sender, &stored);
-        else
-            stored_drop = send_layer(sender, &stored, media->now_us);
-        if (stored_drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, stored_drop);
+        tr_drop each_drop = TR_DROP_NONE;
+        if (must_wait(sender, media->now_us)) {
+            each_drop = put_waiting(sender, each, media->now_us);
+            if (sender->current == NO_ENCODING) return TR_DROP_PACER; /* there was no room for so much */
+        } else {
+            draw_together(sender, each);
+            if (!each->rtp.payload_size)
+                tr__sender_skip(sender, each);
+            else if (sender->bind.pts[each->codec_index] == TR_NO_PT)
+                omit(sender, each);
+            else
+                each_drop = send_layer(sender, each, media->now_us);
+        }
+        if (index == media->index)
+            drop = each_drop;
+        else if (each_drop != TR_DROP_NONE)
+            tr__count_drop(sender->egress->tally, each_drop);
     }
-    ts_offset = tr__seqmap_latest(&sender->map)->ts_offset;
-    if (ts_offset != sender->ts_offset || is_first) sender->is_report_exact = false;
-    sender->ts_offset = ts_offset;
     return drop;
 }
 
@@ -562,6 +659,12 @@ static void change_over(tr_sender *sender, uint64_t now_us)
     newest.now_us = now_us;
     tr_drop drop = start(sender, &newest, stream->keyframe_index);
     if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
+}
+
+static void change_over_if_due(tr_sender *sender, uint64_t now_us)
+{
+    bool is_changing = sender->target != sender->current && sender->target != NO_ENCODING;
+    if (is_changing && !sender->is_mid_picture) change_over(sender, now_us);
 }
 
 /* May an encoding that is not the target take its place? */
@@ -587,9 +690,9 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
         return TR_DROP_CODEC;
     }
     if (is_current) {
-        tr_drop drop = send_layer(sender, media, media->now_us);
-        bool is_changing = sender->target != sender->current && sender->target != NO_ENCODING;
-        if (is_changing && !sender->is_mid_picture) change_over(sender, media->now_us);
+        tr_drop drop = must_wait(sender, media->now_us) ? put_waiting(sender, media, media->now_us)
+                                                        : send_layer(sender, media, media->now_us);
+        if (!sender->flow.count) change_over_if_due(sender, media->now_us);
         return drop;
     }
     if (encoding != sender->target) {
@@ -600,6 +703,41 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
     if (find_start(sender, media, &first)) return start(sender, media, first);
     want(sender, encoding, media->now_us);
     return sender->current == NO_ENCODING ? TR_DROP_WAIT_KEYFRAME : TR_DROP_LAYER;
+}
+
+tr_drop tr__sender_offer(tr_sender *sender, const tr_media *media)
+{
+    if (!sender->flow.count || sender->current != (int8_t)media->encoding) return tr__sender_forward(sender, media);
+    /* In its turn: layers are chosen and numbers close up in order. */
+    bool is_next = media->index <= sender->flow.last_index + TR_NACK_MAX_GAP;
+    if (is_next && !has_waited_too_long(sender, media->now_us)) return put_waiting(sender, media, media->now_us);
+    cut(sender, media->now_us);
+    return tr__sender_forward(sender, media);
+}
+
+static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us);
+
+tr_drop tr__sender_release(tr_sender *sender, const tr_pacer_ref *ref, uint64_t now_us)
+{
+    if (ref->kind == TR_PACER_RESEND) {
+        tr__resends_waited(&sender->resends, ref->index);
+        return now_us - ref->put_us > WAIT_MOST_US ? TR_DROP_PACER : resend(sender, ref->index, now_us);
+    }
+    tr_media media;
+    if (sender->current != (int8_t)ref->encoding) return TR_DROP_LAYER; /* never: with it went what waited of it */
+    if (!tr__source_load(sender->source, ref->encoding, ref->index, &media)) {
+        cut(sender, now_us);
+        return TR_DROP_PACER;
+    }
+    media.now_us = now_us;
+    draw_together(sender, &media);
+    if (media.rtp.payload_size && sender->bind.pts[media.codec_index] != TR_NO_PT) {
+        tr_drop drop = send_layer(sender, &media, now_us);
+        change_over_if_due(sender, now_us);
+        return drop;
+    }
+    if (omit(sender, &media) || sender->bind.pts[media.codec_index] == TR_NO_PT) return TR_DROP_NONE;
+    return send(sender, &media, now_us);
 }
 
 /* A publisher who leaves silence out sends the rest of what is held a long time after, or never. */
@@ -674,6 +812,7 @@ void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_s
         return;
     }
     if (sender->sound) tr__sound_let_go(sender->sound); /* a moment of sound, of what is forwarded no longer */
+    forget_waiting(sender);
     sender->source = source;
     sender->bind = bind ? *bind : (tr_bind_sender){0};
     sender->current = sender->target = sender->latest = NO_ENCODING;
@@ -688,6 +827,7 @@ void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_s
 void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us)
 {
     if (sender->is_paused == is_paused) return;
+    forget_waiting(sender);
     sender->is_paused = is_paused;
     if (sender->sound) tr__sound_let_go(sender->sound);
     sender->current = NO_ENCODING;
@@ -763,6 +903,22 @@ static void note_asked(tr_sender *sender, uint64_t out)
     sender->asked_last = out;
 }
 
+/* At once, or when the line has room. */
+static tr_drop offer_resend(tr_sender *sender, uint64_t out, uint64_t now_us)
+{
+    tr_pacer *pacer = pacer_of(sender);
+    if (!pacer || sender->kind != TR_VIDEO || tr__pacer_may(pacer, now_us)) return resend(sender, out, now_us);
+    if (out >= sender->map.next_out || !tr__resends_reach(&sender->resends, out, sender->map.next_out))
+        return TR_DROP_NACK_UNKNOWN;
+    if (!tr__resends_wait(&sender->resends, out)) return TR_DROP_NACK_RATE;
+    if (!tr__pacer_put(pacer, &sender->flow, TR_PACER_RESEND, 0, out, TR_MAX_FORWARD, now_us)) {
+        tr__resends_waited(&sender->resends, out);
+        return TR_DROP_PACER;
+    }
+    tr__downlink_on_waiting(sender->egress->downlink);
+    return TR_DROP_NONE;
+}
+
 void tr__sender_on_nack(tr_sender *sender, const uint16_t *seqs, size_t count, uint64_t now_us)
 {
     sender->nacks += count;
@@ -770,7 +926,7 @@ void tr__sender_on_nack(tr_sender *sender, const uint16_t *seqs, size_t count, u
         /* next_out is one past the newest: of two numbers 2^16 apart the nearer one is meant. */
         uint64_t out = tr__seq_unwrap(sender->map.next_out, seqs[i]);
         note_asked(sender, out);
-        tr_drop drop = resend(sender, out, now_us);
+        tr_drop drop = offer_resend(sender, out, now_us);
         if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
     }
 }

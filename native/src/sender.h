@@ -35,9 +35,16 @@ void tr__sender_set_layer(tr_sender *sender, tr_layer want, uint64_t now_us);
 int tr__sender_set_redundancy(tr_sender *sender, uint8_t count, const uint8_t *distances);
 int tr__sender_set_packet_time(tr_sender *sender, uint16_t ms, uint64_t now_us);
 
-/* TR_DROP_NONE: it is in the outbox, or held to be joined with those that follow. Else PAUSED, LAYER, WAIT_KEYFRAME,
- * CODEC, TOO_LARGE, RTP_OLD (audio from before its beginning), or what egress said. The caller counts. Cheap refusals
- * come first. */
+/* A packet for this sender, new or late, of any encoding. Where its line has a pacer, and that says so, it waits, as a
+ * reference into its history: numbers, layers and protection are given when it leaves; which encoding is forwarded is
+ * decided now, and what waits of another is dropped. Voices never wait. TR_DROP_NONE: it left, or waits. Else as
+ * forward, or PACER: it found no room, or what it belongs to has waited for so long that only a keyframe helps. */
+tr_drop tr__sender_offer(tr_sender *sender, const tr_media *media);
+/* What waited leaves now. The caller counts. */
+tr_drop tr__sender_release(tr_sender *sender, const tr_pacer_ref *ref, uint64_t now_us);
+/* The same without asking the pacer. TR_DROP_NONE: it is in the outbox, or held to be joined with those that follow.
+ * Else PAUSED, LAYER, WAIT_KEYFRAME, CODEC, TOO_LARGE, RTP_OLD (audio from before its beginning), or what egress said.
+ * The caller counts. Cheap refusals come first. */
 tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media);
 /* An empty packet (padding that probes a line): its number closes up in the outgoing sequence. One that comes after
  * its successor has left can only fill the hole it made: it leaves as an empty packet, or the peer would ask for that

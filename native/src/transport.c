@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "near.h"
+#include "release.h"
 #include "reports.h"
 
 /* Receiver reports and silence checks once a second: what browsers do for video, and early enough for their estimators.
@@ -383,9 +384,13 @@ static int start_downlink(tr_transport *t)
     return TR_OK;
 }
 
-int tr__transport_set_downlink(tr_transport *t, const tr_set_downlink *params)
+int tr__transport_set_downlink(tr_transport *t, const tr_set_downlink *params, uint64_t now_us)
 {
     if (!tr__downlink_may_set(params)) return TR_ERR_ARGUMENT;
+    if (t->downlink && t->downlink->pacer && !params->is_on) {
+        tr__release_all(t->downlink, t->shared->tally, now_us);
+        tr__downlink_end_pacing(t->downlink);
+    }
     int status = t->downlink ? tr__downlink_set(t->downlink, params) : TR_OK;
     if (status == TR_OK) t->downlink_set = *params;
     return status;
@@ -648,6 +653,8 @@ static void tell_estimate(const tr_transport *t, uint64_t now_us)
     if (tr__ring_push(t->shared->events, TR_EVENT_ESTIMATE, 0, &event, sizeof event) == TR_OK)
         tr__downlink_on_told(t->downlink, &event, now_us);
 }
+
+void tr__transport_release(tr_transport *t, uint64_t now_us) { tr__release_due(t->downlink, t->shared->tally, now_us); }
 
 void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
 {

@@ -101,7 +101,7 @@ int tr__transport_set_remote(tr_transport *transport, const tr_set_remote *remot
 /* ICE restart: media stays on its path until one of the new session is nominated. */
 void tr__transport_restart_ice(tr_transport *transport, const tr_restart_ice *params);
 /* For the downlink there is, and the one there will be. */
-int tr__transport_set_downlink(tr_transport *transport, const tr_set_downlink *params);
+int tr__transport_set_downlink(tr_transport *transport, const tr_set_downlink *params, uint64_t now_us);
 void tr__transport_set_admitted(tr_transport *transport, bool is_admitted, uint64_t now_us);
 
 int tr__transport_add_receiver(tr_transport *transport, const tr_add_receiver *params, tr_receiver **out);
@@ -128,7 +128,14 @@ static inline uint64_t tr__transport_ntp(const tr_transport *transport, uint64_t
     return tr__ntp_from_us(now_us + transport->shared->ntp_offset_us);
 }
 
-/* Everything that is due: feedback, reports, handshake timers, consent. Sets due_us. */
+/* When it wants to be called next: on_timer for due_us, release for what waits for the line. */
+static inline uint64_t tr__transport_at(const tr_transport *transport)
+{
+    uint64_t release_at = transport->downlink ? tr__downlink_release_at(transport->downlink) : UINT64_MAX;
+    return transport->due_us < release_at ? transport->due_us : release_at;
+}
+void tr__transport_release(tr_transport *transport, uint64_t now_us);
+/* Everything else that is due: feedback, reports, handshake timers, consent. Sets due_us. */
 void tr__transport_on_timer(tr_transport *transport, uint64_t now_us);
 
 void tr__transport_stats(const tr_transport *transport, uint64_t now_us, tr_transport_stats *stats);

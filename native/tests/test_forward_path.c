@@ -1,7 +1,7 @@
 /* forward path: it takes no lock and allocates nothing, in our code or in a library it calls.
  * malloc, its kin (support/allocations.h) and the pthread locks are interposed for the whole process and counted while
- * packets are forwarded: opened, rewritten, numbered, sealed, resent, reported, and told of by transport-wide feedback.
- */
+ * packets are forwarded: opened, rewritten, numbered, sealed, resent, reported, and told of by transport-wide feedback;
+ * as they come, and at a pace for which they wait. */
 #include <dlfcn.h>
 #include <pthread.h>
 
@@ -40,7 +40,25 @@ static void counters_count(void)
     allocations = locks = 0;
 }
 
-static void forward(int crypto)
+#define PACED_BPS 20000000 /* more than comes, but for its bursts of twenty packets */
+#define BURST 20
+#define BURST_US 10000
+
+/* What b got since: it is told of in its next feedback. */
+static void note_arrivals(tr_twcc *theirs, const peer *b, uint64_t *noted, uint64_t now_us)
+{
+    static const uint8_t ids[TR_EXT_COUNT] = {[TR_EXT_TWCC] = 3};
+    for (; *noted < b->got_count; ++*noted) {
+        uint64_t at = *noted % 256;
+        tr_rtp got;
+        tr_rtp_extensions found;
+        if (!b->got[at].is_rtcp && tr__rtp_parse(&got, b->got[at].data, b->got[at].size) == TR_DROP_NONE &&
+            tr__rtp_find_extensions(&got, ids, &found) == TR_DROP_NONE && found.of[TR_EXT_TWCC].at)
+            tr__twcc_on_packet(theirs, tr__load16(got.data + found.of[TR_EXT_TWCC].at), now_us + 20000, now_us);
+    }
+}
+
+static void forward(int crypto, bool is_paced)
 {
     if (!tr__crypto_is_available(crypto)) return;
     world w;
@@ -56,27 +74,32 @@ static void forward(int crypto)
     CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_RECEIVER, &receiver, sizeof receiver));
     CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_SENDER, &sender, sizeof sender));
     CHECK_EQ(TR_OK, world_command(&w, TR_CMD_BIND_SENDER, &bind, sizeof bind));
+    tr_set_downlink set = {b->transport, true, PACED_BPS, PACED_BPS, PACED_BPS};
+    if (is_paced) CHECK_EQ(TR_OK, world_command(&w, TR_CMD_SET_DOWNLINK, &set, sizeof set));
     uint8_t packet[TR_OUTBOX_SLOT], nack[256], feedback[TR_OUTBOX_SLOT];
-    uint64_t forwarded = 0;
+    uint64_t forwarded = 0, noted = b->got_count;
     for (uint64_t index = 1; index <= 20000; index++) {
         if (index % 50 == 7) continue; /* a loss: the relay asks, in vain */
         size_t size = peer_write_rtp(packet, sizeof packet, PEER_VP8_PT, index, (uint32_t)index * 90, 5000, index == 1,
                                      true, (uint16_t)index, 1000);
         size = tr__srtp_seal_rtp(a->srtp, packet, size, index);
-        w.now_us += 500;
+        for (uint64_t passes = is_paced && index % BURST == 0 ? BURST_US / 1000 : 0; passes--;) {
+            w.now_us += 1000;
+            counting = true;
+            tr__engine_on_timer(w.engine, w.now_us);
+            counting = false;
+            forwarded += tr__engine_outbox(w.engine)->count;
+            world_deliver(&w);
+            note_arrivals(&theirs, b, &noted, w.now_us);
+        }
+        if (!is_paced) w.now_us += 500;
         counting = true;
         tr__engine_receive(w.engine, &a->path, packet, size, w.now_us, w.now_us);
         tr__engine_on_timer(w.engine, w.now_us);
         counting = false;
         forwarded += tr__engine_outbox(w.engine)->count;
         world_deliver(&w);
-        static const uint8_t ids[TR_EXT_COUNT] = {[TR_EXT_TWCC] = 3};
-        uint64_t latest = (b->got_count - 1) % 256;
-        tr_rtp got;
-        tr_rtp_extensions found;
-        if (!b->got[latest].is_rtcp && tr__rtp_parse(&got, b->got[latest].data, b->got[latest].size) == TR_DROP_NONE &&
-            tr__rtp_find_extensions(&got, ids, &found) == TR_DROP_NONE && found.of[TR_EXT_TWCC].at)
-            tr__twcc_on_packet(&theirs, tr__load16(got.data + found.of[TR_EXT_TWCC].at), w.now_us + 20000, w.now_us);
+        note_arrivals(&theirs, b, &noted, w.now_us);
         tr_pen told = tr__pen(feedback, 1200);
         if (tr__twcc_at(&theirs) <= w.now_us && tr__twcc_put_feedback(&theirs, &told, 1, 7000, w.now_us)) {
             size_t feedback_size = tr__srtp_seal_rtcp(b->srtp, feedback, tr__pen_size(&told));
@@ -104,6 +127,8 @@ static void forward(int crypto)
     CHECK(w.tally.nacks_tx > 100);
     const tr_transport *to = tr__engine_guess(w.engine, &b->path);
     CHECK(to && to->downlink && to->downlink->feedbacks > 50);
+    CHECK(is_paced ? w.tally.paced_packets > 5000 : w.tally.paced_packets == 0);
+    CHECK_EQ(0, w.tally.drops[TR_DROP_PACER]);
 #ifndef CANNOT_COUNT_ALLOCATIONS
     CHECK_EQ(0, allocations);
 #endif
@@ -163,14 +188,16 @@ static void sound_takes_neither_with_copies_nor_joined(void)
     world_dispose(&w);
 }
 
-static void openssl_forwards_without_lock_or_allocation(void) { forward(TR_CRYPTO_OPENSSL); }
-static void ipsec_mb_forwards_without_lock_or_allocation(void) { forward(TR_CRYPTO_IPSEC_MB); }
+static void openssl_forwards_without_lock_or_allocation(void) { forward(TR_CRYPTO_OPENSSL, false); }
+static void ipsec_mb_forwards_without_lock_or_allocation(void) { forward(TR_CRYPTO_IPSEC_MB, false); }
+static void nor_does_what_waits_take_or_allocate_any(void) { forward(TR_CRYPTO_OPENSSL, true); }
 
 static const check_test tests[] = {
     TEST(counters_count),
     TEST(openssl_forwards_without_lock_or_allocation),
     TEST(ipsec_mb_forwards_without_lock_or_allocation),
     TEST(sound_takes_neither_with_copies_nor_joined),
+    TEST(nor_does_what_waits_take_or_allocate_any),
 };
 
 int main(void)

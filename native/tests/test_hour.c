@@ -1,7 +1,9 @@
 /* hour: one hour of packets in a moment, seeded, without sockets. A publisher of 30 frames a second, four packets each
  * and now and then an empty one; a bad line to the relay; a receiver with two senders, one with RTX and one without;
- * a bad line to each peer, where a second tr_srtp opens what left. Sequence numbers wrap six times, so does the SRTP
+ * a bad line to each peer, where a second tr_srtp opens what left. Once as it comes, and once at a pace that frames
+ * wait for. Sequence numbers wrap six times, so does the SRTP
  * rollover counter; timestamps wrap once. */
+#include "release.h"
 #include "support/media.h"
 
 #define MS 1000u
@@ -17,6 +19,7 @@
 #define FIRST_TS 0xf4000000u /* wraps after 37 minutes */
 #define TS_OFFSET 0x12345678u
 #define NOTHING UINT32_MAX
+#define PACED_BPS 250000 /* little more than what the frames are on the wire, at the peers' */
 
 /* ------------------------------------------------------------------ a line that loses, delays, reorders, doubles */
 
@@ -257,9 +260,23 @@ static void check_peer(const peer *p, uint32_t until)
 
 /* ------------------------------------------------------------------ the hour */
 
-static void an_hour_passes_unbroken(void)
+/* The pacer's part of a transport's timers. */
+static void pace(tr_downlink *downlink, tr_tally *tally)
+{
+    if (tr__downlink_release_at(downlink) <= now) tr__release_due(downlink, tally, now);
+    if (tr__downlink_at(downlink) <= now) tr__downlink_on_time(downlink, now);
+}
+
+static void pass_an_hour(bool is_paced)
 {
     static tr_tally tally;
+    published = next_frame = keyframes_asked = 0;
+    rtx_seq = 0;
+    keyframe_due = true;
+    memset(&tally, 0, sizeof tally);
+    memset(&up, 0, sizeof up);
+    memset(&down_to_publisher, 0, sizeof down_to_publisher);
+    memset(peers, 0, sizeof peers);
     tr_clock clock;
     tr_add_receiver params = video_params(1);
     params.extensions[TR_EXT_MID] = 4;
@@ -275,6 +292,12 @@ static void an_hour_passes_unbroken(void)
         p->r.egress.rtt_us = 60 * MS;
         tr_add_sender viewer = sender_params(TR_VIDEO, 5000, i ? 0 : 5001);
         viewer.extensions[TR_EXT_MID] = 9;
+        if (is_paced) {
+            tr_set_downlink set = {1, true, PACED_BPS, PACED_BPS, PACED_BPS};
+            viewer.extensions[TR_EXT_TWCC] = 8;
+            p->r.egress.downlink = tr__downlink_new(i, NULL);
+            CHECK_EQ(TR_OK, tr__downlink_set(p->r.egress.downlink, &set));
+        }
         tr_bind_sender bind = bind_params(&params, &viewer);
         p->sender = tr__sender_new(&viewer, &p->r.egress, 0x7fff, 0x7ffe, TS_OFFSET);
         p->down.seed = 21 + i;
@@ -302,13 +325,18 @@ static void an_hour_passes_unbroken(void)
         for (parcel *got; (got = line_take(&down_to_publisher)) != NULL;) publisher_on_rtcp(got);
         for (int i = 0; i < 2; i++) {
             if (now >= next_tick) tr__sender_on_tick(peers[i].sender, now);
+            if (is_paced) pace(peers[i].r.egress.downlink, &peers[i].r.tally);
             peer_step(&peers[i]);
             peer_send(&peers[i]);
         }
         if (now >= next_tick) next_tick += 100 * MS;
     }
     uint32_t until = published - 3 * FPS * PARTS; /* what is on its way is not judged */
-    for (int i = 0; i < 2; i++) check_peer(&peers[i], until);
+    for (int i = 0; i < 2; i++) {
+        check_peer(&peers[i], until);
+        if (is_paced) CHECK(peers[i].r.tally.paced_packets > 200000);
+        CHECK_EQ(0, peers[i].r.tally.drops[TR_DROP_PACER]);
+    }
     CHECK(peers[0].resent > 5000);
     CHECK_EQ(0, peers[1].resent);
     CHECK(peers[1].r.repeats > 5000); /* the same ciphertext again */
@@ -323,6 +351,7 @@ static void an_hour_passes_unbroken(void)
     for (int i = 0; i < 2; i++) {
         tr__receiver_remove_sender(receiver, peers[i].sender, now);
         tr__sender_free(peers[i].sender);
+        tr__downlink_free(peers[i].r.egress.downlink);
         free(peers[i].was);
         rig_dispose(&peers[i].r);
     }
@@ -330,5 +359,8 @@ static void an_hour_passes_unbroken(void)
     free(history);
 }
 
-static const check_test tests[] = {TEST(an_hour_passes_unbroken)};
+static void an_hour_passes_unbroken(void) { pass_an_hour(false); }
+static void an_hour_passes_unbroken_at_a_pace(void) { pass_an_hour(true); }
+
+static const check_test tests[] = {TEST(an_hour_passes_unbroken), TEST(an_hour_passes_unbroken_at_a_pace)};
 CHECK_MAIN("test_hour", tests)

@@ -68,7 +68,8 @@ class DataReceived:
 class LineEstimate:
     """
     What a transport's peer can be sent now, bits a second on the wire, and how its line is: `queue_us` that our packets
-    wait on it, `rtt_us` from a packet to its feedback (0: unknown), `loss` from 0 to 1 of the latest second, `mode` one
+    wait on it, `pacer_us` the longest that one waited in the relay for it since the last of these events, `rtt_us` from
+    a packet to its feedback (0: unknown), `loss` from 0 to 1 of the latest second, `mode` one
     of ESTIMATE_MODES. Told on a change of a tenth or of mode, at most five times a second, and every two seconds while
     media flows; only where `Worker.set_downlink` asked for it.
     """
@@ -76,6 +77,7 @@ class LineEstimate:
     transport: int
     target_bps: int
     queue_us: int
+    pacer_us: int
     rtt_us: int
     loss: float
     mode: str

@@ -47,6 +47,8 @@ class WorkerStats:
     receive_calls: int
     send_calls: int
     wakes: int
+    paced_packets: int
+    paced_us: int
     receivers: int
     senders: int
     thread_cpu_ns: int

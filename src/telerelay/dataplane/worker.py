@@ -233,9 +233,9 @@ class Worker:
     def set_downlink(self, transport: int, *, start_bps: int, least_bps: int, most_bps: int) -> Posted:
         """
         Estimate what the transport's peer can be sent, between these rates on the wire, beginning with `start_bps`,
-        what is remembered of the line, and tell of it as LineEstimate. Where an estimate runs the start has no say once
-        something was sent. Without transport-wide numbers negotiated for any sender nothing comes of it. Refused unless
-        1 <= least <= start <= most.
+        what is remembered of the line; let pictures go at that pace, and tell of it as LineEstimate. Where an estimate
+        runs the start has no say once something was sent. Without transport-wide numbers negotiated for any sender
+        nothing comes of it. Refused unless 1 <= least <= start <= most.
         """
         body = ffi.new("tr_set_downlink *")
         body.transport = transport
@@ -244,7 +244,10 @@ class Worker:
         return self._command(lib.TR_CMD_SET_DOWNLINK, body, "set a downlink")
 
     def leave_downlink(self, transport: int) -> Posted:
-        """Estimate nothing for this transport; what leaves is numbered still, where that was negotiated."""
+        """
+        Estimate nothing for this transport and hold nothing back; what leaves is numbered still, where that was
+        negotiated.
+        """
         body = ffi.new("tr_set_downlink *", {"transport": transport})
         return self._command(lib.TR_CMD_SET_DOWNLINK, body, "leave a downlink alone")
 
@@ -530,6 +533,7 @@ def _line_estimate(raw: Any) -> events.LineEstimate:
         transport=raw.transport,
         target_bps=raw.target_bps,
         queue_us=raw.queue_us,
+        pacer_us=raw.pacer_us,
         rtt_us=raw.rtt_us,
         loss=raw.loss_q16 / 65536,
         mode=events.ESTIMATE_MODES[raw.mode],

@@ -38,6 +38,8 @@ _COUNTERS = {
     "telerelay_receive_calls": ("receive_calls", "System calls that took datagrams"),
     "telerelay_send_calls": ("send_calls", "System calls that sent datagrams"),
     "telerelay_wakes": ("wakes", "Turns of the workers' loops"),
+    "telerelay_paced_packets": ("paced_packets", "Media packets that waited for a subscriber's line before they left"),
+    "telerelay_paced_microseconds": ("paced_us", "How long all of them waited; part of no other delay"),
 }
 _GAUGES = {
     "telerelay_receivers": ("receivers", "Media streams that arrive"),

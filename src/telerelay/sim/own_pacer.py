@@ -2,7 +2,7 @@
 The pacer that comes with the relay's own allocator: what goes out, voices too, is one budget, and nothing that is too
 late is pushed out over it.
 
-Sans-I/O. As the simulator's other pacer, but for what is said at each method. The relay has no pacer yet.
+Sans-I/O. As the simulator's other pacer, but for what is said at each method. What native/src/pacer.c does in a worker.
 """
 
 from typing import Any

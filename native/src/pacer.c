@@ -1,0 +1,220 @@
+/* pacer: see pacer.h. Touches its own memory and the flows it is given. Worker thread. */
+#include "pacer.h"
+
+#include <stddef.h>
+
+#include "pages.h"
+
+#define UNIT 8000000 /* of a byte in the budget: bits times a million */
+/* A turn: a packet of a track, so that a picture of few packets does not wait for one of many. */
+#define TURN_BYTES 1500
+/* What voices may take beyond the pace before what comes after them stops to pay: a line that carries no voice carries
+ * nothing else, and is to be used at once when it does again. */
+#define DEBT_US 100000
+#define DEBT_BYTES 1500
+
+tr_pacer *tr__pacer_new(uint64_t pace_bps)
+{
+    tr_pacer *p = tr__pages_new(sizeof *p);
+    if (!p) return NULL;
+    p->pace_bps = pace_bps ? pace_bps : 1;
+    p->free = TR_PACER_REFS;
+    return p;
+}
+
+void tr__pacer_free(tr_pacer *p) { tr__pages_free(p, sizeof *p); }
+
+/* ------------------------------------------------------------------ the budget */
+
+static void pass(tr_pacer *p, uint64_t now_us)
+{
+    uint64_t credit_us = p->count ? TR_PACER_LATE_US : TR_PACER_QUANTUM_US;
+    int64_t least = -(int64_t)(p->pace_bps * credit_us), debt = p->debt - tr__pacer_gained(p, now_us);
+    p->debt = debt > least ? debt : least;
+    p->at_us = now_us;
+}
+
+void tr__pacer_set_pace(tr_pacer *p, uint64_t pace_bps, uint64_t now_us)
+{
+    if (pace_bps == p->pace_bps) return;
+    pass(p, now_us);
+    p->pace_bps = pace_bps ? pace_bps : 1;
+}
+
+void tr__pacer_charge(tr_pacer *p, uint32_t bytes, uint64_t now_us)
+{
+    pass(p, now_us);
+    int64_t most = (int64_t)(p->pace_bps * DEBT_US) + (int64_t)DEBT_BYTES * UNIT;
+    p->debt += (int64_t)bytes * UNIT;
+    if (p->debt > most) p->debt = most;
+}
+
+uint64_t tr__pacer_at(const tr_pacer *p)
+{
+    if (!p->count) return UINT64_MAX;
+    uint64_t open_us = p->at_us, quantum_us = p->released_us + TR_PACER_QUANTUM_US;
+    if (p->debt > 0) open_us += ((uint64_t)p->debt + p->pace_bps - 1) / p->pace_bps;
+    return open_us > quantum_us ? open_us : quantum_us;
+}
+
+/* ------------------------------------------------------------------ what waits */
+
+static tr_pacer_ref *take_free(tr_pacer *p, uint16_t *at)
+{
+    if (p->free < TR_PACER_REFS) {
+        *at = p->free;
+        p->free = p->refs[*at].next;
+    } else if (p->used < TR_PACER_REFS) {
+        *at = p->used++;
+    } else {
+        return NULL;
+    }
+    return &p->refs[*at];
+}
+
+static void give_back(tr_pacer *p, uint16_t at)
+{
+    tr_pacer_ref *ref = &p->refs[at];
+    p->count--;
+    p->bytes -= ref->bytes;
+    ref->flow = NULL;
+    ref->next = p->free;
+    p->free = at;
+}
+
+/* Behind all others: who comes has no turn before those that wait already. */
+static void join(tr_pacer *p, tr_pacer_flow *flow)
+{
+    flow->turn_bytes = 0;
+    if (!p->turn) {
+        p->turn = flow->next = flow->before = flow;
+        return;
+    }
+    flow->next = p->turn;
+    flow->before = p->turn->before;
+    flow->before->next = flow->next->before = flow;
+}
+
+static void leave(tr_pacer *p, tr_pacer_flow *flow)
+{
+    flow->before->next = flow->next;
+    flow->next->before = flow->before;
+    if (p->turn == flow) p->turn = flow->next == flow ? NULL : flow->next;
+    flow->next = flow->before = NULL;
+}
+
+bool tr__pacer_put(tr_pacer *p, tr_pacer_flow *flow, tr_pacer_kind kind, uint8_t encoding, uint64_t index,
+                   uint32_t bytes, uint64_t now_us)
+{
+    uint16_t at;
+    tr_pacer_ref *ref;
+    if (kind == TR_PACER_RESEND && p->resends.count == TR_PACER_RESENDS) return false;
+    if (!(ref = take_free(p, &at))) return false;
+    *ref = (tr_pacer_ref){.index = index,
+                          .put_us = now_us,
+                          .flow = flow,
+                          .bytes = bytes < UINT16_MAX ? (uint16_t)bytes : UINT16_MAX,
+                          .next = TR_PACER_REFS,
+                          .encoding = encoding,
+                          .kind = (uint8_t)kind};
+    if (!p->count) {
+        /* Its time begins to run with the first. */
+        pass(p, now_us);
+        p->released_us = now_us;
+    }
+    p->count++;
+    p->bytes += ref->bytes;
+    if (kind == TR_PACER_RESEND) {
+        if (p->resends.count++)
+            p->refs[p->resends.tail].next = at;
+        else
+            p->resends.head = at;
+        p->resends.tail = at;
+        return true;
+    }
+    if (flow->count++) {
+        p->refs[flow->tail].next = at;
+        if (index > flow->last_index) flow->last_index = index;
+    } else {
+        join(p, flow);
+        flow->head = at;
+        flow->put_us = now_us;
+        flow->last_index = index;
+    }
+    flow->tail = at;
+    flow->bytes += ref->bytes;
+    return true;
+}
+
+/* The flow's first reference, out of its queue. */
+static uint16_t take_head(tr_pacer *p, tr_pacer_flow *flow)
+{
+    uint16_t at = flow->head;
+    flow->bytes -= p->refs[at].bytes;
+    if (--flow->count) {
+        flow->head = p->refs[at].next;
+        flow->put_us = p->refs[flow->head].put_us;
+    } else {
+        leave(p, flow);
+    }
+    return at;
+}
+
+bool tr__pacer_next(tr_pacer *p, tr_pacer_ref *out)
+{
+    uint16_t at;
+    if (p->resends.count) {
+        at = p->resends.head;
+        p->resends.head = p->refs[at].next;
+        p->resends.count--;
+    } else if (p->turn) {
+        while (p->turn->turn_bytes <= 0) {
+            p->turn->turn_bytes += TURN_BYTES;
+            p->turn = p->turn->next;
+        }
+        tr_pacer_flow *flow = p->turn;
+        at = take_head(p, flow);
+        flow->turn_bytes -= p->refs[at].bytes;
+    } else {
+        return false;
+    }
+    *out = p->refs[at];
+    give_back(p, at);
+    return true;
+}
+
+uint32_t tr__pacer_drop(tr_pacer *p, tr_pacer_flow *flow)
+{
+    uint32_t dropped = flow->count;
+    while (flow->count) give_back(p, take_head(p, flow));
+    return dropped;
+}
+
+void tr__pacer_forget(tr_pacer *p, tr_pacer_flow *flow)
+{
+    tr__pacer_drop(p, flow);
+    tr_pacer_queue kept = {0};
+    for (uint32_t left = p->resends.count, at = p->resends.head; left; left--) {
+        uint16_t here = (uint16_t)at;
+        at = p->refs[here].next;
+        if (p->refs[here].flow == flow) {
+            give_back(p, here);
+            continue;
+        }
+        if (kept.count++)
+            p->refs[kept.tail].next = here;
+        else
+            kept.head = here;
+        kept.tail = here;
+    }
+    p->resends = kept;
+}
+
+tr_pacer_flow *tr__pacer_longest(const tr_pacer *p)
+{
+    tr_pacer_flow *longest = p->turn;
+    if (!longest) return NULL;
+    for (tr_pacer_flow *flow = p->turn->next; flow != p->turn; flow = flow->next)
+        if (flow->count > longest->count) longest = flow;
+    return longest;
+}
