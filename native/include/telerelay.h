@@ -490,6 +490,7 @@ typedef struct tr_stats {
     uint64_t nacks_rx, nacks_tx, resent_packets, plis_rx, plis_tx;
     uint64_t receive_calls, send_calls, wakes;
     uint64_t paced_packets, paced_us; /* that waited for a subscriber's line, and how long all of them did */
+    uint64_t padding_packets;         /* to try a line by; media that was sent again unasked among them */
     uint64_t transports[6];           /* by tr_transport_state */
     uint64_t receivers, senders;
     uint64_t drops[64]; /* by tr_drop */

@@ -20,6 +20,7 @@ tr_downlink *tr__downlink_new(uint32_t owner, tr_downlink **woken)
     d->owner = owner;
     d->woken = woken;
     d->due_us = UINT64_MAX;
+    d->probe_id = TR_NO_PROBE;
     d->estimator = tr_estimator_new(START_BPS, LEAST_BPS, MOST_BPS);
     if (d->estimator) return d;
     free(d);
@@ -102,10 +103,12 @@ void tr__downlink_on_sent(tr_downlink *d, uint32_t size_bytes, uint64_t now_us)
     if (!d->estimator) return;
     d->sent_us = now_us;
     if (d->due_us == UINT64_MAX) {
-        d->due_us = now_us + TR_DOWNLINK_INTERVAL_US;
+        /* The first packet ever has clusters in its wake, which are worth most now. */
+        d->due_us = d->pacer && !number ? now_us : now_us + TR_DOWNLINK_INTERVAL_US;
         tr__downlink_on_waiting(d);
     }
-    tr_estimator_on_packet_sent(d->estimator, (int64_t)now_us, number, size_bytes, TR_NO_PROBE);
+    d->sent_bytes += size_bytes;
+    tr_estimator_on_packet_sent(d->estimator, (int64_t)now_us, number, size_bytes, d->probe_id);
 }
 
 /* The latest packet sent whose number ends so; below zero: there was none. */
@@ -138,6 +141,35 @@ void tr__downlink_set_pace(tr_downlink *d, uint64_t now_us)
     if (d->is_silent && !is_silent) d->back_us = now_us;
     d->is_silent = is_silent;
     tr__pacer_set_pace(d->pacer, rates.pacing_bps, now_us);
+}
+
+/* Later the estimator has given it up. */
+#define PROBE_MOST_US 900000
+
+bool tr__downlink_has_probe(tr_downlink *d, uint64_t now_us)
+{
+    if (!d->pacer || !d->estimator || d->pacer->is_probing) return false;
+    /* Nothing more onto a queue that is long, nor where nothing is heard. */
+    if (d->estimator->mode != TR_ESTIMATOR_FREE || now_us - d->probe_us > PROBE_MOST_US) d->has_probe = false;
+    if (!d->has_probe) {
+        d->has_probe = tr_estimator_next_probe(d->estimator, &d->probe) && d->estimator->mode == TR_ESTIMATOR_FREE;
+        d->probe_us = now_us;
+    }
+    return d->has_probe;
+}
+
+/* To be filled up to that rate with what left: of a packet at the most is remembered. */
+#define PADDING_MOST_BYTES 1000
+
+static void count_padding(tr_downlink *d)
+{
+    tr_rates rates;
+    tr_estimator_rates(d->estimator, &rates);
+    uint64_t wanted = rates.padding_bps * TR_DOWNLINK_INTERVAL_US / 8000000;
+    int64_t bytes = d->padding_bytes + (int64_t)wanted - d->sent_bytes;
+    if (!wanted || d->pacer->count || bytes < 0) bytes = 0;
+    d->padding_bytes = bytes < PADDING_MOST_BYTES ? (int32_t)bytes : PADDING_MOST_BYTES;
+    d->sent_bytes = 0;
 }
 
 /* ------------------------------------------------------------------ feedback */
@@ -211,6 +243,7 @@ void tr__downlink_on_time(tr_downlink *d, uint64_t now_us)
 {
     tr_estimator_on_time(d->estimator, (int64_t)now_us, d->pacer ? d->pacer->bytes : 0);
     tr__downlink_set_pace(d, now_us);
+    if (d->pacer) count_padding(d);
     d->due_us = now_us - d->sent_us < IDLE_US ? now_us + TR_DOWNLINK_INTERVAL_US : UINT64_MAX;
 }
 

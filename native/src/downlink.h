@@ -45,6 +45,13 @@ struct tr_downlink {
     tr_estimate told;
     tr_estimator *estimator; /* owned; NULL: it is off, and numbers are all there is */
     tr_pacer *pacer;         /* owned; NULL: control has not turned it on, and nothing waits */
+    /* clusters and padding */
+    int32_t probe_id; /* what leaves now belongs to it; TR_NO_PROBE: to none */
+    tr_probe probe;   /* the next one, or that which is on its way */
+    bool has_probe;   /* there is a next one, since probe_us */
+    uint64_t probe_us;
+    uint32_t sent_bytes;   /* since the latest on_time */
+    int32_t padding_bytes; /* what is to be padded */
 };
 
 /* On, between bounds of its own, telling nothing. owner and woken as above. NULL: no memory. */
@@ -74,8 +81,11 @@ void tr__downlink_on_waiting(tr_downlink *downlink);
 /* When what waits may go on; UINT64_MAX: nothing does. */
 static inline uint64_t tr__downlink_release_at(const tr_downlink *downlink)
 {
-    return downlink->pacer && downlink->pacer->count ? tr__pacer_at(downlink->pacer) : UINT64_MAX;
+    return downlink->pacer ? tr__pacer_at(downlink->pacer) : UINT64_MAX;
 }
+/* Takes the next cluster that the estimator wants, where the one before is over; none that has become old. True: there
+ * is one to begin, by whoever has what it takes. */
+bool tr__downlink_has_probe(tr_downlink *downlink, uint64_t now_us);
 /* The pace as it is now: what left since it was set may be too much on its way. */
 void tr__downlink_set_pace(tr_downlink *downlink, uint64_t now_us);
 /* Control has turned it off; nothing waits any more. */

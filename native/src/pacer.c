@@ -17,7 +17,7 @@ tr_pacer *tr__pacer_new(uint64_t pace_bps)
 {
     tr_pacer *p = tr__pages_new(sizeof *p);
     if (!p) return NULL;
-    p->pace_bps = pace_bps ? pace_bps : 1;
+    p->pace_bps = p->rate_bps = pace_bps ? pace_bps : 1;
     p->free = TR_PACER_REFS;
     return p;
 }
@@ -28,8 +28,8 @@ void tr__pacer_free(tr_pacer *p) { tr__pages_free(p, sizeof *p); }
 
 static void pass(tr_pacer *p, uint64_t now_us)
 {
-    uint64_t credit_us = p->count ? TR_PACER_LATE_US : TR_PACER_QUANTUM_US;
-    int64_t least = -(int64_t)(p->pace_bps * credit_us), debt = p->debt - tr__pacer_gained(p, now_us);
+    uint64_t credit_us = p->count || p->is_probing ? TR_PACER_LATE_US : TR_PACER_QUANTUM_US;
+    int64_t least = -(int64_t)(p->rate_bps * credit_us), debt = p->debt - tr__pacer_gained(p, now_us);
     p->debt = debt > least ? debt : least;
     p->at_us = now_us;
 }
@@ -39,21 +39,47 @@ void tr__pacer_set_pace(tr_pacer *p, uint64_t pace_bps, uint64_t now_us)
     if (pace_bps == p->pace_bps) return;
     pass(p, now_us);
     p->pace_bps = pace_bps ? pace_bps : 1;
+    if (!p->is_probing) p->rate_bps = p->pace_bps;
+}
+
+void tr__pacer_begin_probe(tr_pacer *p, uint64_t rate_bps, uint32_t bytes, uint32_t packets, uint64_t now_us)
+{
+    pass(p, now_us);
+    p->is_probing = true;
+    p->rate_bps = rate_bps ? rate_bps : 1;
+    p->probe_bytes = bytes;
+    p->probe_packets = packets;
+    p->debt = 0; /* its packets have its distances from the first on */
+}
+
+void tr__pacer_probed(tr_pacer *p, uint32_t bytes, uint64_t now_us)
+{
+    p->probe_bytes -= bytes < p->probe_bytes ? bytes : p->probe_bytes;
+    if (p->probe_packets) p->probe_packets--;
+    if (!p->probe_bytes && !p->probe_packets) tr__pacer_end_probe(p, now_us);
+}
+
+void tr__pacer_end_probe(tr_pacer *p, uint64_t now_us)
+{
+    pass(p, now_us);
+    p->is_probing = false;
+    p->rate_bps = p->pace_bps;
 }
 
 void tr__pacer_charge(tr_pacer *p, uint32_t bytes, uint64_t now_us)
 {
     pass(p, now_us);
-    int64_t most = (int64_t)(p->pace_bps * DEBT_US) + (int64_t)DEBT_BYTES * UNIT;
+    p->charged += bytes;
+    int64_t most = (int64_t)(p->rate_bps * DEBT_US) + (int64_t)DEBT_BYTES * UNIT;
     p->debt += (int64_t)bytes * UNIT;
     if (p->debt > most) p->debt = most;
 }
 
 uint64_t tr__pacer_at(const tr_pacer *p)
 {
-    if (!p->count) return UINT64_MAX;
-    uint64_t open_us = p->at_us, quantum_us = p->released_us + TR_PACER_QUANTUM_US;
-    if (p->debt > 0) open_us += ((uint64_t)p->debt + p->pace_bps - 1) / p->pace_bps;
+    if (!p->count && !p->is_probing) return UINT64_MAX;
+    uint64_t open_us = p->at_us, quantum_us = p->is_probing ? 0 : p->released_us + TR_PACER_QUANTUM_US;
+    if (p->debt > 0) open_us += ((uint64_t)p->debt + p->rate_bps - 1) / p->rate_bps;
     return open_us > quantum_us ? open_us : quantum_us;
 }
 

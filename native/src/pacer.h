@@ -51,10 +51,14 @@ typedef struct tr_pacer_queue {
 
 struct tr_pacer {
     /* the budget; in bits times a million, so that a pace times microseconds is one of them */
-    uint64_t pace_bps;
-    int64_t debt; /* at at_us; below zero: what may still leave at once */
+    uint64_t pace_bps, rate_bps; /* as it was set; as it is: a cluster's while there is one */
+    uint64_t charged;            /* bytes, ever */
+    int64_t debt;                /* at at_us; below zero: what may still leave at once */
     uint64_t at_us;
     uint64_t released_us; /* when it was last looked after */
+    /* the cluster that is on its way (estimator.h): what is still to be sent of it */
+    bool is_probing;
+    uint32_t probe_bytes, probe_packets;
     /* what waits */
     uint32_t count, bytes; /* all of it */
     uint64_t longest_us;   /* that anything has waited that left, since somebody took note */
@@ -76,7 +80,7 @@ void tr__pacer_set_pace(tr_pacer *pacer, uint64_t pace_bps, uint64_t now_us);
 static inline int64_t tr__pacer_gained(const tr_pacer *pacer, uint64_t now_us)
 {
     uint64_t elapsed_us = now_us - pacer->at_us;
-    return (int64_t)(pacer->pace_bps * (elapsed_us < 1000000 ? elapsed_us : 1000000));
+    return (int64_t)(pacer->rate_bps * (elapsed_us < 1000000 ? elapsed_us : 1000000));
 }
 /* Is the budget such that something may leave now? */
 static inline bool tr__pacer_is_open(const tr_pacer *pacer, uint64_t now_us)
@@ -86,7 +90,7 @@ static inline bool tr__pacer_is_open(const tr_pacer *pacer, uint64_t now_us)
 /* May what comes now leave at once, nothing being before it? */
 static inline bool tr__pacer_may(const tr_pacer *pacer, uint64_t now_us)
 {
-    return !pacer->count && tr__pacer_is_open(pacer, now_us);
+    return !pacer->count && !pacer->is_probing && tr__pacer_is_open(pacer, now_us);
 }
 /* So many bytes have left. */
 void tr__pacer_charge(tr_pacer *pacer, uint32_t bytes, uint64_t now_us);
@@ -103,7 +107,13 @@ void tr__pacer_forget(tr_pacer *pacer, tr_pacer_flow *flow);
 /* Of those that wait the one with the most references; NULL: no media waits. */
 tr_pacer_flow *tr__pacer_longest(const tr_pacer *pacer);
 
-/* When to let go next; UINT64_MAX: nothing waits. */
+/* So many bytes and packets at least, at that rate from now on, whatever the pace. */
+void tr__pacer_begin_probe(tr_pacer *pacer, uint64_t rate_bps, uint32_t bytes, uint32_t packets, uint64_t now_us);
+/* A packet of it has left. */
+void tr__pacer_probed(tr_pacer *pacer, uint32_t bytes, uint64_t now_us);
+void tr__pacer_end_probe(tr_pacer *pacer, uint64_t now_us);
+
+/* When to let go next; UINT64_MAX: nothing waits, and no cluster is on its way. */
 uint64_t tr__pacer_at(const tr_pacer *pacer);
 
 #endif

@@ -82,6 +82,7 @@ struct tr_sender {
     uint64_t rtx_next;
     /* what waits for the line, where it has a pacer */
     tr_pacer_flow flow;
+    uint64_t padded;   /* what was sent again last to try the line by */
     uint64_t again_us; /* not before it a keyframe is asked for to begin again with */
     tr_seqmap map;
 };
@@ -715,13 +716,13 @@ tr_drop tr__sender_offer(tr_sender *sender, const tr_media *media)
     return tr__sender_forward(sender, media);
 }
 
-static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us);
+static tr_drop resend(tr_sender *sender, uint64_t out, bool is_asked, uint64_t now_us);
 
 tr_drop tr__sender_release(tr_sender *sender, const tr_pacer_ref *ref, uint64_t now_us)
 {
     if (ref->kind == TR_PACER_RESEND) {
         tr__resends_waited(&sender->resends, ref->index);
-        return now_us - ref->put_us > WAIT_MOST_US ? TR_DROP_PACER : resend(sender, ref->index, now_us);
+        return now_us - ref->put_us > WAIT_MOST_US ? TR_DROP_PACER : resend(sender, ref->index, true, now_us);
     }
     tr_media media;
     if (sender->current != (int8_t)ref->encoding) return TR_DROP_LAYER; /* never: with it went what waited of it */
@@ -836,7 +837,8 @@ void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us)
 
 /* ------------------------------------------------------------------ feedback of the peer */
 
-static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
+/* Asked for: within what that may cost. Else it is to try a line by, and leaves by RTX or not at all. */
+static tr_drop resend(tr_sender *sender, uint64_t out, bool is_asked, uint64_t now_us)
 {
     uint32_t epoch;
     uint64_t in;
@@ -861,6 +863,7 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
                     .rewrite = rewrite};
     uint64_t index = out;
     bool is_rtx = has_rtx(sender, media.codec_index);
+    if (!is_rtx && !is_asked) return TR_DROP_NACK_UNKNOWN;
     tr_recipe recipe = {0};
     tr_parts parts;
     if (sender->sound) {
@@ -877,7 +880,8 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
     }
     size_t size = tr__writer_write(&sender->writer, slot, written, &h);
     if (!size) return TR_DROP_TOO_LARGE;
-    if (!tr__resends_may(&sender->resends, out, size + TR_SRTP_MAX_OVERHEAD, sender->egress->rtt_us, now_us))
+    if (is_asked &&
+        !tr__resends_may(&sender->resends, out, size + TR_SRTP_MAX_OVERHEAD, sender->egress->rtt_us, now_us))
         return TR_DROP_NACK_RATE;
     uint64_t bytes_before = sender->egress->tx_bytes;
     drop = tr__egress_seal_media(sender->egress, slot, size, index);
@@ -886,13 +890,81 @@ static tr_drop resend(tr_sender *sender, uint64_t out, uint64_t now_us)
     uint64_t bytes = sender->egress->tx_bytes - bytes_before;
     note_number(sender, out, is_rtx, h.number, bytes, now_us);
     if (sender->sound) tr__sound_note(sender->sound, out, recipe);
-    tr__resends_spend(&sender->resends, (uint32_t)bytes);
     sender->tx_packets++;
     sender->tx_bytes += bytes;
+    if (!is_asked) return TR_DROP_NONE;
+    tr__resends_spend(&sender->resends, (uint32_t)bytes);
     sender->resent++;
     sender->egress->tally->resent_packets++;
     return TR_DROP_NONE;
 }
+
+/* ------------------------------------------------------------------ trying the line */
+
+/* Less is padding alone: a packet of media is often twice of that, and a slow line would be tried with too much. */
+#define AGAIN_BYTES 600
+/* How far back: the packets of a frame or two. */
+#define AGAIN_REACH 16
+#define MAX_PADDING 255 /* RFC 3550, 5.1: the count is a byte */
+
+/* Of what it has payload types for. */
+static uint8_t rtx_pt(const tr_sender *sender)
+{
+    for (uint8_t i = 0; i < sender->source->codec_count; i++)
+        if (sender->bind.rtx_pts[i] != TR_NO_PT) return sender->bind.rtx_pts[i];
+    return TR_NO_PT;
+}
+
+bool tr__sender_can_pad(const tr_sender *sender)
+{
+    return sender->kind == TR_VIDEO && sender->rtx_ssrc && sender->resends.numbers && sender->source &&
+           sender->has_sent && rtx_pt(sender) != TR_NO_PT;
+}
+
+static tr_drop pad_alone(tr_sender *sender, uint32_t bytes, uint64_t now_us)
+{
+    static const tr_rewrite as_it_is;
+    uint8_t *slot;
+    if (!sender->writer.may_pad) return TR_DROP_CODEC; /* who passes it on may lose the padding and keep its bit */
+    tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
+    if (drop != TR_DROP_NONE) return drop;
+    tr_media nothing = {0};
+    tr_heading h = {.pt = rtx_pt(sender),
+                    .seq = (uint16_t)sender->rtx_next,
+                    .ts = sender->last_ts,
+                    .ssrc = sender->rtx_ssrc,
+                    .osn = -1,
+                    .rewrite = &as_it_is,
+                    .number = tr__downlink_number(sender->egress->downlink)};
+    size_t size = tr__writer_write(&sender->writer, slot, &nothing, &h);
+    if (!size) return TR_DROP_TOO_LARGE;
+    uint32_t around = tr__egress_wire_bytes(sender->egress, size) + TR_SRTP_MAX_OVERHEAD;
+    uint32_t padding = bytes > around ? bytes - around : 1;
+    if (padding > MAX_PADDING) padding = MAX_PADDING;
+    memset(slot + size, 0, padding);
+    slot[size + padding - 1] = (uint8_t)padding;
+    slot[0] |= 0x20;
+    uint64_t bytes_before = sender->egress->tx_bytes;
+    drop = tr__egress_seal_media(sender->egress, slot, size + padding, sender->rtx_next);
+    if (drop != TR_DROP_NONE) return drop;
+    sender->rtx_next++;
+    note_number(sender, 0, true, h.number, sender->egress->tx_bytes - bytes_before, now_us);
+    sender->tx_packets++;
+    sender->tx_bytes += sender->egress->tx_bytes - bytes_before;
+    return TR_DROP_NONE;
+}
+
+tr_drop tr__sender_pad(tr_sender *sender, uint32_t bytes, uint64_t now_us)
+{
+    if (bytes >= AGAIN_BYTES) {
+        uint64_t newest = sender->map.next_out - 1;
+        if (sender->padded > newest || newest - sender->padded >= AGAIN_REACH) sender->padded = newest + 1;
+        if (resend(sender, --sender->padded, false, now_us) == TR_DROP_NONE) return TR_DROP_NONE;
+    }
+    return pad_alone(sender, bytes, now_us);
+}
+
+/* ------------------------------------------------------------------ what the peer asks for */
 
 /* What is asked for tells what is lost, and in which runs; a peer asks for the same again with each packet it gets. */
 static void note_asked(tr_sender *sender, uint64_t out)
@@ -907,7 +979,7 @@ static void note_asked(tr_sender *sender, uint64_t out)
 static tr_drop offer_resend(tr_sender *sender, uint64_t out, uint64_t now_us)
 {
     tr_pacer *pacer = pacer_of(sender);
-    if (!pacer || sender->kind != TR_VIDEO || tr__pacer_may(pacer, now_us)) return resend(sender, out, now_us);
+    if (!pacer || sender->kind != TR_VIDEO || tr__pacer_may(pacer, now_us)) return resend(sender, out, true, now_us);
     if (out >= sender->map.next_out || !tr__resends_reach(&sender->resends, out, sender->map.next_out))
         return TR_DROP_NACK_UNKNOWN;
     if (!tr__resends_wait(&sender->resends, out)) return TR_DROP_NACK_RATE;

@@ -40,6 +40,11 @@ int tr__sender_set_packet_time(tr_sender *sender, uint16_t ms, uint64_t now_us);
  * decided now, and what waits of another is dropped. Voices never wait. TR_DROP_NONE: it left, or waits. Else as
  * forward, or PACER: it found no room, or what it belongs to has waited for so long that only a keyframe helps. */
 tr_drop tr__sender_offer(tr_sender *sender, const tr_media *media);
+/* May it send what only a line is tried by? It needs RTX, transport-wide numbers, and to have sent media. */
+bool tr__sender_can_pad(const tr_sender *sender);
+/* About so many bytes on the wire, under RTX: where they are many, something that left lately, or a packet without any
+ * payload but padding, which receivers pass over (RFC 4588 says nothing of it; browsers send it so). */
+tr_drop tr__sender_pad(tr_sender *sender, uint32_t bytes, uint64_t now_us);
 /* What waited leaves now. The caller counts. */
 tr_drop tr__sender_release(tr_sender *sender, const tr_pacer_ref *ref, uint64_t now_us);
 /* The same without asking the pacer. TR_DROP_NONE: it is in the outbox, or held to be joined with those that follow.

@@ -654,7 +654,16 @@ static void tell_estimate(const tr_transport *t, uint64_t now_us)
         tr__downlink_on_told(t->downlink, &event, now_us);
 }
 
-void tr__transport_release(tr_transport *t, uint64_t now_us) { tr__release_due(t->downlink, t->shared->tally, now_us); }
+static tr_outlet outlet_of(const tr_transport *t)
+{
+    return (tr_outlet){t->downlink, t->senders, t->sender_count, t->shared->tally};
+}
+
+void tr__transport_release(tr_transport *t, uint64_t now_us)
+{
+    tr_outlet outlet = outlet_of(t);
+    tr__release_due(&outlet, now_us);
+}
 
 void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
 {
@@ -673,6 +682,8 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
     }
     if (t->downlink && tr__downlink_at(t->downlink) <= now_us) {
         tr__downlink_on_time(t->downlink, now_us);
+        tr_outlet outlet = outlet_of(t);
+        if (outlet.downlink->pacer && can_send) tr__release_on_time(&outlet, now_us);
         tell_estimate(t, now_us);
     }
     if (t->report_due_us <= now_us) {

@@ -380,20 +380,23 @@ static int pass(uint64_t us, tr_estimate *last)
     return count;
 }
 
-/* A stream of 50 packets a second with feedback of each tenth of a second, the third of five lost or not; how many
- * estimates were told. */
+/* A stream of 50 packets a second with feedback of each tenth of a second, the third of five lost or not, and of what
+ * was sent to try the line by; how many estimates were told. */
 static int stream(int tenths, bool is_lossy, tr_estimate *last)
 {
     int count = 0;
     for (int i = 0; i < tenths; i++) {
-        uint64_t arrivals[5];
-        uint16_t first = (uint16_t)downlink()->next_number;
+        uint64_t arrivals[100];
+        int64_t first = downlink()->next_number, next = first;
         for (int k = 0; k < 5; k++) {
             send_video(1000);
-            arrivals[k] = is_lossy && k == 2 ? 0 : w.now_us + 30 * MS;
+            if (is_lossy && k == 2 && next < downlink()->next_number) arrivals[next++ - first] = 0;
+            uint64_t at_us = w.now_us + 30 * MS;
             count += pass(20 * MS, last);
+            for (; next < downlink()->next_number && next - first < 100; next++, at_us += MS)
+                arrivals[next - first] = at_us;
         }
-        CHECK_EQ(TR_DROP_NONE, send_feedback(first, arrivals, 5));
+        CHECK_EQ(TR_DROP_NONE, send_feedback((uint16_t)first, arrivals, (uint32_t)(next - first)));
     }
     return count;
 }
@@ -518,8 +521,10 @@ static void off_numbers_go_on_and_nothing_is_estimated(void)
     CHECK_EQ(TR_OK, set_downlink(true, 700000, 100000, 2000000));
     CHECK_EQ(700000, (uint64_t)downlink()->estimator->bps);
     CHECK(stream(3, false, &none) > 0);
-    CHECK_EQ(179, got_number(0, &rtp));
-    CHECK_EQ(TR_FATE_RECEIVED, fate_of(179));
+    int64_t latest = downlink()->next_number - 1;
+    CHECK(latest >= 179);
+    CHECK_EQ(latest, got_number(0, &rtp));
+    CHECK_EQ(TR_FATE_RECEIVED, fate_of(latest));
     world_dispose(&w);
 }
 

@@ -261,10 +261,13 @@ static void check_peer(const peer *p, uint32_t until)
 /* ------------------------------------------------------------------ the hour */
 
 /* The pacer's part of a transport's timers. */
-static void pace(tr_downlink *downlink, tr_tally *tally)
+static void pace(peer *p)
 {
-    if (tr__downlink_release_at(downlink) <= now) tr__release_due(downlink, tally, now);
-    if (tr__downlink_at(downlink) <= now) tr__downlink_on_time(downlink, now);
+    tr_outlet outlet = {p->r.egress.downlink, &p->sender, 1, &p->r.tally};
+    if (tr__downlink_release_at(outlet.downlink) <= now) tr__release_due(&outlet, now);
+    if (tr__downlink_at(outlet.downlink) > now) return;
+    tr__downlink_on_time(outlet.downlink, now);
+    tr__release_on_time(&outlet, now);
 }
 
 static void pass_an_hour(bool is_paced)
@@ -325,7 +328,7 @@ static void pass_an_hour(bool is_paced)
         for (parcel *got; (got = line_take(&down_to_publisher)) != NULL;) publisher_on_rtcp(got);
         for (int i = 0; i < 2; i++) {
             if (now >= next_tick) tr__sender_on_tick(peers[i].sender, now);
-            if (is_paced) pace(peers[i].r.egress.downlink, &peers[i].r.tally);
+            if (is_paced) pace(&peers[i]);
             peer_step(&peers[i]);
             peer_send(&peers[i]);
         }

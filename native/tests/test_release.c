@@ -52,8 +52,9 @@ static void big_frame(int encoding, uint16_t seq, uint32_t ts, bool is_key, int 
 /* Time passes; what waits leaves as the relay lets it. */
 static void pass(uint64_t us)
 {
+    tr_outlet outlet = {line, &sender, 1, &r.tally};
     for (uint64_t until = now + us; now < until; now += MS)
-        if (tr__downlink_release_at(line) <= now) tr__release_due(line, &r.tally, now);
+        if (tr__downlink_release_at(line) <= now) tr__release_due(&outlet, now);
 }
 
 static int taken(uint16_t *seqs)

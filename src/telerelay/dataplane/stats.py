@@ -49,6 +49,7 @@ class WorkerStats:
     wakes: int
     paced_packets: int
     paced_us: int
+    padding_packets: int
     receivers: int
     senders: int
     thread_cpu_ns: int

@@ -40,6 +40,7 @@ _COUNTERS = {
     "telerelay_wakes": ("wakes", "Turns of the workers' loops"),
     "telerelay_paced_packets": ("paced_packets", "Media packets that waited for a subscriber's line before they left"),
     "telerelay_paced_microseconds": ("paced_us", "How long all of them waited; part of no other delay"),
+    "telerelay_padding_packets": ("padding_packets", "Packets sent to try a subscriber's line by"),
 }
 _GAUGES = {
     "telerelay_receivers": ("receivers", "Media streams that arrive"),
