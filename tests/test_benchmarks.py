@@ -35,6 +35,7 @@ NOT_LEAVES = {
     "release.c": "takes from pacer.c, gives to sender.c; counted by benchmarks/instructions.py",
     "receiver.c": "owns streams and the fan-out; counted by benchmarks/instructions.py",
     "reports.c": "leads RTCP to receivers and senders; its parts are rtcp.c and twcc.c",
+    "rungs.c": "does what ladder.c says; a look each 25 ms, which is ladder.c's",
     "sender.c": "owns one way out; counted by benchmarks/instructions.py",
     "sent.c": "part of estimator.c",
     "sound.c": "picks copies out of the history and asks opus.c to join: those two are timed",

@@ -153,7 +153,9 @@ typedef enum tr_command_type {
     TR_CMD_SET_DOWNLINK,
     TR_CMD_SET_LIMIT,
     TR_CMD_SET_REDUNDANCY,
-    TR_CMD_SET_PACKET_TIME
+    TR_CMD_SET_PACKET_TIME,
+    TR_CMD_SET_LADDER,
+    TR_CMD_GET_RATES
 } tr_command_type;
 
 typedef struct tr_add_transport {
@@ -279,6 +281,24 @@ typedef struct tr_set_downlink {
     uint32_t start_bps, least_bps, most_bps; /* on the wire; 1 <= least <= start <= most; unused where it is off */
 } tr_set_downlink;
 
+#define TR_MAX_RUNGS 64
+
+/* Taken together with those below it, it sets that sender to that layer; of a sender the uppermost rung counts. */
+typedef struct tr_rung {
+    uint32_t sender, cost_bps;           /* cost: of everything up to and including this rung; never less than below */
+    uint8_t encoding, spatial, temporal; /* at most these; TR_LAYER_ANY: the best there is */
+    uint8_t is_paused;                   /* nothing of this sender */
+} tr_rung;
+
+/* What a transport's senders get of what its line carries: rungs that the worker climbs and falls down by itself, with
+ * the estimate of the downlink. A sender of which no rung is taken is held back, whatever pause_sender says; senders
+ * that are on none get the best there is. It lasts until another is set; without rungs there is none. */
+typedef struct tr_set_ladder {
+    uint32_t transport;
+    uint16_t count;
+    tr_rung rungs[TR_MAX_RUNGS]; /* only the first count of them need be there */
+} tr_set_ladder;
+
 typedef struct tr_one_id {
     uint32_t id;
 } tr_one_id; /* remove_*, request_keyframe (a receiver), get_stats (a transport) */
@@ -305,6 +325,11 @@ typedef struct tr_get_counts {
     uint32_t from; /* 0, then what the page before said */
 } tr_get_counts;
 
+/* One page of what each layer of each stream that arrives takes, for all transports at once: from a place on. */
+typedef struct tr_get_rates {
+    uint32_t from; /* 0, then what the page before said */
+} tr_get_rates;
+
 /* ------------------------------------------------------------------ events, worker to control */
 
 typedef enum tr_event_type {
@@ -321,7 +346,9 @@ typedef enum tr_event_type {
     TR_EVENT_INVENTORY,     /* of a page, in order of their indexes */
     TR_EVENT_INVENTORY_END, /* of a page; its result follows */
     TR_EVENT_COUNTS,
-    TR_EVENT_ESTIMATE
+    TR_EVENT_ESTIMATE,
+    TR_EVENT_RATES,
+    TR_EVENT_SENDER_HELD
 } tr_event_type;
 
 typedef enum tr_transport_state {
@@ -403,6 +430,7 @@ typedef struct tr_inventory {
     uint8_t kind;               /* tr_inventory_kind */
     uint8_t state, is_admitted, srtp_profile;
     char local_ufrag[33];
+    uint8_t is_held; /* of a sender: the ladder holds it back */
 } tr_inventory;
 
 typedef struct tr_inventory_end {
@@ -432,18 +460,42 @@ typedef struct tr_counts {
     tr_count rows[TR_MAX_COUNTS];
 } tr_counts;
 
-/* What a transport's peer can be sent: told when it has changed by a tenth, or its mode has, at most five times a
- * second, and every two seconds while media flows. */
+/* What a transport's peer can be sent: told when it has changed by a tenth, or its mode or rung has, at most five
+ * times a second, and every two seconds while media flows. */
 typedef struct tr_estimate {
     uint32_t transport;
-    uint32_t target_bps; /* on the wire */
-    uint32_t queue_us;   /* what packets of ours wait on the line now */
-    uint32_t pacer_us;   /* the longest that one waited here for its line, since it was told last; voices do not */
-    uint32_t rtt_us;     /* from a packet to the feedback of it; 0: unknown */
-    uint16_t loss_q16;   /* share that was lost of the latest second, of 65536, at most 65535 */
-    uint8_t mode;        /* 0 the line is free, 1 its queue is drained, 2 others hold it full, 3 no feedback comes,
-                            4 by receiver reports and REMB */
+    uint32_t target_bps;   /* on the wire */
+    uint32_t estimate_bps; /* what the line carries, whatever waits here and whether it is heard of just now */
+    uint32_t queue_us;     /* what packets of ours wait on the line now */
+    uint32_t pacer_us;     /* the longest that one waited here for its line, since it was told last; voices do not */
+    uint32_t rtt_us;       /* from a packet to the feedback of it; 0: unknown */
+    uint16_t loss_q16;     /* share that was lost of the latest second, of 65536, at most 65535 */
+    uint8_t mode;          /* 0 the line is free, 1 its queue is drained, 2 others hold it full, 3 no feedback comes,
+                              4 by receiver reports and REMB */
+    uint8_t rung;          /* how many of the ladder's are taken */
 } tr_estimate;
+
+/* The ladder holds a sender back, or no longer does: told at once. */
+typedef struct tr_sender_held {
+    uint32_t transport, sender;
+    uint8_t is_held;
+} tr_sender_held;
+
+/* A layer of an encoding that arrives, with all it needs below it; of sound there is one. */
+typedef struct tr_rate {
+    uint32_t receiver;
+    uint8_t encoding, spatial, temporal;
+    uint8_t loudness; /* of sound, of late: 0 silence to 127 (RFC 6464, turned over); 0 where it is not told */
+    uint32_t rate_bps, peak_bps; /* as tr_layer_rate; of sound they are the same */
+} tr_rate;
+
+#define TR_MAX_RATES 94 /* so that a page fits one event */
+
+typedef struct tr_rate_page {
+    uint32_t next; /* where the next page begins, 0: there is none */
+    uint32_t count;
+    tr_rate rows[TR_MAX_RATES];
+} tr_rate_page;
 
 typedef struct tr_event {
     uint16_t type;      /* tr_event_type */
@@ -575,15 +627,6 @@ void tr_estimator_rates(const tr_estimator *estimator, tr_rates *rates);
  * What one receiver gets of what its line carries, as rungs that are climbed and fallen down with the estimate; alone:
  * for the simulator, which drives the same compiled object. Pure: any one thread at a time; times are us and never go
  * back. */
-
-#define TR_MAX_RUNGS 64
-
-/* Taken together with those below it, it sets that sender to that layer; of a sender the uppermost rung counts. */
-typedef struct tr_rung {
-    uint32_t sender, cost_bps;           /* cost: of everything up to and including this rung; never less than below */
-    uint8_t encoding, spatial, temporal; /* at most these */
-    uint8_t is_paused;                   /* nothing of this sender */
-} tr_rung;
 
 typedef struct tr_ladder tr_ladder;
 

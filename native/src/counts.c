@@ -7,6 +7,10 @@
 #define SCAN 16384
 
 _Static_assert(sizeof(tr_counts) <= sizeof(((tr_event *)0)->body), "a page is one event");
+_Static_assert(sizeof(tr_rate_page) <= sizeof(((tr_event *)0)->body), "a page is one event");
+/* As many rows as one receiver can have. */
+#define MOST_ROWS (TR_MAX_ENCODINGS * TR_MAX_SPATIAL * TR_MAX_TEMPORAL)
+_Static_assert(MOST_ROWS <= TR_MAX_RATES, "a receiver fits a page");
 
 static uint32_t least(uint64_t us) { return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX; }
 
@@ -80,3 +84,72 @@ bool tr__counts_page(tr_transport *const *transports, uint32_t slots, uint32_t f
 }
 
 size_t tr__counts_size(const tr_counts *page) { return offsetof(tr_counts, rows) + page->count * sizeof *page->rows; }
+
+/* ------------------------------------------------------------------ rates */
+
+static void put_layers(const tr_receiver *receiver, int encoding, uint64_t now_us, tr_rate_page *page)
+{
+    tr_receiver_stats stats = {0};
+    tr__receiver_layer_stats(receiver, encoding, now_us, &stats);
+    for (uint8_t s = 0; s < stats.spatial_layers; s++) {
+        for (uint8_t t = 0; t < stats.temporal_layers; t++) {
+            page->rows[page->count++] = (tr_rate){
+                .receiver = tr__receiver_params(receiver)->receiver,
+                .encoding = (uint8_t)encoding,
+                .spatial = s,
+                .temporal = t,
+                .rate_bps = stats.layers[s][t].rate_bps,
+                .peak_bps = stats.layers[s][t].peak_bps,
+            };
+        }
+    }
+}
+
+static void put_sound(const tr_receiver *receiver, int encoding, uint64_t now_us, tr_rate_page *page)
+{
+    const tr_stream *stream = &tr__receiver_source(receiver)->streams[encoding];
+    page->rows[page->count++] = (tr_rate){
+        .receiver = tr__receiver_params(receiver)->receiver,
+        .encoding = (uint8_t)encoding,
+        .loudness = tr__stream_loudness(stream, now_us),
+        .rate_bps = stream->rate_bps,
+        .peak_bps = stream->rate_bps,
+    };
+}
+
+static void put_rates(const tr_receiver *receiver, uint64_t now_us, tr_rate_page *page)
+{
+    const tr_source *source = tr__receiver_source(receiver);
+    for (int encoding = 0; encoding < source->count; encoding++) {
+        if (!tr__stream_is_active(&source->streams[encoding], now_us)) continue;
+        if (tr__receiver_params(receiver)->kind == TR_AUDIO)
+            put_sound(receiver, encoding, now_us, page);
+        else
+            put_layers(receiver, encoding, now_us, page);
+    }
+}
+
+bool tr__rates_page(tr_transport *const *transports, uint32_t slots, uint32_t from, uint64_t now_us, tr_rate_page *page)
+{
+    uint32_t index = from >> ROW_BITS, row = from & ((1u << ROW_BITS) - 1);
+    if (index >= slots) return false;
+    page->count = page->next = 0;
+    uint32_t last = slots - index > SCAN ? index + SCAN : slots;
+    for (; index < last; index++, row = 0) {
+        const tr_transport *t = transports[index];
+        for (; t && row < t->receiver_count; row++) {
+            if (page->count > TR_MAX_RATES - MOST_ROWS) {
+                page->next = index << ROW_BITS | row;
+                return true;
+            }
+            put_rates(t->receivers[row], now_us, page);
+        }
+    }
+    if (index < slots) page->next = index << ROW_BITS;
+    return true;
+}
+
+size_t tr__rates_size(const tr_rate_page *page)
+{
+    return offsetof(tr_rate_page, rows) + page->count * sizeof *page->rows;
+}

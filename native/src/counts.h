@@ -12,4 +12,9 @@ bool tr__counts_page(tr_transport *const *transports, uint32_t slots, uint32_t f
 /* Bytes of the page that are used. */
 size_t tr__counts_size(const tr_counts *page);
 
+/* Likewise what each layer takes that arrives now, receiver by receiver. A layer of which nothing came has no row. */
+bool tr__rates_page(tr_transport *const *transports, uint32_t slots, uint32_t from, uint64_t now_us,
+                    tr_rate_page *page);
+size_t tr__rates_size(const tr_rate_page *page);
+
 #endif

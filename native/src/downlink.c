@@ -262,6 +262,7 @@ static void describe(const tr_estimator *e, const tr_pacer *pacer, tr_estimate *
     double loss = e->inherent.recent * 65536;
     *out = (tr_estimate){
         .target_bps = rates.target_bps < UINT32_MAX ? (uint32_t)rates.target_bps : UINT32_MAX,
+        .estimate_bps = rates.estimate_bps < UINT32_MAX ? (uint32_t)rates.estimate_bps : UINT32_MAX,
         .queue_us = whole(e->delay.queue_us),
         .pacer_us = pacer ? whole((double)pacer->longest_us) : 0,
         .rtt_us = whole((double)e->rtt_us),
@@ -273,15 +274,17 @@ static void describe(const tr_estimator *e, const tr_pacer *pacer, tr_estimate *
 static bool is_other(const tr_estimate *before, const tr_estimate *now)
 {
     uint32_t a = before->target_bps, b = now->target_bps;
-    return before->mode != now->mode || (a < b ? b - a : a - b) >= a / TR_DOWNLINK_TELL_SHARE;
+    return before->mode != now->mode || before->rung != now->rung ||
+           (a < b ? b - a : a - b) >= a / TR_DOWNLINK_TELL_SHARE;
 }
 
-bool tr__downlink_has_news(const tr_downlink *d, uint64_t now_us, tr_estimate *estimate)
+bool tr__downlink_has_news(const tr_downlink *d, uint8_t rung, uint64_t now_us, tr_estimate *estimate)
 {
     if (!d->is_told || !d->estimator) return false;
     uint64_t age_us = now_us - d->told_us;
     if (d->told_us && age_us < TR_DOWNLINK_TELL_US) return false;
     describe(d->estimator, d->pacer, estimate);
+    estimate->rung = rung;
     return !d->told_us || age_us >= TR_DOWNLINK_TELL_AGAIN_US || is_other(&d->told, estimate);
 }
 

@@ -97,8 +97,9 @@ void tr__downlink_on_time(tr_downlink *downlink, uint64_t now_us);
 /* One whose time began to run, or of which something waits, taken out of the list, or NULL. */
 tr_downlink *tr__downlink_take_woken(tr_downlink **woken);
 
-/* True: control is to be told this now; then on_told, if it was. Its transport is the caller's to fill in. */
-bool tr__downlink_has_news(const tr_downlink *downlink, uint64_t now_us, tr_estimate *estimate);
+/* True: control is to be told this now; then on_told, if it was. rung: of the ladder there is, 0 without. Its transport
+ * is the caller's to fill in. */
+bool tr__downlink_has_news(const tr_downlink *downlink, uint8_t rung, uint64_t now_us, tr_estimate *estimate);
 void tr__downlink_on_told(tr_downlink *downlink, const tr_estimate *estimate, uint64_t now_us);
 
 #endif

@@ -7,6 +7,7 @@
 #include "deadlines.h"
 #include "demux.h"
 #include "reports.h"
+#include "rungs.h"
 
 /* Failed checks that one source address may make of one transport in a second before its checks of that transport from
  * unknown paths go unheard: far fewer than guessing a password takes. Counted for each transport on its own, so that
@@ -479,6 +480,17 @@ static int set_packet_time(tr_engine *e, const tr_set_packet_time *params, uint6
     return status;
 }
 
+static int set_ladder(tr_engine *e, const tr_set_ladder *params, size_t size, uint64_t now_us)
+{
+    tr_transport *t = find_transport(e, params->transport);
+    if (!t) return TR_ERR_NOT_FOUND;
+    if (params->count > TR_MAX_RUNGS || size < offsetof(tr_set_ladder, rungs) + params->count * sizeof(tr_rung))
+        return TR_ERR_ARGUMENT;
+    int status = tr__rungs_set(t, params, now_us);
+    for (uint32_t i = 0; i < t->sender_count; i++) wake_source(e, t->senders[i], now_us);
+    return status;
+}
+
 static int get_stats(tr_engine *e, uint32_t id, uint64_t now_us)
 {
     const tr_transport *t = find_transport(e, id);
@@ -527,7 +539,10 @@ static bool describe(const tr_engine *e, uint8_t kind, uint32_t index, tr_invent
     if (!slot->object) return false;
     out->id = slot->id;
     out->transport = e->transports[slot->transport]->id;
-    if (kind == TR_INVENTORY_SENDER) out->receiver = tr__sender_receiver_id(slot->object);
+    if (kind == TR_INVENTORY_SENDER) {
+        out->receiver = tr__sender_receiver_id(slot->object);
+        out->is_held = tr__sender_is_held(slot->object);
+    }
     return true;
 }
 
@@ -554,6 +569,13 @@ static int get_counts(tr_engine *e, const tr_get_counts *wanted, uint64_t now_us
     tr_counts page;
     if (!tr__counts_page(e->transports, e->max_transports, wanted->from, now_us, &page)) return TR_ERR_ARGUMENT;
     return tr__ring_push(e->shared.events, TR_EVENT_COUNTS, 0, &page, tr__counts_size(&page));
+}
+
+static int get_rates(tr_engine *e, const tr_get_rates *wanted, uint64_t now_us)
+{
+    tr_rate_page page;
+    if (!tr__rates_page(e->transports, e->max_transports, wanted->from, now_us, &page)) return TR_ERR_ARGUMENT;
+    return tr__ring_push(e->shared.events, TR_EVENT_RATES, 0, &page, tr__rates_size(&page));
 }
 
 static int set_limit(tr_engine *e, const tr_set_limit *params, uint64_t now_us)
@@ -588,6 +610,8 @@ static const uint16_t command_sizes[] = {
     [TR_CMD_SET_LIMIT] = sizeof(tr_set_limit),
     [TR_CMD_SET_REDUNDANCY] = sizeof(tr_set_redundancy),
     [TR_CMD_SET_PACKET_TIME] = sizeof(tr_set_packet_time),
+    [TR_CMD_SET_LADDER] = offsetof(tr_set_ladder, rungs),
+    [TR_CMD_GET_RATES] = sizeof(tr_get_rates),
 };
 
 int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t size, uint64_t now_us)
@@ -671,6 +695,10 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         return set_redundancy(e, body);
     case TR_CMD_SET_PACKET_TIME:
         return set_packet_time(e, body, now_us);
+    case TR_CMD_SET_LADDER:
+        return set_ladder(e, body, size, now_us);
+    case TR_CMD_GET_RATES:
+        return get_rates(e, body, now_us);
     }
     return TR_ERR_ARGUMENT;
 }

@@ -229,6 +229,8 @@ tr_drop tr__receiver_on_rtp(tr_receiver *receiver, int encoding, bool is_rtx, ui
     take_codec(stream, params);
     tr__stream_on_bytes(stream, rtp->size, now_us);
     if (!media.is_repair) tr__stream_on_jitter(stream, media.rtp.ts, arrival_us);
+    if (extensions->of[TR_EXT_AUDIO_LEVEL].at && extensions->of[TR_EXT_AUDIO_LEVEL].size)
+        tr__stream_on_level(stream, media.rtp.data[extensions->of[TR_EXT_AUDIO_LEVEL].at]);
     bool is_read = receiver->params.kind == TR_VIDEO || params->codec == TR_CODEC_RED;
     if (is_read && media.rtp.payload_size && (drop = inspect(receiver, stream, &media)) != TR_DROP_NONE) return drop;
     if (stream->meter)

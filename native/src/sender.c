@@ -47,7 +47,9 @@ struct tr_sender {
     const tr_source *source; /* NULL: unbound */
     /* what is forwarded */
     tr_bind_sender bind;
-    bool is_paused, is_mid_picture; /* the latter: the newest packet forwarded was not a picture's last */
+    uint8_t stops; /* why it is paused: STOPPED_BY_… */
+    bool is_paused, is_held_untold;
+    bool is_mid_picture; /* the newest packet forwarded was not a picture's last */
     tr_writer writer;
     int8_t current, target, latest; /* encodings: forwarded now; wanted; last forwarded in this binding */
     uint8_t generation;             /* of the latest one's SSRC */
@@ -825,8 +827,13 @@ void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_s
     want(sender, best_active(sender, now_us), now_us);
 }
 
-void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us)
+#define STOPPED_BY_CLIENT 1u
+#define STOPPED_BY_LINE 2u
+
+static void stop(tr_sender *sender, uint8_t why, bool is_on, uint64_t now_us)
 {
+    sender->stops = (uint8_t)(is_on ? sender->stops | why : sender->stops & ~why);
+    bool is_paused = sender->stops != 0;
     if (sender->is_paused == is_paused) return;
     forget_waiting(sender);
     sender->is_paused = is_paused;
@@ -834,6 +841,24 @@ void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us)
     sender->current = NO_ENCODING;
     if (!is_paused && sender->source) want(sender, best_active(sender, now_us), now_us);
 }
+
+void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us)
+{
+    stop(sender, STOPPED_BY_CLIENT, is_paused, now_us);
+}
+
+void tr__sender_hold(tr_sender *sender, bool is_held, uint64_t now_us)
+{
+    if (tr__sender_is_held(sender) == is_held) return;
+    sender->is_held_untold = !sender->is_held_untold; /* back before it was told: nothing to tell */
+    stop(sender, STOPPED_BY_LINE, is_held, now_us);
+}
+
+bool tr__sender_is_held(const tr_sender *sender) { return (sender->stops & STOPPED_BY_LINE) != 0; }
+
+bool tr__sender_is_held_told(const tr_sender *sender) { return !sender->is_held_untold; }
+
+void tr__sender_on_held_told(tr_sender *sender) { sender->is_held_untold = false; }
 
 /* ------------------------------------------------------------------ feedback of the peer */
 

@@ -26,6 +26,12 @@ void tr__sender_free(tr_sender *sender);
 /* source NULL: nothing from now on. A video sender asks for a keyframe and begins with it. */
 void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_sender *bind, uint64_t now_us);
 void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us);
+/* As pausing, for lack of room on the line: either is enough, and neither ends the other. Whether it is held, and
+ * whether control was told so. */
+void tr__sender_hold(tr_sender *sender, bool is_held, uint64_t now_us);
+bool tr__sender_is_held(const tr_sender *sender);
+bool tr__sender_is_held_told(const tr_sender *sender);
+void tr__sender_on_held_told(tr_sender *sender);
 /* At most these, from the next frame on or from the next keyframe of another encoding, which is asked for; until then
  * what is forwarded goes on. Lasts over bindings. */
 void tr__sender_set_layer(tr_sender *sender, tr_layer want, uint64_t now_us);

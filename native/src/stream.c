@@ -132,6 +132,22 @@ void tr__stream_on_bytes(tr_stream *stream, size_t bytes, uint64_t now_us)
     stream->last_packet_us = now_us;
 }
 
+/* A third of a second of packets of 20 ms: a cough is not speech. */
+#define LOUDNESS_SHARE 16
+/* A codec that sends nothing in silence (DTX) still sends every 400 ms. */
+#define QUIET_US 500000
+
+void tr__stream_on_level(tr_stream *stream, uint8_t level)
+{
+    int32_t now = (int32_t)(127 - (level & 0x7f)) << 8, before = (int32_t)stream->loudness_q8;
+    stream->loudness_q8 = (uint32_t)(before + (now - before) / LOUDNESS_SHARE);
+}
+
+uint8_t tr__stream_loudness(const tr_stream *stream, uint64_t now_us)
+{
+    return now_us - stream->last_packet_us < QUIET_US ? (uint8_t)(stream->loudness_q8 >> 8) : 0;
+}
+
 bool tr__media_descriptor(const tr_media *media, tr_descriptor *descriptor)
 {
     uint16_t at = media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].at;

@@ -76,6 +76,7 @@ typedef struct tr_stream {
     uint64_t last_packet_us, rx_packets, rx_bytes, keyframes, repaired, nacks, plis, gaps;
     uint64_t rate_window_us, rate_window_bytes;
     uint32_t rate_bps;
+    uint32_t loudness_q8; /* of sound: mean of late, in 1/256 */
 } tr_stream;
 
 /* What a stream keeps packets and gaps in, by its kind. It may be large, and is touched as far as it is used. */
@@ -101,6 +102,10 @@ void tr__stream_on_structure(tr_stream *stream, uint64_t index, const uint8_t *d
 void tr__stream_on_keyframe(tr_stream *stream, uint64_t index, uint32_t ts, uint64_t now_us);
 void tr__stream_on_jitter(tr_stream *stream, uint32_t ts, uint64_t arrival_us);
 void tr__stream_on_bytes(tr_stream *stream, size_t bytes, uint64_t now_us);
+/* The audio level of a packet (RFC 6464): 0 to 127 below the loudest, so that 127 is silence. */
+void tr__stream_on_level(tr_stream *stream, uint8_t level);
+/* How loud it has been of late, 0 silence to 127. */
+uint8_t tr__stream_loudness(const tr_stream *stream, uint64_t now_us);
 
 /* The packet's dependency descriptor; false: none. */
 bool tr__media_descriptor(const tr_media *media, tr_descriptor *descriptor);

@@ -6,6 +6,7 @@
 #include "near.h"
 #include "release.h"
 #include "reports.h"
+#include "rungs.h"
 
 /* Receiver reports and silence checks once a second: what browsers do for video, and early enough for their estimators.
  */
@@ -59,6 +60,7 @@ void tr__transport_free(tr_transport *t)
     tr__dtls_free(t->dtls);
     free(t->twcc);
     tr__downlink_free(t->downlink);
+    tr_ladder_free(t->ladder);
     free(t);
 }
 
@@ -648,7 +650,8 @@ static void look_at_consent(tr_transport *t, uint64_t now_us)
 static void tell_estimate(const tr_transport *t, uint64_t now_us)
 {
     tr_estimate event;
-    if (!tr__downlink_has_news(t->downlink, now_us, &event)) return;
+    uint8_t rung = t->ladder ? (uint8_t)tr_ladder_rung(t->ladder) : 0;
+    if (!tr__downlink_has_news(t->downlink, rung, now_us, &event)) return;
     event.transport = t->id;
     if (tr__ring_push(t->shared->events, TR_EVENT_ESTIMATE, 0, &event, sizeof event) == TR_OK)
         tr__downlink_on_told(t->downlink, &event, now_us);
@@ -682,6 +685,7 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
     }
     if (t->downlink && tr__downlink_at(t->downlink) <= now_us) {
         tr__downlink_on_time(t->downlink, now_us);
+        if (t->ladder) tr__rungs_on_time(t, now_us);
         tr_outlet outlet = outlet_of(t);
         if (outlet.downlink->pacer && can_send) tr__release_on_time(&outlet, now_us);
         tell_estimate(t, now_us);

@@ -10,6 +10,7 @@
 
 #include "dtls.h"
 #include "ice.h"
+#include "ladder.h"
 #include "receiver.h"
 #include "ring.h"
 #include "twcc.h"
@@ -77,6 +78,8 @@ typedef struct tr_transport {
     uint32_t sender_count;
     tr_strangers strangers;
     tr_set_downlink downlink_set;     /* as control has it; transport TR_NONE: it was never set */
+    tr_ladder *ladder;                /* owned; NULL: control never set one */
+    bool are_held_untold;             /* the event that the ladder holds a sender back, or not, found its ring full */
     uint8_t extensions[TR_EXT_COUNT]; /* of all receivers together: ids are one space under BUNDLE (RFC 8843, 9) */
     /* state */
     tr_transport_state state;

@@ -64,6 +64,95 @@ static void what_was_lost_and_in_how_many_gaps(void)
     world_dispose(&w);
 }
 
+static void take_rates(world *w, uint32_t from, tr_rate_page *page)
+{
+    tr_get_rates get = {.from = from};
+    CHECK_EQ(TR_OK, world_command(w, TR_CMD_GET_RATES, &get, sizeof get));
+    uint16_t type;
+    uint64_t tag;
+    size_t size;
+    while (tr__ring_pop(&w->events, &type, &tag, page, sizeof *page, &size) == 1)
+        if (type == TR_EVENT_RATES) {
+            CHECK_EQ(tr__rates_size(page), size);
+            return;
+        }
+    CHECK(false);
+}
+
+/* Two encodings of a picture and a voice, of so many seconds; each layer that came has its row, and nothing else. */
+static void what_each_layer_takes(void)
+{
+    world w;
+    world_init(&w, 4, TR_CRYPTO_OPENSSL);
+    peer *a = world_add_peer(&w, 0x10001, 1, true);
+    CHECK(world_connect(&w, a));
+    tr_add_receiver video = peer_receiver(5, a->transport, TR_VIDEO, 8000);
+    video.encoding_count = 3;
+    strcpy(video.encodings[0].rid, "q");
+    video.encodings[1] = (tr_encoding){.rid = "h", .ssrc = 8010};
+    video.encodings[2] = (tr_encoding){.rid = "f", .ssrc = 8020};
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_RECEIVER, &video, sizeof video));
+    add_audio(&w, a, 7, 5000);
+    add_audio(&w, a, 8, 5010); /* says nothing */
+    uint8_t packet[TR_OUTBOX_SLOT];
+    for (uint64_t index = 1; index <= 150; index++) {
+        for (uint32_t e = 0; e < 2; e++) {
+            size_t size = peer_write_rtp(packet, sizeof packet, PEER_VP8_PT, index, (uint32_t)index * 1800,
+                                         8000 + 10 * e, index == 1, true, 0, e ? 900 : 200);
+            peer_send_rtp(&w, a, packet, size, index);
+        }
+        send_audio(&w, a, 5000, index);
+        w.now_us += 20000;
+    }
+    tr_rate_page page;
+    take_rates(&w, 0, &page);
+    CHECK_EQ(3, page.count);
+    CHECK_EQ(0, page.next);
+    for (uint32_t e = 0; e < 2; e++) {
+        CHECK_EQ(5, page.rows[e].receiver);
+        CHECK_EQ(e, page.rows[e].encoding);
+        CHECK_EQ(0, page.rows[e].temporal);
+        uint32_t payload_bps = (e ? 900 : 200) * 8 * 50;
+        CHECK(page.rows[e].rate_bps > payload_bps && page.rows[e].rate_bps < payload_bps + 40000);
+        CHECK(page.rows[e].peak_bps >= page.rows[e].rate_bps * 9 / 10);
+    }
+    CHECK_EQ(7, page.rows[2].receiver);
+    CHECK(page.rows[2].rate_bps > 80 * 8 * 50 && page.rows[2].rate_bps < 80 * 8 * 50 + 12000);
+    CHECK_EQ(0, page.rows[2].loudness);
+    /* What came to an end has none. */
+    w.now_us += 2000000;
+    take_rates(&w, 0, &page);
+    CHECK_EQ(0, page.count);
+    tr_get_rates get = {.from = 2048u << 16}; /* max_transports of the world */
+    CHECK_EQ(TR_ERR_ARGUMENT, world_command(&w, TR_CMD_GET_RATES, &get, sizeof get));
+    world_dispose(&w);
+}
+
+static void pages_of_rates_have_every_voice_once(void)
+{
+    world w;
+    world_init(&w, 5, TR_CRYPTO_OPENSSL);
+    enum { PEERS = 20, EACH = 5 };
+    for (uint32_t i = 0; i < PEERS; i++) {
+        peer *p = world_add_peer(&w, 0x10001 + i, 1, true);
+        CHECK(world_connect(&w, p));
+        for (uint32_t j = 0; j < EACH; j++) {
+            add_audio(&w, p, 1 + i * EACH + j, 5000 + i * 100 + j * 10);
+            send_audio(&w, p, 5000 + i * 100 + j * 10, 1);
+        }
+    }
+    int seen[1 + PEERS * EACH] = {0};
+    uint32_t from = 0;
+    do {
+        tr_rate_page page;
+        take_rates(&w, from, &page);
+        for (uint32_t i = 0; i < page.count; i++) seen[page.rows[i].receiver]++;
+        from = page.next;
+    } while (from);
+    for (int id = 1; id <= PEERS * EACH; id++) CHECK_EQ(1, seen[id]);
+    world_dispose(&w);
+}
+
 static void an_empty_worker_has_one_empty_page(void)
 {
     world w;
@@ -102,8 +191,8 @@ static void pages_together_have_every_stream_once(void)
 }
 
 static const check_test tests[] = {
-    TEST(what_was_lost_and_in_how_many_gaps),
-    TEST(an_empty_worker_has_one_empty_page),
-    TEST(pages_together_have_every_stream_once),
+    TEST(what_was_lost_and_in_how_many_gaps),    TEST(an_empty_worker_has_one_empty_page),
+    TEST(pages_together_have_every_stream_once), TEST(what_each_layer_takes),
+    TEST(pages_of_rates_have_every_voice_once),
 };
 CHECK_MAIN("test_counts", tests)

@@ -134,7 +134,26 @@ static void report_blocks(void)
     CHECK_EQ(65536 * 3 / 2, report.delay_since_sr);
 }
 
+static void loudness_is_what_it_has_been_of_late(void)
+{
+    begin();
+    tr__stream_on_bytes(&stream, 100, 10 * S);
+    CHECK_EQ(0, tr__stream_loudness(&stream, 10 * S));
+    tr__stream_on_level(&stream, 0x80 | 27); /* with the bit that says it is a voice */
+    uint8_t first = tr__stream_loudness(&stream, 10 * S);
+    CHECK(first > 0 && first < 20);
+    for (int i = 0; i < 100; i++) tr__stream_on_level(&stream, 27);
+    CHECK_EQ(99, tr__stream_loudness(&stream, 10 * S));
+    for (int i = 0; i < 200; i++) tr__stream_on_level(&stream, 127);
+    CHECK_EQ(0, tr__stream_loudness(&stream, 10 * S));
+    for (int i = 0; i < 200; i++) tr__stream_on_level(&stream, 0);
+    CHECK(tr__stream_loudness(&stream, 10 * S) >= 126);
+    /* Nothing comes any more. */
+    CHECK_EQ(0, tr__stream_loudness(&stream, 11 * S));
+}
+
 static const check_test tests[] = {
+    TEST(loudness_is_what_it_has_been_of_late),
     TEST(a_keyframe_is_due_while_it_is_wanted_and_somebody_can_be_asked),
     TEST(a_keyframe_is_counted_once),
     TEST(activity_ends_after_a_second),

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from telerelay.allocator import Rung
 from telerelay.dataplane import (
     Certificate,
     TransportStateChanged,
@@ -17,6 +18,7 @@ from telerelay.dataplane import (
     make_certificate,
 )
 from telerelay.dataplane.stats import NO_LAYER, drop_names
+from telerelay.dataplane.worker import ANY_LAYER
 from telerelay.errors import LocalProtocolError, NativeError
 from telerelay.protocol.parameters import (
     Codec,
@@ -235,6 +237,32 @@ async def test_an_estimate_is_asked_for_within_bounds_that_can_be(worker: Worker
         await worker.leave_downlink(0x70007)
 
     assert ("argument", "not_found") == (beyond.value.code, missing.value.code)
+
+
+async def test_a_ladder_is_set_for_a_transport_that_is_there(worker: Worker) -> None:
+    """
+    Before and after its tracks, and again with others; refused are costs that fall, too many rungs, and a transport
+    that is not there. What arrives nowhere has no rates, and nothing is held back.
+    """
+    transport = await new_transport(worker)
+    sender = worker.senders.take()
+    await worker.set_ladder(transport, [Rung(sender, 50_000, is_paused=True), Rung(sender, 150_000)])
+    await worker.add_sender(sender, transport, dataclasses.replace(send(), extensions={0: 1, 4: 3}))
+    await worker.set_ladder(transport, [Rung(sender, 150_000, temporal=ANY_LAYER)])
+    await worker.set_ladder(transport, [])
+    refused = []
+    for at, rungs in (
+        (transport, [Rung(sender, 2), Rung(sender, 1)]),
+        (transport, [Rung(sender, 1)] * 65),
+        (0x70007, [Rung(sender, 1)]),
+    ):
+        with pytest.raises(NativeError) as error:
+            await worker.set_ladder(at, rungs)
+        refused.append(error.value.code)
+
+    assert ["argument", "argument", "not_found"] == refused
+    assert [] == await worker.rates()
+    assert not (await worker.inventory()).senders[sender].is_held
 
 
 async def test_a_sender_is_bound_within_its_room(worker: Worker) -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from telerelay.dataplane.certificate import Certificate, make_certificate
-    from telerelay.dataplane.counts import Count
+    from telerelay.dataplane.counts import Count, Rate
     from telerelay.dataplane.events import (
         DataReceived,
         LineEstimate,
         PathChanged,
         ReceiverActive,
         ReceiverIdle,
+        SenderHeld,
         TransportStateChanged,
         WorkerEvent,
         WorkerStopped,
@@ -35,9 +36,11 @@ _HOMES = {
     "LineEstimate": "events",
     "PathChanged": "events",
     "ProcessHost": "hosts",
+    "Rate": "counts",
     "ReceiverActive": "events",
     "ReceiverIdle": "events",
     "ReceiverStats": "stats",
+    "SenderHeld": "events",
     "SenderStats": "stats",
     "StatsReport": "stats",
     "ThreadHost": "hosts",
@@ -59,9 +62,11 @@ __all__ = [
     "LineEstimate",
     "PathChanged",
     "ProcessHost",
+    "Rate",
     "ReceiverActive",
     "ReceiverIdle",
     "ReceiverStats",
+    "SenderHeld",
     "SenderStats",
     "StatsReport",
     "ThreadHost",

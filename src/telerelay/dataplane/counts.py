@@ -54,6 +54,43 @@ class CountsPage(NamedTuple):
         return map(_count, _ROW.iter_unpack(self.packed))
 
 
+_RATE = struct.Struct("=I4B2I")
+assert _RATE.size == ffi.sizeof("tr_rate")
+
+
+class Rate(NamedTuple):
+    """
+    A `tr_rate`: what one layer of one receiver takes now, bit/s on the wire, with all it needs below it: the mean of
+    the last second, and what it stays within but for rare peaks. `loudness` is of sound, 0 to 127.
+    """
+
+    receiver: int
+    encoding: int
+    spatial: int
+    temporal: int
+    loudness: int
+    rate_bps: int
+    peak_bps: int
+
+
+_rate = cast(Callable[[tuple[int, ...]], Rate], partial(tuple.__new__, Rate))
+
+
+class RatesPage(NamedTuple):
+    """As CountsPage."""
+
+    next: int
+    packed: bytes
+
+    def rows(self) -> Iterator[Rate]:
+        return map(_rate, _RATE.iter_unpack(self.packed))
+
+
+def rates_page(raw: Any) -> RatesPage:
+    """From a `tr_rate_page *`."""
+    return RatesPage(int(raw.next), bytes(ffi.buffer(raw.rows)[: raw.count * _RATE.size]))
+
+
 def counts_page(raw: Any) -> CountsPage:
     """From a `tr_counts *`."""
     return CountsPage(int(raw.next), bytes(ffi.buffer(raw.rows)[: raw.count * _ROW.size]))

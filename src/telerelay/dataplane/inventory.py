@@ -29,11 +29,12 @@ class ReceiverFound:
 
 @dataclass(frozen=True, slots=True)
 class SenderFound:
-    """`receiver` is what it forwards, 0: nothing."""
+    """`receiver` is what it forwards, 0: nothing. `is_held`: its transport's ladder holds it back."""
 
     sender: int
     transport: int
     receiver: int
+    is_held: bool = False
 
 
 Found = TransportFound | ReceiverFound | SenderFound

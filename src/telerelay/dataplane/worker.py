@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from telerelay._native import ffi, lib
+from telerelay.allocator.ladder import Rung
 from telerelay.dataplane import events
 from telerelay.dataplane.certificate import Certificate
-from telerelay.dataplane.counts import Count, CountsPage, counts_page
+from telerelay.dataplane.counts import Count, CountsPage, Rate, RatesPage, counts_page, rates_page
 from telerelay.dataplane.hosts import NoteStore, Running, ThreadHost, WorkerHost
 from telerelay.dataplane.ids import MAX_INDEXES, IdPool
 from telerelay.dataplane.inventory import Found, Inventory, ReceiverFound, SenderFound, TransportFound
@@ -51,7 +52,7 @@ _CODECS = {
     "red": lib.TR_CODEC_RED,
 }
 
-Report = TransportStats | ReceiverStats | SenderStats | Found | CountsPage | int
+Report = TransportStats | ReceiverStats | SenderStats | Found | CountsPage | RatesPage | int
 
 Posted = asyncio.Future[list[Report]]
 """The result of a command: a NativeError where it was refused, or could not be posted."""
@@ -349,6 +350,19 @@ class Worker:
         body = ffi.new("tr_set_packet_time *", {"sender": sender, "ms": ms})
         return self._command(lib.TR_CMD_SET_PACKET_TIME, body, "set the packet time of a sender")
 
+    def set_ladder(self, transport: int, rungs: Sequence[Rung]) -> Posted:
+        """
+        What the transport's senders get of what its line carries, from the ground up; climbed by the worker alone, with
+        the estimate. Senders on no rung get the best there is. Refused: more than MAX_RUNGS, or costs that fall.
+        """
+        body = ffi.new("tr_set_ladder *")
+        body.transport = transport
+        body.count = min(len(rungs), lib.TR_MAX_RUNGS + 1)
+        for slot, rung in zip(body.rungs, rungs, strict=False):
+            slot.sender, slot.cost_bps, slot.is_paused = rung.sender, min(rung.cost_bps, MAX_LIMIT_BPS), rung.is_paused
+            slot.encoding, slot.spatial, slot.temporal = rung.encoding, rung.spatial, rung.temporal
+        return self._command(lib.TR_CMD_SET_LADDER, body, "set a ladder")
+
     def set_limit(self, transport: int, bps: int) -> Posted:
         """What the transport's peer may send in all, told by REMB where that was negotiated; 0: no limit."""
         body = ffi.new("tr_set_limit *", {"transport": transport, "bps": min(bps, MAX_LIMIT_BPS)})
@@ -394,6 +408,19 @@ class Worker:
             body = ffi.new("tr_get_counts *", {"from": place})
             (page,) = await self._command(lib.TR_CMD_GET_COUNTS, body, "count")
             assert isinstance(page, CountsPage)
+            found.extend(page.rows())
+            place = page.next
+            if not place:
+                return found
+
+    async def rates(self) -> list[Rate]:
+        """What each layer takes that arrives, page by page, as `counts`."""
+        found: list[Rate] = []
+        place = 0
+        while True:
+            body = ffi.new("tr_get_rates *", {"from": place})
+            (page,) = await self._command(lib.TR_CMD_GET_RATES, body, "read rates")
+            assert isinstance(page, RatesPage)
             found.extend(page.rows())
             place = page.next
             if not place:
@@ -537,14 +564,20 @@ def _line_estimate(raw: Any) -> events.LineEstimate:
         rtt_us=raw.rtt_us,
         loss=raw.loss_q16 / 65536,
         mode=events.ESTIMATE_MODES[raw.mode],
+        estimate_bps=raw.estimate_bps,
+        rung=raw.rung,
     )
+
+
+def _sender_held(raw: Any) -> events.SenderHeld:
+    return events.SenderHeld(transport=raw.transport, sender=raw.sender, is_held=bool(raw.is_held))
 
 
 def _found(raw: Any) -> Found:
     if raw.kind == lib.TR_INVENTORY_RECEIVER:
         return ReceiverFound(raw.id, raw.transport)
     if raw.kind == lib.TR_INVENTORY_SENDER:
-        return SenderFound(raw.id, raw.transport, raw.receiver)
+        return SenderFound(raw.id, raw.transport, raw.receiver, bool(raw.is_held))
     return TransportFound(
         transport=raw.id,
         room=raw.room,
@@ -562,6 +595,7 @@ _REPORTS: Mapping[int, tuple[str, Callable[[Any], Report]]] = {
     lib.TR_EVENT_SENDER_STATS: ("tr_sender_stats *", sender_stats),
     lib.TR_EVENT_INVENTORY: ("tr_inventory *", _found),
     lib.TR_EVENT_COUNTS: ("tr_counts *", counts_page),
+    lib.TR_EVENT_RATES: ("tr_rate_page *", rates_page),
     lib.TR_EVENT_INVENTORY_END: ("tr_inventory_end *", lambda raw: int(raw.next)),
 }
 _EVENTS: Mapping[int, tuple[str, Callable[[Any], events.WorkerEvent]]] = {
@@ -571,5 +605,6 @@ _EVENTS: Mapping[int, tuple[str, Callable[[Any], events.WorkerEvent]]] = {
     lib.TR_EVENT_RECEIVER_IDLE: ("tr_receiver_event *", _receiver_idle),
     lib.TR_EVENT_DATA: ("tr_data *", _data_received),
     lib.TR_EVENT_ESTIMATE: ("tr_estimate *", _line_estimate),
+    lib.TR_EVENT_SENDER_HELD: ("tr_sender_held *", _sender_held),
     lib.TR_EVENT_STOPPED: ("void *", lambda raw: events.WorkerStopped()),
 }
