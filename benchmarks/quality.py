@@ -31,12 +31,12 @@ def sdp(name: str) -> str:
     return (OFFERS / f"{name}.sdp").read_text().replace("\r\n", "\n").replace("\n", "\r\n")
 
 
-async def fill(relay: Relay, people: int) -> None:
-    """Rooms of two."""
+async def fill(relay: Relay, people: int, size: int = 2) -> None:
+    """Rooms of so many."""
     rooms, keys = relay._rooms, relay._keys
     up, down = sdp("chromium_audio_video"), sdp("chromium_recvonly_data")
     for number in range(people):
-        room, sub = f"room-{number // 2}", f"sub-{number}"
+        room, sub = f"room-{number // size}", f"sub-{number}"
         grant = keys.verify(relay.token(room=room, sub=sub, role="patient"), time.time())
         async with rooms.admit(grant, room) as host:
             await host.open_whip(grant, up)

@@ -183,10 +183,10 @@ class MediaConfig:
     audio_history_bytes: int = _option(
         16384, "Packets kept of each audio stream for resends, bytes.", _range(4096, 1048576)
     )
-    downlink_estimate: bool = _option(
+    adaptation: bool = _option(
         False,
-        "Whether packets to subscribers are numbered across tracks, for what their clients report of their lines"
-        " (transport-wide feedback). Their lines are then estimated; nothing is sent by the estimate yet.",
+        "Whether each subscriber is sent what its line carries: packets are numbered across tracks, lines are estimated"
+        " by what clients report of them, layers follow, and publishers are told what is worth sending.",
     )
     consent_timeout_s: int = _option(30, "Without a check for so long nothing more is sent, seconds.", _range(5, 120))
 

@@ -18,6 +18,7 @@ from types import TracebackType
 
 from aiohttp import web
 
+from telerelay.allocator import Allocator
 from telerelay.config import Config, parse_bind
 from telerelay.connection.candidates import host_candidates
 from telerelay.dataplane import (
@@ -55,18 +56,24 @@ RETRY_DELAYS_S = (0.1, 0.5, 2.0, 5.0)
 
 class Relay:
     """
-    A media relay. `keys` sign and verify tokens; without them the file of `tokens.key_file` is read.
+    A media relay. `keys` sign and verify tokens; without them the file of `tokens.key_file` is read. `allocator` says
+    what comes first on a line that does not carry everything, in place of ConsultAllocator.
 
     Raises ConfigError at once where the configuration cannot work, and at start where an address cannot be bound.
     """
 
     def __init__(
-        self, config: Config | None = None, *, hooks: Hooks | None = None, keys: TokenKeys | None = None
+        self,
+        config: Config | None = None,
+        *,
+        hooks: Hooks | None = None,
+        keys: TokenKeys | None = None,
+        allocator: Allocator | None = None,
     ) -> None:
         self.config = Config() if config is None else config
         self._keys = keys or self._load_keys()
         self._hooks = HookRunner(hooks or NoHooks(), decision_deadline_s=self.config.hooks.decision_timeout_s)
-        self._rooms = LiveRooms(self.config, self._keys, self._hooks)
+        self._rooms = LiveRooms(self.config, self._keys, self._hooks, allocator)
         self._hooks.before_telling = self._rooms.flush_notes
         self._tasks = Tasks()
         self._lag = LoopLag()
@@ -237,7 +244,7 @@ class Relay:
 
     def _site(self, worker: Worker) -> WorkerSite:
         fingerprint = Fingerprint("sha-256", worker.fingerprint)
-        return WorkerSite(worker, fingerprint, self._candidates(worker), self.config.media.downlink_estimate)
+        return WorkerSite(worker, fingerprint, self._candidates(worker), self.config.media.adaptation)
 
     def _settings(self, index: int) -> WorkerSettings:
         config = self.config
@@ -272,6 +279,8 @@ class Relay:
             interrupted=sum(participant.is_interrupted for participant in people),
             sockets=len(self._rooms.sockets),
             scores=self._rooms.tally.counts,
+            held=sum(host.adapter.held_count for host in hosts),
+            adapted=self._rooms.adapted,
         )
 
     def _health(self) -> str:

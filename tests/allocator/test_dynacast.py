@@ -8,16 +8,16 @@ SECOND = 1_000_000
 KBPS = 1_000
 
 
-def test_encoding_nobody_wants_is_off_after_five_seconds_and_back_at_once() -> None:
+def test_encoding_nobody_wants_is_off_after_four_seconds_and_back_at_once() -> None:
     """
     The middle one is what both get; the top one comes back with the first who wants it.
     """
     dynacast = Dynacast(3)
     first = dynacast.on_wanted("anna", {0, 1}, 0)
-    early = [dynacast.on_time(at * SECOND) for at in range(1, 5)]
-    late = dynacast.on_time(5 * SECOND)
+    early = [dynacast.on_time(at * SECOND) for at in range(1, 4)]
+    late = dynacast.on_time(4 * SECOND)
 
-    assert [False] * 5 == [first, *early]
+    assert [False] * 4 == [first, *early]
     assert late
     assert {0, 1} == dynacast.active
     assert not dynacast.on_wanted("ben", {1}, 6 * SECOND)
@@ -27,28 +27,28 @@ def test_encoding_nobody_wants_is_off_after_five_seconds_and_back_at_once() -> N
 
 def test_short_fall_switches_nothing_off() -> None:
     """
-    Who is back within five seconds finds its encoding there; the five seconds begin anew with the next fall.
+    Who is back within four seconds finds its encoding there; the four seconds begin anew with the next fall.
     """
     dynacast = Dynacast(2)
     changes = [dynacast.on_wanted("anna", wanted, at * SECOND) for at, wanted in enumerate(({0, 1}, {0}, {0, 1}, {0}))]
 
     assert [False] * 4 == changes
-    assert not dynacast.on_time(7 * SECOND)
-    assert dynacast.on_time(8 * SECOND)
+    assert not dynacast.on_time(6 * SECOND)
+    assert dynacast.on_time(7 * SECOND)
     assert {0} == dynacast.active
 
 
 def test_nothing_is_worth_sending_to_nobody() -> None:
     """
-    Five seconds after the last receiver has left; a receiver that left wants nothing any more.
+    Four seconds after the last receiver has left; a receiver that left wants nothing any more.
     """
     dynacast = Dynacast(2)
     dynacast.on_wanted("anna", {0}, 0)
     dynacast.on_left("anna", 6 * SECOND)
     dynacast.on_left("ben", 7 * SECOND)
 
-    assert not dynacast.on_time(10 * SECOND)
-    assert dynacast.on_time(11 * SECOND)
+    assert not dynacast.on_time(9 * SECOND)
+    assert dynacast.on_time(10 * SECOND)
     assert frozenset() == dynacast.active
     assert dynacast.on_wanted("cora", {1}, 12 * SECOND)
     assert {1} == dynacast.active

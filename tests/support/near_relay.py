@@ -41,11 +41,22 @@ class NearRelay:
         await worker.set_downlink(transport, start_bps=start_bps, least_bps=least_bps, most_bps=most_bps)
         return transport, told
 
+    async def bound(self, sub: str, *, least_bps: int, most_bps: int) -> None:
+        """
+        Have what is estimated of that participant's line lie between these from now on: a line made to be so, whatever
+        the machine that the test runs on does to real ones.
+        """
+        (host,) = self.relay._rooms.hosts
+        (seat,) = (each for each in host.seats.values() if each.participant.sub == sub)
+        assert seat.subscribing is not None
+        transport = seat.subscribing.transport.id
+        await host.site.worker.set_downlink(transport, start_bps=least_bps, least_bps=least_bps, most_bps=most_bps)
+
 
 @asynccontextmanager
 async def near_relay() -> AsyncIterator[NearRelay]:
-    """One worker on loopback, with `media.downlink_estimate` on."""
-    config = with_values(Config(), {"udp": {"binds": ["127.0.0.1:0"]}, "media": {"downlink_estimate": True}})
+    """One worker on loopback, with `media.adaptation` on."""
+    config = with_values(Config(), {"udp": {"binds": ["127.0.0.1:0"]}, "media": {"adaptation": True}})
     async with Relay(config, keys=TokenKeys.of(b"k" * 32)) as relay:
         server = TestServer(relay.app())
         await server.start_server()

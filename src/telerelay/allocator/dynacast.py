@@ -11,8 +11,11 @@ from dataclasses import dataclass, field, replace
 
 from telerelay.allocator.tracks import Layer
 
-OFF_US = 5_000_000
-"""An encoding that nobody has wanted for so long is switched off: a line that falls for a moment is back before."""
+OFF_US = 4_000_000
+"""
+An encoding that nobody has wanted for so long is switched off, within five seconds with the way to the publisher: a
+line that falls for a moment is back before.
+"""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,16 @@ class Dynacast:
 
     def __post_init__(self) -> None:
         self.active = frozenset(range(self.encodings))
+
+    @property
+    def receivers(self) -> frozenset[Hashable]:
+        """Who has said what it wants, and has not left."""
+        return frozenset(self._wanted)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Time alone may change `active`."""
+        return not self.active.isdisjoint(self._idle_us)
 
     def on_wanted(self, receiver: Hashable, encodings: Iterable[int], now_us: int) -> bool:
         """What that receiver has use for from now on; whether `active` is another by that."""

@@ -15,10 +15,10 @@ from telerelay.connection.data import DataListener, DataTransport
 from telerelay.connection.source import Source
 from telerelay.connection.state import SubscribeConnectionState
 from telerelay.connection.transport import Connection, Site
-from telerelay.dataplane import Inventory
+from telerelay.dataplane import Inventory, LineEstimate, SenderHeld
 from telerelay.errors import NativeError, TelerelayError
 from telerelay.protocol.negotiation import Offer, SubscribedTrack, SubscribeNegotiation, bind_table, red_type, with_red
-from telerelay.protocol.parameters import SendParameters
+from telerelay.protocol.parameters import TWCC, SendParameters
 
 
 @dataclass(slots=True)
@@ -47,11 +47,19 @@ class SubscribeConnection:
         on_offer: Callable[[Offer], None],
         on_refused: Callable[[str], None] = lambda publication: None,
         on_state: Callable[[str], None] = lambda state: None,
+        on_line: Callable[[LineEstimate | SenderHeld], None] = lambda event: None,
+        on_carried: Callable[[], None] = lambda: None,
         data_listener: DataListener | None = None,
     ) -> None:
         self.transport = Connection(
-            site, participant=participant, is_admitted=is_admitted, on_state=on_state, data_listener=data_listener
+            site,
+            participant=participant,
+            is_admitted=is_admitted,
+            on_state=on_state,
+            on_line=on_line,
+            data_listener=data_listener,
         )
+        self._on_carried = on_carried
         self._is_estimated = site.is_estimated
         self._on_offer = on_offer
         self._on_refused = on_refused
@@ -142,6 +150,11 @@ class SubscribeConnection:
         """The publication each sender carries."""
         return {sending.sender: publication for publication, sending in self._sending.items()}
 
+    @property
+    def is_estimated(self) -> bool:
+        """Whether its client tells what its line carries."""
+        return self._is_estimated and any(TWCC in each.params.extensions for each in self._sending.values())
+
     async def close(self) -> None:
         await self.transport.close()
         self._sending.clear()
@@ -218,9 +231,12 @@ class SubscribeConnection:
         await self.transport.settle((*applying, *(being_added for _, being_added in added.values())))
         for publication, (sender, _) in added.items():
             self._sending[publication] = Sending(sender, negotiated[publication])
+        if added:
+            self._on_carried()  # before they are bound: a track is to begin with the layer it is to have
 
     async def _drop(self, publication: str) -> None:
         await self.transport.remove_sender(self._sending.pop(publication).sender)
+        self._on_carried()
 
     async def _bind(self, sending: Sending, source: Source, is_paused: bool) -> None:
         if sending.is_paused != is_paused:

@@ -7,16 +7,26 @@ Event loop's thread. Owns the ids it took: whatever happens, `close` gives every
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from telerelay.allocator import Rung
 from telerelay.bucket import Bucket
 from telerelay.connection.credentials import new_credentials
 from telerelay.connection.data import DataListener, DataTransport
 from telerelay.connection.sctp import chunk_count
 from telerelay.connection.source import Source
 from telerelay.connection.state import ChannelState, TransportState
-from telerelay.dataplane import DataReceived, Inventory, StatsReport, TransportStateChanged, Worker, WorkerEvent
+from telerelay.dataplane import (
+    DataReceived,
+    Inventory,
+    LineEstimate,
+    SenderHeld,
+    StatsReport,
+    TransportStateChanged,
+    Worker,
+    WorkerEvent,
+)
 from telerelay.dataplane.inventory import TransportFound
 from telerelay.errors import LocalProtocolError, NativeError
 from telerelay.protocol.data import DataParameters
@@ -57,7 +67,7 @@ class Site:
     candidates: tuple[Candidate, ...]
     room: int
     is_estimated: bool = True
-    """Whether what a subscriber's line carries is estimated, from its client's feedback."""
+    """Whether a subscriber's line is estimated, from its client's feedback, and what it is sent follows it."""
 
 
 class Connection:
@@ -70,6 +80,7 @@ class Connection:
         participant: int,
         is_admitted: bool,
         on_state: Callable[[str], None] = lambda state: None,
+        on_line: Callable[[LineEstimate | SenderHeld], None] = lambda event: None,
         data_listener: DataListener | None = None,
     ) -> None:
         self._worker = site.worker
@@ -78,6 +89,11 @@ class Connection:
         self._participant = participant
         self._is_admitted = is_admitted
         self._on_state = on_state
+        self._on_line = on_line
+        self.held: set[int] = set()
+        """Senders that the worker holds back for lack of room on the line."""
+        self.is_found = False
+        """It is from before this process."""
         self.local = LocalTransport(
             ice=new_credentials(site.worker.index), fingerprint=site.fingerprint, candidates=site.candidates
         )
@@ -275,6 +291,10 @@ class Connection:
         if found is None or found.room != self._room:
             return False
         self._transport = state.transport
+        self.is_found = True
+        self.held = {
+            sender for sender in inventory.senders_of.get(state.transport, ()) if inventory.senders[sender].is_held
+        }
         self._found = found
         self._found_data = (state.data, state.channels)
         self.srtp_profile = found.srtp_profile
@@ -330,6 +350,14 @@ class Connection:
                 if self._worker.is_running and not error.is_not_found:
                     raise
 
+    def begin_downlink(self, *, start_bps: int, least_bps: int, most_bps: int) -> Awaitable[object]:
+        """Have the worker estimate the line, from what is remembered of it, and tell of it."""
+        return self._worker.set_downlink(self._transport, start_bps=start_bps, least_bps=least_bps, most_bps=most_bps)
+
+    def begin_ladder(self, rungs: Sequence[Rung]) -> Awaitable[object]:
+        """What the senders get of what the line carries."""
+        return self._worker.set_ladder(self._transport, rungs)
+
     def begin_receiver(self, params: ReceiveParameters) -> tuple[int, Awaitable[object]]:
         """The id of a new receiver, and its being there."""
         receiver = self._worker.receivers.take()
@@ -350,6 +378,7 @@ class Connection:
     async def remove_sender(self, sender: int) -> None:
         await self._worker.remove_sender(sender)
         self._senders.discard(sender)
+        self.held.discard(sender)
         self._worker.senders.give_back(sender)
 
     async def bind(self, sender: int, source: Source, tables: tuple[list[int], list[int]], red_pt: int = 0) -> bool:
@@ -419,10 +448,16 @@ class Connection:
                 pool.give_back(each)
         self._receivers.clear()
         self._senders.clear()
+        self.held.clear()
 
     def _on_event(self, event: WorkerEvent) -> None:
         if isinstance(event, DataReceived):
             self._on_data(event.data)
+        elif isinstance(event, LineEstimate):
+            self._on_line(event)
+        elif isinstance(event, SenderHeld):
+            (self.held.add if event.is_held else self.held.discard)(event.sender)
+            self._on_line(event)
         elif isinstance(event, TransportStateChanged):
             self.srtp_profile = event.srtp_profile
             self.reason = event.reason

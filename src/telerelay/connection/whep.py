@@ -12,10 +12,10 @@ from telerelay.connection.data import DataListener
 from telerelay.connection.source import Source
 from telerelay.connection.state import SendingState, WhepConnectionState
 from telerelay.connection.transport import Connection, Site
-from telerelay.dataplane import Inventory
+from telerelay.dataplane import Inventory, LineEstimate, SenderHeld
 from telerelay.errors import NativeError, RemoteProtocolError, TelerelayError
 from telerelay.protocol.negotiation import CANNOT, CodecPolicy, WhepNegotiation, bind_table
-from telerelay.protocol.parameters import SendParameters
+from telerelay.protocol.parameters import TWCC, SendParameters
 
 
 @dataclass(slots=True)
@@ -65,8 +65,15 @@ class WhepConnection:
         data_listener: DataListener | None = None,
     ) -> None:
         self.transport = Connection(
-            site, participant=participant, is_admitted=is_admitted, on_state=on_state, data_listener=data_listener
+            site,
+            participant=participant,
+            is_admitted=is_admitted,
+            on_state=on_state,
+            on_line=lambda event: self._on_line(event),
+            data_listener=data_listener,
         )
+        self._on_line: Callable[[LineEstimate | SenderHeld], None] = lambda event: None
+        self._on_carried: Callable[[], None] = lambda: None
         self.sections: list[Section] = []
         self._on_state = on_state
         self._policy = policy
@@ -74,6 +81,10 @@ class WhepConnection:
         self._negotiation = WhepNegotiation(policy, is_estimated=self._is_estimated)
         self._wanted: dict[str, Source] = {}
         self._changed = asyncio.Event()
+
+    def on_adapting(self, on_line: Callable[[LineEstimate | SenderHeld], None], on_carried: Callable[[], None]) -> None:
+        """Who is to hear of its line, and of what it carries, from now on."""
+        self._on_line, self._on_carried = on_line, on_carried
 
     def want(self, source: Source) -> None:
         self._wanted[source.publication] = source
@@ -147,6 +158,11 @@ class WhepConnection:
         """The publication each sender carries."""
         return {each.sender: each.bound.publication for each in self.sections if each.bound is not None}
 
+    @property
+    def is_estimated(self) -> bool:
+        """Whether its client tells what its line carries."""
+        return self._is_estimated and any(TWCC in each.params.extensions for each in self.sections)
+
     async def close(self) -> None:
         await self.transport.close()
         self.sections.clear()
@@ -174,3 +190,4 @@ class WhepConnection:
         for section, source, begun in binding:
             if await self.transport.bound(begun):
                 section.bound = source
+        self._on_carried()

@@ -69,9 +69,10 @@ class LineEstimate:
     """
     What a transport's peer can be sent now, bits a second on the wire, and how its line is: `queue_us` that our packets
     wait on it, `pacer_us` the longest that one waited in the relay for it since the last of these events, `rtt_us` from
-    a packet to its feedback (0: unknown), `loss` from 0 to 1 of the latest second, `mode` one of ESTIMATE_MODES. `estimate_bps` is what the line carries, whatever waits here and whether it is heard of just now;
-    `rung` how many of the ladder's are taken. Told on a change of a tenth, of mode or of rung, at most five times a
-    second, and every two seconds while media flows; only where `Worker.set_downlink` asked for it.
+    a packet to its feedback (0: unknown), `loss` from 0 to 1 of the latest second, `mode` one of ESTIMATE_MODES.
+    `estimate_bps` is what the line carries, whatever waits here and whether it is heard of just now; `rung` how many of
+    the ladder's are taken. Told on a change of a tenth, of mode or of rung, at most five times a second, and every two
+    seconds while media flows; only where `Worker.set_downlink` asked for it.
     """
 
     transport: int

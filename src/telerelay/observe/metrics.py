@@ -5,7 +5,7 @@ Read when scraped. Labels are words from fixed lists: no room, no person, no add
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from telerelay.adaptation import AdaptationTally
 from telerelay.dataplane import WorkerStats
 from telerelay.errors import RemoteProtocolError
 from telerelay.observe.lag import BUCKETS, LoopLag
@@ -58,6 +59,9 @@ class RelayFacts:
     sockets: int
     scores: Mapping[tuple[Direction, int, str], int]
     """How often a score was found with its cause, by direction."""
+    held: int = 0
+    """Pictures that are held back from somebody now, for lack of room on their line."""
+    adapted: AdaptationTally = field(default_factory=AdaptationTally)
 
 
 class RelayCollector(Collector):
@@ -106,6 +110,17 @@ class RelayCollector(Collector):
         )
         yield GaugeMetricFamily("telerelay_interrupted", "Seats kept for someone cut off", value=facts.interrupted)
         yield GaugeMetricFamily("telerelay_sockets", "Signalling sockets open", value=facts.sockets)
+        yield GaugeMetricFamily(
+            "telerelay_held_pictures", "Pictures held back now from somebody whose line is too weak", value=facts.held
+        )
+        for name, text, value in (
+            ("telerelay_holds", "Times a picture was held back for a line", facts.adapted.holds),
+            ("telerelay_ladders", "Ladders given to workers, one for each line and change", facts.adapted.ladders),
+            ("telerelay_limits", "Times a publisher was told what is worth sending", facts.adapted.limits),
+            ("telerelay_speaker_changes", "Times another was found to speak", facts.adapted.speakers),
+            ("telerelay_allocator_failures", "Times the allocator raised", facts.adapted.failures),
+        ):
+            yield CounterMetricFamily(name, text, value=value)
         scores = CounterMetricFamily(
             "telerelay_quality",
             "Scores found, one each two seconds for each person",

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Literal, TypeVar
 
 from telerelay import events, states
+from telerelay.adaptation import AdaptationTally
+from telerelay.allocator import Allocator
 from telerelay.config import Config
 from telerelay.connection import PublishConnection, Site, Source, SubscribeConnection, WhepConnection
 from telerelay.connection.publish import Receiving
@@ -37,6 +39,7 @@ from telerelay.rooms import (
 from telerelay.rooms.participant import SOCKET
 from telerelay.rooms.policy import check_role
 from telerelay.routing import Router
+from telerelay.signaling.adapting import RoomAdapter
 from telerelay.signaling.channels import ChannelRelay, has_lines
 from telerelay.signaling.notes import ROOM_KEY, RoomNote, RoomNotes, SessionNote
 from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat, new_etag
@@ -71,6 +74,8 @@ class RoomHost:
         tasks: Tasks,
         next_number: Callable[[], int],
         on_empty: Callable[["RoomHost"], None],
+        allocator: Allocator,
+        tally: AdaptationTally,
         found: RoomNote | None = None,
     ) -> None:
         self.room = room
@@ -83,6 +88,7 @@ class RoomHost:
         self._seat_s = config.rooms.seat_s
         self._router = Router()
         self._data = ChannelRelay(self.seats, self._save_channels)
+        self.adapter = RoomAdapter(self, allocator, tally)
         self._hooks = hooks
         self._tasks = tasks
         self._next_number = next_number
@@ -127,6 +133,7 @@ class RoomHost:
             seat.show(sign)  # a page that was loaded again has not seen it
         if seat.limits or missed is not None:  # also that there are none: who comes back may have some of before
             seat.show(seat.limits_sign())
+        self.adapter.show_all(seat)
         if seat.subscribing is None:
             self._subscribe(seat)
 
@@ -330,6 +337,10 @@ class RoomHost:
             on_state=lambda state: self._resource_changed(resource, state),
             data_listener=self._data.listener(lambda: resource.participant),
         )
+        if isinstance(connection, WhepConnection):
+            connection.on_adapting(
+                lambda event: self.adapter.on_line(self.seats.get(resource.participant), event), self.adapter.carried
+            )
         resource: Resource = Resource(secrets.token_urlsafe(24), new_etag(), connection)
         return resource, connection
 
@@ -428,6 +439,7 @@ class RoomHost:
             receiving = connection.receiving.get(publication.mid)
             if publication.attachment == attachment and receiving is not None:
                 self._router.add_source(_source(publication, receiving))
+        self.adapter.changed()
 
     def source(self, publication: str) -> Source | None:
         """The receiver a publication comes in at; None: it is not there yet."""
@@ -471,6 +483,7 @@ class RoomHost:
         for publication in decision.publications:
             receiving = connection.receiving[publication.mid]
             self._router.add_source(_source(publication, receiving))
+        self.adapter.changed()
         return decision.publications
 
     async def _unpublish(self, seat: Seat) -> None:
@@ -492,6 +505,8 @@ class RoomHost:
             on_offer=lambda offer: seat.tell(self._offer_made(offer)),
             on_refused=lambda publication: seat.tell(events.SubscriptionRefused(publication, "no_common_codec")),
             on_state=lambda state: self._connection_changed(seat, "subscribe", state),
+            on_line=lambda event: self.adapter.on_line(seat, event),
+            on_carried=self.adapter.carried,
             data_listener=self._data.listener(lambda: seat.id),
         )
         for publication in seat.participant.paused:
@@ -566,6 +581,7 @@ class RoomHost:
                     self._close(participant, reason)
         self._router.keep_only(self.room.publications)
         self._data.changed()
+        self.adapter.changed()
         self.close_if_empty()
 
     async def _admit(self, seat: Seat, is_admitted: bool) -> None:

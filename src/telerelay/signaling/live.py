@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from telerelay.adaptation import AdaptationTally
+from telerelay.allocator import Allocator, ConsultAllocator
 from telerelay.config import Config
 from telerelay.connection import Site
 from telerelay.dataplane import Worker
@@ -22,6 +24,7 @@ from telerelay.protocol.grants import Grant, TokenKeys
 from telerelay.protocol.parameters import Candidate, Fingerprint
 from telerelay.quality import Tally
 from telerelay.rooms import Room, RoomLimits, Rooms
+from telerelay.signaling.adapting import AdaptationWatch
 from telerelay.signaling.host import RoomHost
 from telerelay.signaling.limits import FailureLimit
 from telerelay.signaling.notes import RoomNote
@@ -54,7 +57,7 @@ class LiveRooms:
     in it: who waits at its door is there too, so that being let in moves nobody.
     """
 
-    def __init__(self, config: Config, keys: TokenKeys, hooks: HookRunner) -> None:
+    def __init__(self, config: Config, keys: TokenKeys, hooks: HookRunner, allocator: Allocator | None = None) -> None:
         self.config = config
         self.keys = keys
         self.is_draining = False
@@ -74,6 +77,10 @@ class LiveRooms:
         self.tally = Tally()
         """Of all scores so far."""
         self.quality = QualityWatch(lambda: self.hosts, hooks, self.tally)
+        self._allocator = allocator or ConsultAllocator()
+        self.adapted = AdaptationTally()
+        """What was done for lines so far."""
+        self.adaptation = AdaptationWatch(lambda: (host.adapter for host in self.hosts))
         self._sites: list[WorkerSite] = []
         self._placement = Placement()
         self._room_number = 0
@@ -87,6 +94,8 @@ class LiveRooms:
         self._sites = list(sites)
         self._tasks.spawn(self._sweep(), "sweep")
         self._tasks.spawn(self.quality.run(), "quality")
+        if any(site.is_estimated for site in self._sites):
+            self._tasks.spawn(self.adaptation.run(), "adaptation")
 
     async def restore(self, site: WorkerSite) -> None:
         """Go on with what another process had on this worker. Before `start`."""
@@ -117,7 +126,7 @@ class LiveRooms:
             socket.close(1001, reason)
         self._sites = []
         # What closes connections runs to its end before what runs for ever is cancelled.
-        await self._tasks.join(1.0, besides=("sweep", "quality", "subscribe", "whep"))
+        await self._tasks.join(1.0, besides=("sweep", "quality", "adaptation", "subscribe", "whep"))
         await self._tasks.close()
 
     def drain(self) -> None:
@@ -232,7 +241,16 @@ class LiveRooms:
 
     def _host(self, room: Room, site: Site, found: RoomNote | None = None) -> RoomHost:
         host = self._hosts[room.name] = RoomHost(
-            room, site, self.config, self._hooks, self._tasks, self._next_number, self._on_empty, found
+            room,
+            site,
+            self.config,
+            self._hooks,
+            self._tasks,
+            self._next_number,
+            self._on_empty,
+            self._allocator,
+            self.adapted,
+            found,
         )
         if not site.worker.is_running:
             host.worker_lost()  # until another takes its place

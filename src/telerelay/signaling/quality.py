@@ -138,7 +138,7 @@ class Legs:
     def _is_up_fine(self, seat: Seat) -> bool:
         is_any = False
         for publication in seat.participant.publications.values():
-            if publication.is_muted:
+            if publication.is_muted or _is_unwanted(seat, publication):
                 continue
             source = self._host.source(publication.id)
             row = None if source is None else self._meter.fine_receiver(source.receiver)
@@ -171,6 +171,8 @@ class Legs:
                 publication = self._host.room.publications.get(publication_id)
                 if publication is None or publication.is_muted or publication_id in seat.participant.paused:
                     continue
+                if sender in connection.transport.held:
+                    return False
                 source, row = self._host.source(publication_id), self._meter.fine_sender(sender)
                 coming = None if source is None else self._meter.fine_receiver(source.receiver)
                 if coming is None or row is None:
@@ -191,7 +193,7 @@ class Legs:
 
     def _up(self, seat: Seat) -> Iterator[AudioLeg | VideoLeg]:
         for publication in seat.participant.publications.values():
-            if publication.is_muted:
+            if publication.is_muted or _is_unwanted(seat, publication):
                 continue
             stream = self._source(publication)
             if stream is None or not stream.was_flowing:
@@ -253,6 +255,9 @@ class Legs:
                 source, stream = self._source(publication), self._meter.sender(sender)
                 if source is None or stream is None or not source.packets or not stream.was_flowing:
                     continue  # nothing is there to be sent
+                if sender in connection.transport.held:
+                    yield VideoLeg(is_paused=True)
+                    continue
                 said = self._said(seat, publication_id)
                 if publication.kind == "audio":
                     yield _heard(source, stream, said, is_cut)
@@ -303,6 +308,12 @@ def _receiving(seat: Seat) -> Iterator[SubscribeConnection | WhepConnection]:
     for resource in seat.resources.values():
         if isinstance(resource.connection, WhepConnection):
             yield resource.connection
+
+
+def _is_unwanted(seat: Seat, publication: Publication) -> bool:
+    """Its publisher was told to send nothing of it."""
+    limit = seat.limits.get(publication.id)
+    return limit is not None and limit.rids == ()
 
 
 def _session(seat: Seat, publication: Publication) -> PublishConnection | WhepConnection | None:

@@ -147,6 +147,8 @@ class Seat:
         self.reported_at = 0.0
         self.limits: dict[str, Limit] = {}
         """By publication, of those that have one."""
+        self.line_bps = 0
+        """What the participant's line was found to carry last, for the next connection; 0: nobody knows."""
 
     @property
     def id(self) -> str:

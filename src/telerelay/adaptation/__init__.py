@@ -1,0 +1,12 @@
+"""
+One room's adaptation to everybody's line: who gets which layers, what is worth sending, who speaks.
+
+Sans-I/O: what workers count and tell comes in with its time, what is to be told to workers and people comes out.
+signaling/adapting.py carries both; docs/allocator.md has the rules in words.
+"""
+
+from telerelay.adaptation.room import Decisions, Feed, Line, RoomAdaptation
+from telerelay.adaptation.speaker import Speaker
+from telerelay.adaptation.tally import AdaptationTally
+
+__all__ = ["AdaptationTally", "Decisions", "Feed", "Line", "RoomAdaptation", "Speaker"]
