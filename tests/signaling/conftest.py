@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from support.live_relay import PREFIX, Live, MakeLive
 from telerelay import Config, Hooks, Relay, TokenKeys
+from telerelay.allocator import Allocator
 from telerelay.config import with_values
 
 
@@ -18,9 +19,15 @@ async def make_live() -> AsyncIterator[MakeLive]:
     """Makes a relay with these values over the defaults; all of them are ended after the test."""
     async with AsyncExitStack() as stack:
 
-        async def make(values: Mapping[str, Mapping[str, object]] | None = None, hooks: Hooks | None = None) -> Live:
+        async def make(
+            values: Mapping[str, Mapping[str, object]] | None = None,
+            hooks: Hooks | None = None,
+            allocator: Allocator | None = None,
+        ) -> Live:
             config = with_values(Config(), {"udp": {"binds": ["127.0.0.1:0"]}, **(values or {})})
-            relay = await stack.enter_async_context(Relay(config, hooks=hooks, keys=TokenKeys.of(b"k" * 32)))
+            relay = await stack.enter_async_context(
+                Relay(config, hooks=hooks, keys=TokenKeys.of(b"k" * 32), allocator=allocator)
+            )
             app = web.Application()
             app.add_subapp(f"{PREFIX}/", relay.app())
             server = TestServer(app)
