@@ -191,6 +191,23 @@ def test_what_a_publisher_stopped_by_itself_is_on_no_rung_and_not_switched_off()
     assert [0, 1] == encodings(room.adaptation._lines[101].rungs or (), room.sender("bob"))
 
 
+def test_an_encoding_that_fails_to_come_is_not_switched_off_for_that() -> None:
+    """
+    Not the least one either, which nobody can have just now; it is there again when its publisher sends it again.
+    """
+    room = Room("bob")
+    room.measure()
+    room.estimate("bob", 10_000_000)
+    room.adaptation.decide(room.now_us)
+    gone = [room.measure({1: 500_000, 2: 1_700_000}).limits for _ in range(30)]
+    without = encodings(room.adaptation._lines[101].rungs or (), room.sender("bob"))
+    room.measure()
+
+    assert [{}] * 30 == gone
+    assert [1, 2] == without
+    assert [0, 1, 2] == encodings(room.adaptation._lines[101].rungs or (), room.sender("bob"))
+
+
 def test_a_picture_that_all_have_paused_is_not_sent() -> None:
     """
     After four seconds; with nobody there at all it is left alone, for who comes next.

@@ -151,6 +151,8 @@ class _FeedState:
     """Those of them whose clients want it."""
     dynacast: Dynacast = field(init=False)
     sole: SoleLimit = field(default_factory=lambda: SoleLimit(FLOOR_BPS))
+    gone: int = 0
+    """How many encodings have not been heard of late."""
     told_us: int = 0
     """When `sole` last said something new."""
     follows: bool = False
@@ -280,6 +282,7 @@ class RoomAdaptation:
         decisions = Decisions()
         if len(self._people) >= SMALL_ROOM and self.speaker.on_levels(self._levels(now_us), now_us):
             decisions.has_speaker_changed = self._is_changed = True
+        self._notice_gone(now_us)
         self._limit_soles(now_us)
         if self._is_changed:
             self._is_changed = False
@@ -291,6 +294,15 @@ class RoomAdaptation:
             self._are_limits_changed = False
             self._tell_limits(decisions)
         return decisions
+
+    def _notice_gone(self, now_us: int) -> None:
+        """Nobody tells of an encoding that it comes no more."""
+        for state in self._feeds.values():
+            if state.feed.kind == "video":
+                gone = sum(now_us - heard_us >= UNHEARD_US for heard_us in state.heard_us.values())
+                if gone != state.gone:
+                    state.gone = gone
+                    self._is_changed = self._are_wants_changed = True
 
     def _levels(self, now_us: int) -> dict[str, int]:
         levels = dict.fromkeys(self._people, 0)
@@ -357,7 +369,7 @@ class RoomAdaptation:
     @staticmethod
     def _is_there(state: _FeedState, encoding: int, now_us: int) -> bool:
         """It comes, or would if it were asked for."""
-        return now_us - state.heard_us.get(encoding, 0) < UNHEARD_US or encoding not in state.dynacast.active
+        return now_us - state.heard_us.get(encoding, -UNHEARD_US) < UNHEARD_US or encoding not in state.dynacast.active
 
     # ---------------------------------------------------------------- limits
 
@@ -414,14 +426,14 @@ class RoomAdaptation:
                 for transport in state.dynacast.receivers - {each.line.transport for each in state.carrying}:
                     state.dynacast.on_left(transport, now_us)
                 for line in state.carrying:
-                    state.dynacast.on_wanted(line.line.transport, self._wanted(line, state), now_us)
+                    state.dynacast.on_wanted(line.line.transport, self._wanted(line, state, now_us), now_us)
             elif state.dynacast.is_waiting:
                 state.dynacast.on_time(now_us)
             self._are_limits_changed |= state.dynacast.active != before
         for line in self._lines.values():
             line.decided_bps = line.estimate_bps
 
-    def _wanted(self, line: _LineState, state: _FeedState) -> frozenset[int]:
+    def _wanted(self, line: _LineState, state: _FeedState, now_us: int) -> frozenset[int]:
         """Which encodings this line has use for."""
         publication = state.feed.publication
         if publication in line.line.paused:
@@ -436,9 +448,9 @@ class RoomAdaptation:
         wanted = {each.encoding for each in rungs if each.cost_bps <= most_bps}
         if rungs:
             wanted.add(rungs[0].encoding)  # the least, to come back with
-        # Of what nobody has seen yet nobody knows what it costs: not left off for that, where all below is wanted.
-        for encoding in sorted(everything - state.heard_us.keys()):
-            if wanted.issuperset(range(encoding)):
+        # What does not come although it is on is on no rung: not left off for that, where all below is wanted.
+        for encoding in sorted(everything):
+            if not self._is_there(state, encoding, now_us) and wanted.issuperset(range(encoding)):
                 wanted.add(encoding)
         return frozenset(wanted)
 
