@@ -29,8 +29,13 @@ ROWS = (
     (3, "cm", ""),
     (1, "gcm", "downlink"),
     (3, "gcm", "downlink"),
+    (1, "gcm", "ample"),
+    (3, "gcm", "ample"),
+    (1, "gcm", "paced"),
+    (3, "gcm", "paced"),
 )
-"""Fan-out, profile, and whether what leaves is numbered and estimated by its feedback."""
+"""Fan-out, profile, and the mode of the script: numbered and estimated by feedback; and so that the estimate is ample, or
+packets wait for it."""
 
 # "881,920 ( 3.16%)  native/src/writer.c:tr__writer_write [...]"
 LINE = re.compile(r"^\s*([\d,]+)\s*(?:\([^)]*\))?\s+(\S+?):")

@@ -2,9 +2,11 @@
  * work each time, for counting instructions (benchmarks/instructions.py runs it under callgrind, which collects within
  * run_script alone).
  *
- * usage: bench_script FANOUT gcm|cm ipsec-mb|openssl [downlink]
+ * usage: bench_script FANOUT gcm|cm ipsec-mb|openssl [downlink|ample|paced]
  * Ten rooms; every publisher sends two seconds of frames of five packets of VP8 and, between them, Opus.
  * downlink: what leaves has transport-wide numbers, and every subscriber sends feedback of them, of each third frame.
+ * ample: that, and downlinks are on: the estimate is fourteen times what is sent. paced: it is a quarter more, so that
+ * four packets of a frame wait. Neither tries the line: a script cannot know the numbers of what that takes.
  * Prints one line of JSON. */
 #include "support/peer.h"
 
@@ -21,6 +23,10 @@
 #define TWCC_ID 3
 /* From a packet's arrival here to that of its feedback. */
 #define LATER_US 60000
+#define AMPLE_BPS 20000000
+#define PACED_BPS 1850000
+/* What waits still, once all has come. */
+#define LAST_US 300000
 
 typedef struct step {
     peer *from;
@@ -30,25 +36,37 @@ typedef struct step {
 } step;
 
 static step steps[PACKETS + FEEDBACKS];
-static size_t step_count;
+static size_t first_step, step_count;
 static world w;
 
 void run_script(void);
 
+static inline void take(step *s)
+{
+    if (s->at_us > w.now_us) {
+        w.now_us = s->at_us;
+        tr__engine_on_timer(w.engine, w.now_us);
+    }
+    tr__engine_receive(w.engine, &s->from->path, s->data, s->size, w.now_us, w.now_us);
+    tr_outbox *outbox = tr__engine_outbox(w.engine);
+    if (outbox->count >= 128) tr__outbox_clear(outbox);
+}
+
 /* What callgrind collects: received, forwarded, and the timers of the time that passes. */
 __attribute__((noinline)) void run_script(void)
 {
-    for (size_t i = 0; i < step_count; i++) {
-        if (steps[i].at_us > w.now_us) {
-            w.now_us = steps[i].at_us;
-            tr__engine_on_timer(w.engine, w.now_us);
-        }
-        tr__engine_receive(w.engine, &steps[i].from->path, steps[i].data, steps[i].size, w.now_us, w.now_us);
-        tr_outbox *outbox = tr__engine_outbox(w.engine);
-        if (outbox->count < 128) continue;
-        tr__outbox_clear(outbox);
-    }
+    for (size_t i = first_step; i < step_count; i++) take(&steps[i]);
     tr__outbox_clear(tr__engine_outbox(w.engine));
+}
+
+/* Without what the first packet to a subscriber has in its wake. */
+static void try_no_line(peer *const *subscribers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        tr_downlink *downlink = tr__engine_guess(w.engine, &subscribers[i]->path)->downlink;
+        tr__probes_clear(&downlink->estimator->probes);
+        downlink->has_probe = false;
+    }
 }
 
 static void command(uint16_t type, const void *body, size_t size)
@@ -109,9 +127,11 @@ static int by_time(const void *a, const void *b)
 int main(int argc, char **argv)
 {
     int fanout = argc == 4 || argc == 5 ? atoi(argv[1]) : 0;
-    bool has_downlink = argc == 5 && strcmp(argv[4], "downlink") == 0;
+    const char *mode = argc == 5 ? argv[4] : "";
+    uint32_t bps = strcmp(mode, "ample") == 0 ? AMPLE_BPS : strcmp(mode, "paced") == 0 ? PACED_BPS : 0;
+    bool has_downlink = bps || strcmp(mode, "downlink") == 0;
     if (fanout < 1 || fanout > MAX_FANOUT) {
-        fprintf(stderr, "usage: bench_script FANOUT gcm|cm ipsec-mb|openssl [downlink]\n");
+        fprintf(stderr, "usage: bench_script FANOUT gcm|cm ipsec-mb|openssl [downlink|ample|paced]\n");
         return 2;
     }
     world_init(&w, 1, strcmp(argv[3], "openssl") ? TR_CRYPTO_IPSEC_MB : TR_CRYPTO_OPENSSL);
@@ -131,6 +151,8 @@ int main(int argc, char **argv)
         command(TR_CMD_ADD_RECEIVER, &audio, sizeof audio);
         for (int k = 0; k < fanout; k++, id++) {
             subscribers[subscriber_count++] = connect_peer(id, room + 1);
+            tr_set_downlink set = {0x10000 | id, true, bps, bps, bps};
+            if (bps) command(TR_CMD_SET_DOWNLINK, &set, sizeof set);
             for (int kind = TR_AUDIO; kind <= TR_VIDEO; kind++, sender++) {
                 tr_add_sender add = peer_sender(0x10000 | sender, 0x10000 | id, (tr_kind)kind, 2000000 + 2 * sender);
                 tr_bind_sender bind =
@@ -152,9 +174,19 @@ int main(int argc, char **argv)
     step_count = (size_t)(to - steps);
     qsort(steps, step_count, sizeof *steps, by_time);
     uint64_t before = w.tally.tx_rtp_packets;
+    for (; bps && first_step < step_count && steps[first_step].at_us < steps[0].at_us + FRAME_US; first_step++) {
+        take(&steps[first_step]);
+        try_no_line(subscribers, subscriber_count);
+    }
+    uint64_t early = w.tally.tx_rtp_packets - before;
     run_script();
+    uint64_t counted = w.tally.tx_rtp_packets - before - early;
+    for (uint64_t until = w.now_us + LAST_US; bps && w.now_us < until; w.now_us += 1000) {
+        tr__engine_on_timer(w.engine, w.now_us);
+        tr__outbox_clear(tr__engine_outbox(w.engine));
+    }
     printf("{\"fanout\": %d, \"profile\": \"%s\", \"crypto\": \"%s\", \"received\": %d, \"forwarded\": %llu}\n", fanout,
-           argv[2], argv[3], PACKETS, (unsigned long long)(w.tally.tx_rtp_packets - before));
+           argv[2], argv[3], PACKETS, (unsigned long long)counted);
     world_dispose(&w);
     return w.tally.tx_rtp_packets - before == (uint64_t)PACKETS * (uint64_t)fanout ? 0 : 1;
 }

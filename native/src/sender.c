@@ -981,10 +981,11 @@ static tr_drop pad_alone(tr_sender *sender, uint32_t bytes, uint64_t now_us)
 
 tr_drop tr__sender_pad(tr_sender *sender, uint32_t bytes, uint64_t now_us)
 {
-    if (bytes >= AGAIN_BYTES) {
-        uint64_t newest = sender->map.next_out - 1;
-        if (sender->padded > newest || newest - sender->padded >= AGAIN_REACH) sender->padded = newest + 1;
+    uint64_t end = sender->map.next_out;
+    for (int i = 0; i < 2 && bytes >= AGAIN_BYTES; i++) {
+        if (sender->padded > end || end - sender->padded >= AGAIN_REACH) sender->padded = end;
         if (resend(sender, --sender->padded, false, now_us) == TR_DROP_NONE) return TR_DROP_NONE;
+        sender->padded = end; /* it went back further than there is anything */
     }
     return pad_alone(sender, bytes, now_us);
 }

@@ -337,6 +337,84 @@ static void a_sender_may_go_while_its_packets_wait(void)
     end_paced();
 }
 
+/* ------------------------------------------------------------------ trying the line */
+
+static void padding_is_what_left_lately_or_nothing_at_all_under_rtx(void)
+{
+    begin_paced(1, true, 4 * PACE);
+    CHECK(!tr__sender_can_pad(sender)); /* it has sent nothing yet */
+    big_frame(0, 100, 0, true, 12);
+    pass(50 * MS);
+    CHECK_EQ(12, taken(NULL));
+    CHECK(tr__sender_can_pad(sender));
+    uint64_t resent = r.tally.resent_packets;
+    for (int i = 0; i < 3; i++) CHECK_EQ(TR_DROP_NONE, tr__sender_pad(sender, 1000, now));
+    for (int i = 0; i < 3; i++) {
+        CHECK(take());
+        CHECK_EQ(5001, rtp.ssrc);
+        CHECK_EQ((uint16_t)(RTX_FIRST + i), rtp.seq);
+        CHECK_EQ((uint16_t)(FIRST + 11 - i), tr__load16(out.data + rtp.header_size)); /* the number it had */
+        CHECK(rtp.payload_size > 900);
+    }
+    uint64_t before = r.egress.tx_bytes;
+    CHECK_EQ(TR_DROP_NONE, tr__sender_pad(sender, 250, now));
+    uint64_t bytes = r.egress.tx_bytes - before + 28;
+    CHECK(bytes <= 250 && bytes >= 220);
+    CHECK(take());
+    CHECK_EQ(5001, rtp.ssrc);
+    CHECK_EQ((uint16_t)(RTX_FIRST + 3), rtp.seq);
+    CHECK_EQ(0, rtp.payload_size);
+    CHECK_EQ(resent, r.tally.resent_packets); /* nobody asked */
+    /* What is asked for after that is there. */
+    uint16_t asked = (uint16_t)(FIRST + 1);
+    tr__sender_on_nack(sender, &asked, 1, now);
+    pass(50 * MS);
+    CHECK(take());
+    CHECK_EQ((uint16_t)(RTX_FIRST + 4), rtp.seq);
+    end_paced();
+}
+
+static void without_rtx_nothing_is_padded(void)
+{
+    begin_paced(1, false, 4 * PACE);
+    big_frame(0, 100, 0, true, 3);
+    CHECK(!tr__sender_can_pad(sender));
+    end_paced();
+}
+
+/* Six packets and 9,000 bytes at 3 Mbit/s: what waits first, then padding; each belongs to it and has its distance. */
+static void a_cluster_is_what_waits_and_then_padding(void)
+{
+    begin_paced(1, true, PACE);
+    big_frame(0, 100, 0, true, 4);
+    line->probe = (tr_probe){.probe_id = 7, .rate_bps = 3000000, .least_bytes = 9000, .least_packets = 6};
+    int before = taken(NULL);
+    uint64_t from = now;
+    int64_t first = line->next_number;
+    tr__pacer_begin_probe(line->pacer, 3000000, 9000, 6, now);
+    while (line->pacer->is_probing && now < from + S) {
+        pass(1 * MS);
+        int at_once = taken(NULL);
+        CHECK_EQ(at_once > 0, at_once);
+    }
+    CHECK(now - from >= 18 * MS && now - from <= 30 * MS);
+    CHECK(line->next_number - first >= 7);
+    uint32_t bytes = 0;
+    for (int64_t number = first; number < line->next_number; number++) {
+        const tr_sent_packet *sent = tr__sent_find(&line->estimator->sent, number);
+        CHECK(sent && tr__sent_probe(sent) == 7);
+        bytes += sent ? sent->size_bytes : 0;
+    }
+    CHECK(bytes >= 9000 && bytes < 9000 + 1300);
+    CHECK_EQ(line->next_number - first - (4 - before), r.tally.padding_packets);
+    CHECK_EQ(TR_NO_PROBE, line->probe_id);
+    /* Then it is the pace again. */
+    big_frame(0, 104, 3000, false, 6);
+    pass(20 * MS);
+    CHECK(taken(NULL) <= 3);
+    end_paced();
+}
+
 /* Losses, resends, padding, switches and pauses at random: no index is used twice for two packets, and what is there to
  * be had arrives in order. */
 static void whatever_happens_no_index_has_two_packets(void)
@@ -368,6 +446,8 @@ static void whatever_happens_no_index_has_two_packets(void)
                 for (int i = 0; i < 3; i++) asked[i] = (uint16_t)(rtp.seq - check_random(&dice) % 60);
                 tr__sender_on_nack(sender, asked, 3, now);
             }
+            if (d >= 420 && d < 500 && tr__sender_can_pad(sender))
+                tr__sender_pad(sender, (uint32_t)(d - 400) * 15, now);
             if (d >= 400 && d < 420) tr__pacer_set_pace(line->pacer, 40000 + 2000 * (d - 400) * (d - 400), now);
             pass((1 + check_random(&dice) % 33) * MS);
             if (step % 500 == 499) tr__sender_on_tick(sender, now);
@@ -396,6 +476,9 @@ static const check_test tests[] = {
     TEST(an_empty_packet_closes_up_behind_what_waits),
     TEST(turned_off_what_waits_leaves),
     TEST(a_sender_may_go_while_its_packets_wait),
+    TEST(padding_is_what_left_lately_or_nothing_at_all_under_rtx),
+    TEST(without_rtx_nothing_is_padded),
+    TEST(a_cluster_is_what_waits_and_then_padding),
     TEST(whatever_happens_no_index_has_two_packets),
 };
 CHECK_MAIN("test_release", tests)
