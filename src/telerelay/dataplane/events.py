@@ -78,10 +78,10 @@ class LineEstimate:
     transport: int
     target_bps: int
     queue_us: int
-    pacer_us: int
     rtt_us: int
     loss: float
     mode: str
+    pacer_us: int = 0
     estimate_bps: int = 0
     rung: int = 0
 
