@@ -17,6 +17,7 @@ import pytest
 from support import replay
 from support.replay import ANY, Decoder, Sent
 
+pytestmark = [pytest.mark.slow]
 FRAMES, RATE, KEY_EVERY = 150, 30, 25
 SIZES = ((160, 96), (320, 192), (640, 384))
 FRAME_US = 1_000_000 // RATE

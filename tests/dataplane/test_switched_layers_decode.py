@@ -102,11 +102,12 @@ def anything(chance: random.Random) -> tuple[int, int, int]:
 @pytest.mark.parametrize(("loss", "has_rtx"), [(0, True), (3, True), (3, False)])
 def test_vp9(vp9: Recording, loss: int, has_rtx: bool) -> None:
     """
-    L3T3_KEY: three spatial layers that need each other at keyframes alone, of three temporal ones.
+    L3T3_KEY: spatial layers that need each other at keyframes alone, of three temporal ones; of a picture this small
+    libwebrtc makes two.
     """
     seen, pictures = check("VP9", vp9.encodings[0], anything, loss=loss, has_rtx=has_rtx)
 
-    assert {0, 1, 2} == seen
+    assert {0, 1} == seen
     assert pictures > 60
 
 
