@@ -33,17 +33,16 @@ from support.chromium import chromium
 from support.netsim import NamespacePair
 from support.relay_process import RelayProcess, free_port, read_metrics
 from support.wrtc_peer import Peer
+from telerelay.config import MediaConfig
 
 HERE = Path(__file__).resolve().parent
 CLONE_NEWNET = 0x40000000
 HTTP, UDP = "10.201.0.1:18080", "10.201.0.1:40000"
 TRAFFIC_PORT = 18090
 
-ADAPTATION = {
-    True: {"TELERELAY_MEDIA_DOWNLINK_ESTIMATE": "true"},
-    False: {"TELERELAY_MEDIA_DOWNLINK_ESTIMATE": "false"},
-}
-"""Settings of the relay, as environment variables, with adaptation on and off."""
+_SETTING = "adaptation" if "adaptation" in MediaConfig.__dataclass_fields__ else "downlink_estimate"
+ADAPTATION = {is_on: {f"TELERELAY_MEDIA_{_SETTING.upper()}": str(is_on).lower()} for is_on in (True, False)}
+"""Settings of the relay, as environment variables; a relay that only estimates does nothing by it."""
 
 EVERY_S = 0.25
 # The others have found the rate of their own good lines by then.
