@@ -230,6 +230,7 @@ static void pausing_and_holding_are_two_things(void)
     CHECK_EQ(TR_OK, world_command(&w, TR_CMD_SET_LADDER, &none, sizeof none));
     CHECK(!tr__sender_is_held(line()->senders[0]));
     CHECK_EQ(0, run(500 * MS).small);
+    line()->downlink->estimator->bps = 5000000; /* room for the pace of it */
     CHECK_EQ(TR_OK, world_command(&w, TR_CMD_PAUSE_SENDER, &resume, sizeof resume));
     CHECK(run(500 * MS).large > 15);
     world_dispose(&w);
@@ -242,6 +243,7 @@ static void who_is_in_it_no_longer_gets_the_best(void)
     bind(SENDER);
     CHECK_EQ(0, run(500 * MS).large);
     CHECK_EQ(TR_OK, set_ladder(SENDER + 1));
+    line()->downlink->estimator->bps = 5000000; /* room for the pace of it */
     CHECK(run(1000 * MS).large > 30);
     world_dispose(&w);
 }
