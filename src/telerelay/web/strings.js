@@ -126,7 +126,7 @@ const en = {
   tile_no_camera: "No camera",
   tile_paused: "Picture paused: the line is too weak. Sound goes on.",
   self_camera_off: "Camera off",
-  self_unseen: "You: not seen just now",
+  self_unseen: "Not seen",
   tile_waiting: "Picture is coming…",
   badge_lost: "Connection lost",
 
@@ -319,7 +319,7 @@ const fr = {
   tile_no_camera: "Sans caméra",
   tile_paused: "Image en pause : la connexion est trop faible. Le son continue.",
   self_camera_off: "Caméra coupée",
-  self_unseen: "Vous : on ne vous voit pas",
+  self_unseen: "Pas visible",
   tile_waiting: "L’image arrive…",
   badge_lost: "Connexion perdue",
 
