@@ -196,9 +196,8 @@ static void peer_on_packet(peer *p, parcel *sealed)
     } else {
         CHECK_EQ(107, rtp.pt);
         CHECK_EQ(5001, rtp.ssrc);
-        if (p->r.egress.downlink && !rtp.payload_size) return; /* padding that tries the line */
+        if (!rtp.payload_size) return; /* padding, to try the line by */
         CHECK(rtp.payload_size >= 2);
-        if (rtp.payload_size < 2) return;
         peer_on_media(p, &rtp, tr__load16(payload), payload + 2, rtp.payload_size - 2u, true);
     }
 }
