@@ -379,7 +379,7 @@ static void forget_waiting(tr_sender *sender)
 }
 
 /* What waits, and what would follow, is of no use any more: begin again, as after a pause. */
-static void cut(tr_sender *sender, uint64_t now_us)
+__attribute__((cold, noinline)) static void cut(tr_sender *sender, uint64_t now_us)
 {
     int8_t encoding = sender->current;
     forget_waiting(sender);
@@ -401,7 +401,7 @@ static bool has_waited_too_long(const tr_sender *sender, uint64_t now_us)
     return now_us - since_us > WAIT_MOST_US && now_us - sender->started_us > BEGIN_MOST_US;
 }
 
-static tr_drop put_waiting(tr_sender *sender, const tr_media *media, uint64_t now_us)
+__attribute__((cold, noinline)) static tr_drop put_waiting(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
     tr_pacer *pacer = pacer_of(sender);
     uint32_t bytes = media->rtp.payload_size ? media->rtp.size + (uint32_t)AROUND_BYTES : 0u;
@@ -595,7 +595,7 @@ static void draw_together(tr_sender *sender, const tr_media *media)
 }
 
 /* A new epoch from `first` on. Behind it may lie packets that came before this one and were refused. */
-static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
+__attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
 {
     const tr_stream *stream = &sender->source->streams[media->encoding];
     uint8_t *slot;
@@ -693,9 +693,9 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
         return TR_DROP_CODEC;
     }
     if (is_current) {
-        tr_drop drop = must_wait(sender, media->now_us) ? put_waiting(sender, media, media->now_us)
-                                                        : send_layer(sender, media, media->now_us);
-        if (!sender->flow.count) change_over_if_due(sender, media->now_us);
+        if (must_wait(sender, media->now_us)) return put_waiting(sender, media, media->now_us);
+        tr_drop drop = send_layer(sender, media, media->now_us);
+        change_over_if_due(sender, media->now_us);
         return drop;
     }
     if (encoding != sender->target) {
