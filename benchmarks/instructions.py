@@ -34,8 +34,10 @@ ROWS = (
     (1, "gcm", "paced"),
     (3, "gcm", "paced"),
 )
-"""Fan-out, profile, and the mode of the script: numbered and estimated by feedback; and so that the estimate is ample, or
-packets wait for it."""
+"""
+Fan-out, profile, and the mode of the script: numbered and estimated by feedback; that, and the estimate is ample, or
+packets wait for it.
+"""
 
 # "881,920 ( 3.16%)  native/src/writer.c:tr__writer_write [...]"
 LINE = re.compile(r"^\s*([\d,]+)\s*(?:\([^)]*\))?\s+(\S+?):")
