@@ -27,7 +27,7 @@
 #define PAUSE_US 1000000
 /* Back from that with 300 kbit/s for ten seconds: a picture that comes and goes is worse than none. */
 #define BACK_BPS 300000
-#define BACK_US 10000000
+#define BACK_US 7000000
 /* A climb that lasted no ten seconds has failed: it is tried again after 2 s, then 4 s, up to 32 s; two minutes without
  * one more forget it. */
 #define FAILED_WITHIN_US 10000000
