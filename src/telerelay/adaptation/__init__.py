@@ -8,5 +8,6 @@ signaling/adapting.py carries both; docs/allocator.md has the rules in words.
 from telerelay.adaptation.room import Decisions, Feed, Line, RoomAdaptation
 from telerelay.adaptation.speaker import Speaker
 from telerelay.adaptation.tally import AdaptationTally
+from telerelay.adaptation.voices import Voices
 
-__all__ = ["AdaptationTally", "Decisions", "Feed", "Line", "RoomAdaptation", "Speaker"]
+__all__ = ["AdaptationTally", "Decisions", "Feed", "Line", "RoomAdaptation", "Speaker", "Voices"]

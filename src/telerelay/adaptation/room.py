@@ -196,6 +196,7 @@ class RoomAdaptation:
         """What encodings somebody has use for may be others."""
         self._are_limits_changed = False
         self._has_rates = False
+        self._copies_bps: dict[int, int] = {}
         self.speaker = Speaker()
         self._failures = 0
 
@@ -275,6 +276,19 @@ class RoomAdaptation:
         before_bps = state.decided_bps
         return before_bps is None or estimate_bps * 100 <= before_bps * LESS_PERCENT
 
+    def on_copies(self, copies_bps: Mapping[int, int]) -> None:
+        """What copies of voices take, by sender; a change of a tenth counts."""
+        if copies_bps.keys() == self._copies_bps.keys() and all(
+            10 * abs(bps - self._copies_bps[sender]) <= self._copies_bps[sender] for sender, bps in copies_bps.items()
+        ):
+            return
+        self._copies_bps = dict(copies_bps)
+        self._is_changed = True
+
+    def estimates(self) -> dict[int, int]:
+        """What each line carries, where its worker has said so, bit/s."""
+        return {each: state.estimate_bps for each, state in self._lines.items() if state.estimate_bps is not None}
+
     # ---------------------------------------------------------------- what follows
 
     def decide(self, now_us: int) -> Decisions:
@@ -337,7 +351,8 @@ class RoomAdaptation:
                 continue
             feed = state.feed
             if feed.kind == "audio":
-                yield Track(sender, "audio", (Layer(0, 0, 0, state.voice_bps),))
+                copies_bps = self._copies_bps.get(sender, 0)
+                yield Track(sender, "audio", (Layer(0, 0, 0, state.voice_bps),), redundancy_bps=copies_bps)
                 continue
             layers = self._layers(state, now_us)
             if layers:

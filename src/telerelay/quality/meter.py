@@ -14,7 +14,8 @@ class Stream(NamedTuple):
     """
     One receiver or sender over the last `seconds`: what came (receiver) or left (sender), what was lost for good, in
     how many gaps, and as it is now its jitter, round trip (0: unknown), encoding and the share of packets that its
-    peer's latest report calls lost. `was_flowing`: packets had come before.
+    peer's latest report calls lost. `was_flowing`: packets had come before. `asked`: of a sender the packets that its
+    peer asked for again, in as many runs as `gaps`.
     """
 
     seconds: float
@@ -29,6 +30,7 @@ class Stream(NamedTuple):
     fraction_lost: float
     is_active: bool
     was_flowing: bool
+    asked: int = 0
 
     @property
     def is_silent(self) -> bool:
@@ -144,4 +146,5 @@ class Meter:
             now.fraction_lost / 256,
             bool(now.is_active),
             before.packets != 0,
+            (now.asked - before.asked) % WRAP,
         )

@@ -15,12 +15,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from telerelay import events
-from telerelay.adaptation import AdaptationTally, Decisions, Feed, Line, RoomAdaptation
+from telerelay.adaptation import AdaptationTally, Decisions, Feed, Line, RoomAdaptation, Voices
 from telerelay.allocator import Allocator
 from telerelay.connection import SubscribeConnection, WhepConnection
 from telerelay.dataplane import LineEstimate, SenderHeld, Worker
 from telerelay.errors import NativeError
 from telerelay.logs import say
+from telerelay.quality import Meter, Stream
 
 if TYPE_CHECKING:
     from telerelay.signaling.host import RoomHost
@@ -46,6 +47,7 @@ class RoomAdapter:
         self._tally = tally
         self._allocator = allocator
         self.room = RoomAdaptation(allocator)
+        self._voices = Voices()
         self._worker: Worker | None = None
         self._downlinks: set[int] = set()
         self._held: set[tuple[str, str]] = set()
@@ -78,7 +80,8 @@ class RoomAdapter:
         if not self.is_on or not self.worker.is_running:
             return
         if self._worker is not self.worker:  # another took the place of one that died; ids are used anew
-            self._worker, self._downlinks, self.room = self.worker, set(), RoomAdaptation(self._allocator)
+            self._worker, self._downlinks = self.worker, set()
+            self.room, self._voices = RoomAdaptation(self._allocator), Voices()
         people = [each.id for each in self._host.room.participants.values() if each.is_admitted]
         lines = list(self._lines())
         self.room.arrange(people, self._feeds(), lines)
@@ -148,6 +151,33 @@ class RoomAdapter:
         """Twice a second."""
         self.room.on_rates_read()
         self._apply(self.room.decide(_us(now)))
+
+    def look_at_voices(self, meter: Meter) -> None:
+        """Every two seconds, when all streams of the worker have been counted."""
+        if not self.is_on or self._worker is not self.worker:
+            return
+        lines: dict[int, dict[int, Stream]] = {}
+        found = set()
+        for _, connection in self._connections():
+            transport = connection.transport
+            if not connection.is_estimated or transport.state != "connected":
+                continue
+            lines[transport.id] = {
+                sender: stream
+                for sender, publication in connection.carried().items()
+                if self._is_voice(publication) and (stream := meter.sender(sender)) is not None
+            }
+            if transport.is_found:
+                found.add(transport.id)
+        for sender, plan in self._voices.look(lines, self.room.estimates(), frozenset(found)).items():
+            self._tally.voices += 1
+            _begun(self.worker.set_redundancy(sender, plan.distances), "set_redundancy")
+            _begun(self.worker.set_packet_time(sender, plan.packet_ms), "set_packet_time")
+        self.room.on_copies(self._voices.copies_bps)
+
+    def _is_voice(self, publication: str) -> bool:
+        found = self._host.room.publications.get(publication)
+        return found is not None and found.kind == "audio"
 
     def decide(self) -> None:
         self._apply(self.room.decide(_us(time.monotonic())))

@@ -68,6 +68,8 @@ class QualityWatch:
             except NativeError as error:  # it is going, or its ring is full: the next look will do
                 say(logging.INFO, "quality_not_read", worker=worker.index, code=error.code)
                 continue
+            for host in hosts:
+                host.adapter.look_at_voices(meter)
             for index, host in enumerate(hosts):
                 if index % ROOMS_A_TURN == ROOMS_A_TURN - 1:
                     await asyncio.sleep(0)
