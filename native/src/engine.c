@@ -190,7 +190,7 @@ static stream_slot *find_stream(const tr_engine *e, stream_slot *table, uint32_t
 }
 
 /* A time that moved back is left as it is: the heap looks once too early and finds out. */
-static void wake(tr_engine *e, const tr_transport *t)
+static inline void wake(tr_engine *e, const tr_transport *t)
 {
     uint64_t at_us = tr__transport_at(t);
     if (at_us < tr__deadlines_at(&e->deadlines, t->index)) tr__deadlines_set(&e->deadlines, t->index, at_us);

@@ -200,7 +200,6 @@ static void note_number(tr_sender *sender, uint64_t out, bool is_rtx, uint16_t n
 {
     uint16_t before;
     tr_downlink *downlink = sender->egress->downlink;
-    if (!downlink) return;
     if (downlink->pacer) tr__pacer_charge(downlink->pacer, tr__egress_wire_bytes(sender->egress, bytes), now_us);
     if (!sender->resends.numbers) return;
     if (!is_rtx && tr__resends_number(&sender->resends, out, &before)) {
@@ -270,7 +269,7 @@ static tr_drop send_joined(tr_sender *sender, const tr_media *media, uint8_t joi
     if (drop != TR_DROP_NONE) return drop;
     uint64_t bytes = sender->egress->tx_bytes - bytes_before;
     note_sent(sender, media, &h, bytes, now_us);
-    note_number(sender, out, has_resends, h.number, bytes, now_us);
+    if (sender->egress->downlink) note_number(sender, out, has_resends, h.number, bytes, now_us);
     if (sender->sound) tr__sound_note(sender->sound, out, recipe);
     return TR_DROP_NONE;
 }
@@ -913,7 +912,7 @@ static tr_drop resend(tr_sender *sender, uint64_t out, bool is_asked, uint64_t n
     if (drop != TR_DROP_NONE) return drop;
     if (is_rtx) sender->rtx_next++;
     uint64_t bytes = sender->egress->tx_bytes - bytes_before;
-    note_number(sender, out, is_rtx, h.number, bytes, now_us);
+    if (sender->egress->downlink) note_number(sender, out, is_rtx, h.number, bytes, now_us);
     if (sender->sound) tr__sound_note(sender->sound, out, recipe);
     sender->tx_packets++;
     sender->tx_bytes += bytes;
