@@ -118,7 +118,7 @@ class RelayCollector(Collector):
             ("telerelay_ladders", "Ladders given to workers, one for each line and change", facts.adapted.ladders),
             ("telerelay_limits", "Times a publisher was told what is worth sending", facts.adapted.limits),
             ("telerelay_speaker_changes", "Times another was found to speak", facts.adapted.speakers),
-            ("telerelay_voice_plans", "Times a voice was given copies or longer packets, or no longer", facts.adapted.voices),
+            ("telerelay_voice_plans", "Times a voice was given copies or longer packets", facts.adapted.voices),
             ("telerelay_allocator_failures", "Times the allocator raised", facts.adapted.failures),
         ):
             yield CounterMetricFamily(name, text, value=value)
