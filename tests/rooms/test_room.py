@@ -519,4 +519,19 @@ def test_only_a_voice_said_to_be_in_the_clear_may_be_taken_apart() -> None:
     }
 
     assert [("audio", "microphone", False)] == [what for what, is_open in said.items() if is_open]
-    assert TrackDescription("0", "audio", "microphone").is_encrypted
+
+
+def test_what_was_said_of_encryption_holds_until_something_else_is_said(scene: Scene) -> None:
+    """
+    A client that offers anew without a word keeps its publication, and what it is; another word makes another one.
+    """
+    ada = scene.join("ada").participant.id
+    clear = TrackDescription("0", "audio", "microphone", is_encrypted=False)
+    unsaid = TrackDescription("0", "audio", "microphone")
+    (first,) = scene.publish(ada, clear)
+    assert [first] == scene.publish(ada, unsaid)
+    assert scene.room.publications[first].is_open_voice
+    (second,) = scene.publish(ada, TrackDescription("0", "audio", "microphone", is_encrypted=True))
+    assert second != first
+    (third,) = scene.publish(ada, TrackDescription("1", "audio", "microphone"))
+    assert scene.room.publications[third].is_encrypted

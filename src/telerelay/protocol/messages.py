@@ -45,7 +45,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class PublishedTrack:
-    """`is_encrypted`: whether its frames are encrypted end to end; None: not said, and taken for yes."""
+    """`is_encrypted`: whether its frames are encrypted end to end; None: not said."""
 
     mid: str
     source: str

@@ -10,15 +10,15 @@ from telerelay.events import PublicationInfo
 @dataclass(frozen=True, slots=True)
 class TrackDescription:
     """
-    A section the publisher sends on, and what it says of it. `is_encrypted`: frames are encrypted end to end, or the
-    publisher did not say that they are not.
+    A section the publisher sends on, and what it says of it. `is_encrypted`: frames are encrypted end to end; None: not
+    said, so as it was before, and taken for yes of what is new.
     """
 
     mid: str
     kind: str
     source: str
     is_muted: bool = False
-    is_encrypted: bool = True
+    is_encrypted: bool | None = None
 
 
 @dataclass(slots=True)

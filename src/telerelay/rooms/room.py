@@ -276,7 +276,7 @@ class Room:
                     kind=track.kind,
                     source=track.source,
                     is_muted=track.is_muted,
-                    is_encrypted=track.is_encrypted,
+                    is_encrypted=track.is_encrypted is not False,
                 )
                 participant.publications[publication.id] = publication
                 self._publications[publication.id] = publication
@@ -407,5 +407,5 @@ class Room:
 
 
 def _is_same(publication: Publication, track: TrackDescription) -> bool:
-    said = (track.kind, track.source, track.is_encrypted)
-    return (publication.kind, publication.source, publication.is_encrypted) == said
+    is_kept = track.is_encrypted in (None, publication.is_encrypted)
+    return is_kept and (publication.kind, publication.source) == (track.kind, track.source)

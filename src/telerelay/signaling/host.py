@@ -475,7 +475,7 @@ class RoomHost:
                     kind,
                     source,
                     is_muted=named.is_muted if named else False,
-                    is_encrypted=named is None or named.is_encrypted is not False,
+                    is_encrypted=named.is_encrypted if named else None,
                 )
             )
         decision = self.room.publish(_now(), seat.id, tracks, new_id, attachment)
