@@ -58,7 +58,7 @@ def scored_pairs(names: Sequence[str], chosen: Sequence[str]) -> list[str]:
 
 
 def with_red(pair: str) -> str:
-    """The same with redundant voices, which the relay does not have yet."""
+    """The same with redundant voices, as the relay sends them where adaptation is on."""
     return f"{pair}+{RED}"
 
 

@@ -34,7 +34,7 @@ BOUNDS = Bounds(start_bps=1_000_000, min_bps=30_000, max_bps=6_000_000)
 """What servers start a receiver with, and more than all layers together cost."""
 
 RED = "red"
-"""Third part of a contender's name: with redundancy of voices, which the relay does not have yet."""
+"""Third part of a contender's name: with redundancy of voices, where adaptation is on."""
 
 ALLOCATE_US = 100 * MS_US
 REPAIR_US = 20 * MS_US

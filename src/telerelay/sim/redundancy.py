@@ -1,7 +1,7 @@
 """
 When a voice is sent with copies of what it said before (RFC 2198), and with which: a rule, and what it costs.
 
-Pure. The relay does not have it: this is what it would do, so that one can see whether it is worth it.
+Pure. The fixed distances of the simulator; the relay has a rule (allocator/survival.py).
 """
 
 from telerelay.sim.steady import AUDIO_BYTES

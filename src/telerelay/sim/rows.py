@@ -56,7 +56,7 @@ class Row(NamedTuple):
 _MEAN, _MEDIAN, _LEAST, _MOST = Fold.MEAN, Fold.MEDIAN, Fold.LEAST, Fold.MOST
 _AIM = Kind.AIM
 
-_NO_DYNACAST = "by a rule of the simulator's; the relay does not switch layers off at publishers yet"
+_NO_DYNACAST = "by a rule of the simulator's; not the one of the relay"
 
 
 def _apart(row: Row) -> tuple[Row, ...]:

@@ -144,9 +144,9 @@ def notes(report: dict[str, Any]) -> list[str]:
         found.append("(in brackets): an aim; all others are gates")
     names = {each["contender"] for each in report["scores"]}
     if TODAY in names:
-        found.append(f"{TODAY}: what the relay does; {PLANNED}: what it would do with RED, which it does not have")
+        found.append(f"{TODAY}: what the relay does; {PLANNED}: with RED, as where adaptation is on")
     if any(name.endswith(f"+{RED}") for name in names):
-        found.append(f"+{RED}: the same with redundant voices (RED), which the relay does not have")
+        found.append(f"+{RED}: the same with redundant voices (RED), as where adaptation is on")
     parts = dict.fromkeys((each["number"], each["label"], each["part"]) for each in report["scores"] if each["part"])
     return found + [f"* measured in part: {number}, {label}: {part}" for number, label, part in parts]
 

@@ -17,7 +17,7 @@ from telerelay.sim.voice import Repair, Voice, VoicePiece
 TODAY, PLANNED, NOTHING = "nack", "nack-red", "no-repair"
 
 REPAIRS: dict[str, Repair] = {TODAY: Repair(), PLANNED: Repair(has_red=True), NOTHING: Repair(has_nack=False)}
-"""What the relay does today; what it would do with redundancy, which it does not have; and neither, for contrast."""
+"""What the relay does; what it does with redundancy, where adaptation is on; and neither, for contrast."""
 
 REQUEST_BYTES = 28 + 16 + 14
 """IP and UDP, a NACK with one entry, SRTCP."""
