@@ -1,7 +1,7 @@
 """
 When a voice is sent with copies of what it said before (RFC 2198), and with which: a rule, and what it costs.
 
-Pure. The fixed distances of the simulator; the relay has a rule (allocator/survival.py).
+Pure. The simulator's own; that of the relay is allocator/survival.py.
 """
 
 from telerelay.sim.steady import AUDIO_BYTES
