@@ -72,7 +72,8 @@ async def call(relay: NearRelay) -> AsyncIterator[Call]:
             yield Call(ada, bob, line, worker, sender)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.timeout(300)
 async def test_copies_are_heard_where_losses_come_in_runs() -> None:
     """
     A tenth of all packets lost in runs of three, the same ones with and without, three times: with copies of
@@ -181,7 +182,8 @@ smaller. The rest is for headers and reports. telerelay.js is told by `limits`, 
 """
 
 
-@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.timeout(300)
 async def test_two_people_talk_over_32_kbit_each_way() -> None:
     """
     Both on lines of 32 kbit/s each way, RTP, RTCP, STUN and headers included, 200 ms of round trip: once lines are
