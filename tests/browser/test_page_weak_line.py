@@ -153,6 +153,8 @@ async def test_what_comes_and_goes_does_not_flicker(open_page: OpenPage) -> None
     assert ["true", "false"] == [held for _, held in changes]
     assert HELD_S <= (changes[1][0] - changes[0][0]) / 1000 + 0.05
     assert took_s < HELD_S + SLACK_S
+    # What is read out follows what is seen by a moment.
+    await alice.until("heard.some(([, text]) => text.includes('is back'))", SLACK_S)
     assert 1 == await heard(alice, "Sound only for now")
     assert 1 == await heard(alice, "is back")
 
