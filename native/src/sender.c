@@ -1,4 +1,5 @@
-/* sender: see sender.h. Touches its own numbering and its egress; borrows the source's streams. Worker thread.
+/* sender: see sender.h. Touches its own numbering, its egress and what waits for it in that line's pacer;
+ * borrows the source's streams. Worker thread.
  *
  * An epoch is one unbroken run of one encoding. Whatever could change a packet's bytes is fixed: payload types and
  * header ids for an epoch; for a range of it (tr_rewrite) the offsets of its numbers, and the layers whose late packets

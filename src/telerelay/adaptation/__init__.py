@@ -1,5 +1,6 @@
 """
-One room's adaptation to everybody's line: who gets which layers, what is worth sending, who speaks.
+One room's adaptation to everybody's line: who gets which layers and which copies of voices, what is worth sending, who
+speaks.
 
 Sans-I/O: what workers count and tell comes in with its time, what is to be told to workers and people comes out.
 signaling/adapting.py carries both; docs/allocator.md has the rules in words.

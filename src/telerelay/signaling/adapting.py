@@ -3,7 +3,8 @@ Adaptation at work: what workers count and tell goes into each room's RoomAdapta
 and people.
 
 Event loop's thread. Twice a second rates come in pages for all rooms of a worker; in between rooms decide when somebody
-came or went, or a line got worse. Nothing here waits for a worker but the reading of those pages.
+came or went, or a line got worse. Voices are looked at every two seconds, when their packets were counted for quality.
+Nothing here waits for a worker but the reading of those pages.
 """
 
 from __future__ import annotations
