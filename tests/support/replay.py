@@ -8,6 +8,7 @@ judged by a second reading of them.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import struct
@@ -36,9 +37,12 @@ EPOCH_TS = 0xFFFF0000
 def program() -> Path:
     """The replaying program, built."""
     target = f"../build/native/bench/{PROGRAM.name}"
-    done = subprocess.run(
-        ["make", "-s", "-C", str(ROOT / "native"), target], capture_output=True, text=True, check=False
-    )
+    PROGRAM.parent.mkdir(parents=True, exist_ok=True)
+    with PROGRAM.with_suffix(".lock").open("w") as lock:  # tests of two processes may want it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(
+            ["make", "-s", "-C", str(ROOT / "native"), target], capture_output=True, text=True, check=False
+        )
     assert done.returncode == 0, done.stderr
     return PROGRAM
 
