@@ -249,10 +249,19 @@ async def memory(bench: Bench) -> list[Row]:
     people at once made them); growth is from their end to the last one's. It is what the processes hold of their own,
     without mapped files, whose share of each moves with who else maps them.
     """
-    async with bench.relay() as relay:
-        report = await bench.load(relay, "--consults", "100", "--rate", "40", "--duration", "5")
-    each = report["server"]["memory_per_participant_bytes"] / 1024
-    rows = [Row("memory", "memory per participant at call rate", each, "KiB", 300)]
+    rows = []
+    for figure, video_bps, audio_bps in (
+        ("the consult's rate, 1.5 Mbit/s and 32 kbit/s", 1_500_000, 32_000),
+        ("call rate, 1.2 Mbit/s and 40 kbit/s", 1_200_000, 40_000),
+    ):
+        with tempfile.TemporaryDirectory(prefix="telerelay-limits-") as folder:
+            path = Path(folder) / "call.toml"
+            path.write_text(f"[video]\nbitrate_bps = {video_bps}\n[audio]\nbitrate_bps = {audio_bps}\n")
+            flags = ("--profile", str(path), "--rooms", "100", "--rate", "40", "--duration", "5")
+            async with bench.relay() as relay:
+                report = await bench.load(relay, *flags)
+        each = report["server"]["memory_per_participant_bytes"] / 1024
+        rows.append(Row("memory", f"memory per participant at {figure}", each, "KiB", 300))
     for name, whip in (("", False), (", WHIP and WHEP", True)):
         async with bench.relay() as relay:
             growth, joined = await growth_bytes(bench, relay, rounds=1 if bench.is_quick else 5, whip=whip)

@@ -267,7 +267,7 @@ async def test_a_socket_lives_by_its_table(state: str, event: str, monkeypatch: 
         case "too much waits":
             socket.send("x" * (sockets.MAX_QUEUED_BYTES + 1))
         case "silent" if state == "open":
-            for _ in range(sockets.MAX_MISSED + 1):
+            for _ in range(sockets.MAX_MISSED):
                 socket._pulse()
         case "deadline":
             fired = asyncio.Event()

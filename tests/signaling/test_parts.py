@@ -190,13 +190,13 @@ async def test_a_close_that_hangs_is_cut(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_a_peer_that_never_answers_pings_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Three pings without a whole frame: dead, or dripping one frame for ever (A47).
+    Ten seconds without a whole frame, though it was asked: dead, or dripping one frame for ever (A47).
     """
+    assert sockets.PULSE_S * sockets.MAX_MISSED <= 10
     monkeypatch.setattr(sockets, "PULSE_S", 0.005)
     socket, ws, transport = socket_of()
     async with asyncio.timeout(1):
         await socket.run()
 
     assert transport.is_aborted
-    assert ["ping"] * sockets.MAX_MISSED == ws.sent
-    assert sockets.PULSE_S * (sockets.MAX_MISSED + 1) <= 10
+    assert ["ping"] == ws.sent
