@@ -76,15 +76,15 @@ def own_network() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
-def _processor(pids: Iterable[int]) -> tuple[float, float]:
-    """Seconds that all threads of these processes have run so far, and that they were ready and did not."""
-    ran_ns = waited_ns = 0
+def _processor(pids: Iterable[int]) -> tuple[float, float, int]:
+    """Of all threads of these processes so far: seconds that they ran, that they were ready and did not, and turns."""
+    ran_ns = waited_ns = turns = 0
     for pid in pids:
         for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
             with contextlib.suppress(OSError):  # it has ended
-                ran, waited, _ = path.read_text().split()
-                ran_ns, waited_ns = ran_ns + int(ran), waited_ns + int(waited)
-    return ran_ns / 1e9, waited_ns / 1e9
+                ran, waited, taken = map(int, path.read_text().split())
+                ran_ns, waited_ns, turns = ran_ns + ran, waited_ns + waited, turns + taken
+    return ran_ns / 1e9, waited_ns / 1e9, turns
 
 
 def _pids(net: NamespacePair, relay: RelayProcess) -> dict[str, list[int]]:
@@ -316,9 +316,9 @@ async def _call(
         changing += [asyncio.create_task(_disturb(net, burst, recording.began_at)) for burst in schedule.bursts]
         await _until(recording.began_at + schedule.length_s)
         recording.ended_at = time.time()
-        for name, (ran, waited) in before.items():
+        for name, (ran, waited, turns) in before.items():
             now = _processor(pids[name])
-            recording.processor[name] = (now[0] - ran, now[1] - waited)
+            recording.processor[name] = (now[0] - ran, now[1] - waited, now[2] - turns)
         await asyncio.gather(*changing)
         kept = await person.page.evaluate("kept")
         recording.complaints = list(person.complaints)

@@ -40,8 +40,8 @@ class Recording:
     link_report: dict[str, Any] = field(default_factory=dict)
     metrics: list[tuple[float, dict[str, float]]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
-    processor: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Of the relay, the browser and the people on good lines: seconds that threads ran, and that they waited to."""
+    processor: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    """Of the relay, the browser and the people on good lines: seconds that threads ran, that they waited to, turns."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
