@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 from aiohttp import web
 
-from telerelay.errors import RemoteProtocolError
+from telerelay.errors import RemoteProtocolError, TelerelayError
 from telerelay.logs import say
 from telerelay.protocol.messages import (
     Answer,
@@ -170,7 +170,8 @@ class Session:
         except RemoteProtocolError as error:
             self._refuse(number, error.code, str(error))
         except Exception as error:
-            say(logging.ERROR, "message_failed", error=type(error).__name__, exc_info=error)
+            code = error.code if isinstance(error, TelerelayError) else ""
+            say(logging.ERROR, "message_failed", error=type(error).__name__, code=code, exc_info=error)
             self._refuse(number, "internal", "the relay failed; its log has the cause")
 
     async def _do(self, request: Request) -> Body:
