@@ -256,6 +256,7 @@ int tr__ladder_set(tr_ladder *l, const tr_rung *rungs, uint32_t count, int64_t n
     for (uint32_t i = 1; i < count; i++)
         if (rungs[i].cost_bps < rungs[i - 1].cost_bps) return TR_ERR_ARGUMENT;
     if (!l->count && l->is_placed) l->placed_us = now_us; /* only now is there anything to be kept waiting for */
+    bool was_live = l->count && !pauses_all(l, l->rung);
     if (count) memcpy(l->rungs, rungs, count * sizeof *rungs);
     l->count = (uint16_t)count;
     l->paused = 0;
@@ -271,7 +272,10 @@ int tr__ladder_set(tr_ladder *l, const tr_rung *rungs, uint32_t count, int64_t n
     l->rung = 0;
     if (l->is_placed) {
         l->rung = place(l, now_us);
-        l->fits_us = now_us;
+        /* Another ladder is no reason for a pause: whether there is one, and for how long, the estimate says in time.
+         */
+        if (was_live && l->paused < l->count && pauses_all(l, l->rung)) l->rung = (uint16_t)(l->paused + 1);
+        if (!was_live || l->estimate_bps * 100 >= cost_of(l, l->rung) * DOWN_PERCENT) l->fits_us = now_us;
     }
     return TR_OK;
 }

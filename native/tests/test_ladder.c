@@ -340,6 +340,22 @@ static void new_ladder_does_not_end_a_pause(void)
     CHECK_EQ(4, hold(&c, 512, 0, 2 * SECOND));
 }
 
+/* The costs are another, the line has just become too little for any: it is a pause when it stays so, and held then. */
+static void new_ladder_is_no_reason_for_a_pause(void)
+{
+    climber c;
+    begin(&c);
+    CHECK_EQ(4, hold(&c, 400, 0, 4 * SECOND));
+    CHECK_EQ(2, hold(&c, 100, 90 * MS, 300 * MS));
+    CHECK_EQ(TR_OK, tr__ladder_set(&c.ladder, rungs, COUNT, c.now_us));
+    CHECK_EQ(2, c.ladder.rung);
+    CHECK_EQ(2, hold(&c, 100, 90 * MS, 600 * MS));
+    CHECK_EQ(1, hold(&c, 100, 90 * MS, 200 * MS));
+    CHECK_EQ(1, hold(&c, 207, 0, 20 * SECOND));
+    CHECK_EQ(1, hold(&c, 400, 0, 6900 * MS));
+    CHECK(hold(&c, 400, 0, 200 * MS) > 1);
+}
+
 static void ladders_that_are_none_are_refused(void)
 {
     static const tr_rung falling[] = {{A, 200, 0, 0, 0, 0}, {B, 199, 0, 0, 0, 0}};
@@ -415,6 +431,7 @@ static const check_test tests[] = {
     TEST(new_ladder_keeps_layers_that_fit),
     TEST(who_joins_is_seen_at_once_if_there_is_room),
     TEST(new_ladder_does_not_end_a_pause),
+    TEST(new_ladder_is_no_reason_for_a_pause),
     TEST(ladders_that_are_none_are_refused),
     TEST(wanted_is_the_next_step_and_fifteen_percent),
     TEST(every_estimate_is_survived),
