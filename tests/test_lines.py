@@ -75,6 +75,10 @@ def test_a_squeeze_is_told_by_its_times() -> None:
     assert 2.0 == pytest.approx(found["stopped_after_s"], abs=0.3)
     assert 8.0 == pytest.approx(found["back_after_s"], abs=0.5)
     assert 2 / (80 / 60) == pytest.approx(found["switches_per_min"])
+    for at, rows in browser.samples:
+        rows[0]["frameHeight"] = 480 if at < T0 + 58 else 240 if at < T0 + 70 else 360
+    # It came back smaller, which is no second switch; that it grew then is one.
+    assert 3 / (80 / 60) == pytest.approx(figures.figures(run)["switches_per_min"])
     # 36 s, from the one sign to the other, of which the frames stopped half a second later and came as late.
     assert 36 * 60 / 80 == pytest.approx(found["paused_s_per_min"])
     assert 0 == pytest.approx(found["frozen_s_per_min"], abs=1.0)

@@ -107,6 +107,24 @@ def changes(values: Sequence[int]) -> int:
     return sum(a != b for a, b in itertools.pairwise(seen))
 
 
+def resized(watched: Watched, rows: Sequence[tuple[float, dict[str, Any]]], since: float, until: float) -> int:
+    """
+    How often a picture became another size before somebody's eyes: one that comes back from a pause as another has come
+    back, once.
+    """
+    held = pauses_of(watched, since, until)
+    count, frames, shown = 0, None, None
+    for at, row in rows:
+        decoded, height = row.get("framesDecoded", 0), int(row.get("frameHeight", 0))
+        if since <= at <= until and height and decoded != frames:
+            is_back = shown is not None and any(shown[0] < end <= at for _, end in held)
+            if shown is not None and shown[1] != height and not is_back:
+                count += 1
+            shown = (at, height)
+        frames = decoded
+    return count
+
+
 def _signs(watched: Watched, kind: str, since: float, until: float) -> list[tuple[float, dict[str, Any]]]:
     return [(at, sign) for at, sign in watched.signs if sign["type"] == kind and since <= at <= until]
 
@@ -264,7 +282,7 @@ def figures(run: Recording) -> Figures:
     found["concealed_down_pct"] = concealed_pct(run.browser, since, until)
     states = _signs(run.browser, "track_state", since, until)
     pauses = [sum(sign["publication"] == each for _, sign in states) for each in {s["publication"] for _, s in states}]
-    sizes = [changes(heights(rows, since, until)) for rows in videos]
+    sizes = [resized(run.browser, rows, since, until) for rows in videos]
     found["switches_per_min"] = (max(pauses, default=0) + max(sizes, default=0)) / minutes
     own = [
         rows

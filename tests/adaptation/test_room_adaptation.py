@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from telerelay.adaptation import Decisions, Feed, Line, RoomAdaptation
-from telerelay.adaptation.room import ANY, FLOOR_BPS, NOMINAL_BPS, VOICE_LEAST_BPS
+from telerelay.adaptation.room import ANY, BACK_BPS, FLOOR_BPS, NOMINAL_BPS, VOICE_LEAST_BPS
 from telerelay.allocator import ConsultAllocator, Ladder, Rung, Track
 from telerelay.events import Limit
 
@@ -244,6 +244,23 @@ def test_the_only_receivers_line_limits_a_picture_without_layers() -> None:
     assert {"ada": {CAMERA: Limit(950_000 - VOICE_LEAST_BPS)}} == tight.limits
     assert {"ada": {CAMERA: Limit(475_000 - VOICE_LEAST_BPS)}} == tighter.limits
     assert {"ada": {}} == ended.limits
+
+
+def test_while_a_picture_is_paused_its_publisher_is_told_no_less_than_it_comes_back_with() -> None:
+    """
+    Nobody sees it, and an encoder that has made itself small comes back small.
+    """
+    room = Room("bob", rids=())
+    room.estimate("bob", 400_000)
+    seen = room.measure({0: 1_500_000}).limits
+    room.estimate("bob", 60_000, rung=1)
+    paused = room.adaptation.decide(room.now_us).limits
+    room.estimate("bob", 200_000, rung=2)
+    back = room.adaptation.decide(room.now_us).limits
+
+    assert {"ada": {CAMERA: Limit(380_000 - VOICE_LEAST_BPS)}} == seen
+    assert {"ada": {CAMERA: Limit((BACK_BPS + VOICE_LEAST_BPS) * 95 // 100 - VOICE_LEAST_BPS)}} == paused
+    assert {"ada": {CAMERA: Limit(190_000 - VOICE_LEAST_BPS)}} == back
 
 
 def test_a_source_that_follows_costs_its_floor_and_one_that_does_not_what_it_sends() -> None:

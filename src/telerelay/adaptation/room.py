@@ -26,6 +26,12 @@ from telerelay.events import Limit
 ANY = 255
 """In place of the uppermost layer's number: whatever there is above, too (TR_LAYER_ANY)."""
 
+BACK_BPS = 300_000
+"""
+What a ladder waits for before a paused picture comes back: its publisher is told no less meanwhile. An encoder that has
+come down to a tenth makes small pictures, and larger ones again in front of everybody's eyes.
+"""
+
 NOMINAL_BPS: Mapping[int, tuple[int, ...]] = {
     1: (300_000,),
     2: (200_000, 1_200_000),
@@ -407,13 +413,23 @@ class RoomAdaptation:
                 continue
             others_bps = self._others_bps(line, state)
             rate_bps = state.latest_bps.get(0, 0)
-            room_bps = line.estimate_bps - others_bps
+            estimate_bps = line.estimate_bps
+            if self._is_held(line, state):
+                estimate_bps = max(estimate_bps, BACK_BPS + others_bps)
+            room_bps = estimate_bps - others_bps
             if state.sole.limit_bps is None and room_bps * 100 >= rate_bps * NEAR_PERCENT:
                 continue
             if room_bps >= CEILING_BPS:
                 self._are_limits_changed |= state.sole.on_receivers(0)
-            elif state.sole.on_estimate(line.estimate_bps, others_bps, now_us):
+            elif state.sole.on_estimate(estimate_bps, others_bps, now_us):
                 state.told_us, self._are_limits_changed = now_us, True
+
+    @staticmethod
+    def _is_held(line: _LineState, state: _FeedState) -> bool:
+        """Its picture is paused for lack of room: the rung the line is on has none of it."""
+        taken = (line.rungs or ())[: line.rung]
+        own = [each for each in taken if line.line.carried.get(each.sender) == state.feed.publication]
+        return bool(line.rungs) and (not own or own[-1].is_paused)
 
     def _others_bps(self, line: _LineState, but: _FeedState) -> int:
         """What else goes over that line."""
