@@ -141,6 +141,27 @@ def test_the_join_is_full_when_half_a_second_of_the_line_is() -> None:
     assert 2.0 == pytest.approx(figures.full_after(run_of(Watched(), "join", link=link), 2e6), abs=0.11)
 
 
+def test_a_good_line_is_judged_from_the_largest_picture_on() -> None:
+    """
+    The largest picture after 2 s, and one that is smaller for a while: two switches. One that never comes is a failure.
+    """
+
+    def of(heights: list[tuple[float, int]]) -> Recording:
+        rows = []
+        for index in range(241):
+            at = index * EVERY_S
+            rows.append(video(T0 + at, round(30 * at), [height for since, height in heights if since <= at][-1]))
+        return run_of(Watched(samples=rows), "good")
+
+    found = figures.figures(of([(0, 240), (2, 480), (30, 240), (40, 480)]))
+    never = figures.figures(of([(0, 240)]))
+
+    assert 2.0 == pytest.approx(found["top_after_s"])
+    assert 2.0 == found["switches_after_top"]
+    assert ["switches_after_top 2.0 (<= 0)"] == figures.failures(cases.CASES["good"], found)
+    assert "top_after_s never (<= 3)" in figures.failures(cases.CASES["good"], never)
+
+
 def test_others_keep_their_largest_picture_or_it_is_counted() -> None:
     """
     Of the people with good lines only each other's pictures count; one that was smaller for a tenth of the time.

@@ -27,7 +27,7 @@ from consulting import Person
 from playwright.async_api import Browser
 
 from lines.cases import Case
-from lines.recording import TOP_HEIGHT, Recording, Watched
+from lines.recording import ONE_HEIGHT, TOP_HEIGHT, Recording, Watched
 from lines.shapes import Burst, Schedule
 from support.chromium import chromium
 from support.netsim import NamespacePair
@@ -52,7 +52,7 @@ SEEN_S = 20.0
 SIGNS = ("track_state", "seen_by", "limits", "speaker", "quality")
 
 # Like the page's own camera; and a size of which libwebrtc makes three, small enough for two cores to encode it twice.
-ONE_PICTURE, ONE_MAX_BPS = (640, 480, 30), 1_500_000
+ONE_PICTURE, ONE_MAX_BPS = (640, ONE_HEIGHT, 30), 1_500_000
 JOIN_PICTURE, JOIN_MAX_BPS = (960, 540, 30), 2_500_000
 THREE_PICTURES = (960, TOP_HEIGHT, 30)
 ENCODINGS = (("q", 4, 120_000), ("h", 2, 350_000), ("f", 1, 1_200_000))

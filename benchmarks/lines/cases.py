@@ -14,7 +14,7 @@ from lines.shapes import Schedule
 class Case:
     """
     One call: a browser behind `schedule`, and `others` people with good lines. `kind` is what is asked of it: `call`
-    (figures only), `squeeze`, `join` or `apart` (each with limits of its own).
+    (figures only), `squeeze`, `join`, `apart` or `good` (each with limits of its own).
     """
 
     name: str
@@ -36,6 +36,8 @@ CASES = {
         Case("squeeze", "squeeze", 1, shapes.SQUEEZE),
         Case("join", "join", 1, shapes.JOIN),
         Case("apart", "apart", 2, shapes.SQUEEZE),
+        Case("good", "good", 1, shapes.GOOD),
+        Case("good-three", "good", 2, shapes.GOOD),
     )
 }
 GROUPS = {name: [each for each in CASES if each.startswith(f"{name}-")] for name in ("two", "three")}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lines.cases import CASES, Case
-from lines.recording import TOP_HEIGHT, Recording, Sample, Watched
+from lines.recording import ONE_HEIGHT, TOP_HEIGHT, Recording, Sample, Watched
 
 # What a rate or a frame rate is taken over.
 WINDOW_S = 1.0
@@ -42,8 +42,14 @@ LIMITS: dict[str, dict[str, tuple[str, float]]] = {
     },
     "join": {"full_after_s": ("<=", 3.0)},
     "apart": {"others_top_pct": (">=", 99.0), "others_switches": ("<=", 0.0)},
+    "good": {
+        "top_after_s": ("<=", 3.0),
+        "frozen_s_per_min": ("<=", 0.5),
+        "paused_s_per_min": ("<=", 0.0),
+        "switches_after_top": ("<=", 0.0),
+    },
 }
-"""What issue 5 asks of a case, by kind; of the others nothing is asked but that they are told."""
+"""What is asked of a case, by kind; of the others nothing is asked but that they are told."""
 
 JOIN_SHARE = 0.9
 
@@ -246,6 +252,18 @@ def _squeeze_figures(run: Recording, case: Case) -> Figures:
     }
 
 
+def _good_figures(run: Recording, case: Case, until: float) -> Figures:
+    """When the browser had the largest picture of everybody, and how often one was another after that."""
+    top = TOP_HEIGHT if case.is_simulcast else ONE_HEIGHT
+    videos = list(series(run.browser, "inbound-rtp", "video").values())
+    first = [next((at for at, row in rows if int(row.get("frameHeight", 0)) == top), None) for rows in videos]
+    reached = [at for at in first if at is not None]
+    if not reached or len(reached) < len(first):
+        return {"top_after_s": None, "switches_after_top": None}
+    after = [changes(heights(rows, max(reached), until)) for rows in videos]
+    return {"top_after_s": max(reached) - run.joined_at, "switches_after_top": float(sum(after))}
+
+
 def _others_figures(run: Recording, since: float, until: float) -> Figures:
     """Whether people with good lines got the largest picture of each other all the time."""
     tops: list[int] = []
@@ -296,6 +314,8 @@ def figures(run: Recording) -> Figures:
     found |= _link_figures(run, since, until)
     if case.kind == "join":
         found["full_after_s"] = full_after(run, case.schedule.first.down.rate_bps)
+    if case.kind == "good":
+        found |= _good_figures(run, case, until)
     if case.kind in ("squeeze", "apart"):
         found |= _squeeze_figures(run, case)
     if case.others > 1:

@@ -10,6 +10,9 @@ from typing import Any
 TOP_HEIGHT = 540
 """Lines of the largest of three pictures: the smallest size of which libwebrtc makes three."""
 
+ONE_HEIGHT = 480
+"""Lines of the picture of who sends one: like the page's own camera."""
+
 Sample = tuple[float, list[dict[str, Any]]]
 
 

@@ -46,6 +46,7 @@ OWN = {
         "switches_per_min",
     ),
     "join": ("full_after_s",),
+    "good": ("setup_s", "top_after_s", "frozen_s_per_min", "paused_s_per_min", "switches_after_top"),
     "apart": ("others_top_pct", "others_switches", "others_fps", "paused_after_s", "back_after_s"),
 }
 

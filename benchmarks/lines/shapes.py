@@ -67,6 +67,7 @@ _R2 = line(4e6, 300, delay_ms=15, jitter_ms=30, loss=0.1, burst=3)
 _R3 = line(3e6, 400, delay_ms=25)
 _R4 = line(4e6, 300, delay_ms=25)
 _J = line(2e6, 300, delay_ms=25)
+_GOOD = line(20e6, 100, delay_ms=10)
 
 # An outage that queues: a modem that keeps what it has until the line is back. 1 bit/s is none in ten seconds.
 _NOTHING_BPS = 1.0
@@ -112,5 +113,7 @@ SQUEEZE = Schedule(
     ),
 )
 JOIN = Schedule("join", "2 Mbit/s each way, 50 ms of round trip", 20, (Step(0, _J, _J),))
+
+GOOD = Schedule("good", "20 Mbit/s each way, 20 ms of round trip", 60, (Step(0, _GOOD, _GOOD),))
 
 LINES = {each.name: each for each in (N3, R1, R2, R3, R4)}
