@@ -71,8 +71,17 @@
 #define ROUTE_AFTER_US 1500000     /* of a flat queue: our own shrinks within half of it, a TCP's swings */
 #define ROUTE_UNTIL_US 4000000     /* later it is somebody's queue that has come to rest */
 #define ROUTE_SHARE 0.7 /* of the rate before the drain: by so much less a queue of our own would be seen to fall */
-#define IDLE_US 2000000 /* shorter pauses are those of one talking: the estimate is still good */
-#define TOLD_AFTER_US 1000000 /* ten feedbacks of a browser: there are none, or they do not get here */
+/* Of what a line was found to carry often little is used: another person's line is bad, a picture stands still. A queue
+ * then is somebody else's, or a receiver's that is late, and less than twice what leaves is not made of it, as long as
+ * what leaves arrives. */
+#define LITTLE_SHARE 0.6   /* what leaves, of the estimate: less than growth allows, and than half of it by a step */
+#define LITTLE_US 2000000  /* so long: an encoder follows a step sooner */
+#define LITTLE_ROOM 2.0    /* times what leaves: more was not tried of late */
+#define LITTLE_ARRIVES 0.8 /* of what leaves in a second: a queue that begins takes as much as it is long */
+#define LITTLE_LOST 0.5    /* in 400 ms: what is left of a line that breaks down */
+#define LITTLE_QUEUE_US 250000.0 /* longer than others make it at once: it grows by us */
+#define IDLE_US 2000000          /* shorter pauses are those of one talking: the estimate is still good */
+#define TOLD_AFTER_US 1000000    /* ten feedbacks of a browser: there are none, or they do not get here */
 
 static double least(double a, double b) { return a < b ? a : b; }
 static double most(double a, double b) { return a > b ? a : b; }
@@ -90,6 +99,12 @@ static double reference_us(const tr_estimator *e)
     double own_us = OWN_BITS * 1e6 / e->bps * 2 / (1 + e->bps / STEEP_BPS);
     own_us = least(most(own_us, REFERENCE_LEAST_US), REFERENCE_MOST_US);
     return own_us + jitter_us(e) + unrest_of(e) * UNREST_REFERENCE_US;
+}
+
+/* Not on a restless line: its queues are its own. */
+static bool is_little(const tr_estimator *e, int64_t now_us)
+{
+    return now_us - e->used_us >= LITTLE_US && e->unrest <= UNREST_FROM;
 }
 
 /* How long what leaves now is going to wait on the line: what the latest packet that was told of waited, and what left
@@ -131,6 +146,7 @@ static void decide(const tr_estimator *e, int64_t now_us, double *target_bps, do
         break;
     }
     case TR_ESTIMATOR_DRAINING:
+        if (is_little(e, now_us)) break;
         ahead = ahead_us(e, now_us);
         pace = bps * PACE_DEEP;
         if (ahead < DRAIN_TO_US + unrest_of(e) * UNREST_REFERENCE_US)
@@ -198,7 +214,7 @@ void tr_estimator_on_packet_sent(tr_estimator *e, int64_t now_us, int64_t seq, u
     bool is_first = e->sent.next_seq < 0, was_none = !e->sent.flight_bytes;
     if (!tr__sent_put(&e->sent, now_us, seq, size_bytes, probe_id, e->mode != TR_ESTIMATOR_TOLD)) return;
     if (is_first) {
-        e->fed_us = e->controlled_us = e->empty_us = e->probed_us = now_us;
+        e->fed_us = e->controlled_us = e->empty_us = e->probed_us = e->used_us = now_us;
         double wanted = e->most_bps * 1.1;
         tr__probes_want(&e->probes, now_us, least(3 * e->start_bps, wanted));
         if (3 * e->start_bps < wanted) tr__probes_want(&e->probes, now_us, least(6 * e->start_bps, wanted));
@@ -249,6 +265,27 @@ static void grow(tr_estimator *e, int64_t now_us, double dt_s)
     e->free_us = now_us;
 }
 
+/* Whether a queue that there is now is made of little: not of what we send. */
+static void watch_use(tr_estimator *e, int64_t now_us)
+{
+    double leaving = tr__delivered_bps(&e->departed, 1000000);
+    if (leaving > LITTLE_SHARE * e->bps) e->used_us = now_us;
+    if (e->delay.queue_us <= reference_us(e)) {
+        e->little_bps = leaving;
+        return;
+    }
+    if (e->delay.drop_bps > 0 || e->delay.queue_us > LITTLE_QUEUE_US ||
+        tr__delivered_bps(&e->delivered, 1000000) < LITTLE_ARRIVES * leaving ||
+        tr__delivered_bps(&e->delivered, 400000) < LITTLE_LOST * leaving)
+        e->used_us = now_us;
+}
+
+/* Less is not made of the estimate, whatever queue there is. */
+static double unused_bps(const tr_estimator *e, int64_t now_us)
+{
+    return is_little(e, now_us) ? LITTLE_ROOM * e->little_bps : 0;
+}
+
 static void ease(tr_estimator *e, int64_t now_us, double queue_us)
 {
     double over = (queue_us - reference_us(e)) / SETTLE_US;
@@ -260,7 +297,7 @@ static void ease(tr_estimator *e, int64_t now_us, double queue_us)
     if (unrest_of(e) > 0 && eased > e->bps)
         e->bps += unrest_of(e) * (eased - e->bps);
     else
-        e->bps = least(e->bps, most(eased, e->bps * (1 - 2 * over)));
+        e->bps = least(e->bps, most(most(eased, e->bps * (1 - 2 * over)), unused_bps(e, now_us)));
 }
 
 static void contest(tr_estimator *e, int64_t now_us, double dt_s, bool has_lost)
@@ -330,7 +367,8 @@ static void drain(tr_estimator *e, int64_t now_us, double queue_us)
         return;
     }
     set_line(e, now_us, arriving);
-    if (queue_us > drain_from_us(e)) e->bps = least(e->bps, most(DRAIN_SHARE * arriving, e->bps / 3));
+    if (queue_us > drain_from_us(e))
+        e->bps = least(e->bps, most(most(DRAIN_SHARE * arriving, e->bps / 3), unused_bps(e, now_us)));
     if (now_us - e->long_us > CONTESTED_AFTER_US) {
         if (unrest_of(e) <= 0 && e->delay.queue_us > e->long_queue_us / 2) {
             e->mode = TR_ESTIMATOR_CONTESTED;
@@ -347,6 +385,7 @@ static void control(tr_estimator *e, int64_t now_us, bool has_lost)
     if (dt_s > 0.25) dt_s = 0.25; /* growth is for what was heard of */
     e->controlled_us = now_us;
     e->unrest *= 1 - dt_s / UNREST_S;
+    watch_use(e, now_us);
     double slope = e->delay.slope > 0 ? e->delay.slope : 0;
     double queue_us = e->delay.queue_us + slope * LEAD_US;
     if (e->delay.drop_bps > 0) queue_us = most(queue_us, e->delay.latest_us + LEAD_US);

@@ -42,8 +42,9 @@ struct tr_estimator {
     tr_estimator_mode mode;
     double bps; /* the estimate */
     double line_bps, before_silence_bps, before_drain_bps;
-    double back_bps; /* before the latest silence or change of route, which ended at back_us */
-    double free_bps; /* when the queue was below the reference, at free_us */
+    double back_bps;   /* before the latest silence or change of route, which ended at back_us */
+    double free_bps;   /* when the queue was below the reference, at free_us */
+    double little_bps; /* what left when the queue was last below the reference */
     double padding_bps;
     int64_t published_us; /* of what is known now */
     double spare_bytes;   /* that clusters may have */
@@ -51,6 +52,7 @@ struct tr_estimator {
     int64_t rtt_us, least_rtt_us;
     int64_t newest_sent_us; /* of what is told of the latest to leave: when that was */
     int64_t heard_us;       /* the latest transport-wide feedback, -1: none yet */
+    int64_t used_us;        /* when what left was last most of the estimate */
     int64_t fed_us, controlled_us, empty_us, long_us, free_us, back_us, cut_us, line_us, probed_us, idle_us,
         probe_gap_us;
     double unrest;        /* drains of late */

@@ -214,6 +214,14 @@ static bool climb(tr_ladder *l, uint32_t queue_us, int64_t now_us)
     return true;
 }
 
+/* Where to begin. Not with nothing, on a line that may carry a picture, however dear the least there is: where no voice
+ * is sent nothing would ever be heard of that line. */
+static uint16_t first(const tr_ladder *l)
+{
+    uint16_t rung = highest(l, l->estimate_bps);
+    return pauses_all(l, rung) && rung < l->count && l->estimate_bps >= BACK_BPS ? (uint16_t)(rung + 1) : rung;
+}
+
 bool tr__ladder_on_estimate(tr_ladder *l, uint64_t estimate_bps, uint32_t queue_us, int64_t now_us)
 {
     uint64_t before_bps = l->estimate_bps;
@@ -224,7 +232,7 @@ bool tr__ladder_on_estimate(tr_ladder *l, uint64_t estimate_bps, uint32_t queue_
         before_bps = l->estimate_bps;
         l->step = now_us / TR_LADDER_STEP_US - TR_LADDER_STEPS;
         remember(l, before_bps, now_us);
-        move(l, highest(l, l->estimate_bps), now_us);
+        move(l, first(l), now_us);
         return l->count > 0;
     }
     remember(l, before_bps, now_us);

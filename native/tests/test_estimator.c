@@ -177,6 +177,52 @@ static void what_is_not_used_does_not_grow(void)
     line_free(l);
 }
 
+/* A line that was found wide, of which somebody sends little, as where his own line is bad. */
+static line *line_with_room(double media_bps)
+{
+    line *l = line_new(4e6);
+    tr_estimator_free(l->e);
+    l->e = tr_estimator_new(3000000, 50000, 4000000);
+    l->media_bps = media_bps;
+    run(l, 5 * SECOND);
+    return l;
+}
+
+static void a_wait_that_is_not_ours_takes_no_more_than_what_is_unused(void)
+{
+    static const int64_t waits_us[] = {70000, 100000, 150000};
+    for (size_t i = 0; i < sizeof waits_us / sizeof *waits_us; i++) {
+        line *l = line_with_room(300e3);
+        CHECK(rates_of(l->e).estimate_bps > 2900000);
+        for (int again = 0; again < 2; again++) {
+            l->delay_us += waits_us[i];
+            run(l, SECOND);
+            CHECK(rates_of(l->e).estimate_bps > 500000);
+            l->delay_us -= waits_us[i];
+            run(l, 3 * SECOND);
+            CHECK(rates_of(l->e).estimate_bps > 500000);
+        }
+        line_free(l);
+    }
+}
+
+static void a_line_that_breaks_down_is_seen_though_little_is_sent(void)
+{
+    line *l = line_with_room(300e3);
+    l->bps = 100e3;
+    l->longest_us = 0;
+    run(l, SECOND);
+    CHECK(rates_of(l->e).estimate_bps < 120000);
+    CHECK(l->longest_us < 2 * SECOND);
+    line_free(l);
+    /* A little too narrow is seen by the queue it makes. */
+    l = line_with_room(300e3);
+    l->bps = 250e3;
+    run(l, 2 * SECOND);
+    CHECK(rates_of(l->e).estimate_bps < 260000);
+    line_free(l);
+}
+
 static void the_same_calls_give_the_same_answers(void)
 {
     line *a = line_new(1.3e6), *b = line_new(1.3e6);
@@ -609,6 +655,8 @@ static const check_test tests[] = {
     TEST(loss_of_the_line_itself_is_no_congestion),
     TEST(silence_leaves_a_trickle),
     TEST(what_is_not_used_does_not_grow),
+    TEST(a_wait_that_is_not_ours_takes_no_more_than_what_is_unused),
+    TEST(a_line_that_breaks_down_is_seen_though_little_is_sent),
     TEST(the_same_calls_give_the_same_answers),
     TEST(numbers_that_were_never_sent_change_nothing),
     TEST(a_number_counts_once),

@@ -63,6 +63,24 @@ static void first_estimate_is_taken_at_its_word(void)
     }
 }
 
+/* One picture in one piece, of which the line is not known to carry half, and no voice. */
+static void a_dear_picture_is_begun_with_and_held_after_a_second(void)
+{
+    static const tr_rung dear[] = {{A, 0, 0, 0, 0, 1}, {A, 2500 * KBPS, 0, 0, 0, 0}};
+    static const struct {
+        uint64_t kbps;
+        uint16_t at_first, later;
+    } rows[] = {{200, 1, 1}, {299, 1, 1}, {300, 2, 1}, {1000, 2, 1}, {2500, 2, 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        climber c;
+        begin(&c);
+        tr__ladder_init(&c.ladder);
+        CHECK_EQ(TR_OK, tr__ladder_set(&c.ladder, dear, 2, c.now_us));
+        CHECK_EQ(rows[i].at_first, hold(&c, rows[i].kbps, 0, 900 * MS));
+        CHECK_EQ(rows[i].later, hold(&c, rows[i].kbps, 0, 200 * MS));
+    }
+}
+
 static void first_three_seconds_do_not_wait(void)
 {
     climber c;
@@ -411,6 +429,7 @@ static void every_estimate_is_survived(void)
 
 static const check_test tests[] = {
     TEST(first_estimate_is_taken_at_its_word),
+    TEST(a_dear_picture_is_begun_with_and_held_after_a_second),
     TEST(first_three_seconds_do_not_wait),
     TEST(climbing_takes_an_eighth_more_for_a_second),
     TEST(one_dip_within_the_second_begins_it_anew),
