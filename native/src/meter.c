@@ -6,7 +6,7 @@
 #define LAYERS (TR_MAX_SPATIAL * TR_MAX_TEMPORAL)
 #define UNIT 64u
 #define SECOND (1000000u / TR_METER_QUARTER_US)
-/* One quarter in so many may be above the peak. */
+/* One quarter in so many may be above the peak, and one of fewer: a stream begins with a keyframe. */
 #define PEAK_IN 10u
 #define MAX_ABOVE (TR_METER_QUARTERS / PEAK_IN)
 
@@ -85,8 +85,9 @@ static void tell_layer(const tr_meter *now, uint32_t spatial, uint32_t temporal,
             sum = lower;
         }
     }
-    out->rate_bps = bits_a_second(second, recent);
-    out->peak_bps = bits_a_second(highest[now->kept / PEAK_IN], 1);
+    /* Of a whole second from the first quarter on: in that is a keyframe, which is no rate. */
+    out->rate_bps = bits_a_second(second, SECOND);
+    out->peak_bps = bits_a_second(highest[(now->kept + PEAK_IN - 1) / PEAK_IN], 1);
 }
 
 void tr__meter_tell(const tr_meter *meter, uint64_t now_us, tr_layer_rate out[TR_MAX_SPATIAL][TR_MAX_TEMPORAL])

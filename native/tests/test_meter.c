@@ -71,8 +71,23 @@ static void a_young_stream_is_told_by_what_there_is_of_it(void)
     CHECK_EQ(1, spatial);
     CHECK_EQ(1, temporal);
     tr__meter_tell(&meter, 5 * S + 400 * MS, told);
-    CHECK_EQ(RATE(3), told[0][0].rate_bps); /* the first quarter of a second; the next is not over */
-    CHECK_EQ(RATE(3), told[0][0].peak_bps);
+    CHECK_EQ(RATE(3) / 4, told[0][0].rate_bps); /* the first quarter of a second; the next is not over */
+    CHECK_EQ(0, told[0][0].peak_bps);
+}
+
+/* Thirty packets, then one each 50 ms: it takes 5 a quarter, and no more than three times that is told. */
+static void the_keyframe_a_stream_begins_with_is_no_peak(void)
+{
+    meter = (tr_meter){0};
+    for (uint32_t k = 0; k < 30; k++) put(0, 0, S + k * MS);
+    for (uint64_t t = 50 * MS; t < 4 * S; t += 50 * MS) {
+        put(0, 0, S + t);
+        tr__meter_tell(&meter, S + t, told);
+        CHECK(told[0][0].rate_bps <= RATE(15));
+        CHECK(told[0][0].peak_bps <= RATE(5));
+    }
+    CHECK_EQ(RATE(5), told[0][0].rate_bps);
+    CHECK_EQ(RATE(5), told[0][0].peak_bps);
 }
 
 static void silence_is_counted_as_nothing(void)
@@ -97,8 +112,9 @@ static void more_than_can_be_kept_is_told_as_the_most_there_is(void)
 {
     meter = (tr_meter){0};
     put(0, 0, S);
-    for (int i = 0; i < 100; i++) tr__meter_on_packet(&meter, 0, 0, 100000000, S);
-    tr__meter_tell(&meter, S + 250 * MS, told);
+    for (uint64_t at = S; at < 2 * S; at += 250 * MS)
+        for (int i = 0; i < 100; i++) tr__meter_on_packet(&meter, 0, 0, 100000000, at);
+    tr__meter_tell(&meter, 2 * S, told);
     CHECK_EQ(65535u * 64 * 8 * 4, told[0][0].peak_bps);
 }
 
@@ -106,6 +122,7 @@ static const check_test tests[] = {
     TEST(layers_add_up_from_the_lowest),
     TEST(a_peak_counts_if_it_is_more_than_one_quarter_in_ten),
     TEST(a_young_stream_is_told_by_what_there_is_of_it),
+    TEST(the_keyframe_a_stream_begins_with_is_no_peak),
     TEST(silence_is_counted_as_nothing),
     TEST(more_than_can_be_kept_is_told_as_the_most_there_is),
 };

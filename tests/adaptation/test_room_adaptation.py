@@ -105,6 +105,21 @@ def test_each_line_gets_a_ladder_at_once_and_another_when_rates_are_known() -> N
     assert {} == still.ladders
 
 
+def test_what_comes_a_moment_later_than_the_least_is_not_missed_meanwhile() -> None:
+    """
+    A publisher's encodings do not begin in the same half second: those not measured yet cost what they usually do. What
+    has not come after three seconds is on no rung.
+    """
+    room = Room("bob")
+    room.adaptation.decide(room.now_us)
+    first = room.measure({0: 120_000}).ladders[101]
+    later = [room.measure({0: 120_000}).ladders for _ in range(6)]
+
+    assert [0, 1, 2] == encodings(first, room.sender("bob"))
+    assert [{}] * 5 == later[:5]
+    assert [0] == encodings(later[5][101], room.sender("bob"))
+
+
 def test_the_uppermost_layer_stands_for_all_above_it() -> None:
     """
     Temporal layers below it are named; of a worker's layers none is cut off that was not measured yet.

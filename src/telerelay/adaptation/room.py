@@ -257,6 +257,10 @@ class RoomAdaptation:
         if state.feed.kind == "audio":
             state.loudness = row.loudness
             rate_bps += VOICE_AROUND_BPS
+        elif not state.heard_us:
+            # Of several the larger ones come a moment later, and are not to be missed meanwhile.
+            state.heard_us = dict.fromkeys(range(state.encodings), now_us)
+            self._is_changed = self._are_wants_changed = True
         elif now_us - state.heard_us.get(encoding, -UNHEARD_US) >= UNHEARD_US:
             self._is_changed = self._are_wants_changed = True  # it is there again, or for the first time
         state.heard_us[encoding] = now_us
@@ -372,17 +376,18 @@ class RoomAdaptation:
     def _layers(self, state: _FeedState, now_us: int) -> tuple[Layer, ...]:
         """What there is to choose from; none: nothing comes, and nothing is to be kept room for."""
         feed = state.feed
-        if not state.heard_us:
-            if feed.is_muted:
-                return ()
-            nominal = NOMINAL_BPS[feed.encodings]
-            layers = tuple(Layer(encoding, 0, 0, nominal[encoding]) for encoding in range(feed.encodings))
-        else:
-            layers = tuple(
-                Layer(*key, rates.bps)
-                for key, rates in sorted(state.rates.items())
-                if rates.bps and self._is_there(state, key[0], now_us)
-            )
+        if not state.heard_us and feed.is_muted:
+            return ()
+        measured = {key: rates.bps for key, rates in state.rates.items() if rates.bps}
+        known = {encoding for encoding, _, _ in measured}
+        for encoding, bps in enumerate(NOMINAL_BPS[feed.encodings]):
+            if encoding not in known:
+                measured[encoding, 0, 0] = bps
+        layers = tuple(
+            Layer(*key, bps)
+            for key, bps in sorted(measured.items())
+            if not state.heard_us or self._is_there(state, key[0], now_us)
+        )
         if state.follows:
             return tuple(following(each, FLOOR_BPS) for each in layers[-1:])
         return layers
