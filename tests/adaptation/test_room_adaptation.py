@@ -5,10 +5,11 @@ One room's adaptation: what is measured and estimated becomes ladders, limits an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from telerelay.adaptation import Decisions, Feed, Line, RoomAdaptation
-from telerelay.adaptation.room import ANY, BACK_BPS, FLOOR_BPS, NOMINAL_BPS, VOICE_LEAST_BPS
+from telerelay.adaptation.room import ANY, BACK_BPS, FLOOR_BPS, FULL_BPS, NOMINAL_BPS, VOICE_LEAST_BPS
 from telerelay.allocator import ConsultAllocator, Ladder, Rung, Track
 from telerelay.events import Limit
 
@@ -287,16 +288,30 @@ def test_a_source_that_follows_costs_its_floor_and_one_that_does_not_what_it_sen
     room.measure({0: 1_500_000})
     voice_bps = VOICE_LEAST_BPS * 110 // 100
 
-    def cost() -> int:
-        return (room.adaptation._lines[101].rungs or ())[-1].cost_bps
+    def costs() -> list[int]:
+        return [each.cost_bps for each in room.adaptation._lines[101].rungs or () if not each.is_paused]
 
-    follows = cost()
+    follows, wishes = costs()
     for _ in range(8):
         room.measure({0: 1_500_000})
-    ignores = cost()
 
     assert max(150_000, FLOOR_BPS + voice_bps) == follows
-    assert 1_500_000 + voice_bps == ignores
+    assert follows + FULL_BPS - FLOOR_BPS == wishes
+    assert [1_500_000 + voice_bps] == costs()
+
+
+def test_more_is_looked_for_only_while_a_source_fills_its_limit() -> None:
+    """
+    The last rung gives nobody another picture; it says what to try for.
+    """
+    room = Room("bob", rids=())
+    room.estimate("bob", 1_000_000)
+    filled = room.measure({0: 900_000}).ladders[101]
+    quiet = room.measure({0: 400_000}, seconds=5).ladders[101]
+
+    assert 3 == len(filled)
+    assert filled[1] == replace(filled[2], cost_bps=filled[1].cost_bps)
+    assert 2 == len(quiet)
 
 
 def test_a_line_that_nothing_is_estimated_of_gets_no_ladder_and_wants_all() -> None:

@@ -56,18 +56,19 @@ def test_nothing_is_worth_sending_to_nobody() -> None:
 
 def test_sole_receiver_limits_its_publisher_down_at_once_and_up_once_a_second() -> None:
     """
-    A twentieth of the line and what else goes over it are left free; small changes are not told; the floor is kept.
+    A twentieth of the line and what else goes over it are left free; small changes are not told, a quarter more is told
+    at once; the floor is kept.
     """
     limit = SoleLimit(100 * KBPS)
     told = [
         limit.on_estimate(bps * KBPS, 100 * KBPS, round(at * SECOND))
-        for at, bps in ((0, 1_000), (0.1, 990), (0.2, 900), (0.3, 2_000), (1.2, 2_000), (1.3, 50))
+        for at, bps in ((0, 1_000), (0.1, 990), (0.2, 900), (0.3, 1_000), (1.2, 1_000), (1.3, 1_400), (1.4, 50))
     ]
     limits = [SoleLimit(100 * KBPS) for _ in range(2)]
     for each, bps in zip(limits, (1_000, 50), strict=True):
         each.on_estimate(bps * KBPS, 100 * KBPS, 0)
 
-    assert [True, False, True, False, True, True] == told
+    assert [True, False, True, False, True, True, True] == told
     assert [850 * KBPS, 100 * KBPS] == [each.limit_bps for each in limits]
 
 

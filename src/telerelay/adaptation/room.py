@@ -11,6 +11,7 @@ from typing import Protocol
 
 from telerelay.adaptation.speaker import Speaker
 from telerelay.allocator import (
+    MAX_RUNGS,
     Allocator,
     Dynacast,
     Layer,
@@ -61,8 +62,14 @@ LOOK_PERCENT = 150
 UNHEARD_US = 3_000_000
 """An encoding that its publisher stopped by itself so long ago is none, until it is heard again."""
 
-LESS_PERCENT = 97
-"""An estimate so much less than what was decided by last is not to wait for the next look."""
+FULL_BPS = 2_500_000
+"""What a browser sends of one picture in 1280x720 that nobody limits."""
+
+FILLED_PERCENT = 75
+"""A source that sends so much of its limit would send more without."""
+
+LESS_PERCENT, MORE_PERCENT = 97, 125
+"""An estimate so far from what was decided by last is not to wait for the next look."""
 
 SMALL_ROOM = 3
 """In a room of so many everybody is on stage; in larger ones who speaks, and what is shown to all."""
@@ -178,6 +185,7 @@ class _FeedState:
 class _LineState:
     line: Line
     tracks: tuple[Track, ...] | None = None
+    wish_bps: int = 0
     rungs: tuple[Rung, ...] | None = None
     """As posted; None: nothing was yet."""
     estimate_bps: int | None = None
@@ -284,7 +292,7 @@ class RoomAdaptation:
             state.estimate_bps, state.rung = estimate_bps, rung
             self._are_wants_changed = True
         before_bps = state.decided_bps
-        return before_bps is None or estimate_bps * 100 <= before_bps * LESS_PERCENT
+        return before_bps is None or not before_bps * LESS_PERCENT < estimate_bps * 100 < before_bps * MORE_PERCENT
 
     def on_copies(self, copies_bps: Mapping[int, int]) -> None:
         """What copies of voices take, by sender; a change of a tenth counts."""
@@ -341,18 +349,37 @@ class RoomAdaptation:
 
     def _ladder(self, state: _LineState, now_us: int, decisions: Decisions) -> None:
         tracks = tuple(self._tracks(state, now_us))
-        if tracks == state.tracks:
+        wish_bps = self._wish_bps(state)
+        if (tracks, wish_bps) == (state.tracks, state.wish_bps):
             return
         try:
             ladder = self._allocator.allocate(tracks)
         except Exception:  # a host's own; the ladder there is holds
             self._failures += 1
             return
-        state.tracks = tracks
+        state.tracks, state.wish_bps = tracks, wish_bps
         rungs = _opened(ladder.rungs, tracks)
+        if wish_bps and rungs and len(rungs) < MAX_RUNGS:
+            rungs += (replace(rungs[-1], cost_bps=rungs[-1].cost_bps + wish_bps),)
         if rungs != (state.rungs or ()):
             self._are_wants_changed = True
             state.rungs = decisions.ladders[state.line.transport] = rungs
+
+    def _wish_bps(self, line: _LineState) -> int:
+        """
+        What sources that this line alone holds back would send besides. It makes a last rung that changes nothing for
+        anyone, but is looked for: a source that follows costs its floor, and no more would ever be tried for it.
+        """
+        held_back = [
+            state
+            for publication in line.line.carried.values()
+            if (state := self._feeds.get(publication)) is not None
+            and state.follows
+            and state.sole_line is line
+            and state.sole.limit_bps is not None
+            and max(state.latest_bps.values(), default=0) * 100 >= state.sole.limit_bps * FILLED_PERCENT
+        ]
+        return len(held_back) * (FULL_BPS - FLOOR_BPS)
 
     def _tracks(self, line: _LineState, now_us: int) -> Iterable[Track]:
         for sender, publication in line.line.carried.items():
@@ -427,7 +454,7 @@ class RoomAdaptation:
             if room_bps >= CEILING_BPS:
                 self._are_limits_changed |= state.sole.on_receivers(0)
             elif state.sole.on_estimate(estimate_bps, others_bps, now_us):
-                state.told_us, self._are_limits_changed = now_us, True
+                state.told_us, self._are_limits_changed, self._is_changed = now_us, True, True
 
     @staticmethod
     def _is_held(line: _LineState, state: _FeedState) -> bool:

@@ -81,8 +81,8 @@ More is told where it is a twelfth more, less where it is three hundredths less:
 encoders take 100 ms and a step of ten percent.
 """
 
-UP_US = 1_000_000
-"""More is told no more often than this; less is told at once."""
+UP_US, UP_AT_ONCE_PERCENT = 1_000_000, 125
+"""More is told no more often than this, but for a quarter more, as for who has just come; less is told at once."""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,8 @@ class SoleLimit:
         bps = max(self.floor_bps, estimate_bps * LINE_PERCENT // 100 - others_bps)
         if self.limit_bps is not None:
             is_less = bps * 100 <= self.limit_bps * DOWN_PERCENT
-            is_more = bps * 100 >= self.limit_bps * UP_PERCENT and now_us - self._told_us >= UP_US
+            has_waited = now_us - self._told_us >= UP_US or bps * 100 >= self.limit_bps * UP_AT_ONCE_PERCENT
+            is_more = bps * 100 >= self.limit_bps * UP_PERCENT and has_waited
             if not is_less and not is_more:
                 return False
         self.limit_bps, self._told_us = bps, now_us
