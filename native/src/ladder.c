@@ -25,10 +25,10 @@
 #define SLIGHT_US 1000000
 /* All video is paused after a second of too little only: a radio line is away for half of one now and then. */
 #define PAUSE_US 1000000
-/* Back from that with 300 kbit/s for seven seconds: a picture that comes and goes is worse than none, and what it takes
+/* Back from that with 300 kbit/s for five seconds: a picture that comes and goes is worse than none, and what it takes
  * to find that there is room again comes before. */
 #define BACK_BPS 300000
-#define BACK_US 7000000
+#define BACK_US 5000000
 /* A climb that lasted no ten seconds has failed: it is tried again after 2 s, then 4 s, up to 32 s; two minutes without
  * one more forget it. */
 #define FAILED_WITHIN_US 10000000

@@ -200,9 +200,9 @@ static void what_the_line_pauses_control_is_told_at_once(void)
     CHECK_EQ(1, tr_ladder_rung(line()->ladder));
     CHECK_EQ(1, falling.estimate.rung);
     CHECK(tr__sender_is_held(line()->senders[0]));
-    /* Seven seconds of 300 kbit/s bring it back. */
+    /* Five seconds of 300 kbit/s bring it back. */
     estimate(400000);
-    CHECK_EQ(0, run(6000 * MS).released);
+    CHECK_EQ(0, run(4000 * MS).released);
     CHECK_EQ(1, run(1500 * MS).released);
     seen back = run(1000 * MS);
     CHECK(back.small + back.large > 40);
