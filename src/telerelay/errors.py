@@ -11,11 +11,15 @@ STATUS_BY_CODE: dict[str, int] = {
     "unauthorized": 401,
     "token_expired": 401,
     "forbidden": 403,
+    "denied": 403,
+    "too_early": 403,
+    "too_late": 403,
     "not_found": 404,
     "method_not_allowed": 405,
     "no_common_codec": 406,
     "conflict": 409,
     "duplicate_join": 409,
+    "consult_over": 410,
     "precondition_failed": 412,
     "too_large": 413,
     "unsupported_media_type": 415,
@@ -25,6 +29,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "internal": 500,
     "room_full": 503,
     "draining": 503,
+    "no_capacity": 503,
 }
 """The HTTP status each code of a RemoteProtocolError maps to (RFC 9110, 15)."""
 

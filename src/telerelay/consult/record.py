@@ -1,0 +1,335 @@
+"""
+What is known of a consult: a fold over its facts. The same facts give an equal record, in whatever process.
+
+Pure: a record is never changed; `fold` makes the next. It refuses a fact that cannot follow on the ones before, so that
+two decisions made of one record cannot both come true.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from telerelay.consult import states
+from telerelay.consult.facts import (
+    FINAL_KINDS,
+    Admitted,
+    Arrived,
+    Attested,
+    Back,
+    BypassTried,
+    Cancelled,
+    ClockJumped,
+    Closed,
+    Consent,
+    Denied,
+    Ended,
+    Entered,
+    Fact,
+    Failed,
+    Held,
+    HookFailed,
+    InProgress,
+    Left,
+    LinkMade,
+    LinkUsed,
+    Lost,
+    Measured,
+    NoShow,
+    Noted,
+    PrioritySet,
+    Released,
+    Rescheduled,
+    Restarted,
+    Returned,
+    Scheduled,
+    Taken,
+    TimerCleared,
+    TimerFired,
+    TimerSet,
+)
+from telerelay.consult.plan import ConsultPlan
+from telerelay.errors import LocalProtocolError
+from telerelay.states import after
+
+SEAT_LOSSES = frozenset({"socket", "transport"})
+"""What a seat is given up for in the end. Somebody without a camera is there."""
+
+_AFTER_THE_END = (Measured, HookFailed, Noted, BypassTried, ClockJumped, Restarted, Attested)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """
+    One sub, be it there or not. Times are the consult's (Unix seconds). `since` is when it came to wait, `seat_at` when
+    the seat's time began to run, None: it does not.
+    """
+
+    sub: str
+    role: str
+    status: str = states.ABSENT
+    since: float = 0.0
+    lost: frozenset[str] = frozenset()
+    seat_at: float | None = None
+    held_at: int = 0
+    """Where in line, when it was told to wait for room in the relay; 0: not held."""
+
+    @property
+    def is_there(self) -> bool:
+        return self.status in states.THERE
+
+    @property
+    def is_admitted(self) -> bool:
+        return self.status in (states.LET_IN, states.INSIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """`schedule`: the number of the schedule it was made under; under another one it is dead."""
+
+    sub: str
+    role: str
+    schedule: int
+    is_used: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that follows from a consult's facts. Mappings are never written to."""
+
+    plan: ConsultPlan
+    scheduled_at: float
+    at: float
+    """Of the last fact."""
+
+    count: int = 1
+    """Facts so far: the number of the last one."""
+
+    state: str = states.SCHEDULED
+    starts_at: float | None = None
+    schedule: int = 1
+    is_emergency: bool = False
+    people: Mapping[str, Person] = field(default_factory=dict)
+    has_come: bool = False
+    """Somebody who has to be admitted has come, since it was scheduled."""
+
+    was_no_show: bool = False
+    in_progress_at: float | None = None
+    is_overrun: bool = False
+    gone_at: float | None = None
+    """When nobody was there any more; None: somebody is, or nobody ever was."""
+
+    last_left: Left | None = None
+    taken_by: str = ""
+    taken_at: float = 0.0
+    timers: Mapping[str, float] = field(default_factory=dict)
+    """The host's, not fired yet: when they are due."""
+
+    links: Mapping[str, Link] = field(default_factory=dict)
+    consents: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    bypasses: frozenset[tuple[str, str]] = frozenset()
+    measured: Measured | None = None
+    ended: Ended | None = None
+    is_closed: bool = False
+    """There is nothing more to come: attested, or over without that."""
+
+    @property
+    def is_over(self) -> bool:
+        """Nobody comes in any more; an attestation may be owed yet."""
+        return self.ended is not None or self.is_closed
+
+    @property
+    def there(self) -> tuple[Person, ...]:
+        """Who has a seat, oldest first."""
+        return () if self.is_over else tuple(person for person in self.people.values() if person.is_there)
+
+    @property
+    def waiting(self) -> tuple[Person, ...]:
+        """Who waits to be admitted, longest first."""
+        return tuple(person for person in self.there if person.status == states.AT_DOOR)
+
+    def is_decider(self, role: str) -> bool:
+        return role in self.plan.deciders
+
+
+def begin(fact: Scheduled) -> Record:
+    """The record of a consult of which this is the first fact."""
+    plan = fact.plan
+    return Record(plan, fact.at, fact.at, starts_at=plan.starts_at, is_emergency=plan.is_emergency)
+
+
+def fold(record: Record, fact: Fact) -> Record:
+    """The record after this fact. Raises LocalProtocolError bad_fact if it cannot be the next one."""
+    _check(record, fact)
+    changed = replace(
+        record,
+        at=fact.at,
+        count=record.count + 1,
+        state=after(states.CONSULT, record.state, states.event_of(fact)),
+        is_closed=fact.kind in FINAL_KINDS,
+    )
+    return _settle_there(record, _take(changed, fact))
+
+
+def replay(facts: Iterable[Fact]) -> Record:
+    """The record of all these facts, the first of which must be Scheduled. Raises LocalProtocolError bad_fact."""
+    following = iter(facts)
+    first = next(following, None)
+    if not isinstance(first, Scheduled):
+        raise LocalProtocolError("bad_fact", "a consult begins by being scheduled")
+    record = begin(first)
+    for fact in following:
+        record = fold(record, fact)
+    return record
+
+
+# -------------------------------------------------------------------- what may follow
+
+
+def _check(record: Record, fact: Fact) -> None:
+    if record.is_closed:
+        raise _misfit(fact, "nothing follows on the last fact")
+    if fact.at < record.at:
+        raise _misfit(fact, "it is older than the fact before it")
+    if record.ended is not None and not isinstance(fact, _AFTER_THE_END):
+        raise _misfit(fact, "the consult has ended")
+    match fact:
+        case Scheduled():
+            raise _misfit(fact, "a consult is scheduled once")
+        case Arrived() | Admitted() | Denied() | Entered() | Left():
+            _check_person(record, fact)
+        case Lost(_, sub) | Back(_, sub) | Held(_, sub) | Released(_, sub):
+            if not _person(record, sub).is_there:
+                raise _misfit(fact, "that person is not there")
+        case InProgress() | NoShow() | Ended() | Cancelled() | Failed() | Rescheduled():
+            is_same = after(states.CONSULT, record.state, fact.kind) == record.state
+            if is_same and not (isinstance(fact, Rescheduled) and record.state == states.SCHEDULED):
+                raise _misfit(fact, f"not of a consult that is {record.state}")
+        case Taken() if record.taken_by:
+            raise _misfit(fact, "it is taken")
+        case LinkUsed(_, link) if link not in record.links or record.links[link].is_used:
+            raise _misfit(fact, "there is no such link to use")
+        case LinkMade(_, link) if link in record.links:
+            raise _misfit(fact, "there is such a link")
+        case Attested() if record.ended is None:
+            raise _misfit(fact, "only what has ended is attested")
+
+
+def _check_person(record: Record, fact: Arrived | Admitted | Denied | Entered | Left) -> None:
+    status = _person(record, fact.sub).status
+    if after(states.PERSON, status, states.person_event_of(fact)) == status:
+        raise _misfit(fact, f"not of somebody who is {status}")
+
+
+def _misfit(fact: Fact, why: str) -> LocalProtocolError:
+    return LocalProtocolError("bad_fact", f"{fact.kind}: {why}")
+
+
+# -------------------------------------------------------------------- what follows
+
+
+def _take(record: Record, fact: Fact) -> Record:
+    """All but the state of the consult, and what of all kinds of facts is the same."""
+    match fact:
+        case Arrived(at, sub, role, _, is_waiting):
+            person = Person(sub, role, _next(record, fact, sub), since=at)
+            return replace(_with(record, person), has_come=record.has_come or is_waiting)
+        case Admitted(_, sub) | Denied(_, sub) | Entered(_, sub):
+            return _with(record, replace(_person(record, sub), status=_next(record, fact, sub), held_at=0))
+        case Left(_, sub):
+            gone = Person(sub, _person(record, sub).role, _next(record, fact, sub))
+            return replace(_with(record, gone), last_left=fact)
+        case Lost(at, sub, what):
+            return _with(record, _losing(_person(record, sub), at, what))
+        case Back(_, sub, what):
+            return _with(record, _finding(_person(record, sub), what))
+        case Held(_, sub, position):
+            return _with(record, replace(_person(record, sub), held_at=position))
+        case Released(_, sub):
+            return _with(record, replace(_person(record, sub), held_at=0))
+        case _:
+            return _take_of_consult(record, fact)
+
+
+def _take_of_consult(record: Record, fact: Fact) -> Record:
+    match fact:
+        case Rescheduled(_, starts_at):
+            return _rescheduled(record, fact, starts_at)
+        case InProgress(at):
+            return replace(record, in_progress_at=at)
+        case PrioritySet(_, is_emergency):
+            return replace(record, is_emergency=is_emergency)
+        case NoShow():
+            return replace(record, was_no_show=True)
+        case Ended():
+            return replace(record, ended=fact, timers={})
+        case Taken(at, by):
+            return replace(record, taken_by=by, taken_at=at)
+        case Returned():
+            return replace(record, taken_by="", taken_at=0.0)
+        case TimerSet(_, timer, due_at):
+            return replace(record, timers={**record.timers, timer: due_at})
+        case TimerCleared(_, timer) | TimerFired(_, timer):
+            left = {name: due_at for name, due_at in record.timers.items() if name != timer}
+            return replace(record, timers=left, is_overrun=record.is_overrun or timer == "overrun")
+        case Restarted(at):
+            people = {sub: _kept_anew(person, at) for sub, person in record.people.items()}
+            return replace(record, people=people, gone_at=at if record.gone_at is not None else None)
+        case LinkMade(_, link, sub, role):
+            return replace(record, links={**record.links, link: Link(sub, role, record.schedule)})
+        case LinkUsed(_, link):
+            return replace(record, links={**record.links, link: replace(record.links[link], is_used=True)})
+        case Consent(_, sub, what, is_given):
+            return replace(record, consents={**record.consents, (sub, what): is_given})
+        case BypassTried(_, sub, what):
+            return replace(record, bypasses=record.bypasses | {(sub, what)})
+        case Measured():
+            return replace(record, measured=fact)
+        case Closed() | Attested():
+            return replace(record, timers={})
+    return record
+
+
+def _settle_there(before: Record, record: Record) -> Record:
+    """Since when nobody is there."""
+    if record.is_over or record.there:
+        return record if record.gone_at is None else replace(record, gone_at=None)
+    return replace(record, gone_at=record.at) if before.there else record
+
+
+def _rescheduled(record: Record, fact: Rescheduled, starts_at: float) -> Record:
+    people = {
+        sub: replace(person, status=after(states.PERSON, person.status, fact.kind))
+        for sub, person in record.people.items()
+    }
+    return replace(
+        record, starts_at=starts_at, schedule=record.schedule + 1, people=people, has_come=False, was_no_show=False
+    )
+
+
+def _person(record: Record, sub: str) -> Person:
+    return record.people.get(sub) or Person(sub, "")
+
+
+def _next(record: Record, fact: Fact, sub: str) -> str:
+    return after(states.PERSON, _person(record, sub).status, states.person_event_of(fact))
+
+
+def _with(record: Record, person: Person) -> Record:
+    people = dict(record.people)
+    if people.get(person.sub) is None or not people[person.sub].is_there:
+        people.pop(person.sub, None)  # who comes again stands behind who is there
+    people[person.sub] = person
+    return replace(record, people=people)
+
+
+def _losing(person: Person, at: float, what: str) -> Person:
+    seat_at = at if person.seat_at is None and what in SEAT_LOSSES else person.seat_at
+    return replace(person, lost=person.lost | {what}, seat_at=seat_at)
+
+
+def _finding(person: Person, what: str) -> Person:
+    lost = person.lost - {what}
+    return replace(person, lost=lost, seat_at=person.seat_at if lost & SEAT_LOSSES else None)
+
+
+def _kept_anew(person: Person, at: float) -> Person:
+    return person if person.seat_at is None else replace(person, seat_at=at)
