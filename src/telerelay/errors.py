@@ -17,6 +17,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "not_found": 404,
     "method_not_allowed": 405,
     "no_common_codec": 406,
+    "busy": 409,
     "conflict": 409,
     "duplicate_join": 409,
     "consult_over": 410,

@@ -11,6 +11,7 @@ from typing import Self
 from telerelay.consult.draft import Draft, Facts
 from telerelay.consult.effects import Effect, effects_between
 from telerelay.consult.facts import (
+    CONSENTS,
     Attested,
     BypassTried,
     ClockJumped,
@@ -25,6 +26,8 @@ from telerelay.consult.facts import (
     Scheduled,
     TimerCleared,
     TimerSet,
+    check_note,
+    check_word,
 )
 from telerelay.consult.plan import is_unix_s
 from telerelay.consult.record import Record, begin, fold, replay
@@ -167,6 +170,7 @@ class Chronicle:
     def consent(self, now: float, sub: str, what: str, is_given: bool) -> Facts:
         """Somebody who is in consents, or no longer. Raises RemoteProtocolError forbidden, consult_over."""
         record = self._live()
+        check_word("what", what, CONSENTS)
         person = record.people.get(sub)
         if person is None or not person.is_admitted:
             raise RemoteProtocolError("forbidden", "only who is in can consent")
@@ -194,6 +198,7 @@ class Chronicle:
         """The host's own words: personal. Raises RemoteProtocolError consult_over."""
         if self._record.is_closed:
             raise over()
+        check_note(note)
         draft = self._draft(now)
         return draft.add(Noted(draft.now, by, note)).settle()
 

@@ -11,6 +11,9 @@ from telerelay.consult import states
 from telerelay.consult.chronicle import Chronicle
 from telerelay.consult.draft import Facts
 from telerelay.consult.facts import (
+    CANCEL_REASONS,
+    DENY_REASONS,
+    OUTCOMES,
     RELAY,
     Admitted,
     Arrived,
@@ -30,6 +33,8 @@ from telerelay.consult.facts import (
     Returned,
     Scheduled,
     Taken,
+    check_note,
+    check_word,
 )
 from telerelay.consult.plan import ConsultPlan, is_unix_s
 from telerelay.consult.record import SEAT_LOSSES, Person, Record
@@ -108,6 +113,8 @@ class Consult(Chronicle):
         Raises as `admit` does.
         """
         person = self._decided(sub, by, is_host)
+        check_word("reason", reason, DENY_REASONS)
+        check_note(note)
         draft = self._draft(now)
         is_last = self._record.state == states.WAITING and self._is_last_guest(person)
         draft.add(Denied(draft.now, sub, by, reason, is_host, is_last, note))
@@ -163,6 +170,8 @@ class Consult(Chronicle):
         """
         record = self._live()
         self._check_decider(by, is_host)
+        check_word("outcome", outcome, OUTCOMES)
+        check_note(note)
         if record.state in (states.SCHEDULED, states.NO_SHOW):
             raise RemoteProtocolError("conflict", "it has not begun: it can be cancelled")
         draft = self._draft(now)
@@ -171,6 +180,8 @@ class Consult(Chronicle):
     def cancel(self, now: float, by: str, reason: str = "", note: str = "") -> Facts:
         """The host calls it off. Raises RemoteProtocolError conflict (somebody was let in: end it), consult_over."""
         self._before_admission()
+        check_word("reason", reason, CANCEL_REASONS)
+        check_note(note)
         draft = self._draft(now)
         return draft.add(Cancelled(draft.now, by, reason, note), Closed(draft.now)).settle()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar
 
 from telerelay.consult.plan import ConsultPlan
-from telerelay.errors import LocalProtocolError
+from telerelay.errors import LocalProtocolError, RemoteProtocolError
 from telerelay.protocol.names import is_sub
 from telerelay.rooms.policy import ROLES
 
@@ -45,6 +45,19 @@ BYPASSES = ("media", "data", "subscribe", "publish", "roster", "token", "link", 
 HOOK_FAULTS = ("timeout", "exception", "nonsense", "unreachable", "status", "too_large")
 MAX_NOTE_CHARS = 4096
 """A page. A relay keeps no records of health: what is longer belongs to the host."""
+
+
+def check_word(name: str, value: str, words: tuple[str, ...]) -> None:
+    """For what comes from outside. Raises RemoteProtocolError bad_message, which lists the words."""
+    if value not in words:
+        listed = ", ".join(word or '""' for word in words)
+        raise RemoteProtocolError("bad_message", f"{name} must be one of {listed}")
+
+
+def check_note(note: str) -> None:
+    """For what comes from outside. Raises RemoteProtocolError too_large."""
+    if len(note) > MAX_NOTE_CHARS:
+        raise RemoteProtocolError("too_large", f"a note has at most {MAX_NOTE_CHARS} characters")
 
 
 PERSONAL = "personal"
