@@ -49,12 +49,14 @@ class Chronicle:
 
     def __init__(self, scheduled: Scheduled) -> None:
         self._record = begin(scheduled)
+        self._ahead_s = 0.0
 
     @classmethod
     def replay(cls, facts: Iterable[Fact]) -> Self:
         """What these facts, all that there are, made of it. Raises LocalProtocolError bad_fact."""
         made = cls.__new__(cls)
         made._record = replay(facts)
+        made._ahead_s = 0.0
         return made
 
     @property
@@ -87,8 +89,9 @@ class Chronicle:
         return not self._record.is_over and person is not None and person.role == role and person.is_admitted
 
     def next_due(self) -> float | None:
-        """When `tick` has something to do, by the consult's clock."""
-        return next_due(self._record)
+        """When `tick` has something to do: by the same clock as every `now`."""
+        due_at = next_due(self._record)
+        return None if due_at is None else due_at - self._ahead_s
 
     # ---------------------------------------------------------------- links
 
@@ -142,7 +145,7 @@ class Chronicle:
         if timer not in record.timers and len(record.timers) >= MAX_TIMERS:
             raise RemoteProtocolError("too_many_requests", "this consult has as many timers as it may have")
         draft = self._draft(now)
-        return draft.add(TimerSet(draft.now, timer, float(due_at), by)).settle()
+        return draft.add(TimerSet(draft.now, timer, due_at + self._ahead_s, by)).settle()
 
     def clear_timer(self, now: float, timer: str) -> Facts:
         """Nothing, where it does not run."""
@@ -152,7 +155,13 @@ class Chronicle:
         return draft.add(TimerCleared(draft.now, timer)).settle()
 
     def restart(self, now: float) -> Facts:
-        """Another process goes on. Say first who is lost by that, then `tick`."""
+        """
+        Another process goes on. Say first who is lost by that, then `tick`.
+
+        Where its clock is behind the last fact, for the wall clock was set back, this consult is that much ahead of it
+        from here on: its time never goes back, nor does it stand still until the clock has come so far again.
+        """
+        self._ahead_s = max(0.0, self._record.at - now)
         if self._record.is_over or (not self._record.there and self._record.gone_at is None):
             return ()
         draft = self._draft(now)
@@ -221,7 +230,7 @@ class Chronicle:
     # ---------------------------------------------------------------- within
 
     def _draft(self, now: float) -> Draft:
-        return Draft(self._record, now)
+        return Draft(self._record, now + self._ahead_s)
 
     def _live(self) -> Record:
         """The record, of a consult that is not over."""
@@ -238,6 +247,7 @@ class Chronicle:
         record = self._record
         if record.starts_at is None:
             return
+        now += self._ahead_s
         if now < record.starts_at - record.plan.opens_before_s:
             raise RemoteProtocolError("too_early", "it is too early to come")
         if now > closes_at(record) and not is_late_allowed:

@@ -33,7 +33,7 @@ class Draft:
     """A record, and what is to come: `add` facts, `settle`, and take the `facts`. Raises what `fold` raises."""
 
     def __init__(self, record: Record, now: float) -> None:
-        # A wall clock that was set back between two processes never makes a fact older than the one before it.
+        # No fact is older than the one before it.
         self.now = max(now, record.at)
         self.record = record
         self._facts: list[Fact] = []
