@@ -210,7 +210,7 @@ def status_of(course: Course) -> str:
 
 @pytest.mark.parametrize(
     ("status", "event"),
-    product((states.ABSENT, states.AT_DOOR, states.LET_IN, states.INSIDE, states.REFUSED), PERSON_EVENTS),
+    list(product((states.ABSENT, states.AT_DOOR, states.LET_IN, states.INSIDE, states.REFUSED), PERSON_EVENTS)),
 )
 def test_a_person_lives_by_its_table(status: str, event: str) -> None:
     """

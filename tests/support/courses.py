@@ -3,19 +3,32 @@ A consult with somebody who runs it as the relay does: facts are applied at once
 collected; after each step the journal is held against the record.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import pytest
 
 from telerelay.consult.consult import Consult, schedule
 from telerelay.consult.effects import Effect
 from telerelay.consult.facts import Fact, from_json
 from telerelay.consult.plan import ConsultPlan
+from telerelay.errors import TelerelayError
 
 START = 1_700_000_000.0
 """When the consults of tests begin, Unix seconds."""
 
 
+@contextmanager
+def refused(code: str) -> Iterator[None]:
+    """What is done within is refused with that code."""
+    with pytest.raises(TelerelayError) as caught:
+        yield
+    assert code == caught.value.code
+
+
 def plan(**changes: object) -> ConsultPlan:
-    return ConsultPlan(**({"consult": "c1", "starts_at": START} | changes))  # type: ignore[arg-type]
+    """As from JSON, with lists where the plan has tuples."""
+    return ConsultPlan.from_json({"consult": "c1", "starts_at": START} | changes)
 
 
 class Course:
