@@ -44,6 +44,8 @@ from telerelay.rooms import policy
 _BROUGHT_BACK = {"socket": "socket", "whip": "transport", "whep": "transport"}
 """By what somebody comes again who is there already: what is not lost any more."""
 
+_LATE = states.CALLS | {states.ADMITTED}
+
 _GUESTS = frozenset({"patient", "requester"})
 """Whom a consult is held for: without any of them, it is not held."""
 
@@ -76,7 +78,9 @@ class Consult(Chronicle):
                 raise RemoteProtocolError("conflict", "this person is here in another role")
             return self.back(now, sub, _BROUGHT_BACK[attachment])
         self._check_may_come(sub, role)
-        self._check_window(now, is_late_allowed=record.is_decider(role))
+        # The window is for who comes for the first time, and a call that runs is its own.
+        is_late_allowed = person is not None or record.is_decider(role) or record.state in _LATE
+        self._check_window(now, is_late_allowed=is_late_allowed)
         if person is not None and person.status == states.REFUSED:
             raise RemoteProtocolError("denied", "this person was denied")
         draft = self._draft(now)

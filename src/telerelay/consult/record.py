@@ -297,8 +297,9 @@ def _settle_there(before: Record, record: Record) -> Record:
 
 def _rescheduled(record: Record, fact: Rescheduled, starts_at: float) -> Record:
     people = {
-        sub: replace(person, status=after(states.PERSON, person.status, fact.kind))
+        sub: person
         for sub, person in record.people.items()
+        if after(states.PERSON, person.status, fact.kind) != states.ABSENT
     }
     return replace(
         record, starts_at=starts_at, schedule=record.schedule + 1, people=people, has_come=False, was_no_show=False
