@@ -2,7 +2,11 @@
 What a host may say of a consult, and what it is told of a plan that is none.
 """
 
+from dataclasses import fields
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from telerelay.consult.plan import ConsultPlan, Invited, PlanError
 
@@ -87,6 +91,26 @@ def test_a_wrong_plan_is_refused_by_field(changes: dict[str, object], code: str,
 
     assert (code, field) == (caught.value.code, caught.value.field)
     assert "tomorrow" not in str(caught.value)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["sub", "role", "a"]), inner),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(st.sampled_from([each.name for each in fields(ConsultPlan)]), ANYTHING))
+def test_whatever_a_host_sends_is_a_plan_or_a_plan_error(plain: dict[str, object]) -> None:
+    """
+    And a plan survives being written.
+    """
+    try:
+        plan = ConsultPlan.from_json({"consult": "c1"} | plain)
+    except PlanError:
+        return
+    assert plan == ConsultPlan.from_json(plan.to_json())
 
 
 @pytest.mark.parametrize("plain", [None, [], "c1", {}, {"starts_at": 1}])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar
 
 from telerelay.consult.plan import ConsultPlan
-from telerelay.errors import LocalProtocolError, RemoteProtocolError
+from telerelay.errors import LocalProtocolError, RemoteProtocolError, TelerelayError
 from telerelay.protocol.names import is_sub
 from telerelay.rooms.policy import ROLES
 
@@ -416,27 +416,18 @@ def from_json(kind: str, at: float, clear: Mapping[str, Any], personal: Mapping[
     if kind not in KINDS:
         raise ValueError("a fact of a kind that is not known")
     wanted = KINDS[kind]
-    parts = dict(clear)
-    if wanted is Scheduled:
-        plan = dict(parts.get("plan", {}))
-        if personal:
-            plan["labels"] = personal.get("labels", {})
-        parts["plan"] = _plan(plan)
-    else:
-        parts.update(personal or {})
-    if "by_height" in parts:
-        parts["by_height"] = tuple((each[0], each[1]) for each in parts["by_height"])
     try:
+        parts = dict(clear)
+        if wanted is Scheduled:
+            labels = {"labels": personal["labels"]} if personal and "labels" in personal else {}
+            parts["plan"] = ConsultPlan.from_json({**parts["plan"], **labels})
+        else:
+            parts.update(personal or {})
+        if wanted is Measured:
+            parts["by_height"] = tuple((int(height), float(s)) for height, s in parts.get("by_height", ()))
         return wanted(at=at, **parts)
-    except (TypeError, LocalProtocolError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError, TelerelayError) as error:
         raise ValueError(f"not a fact of the kind {kind}") from error
-
-
-def _plan(plain: dict[str, Any]) -> ConsultPlan:
-    try:
-        return ConsultPlan.from_json(plain)
-    except Exception as error:
-        raise ValueError("not a plan") from error
 
 
 # -------------------------------------------------------------------- what a value may be
