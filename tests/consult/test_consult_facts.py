@@ -42,7 +42,7 @@ def facts_of(kind: type[Fact]) -> st.SearchStrategy[Fact]:
     return st.builds(kind, **{name: values_of(hint) for name, hint in hints.items()})
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data(), st.sampled_from(sorted(KINDS)))
 def test_every_fact_survives_being_written(data: st.DataObject, kind: str) -> None:
     """
@@ -129,7 +129,7 @@ ANYTHING = st.recursive(
 NAMES = sorted({name for kind in KINDS.values() for name in kind.__match_args__} | {"labels"})
 
 
-@settings(max_examples=300)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(sorted(KINDS)), st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=4), ANYTHING)
 def test_whatever_stands_in_a_journal_is_a_fact_or_a_value_error(
     kind: str, clear: dict[str, object], personal: object

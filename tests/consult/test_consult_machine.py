@@ -383,5 +383,5 @@ def test_consults_of_all_kinds() -> None:
     The same, longer and more of them.
     """
     run_state_machine_as_test(
-        ConsultMachine, settings=settings(max_examples=600, stateful_step_count=60, deadline=None)
+        ConsultMachine, settings=settings(max_examples=250, stateful_step_count=50, deadline=None)
     )
