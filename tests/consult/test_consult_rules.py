@@ -8,7 +8,7 @@ from support.courses import START, Course, plan, refused
 from telerelay.consult import effects, states
 from telerelay.consult.consult import Consult, schedule
 from telerelay.consult.effects import Admit, Attest, EndRoom, Forget, Remove
-from telerelay.consult.facts import FINAL_KINDS, KINDS, Admitted, Attested, Ended, Interrupted, Lost, Measured
+from telerelay.consult.facts import FINAL_KINDS, KINDS, Admitted, Attested, Ended, Fact, Interrupted, Lost, Measured
 from telerelay.rooms.policy import ROLES
 
 # ---------------------------------------------------------------- 1. nobody becomes host by arriving first
@@ -105,6 +105,26 @@ def test_two_decisions_made_of_one_record_do_not_both_come_true() -> None:
     with refused("bad_fact"):
         course.consult.apply(*second)
     assert before is course.consult.record
+
+
+def test_who_is_held_is_not_admitted_unless_it_is_an_emergency() -> None:
+    """
+    There is no room for another call; nobody is failed for it.
+    """
+    course = Course().waiting().attended()
+    course.do(course.consult.hold(START, "pat", 4))
+    assert [] == course.do(course.consult.hold(START, "pat", 3))
+    with refused("no_capacity"):
+        course.consult.admit(START, "pat", "doc")
+
+    urgent = Course().waiting().attended()
+    urgent.do(urgent.consult.hold(START, "pat", 4))
+    urgent.do(urgent.consult.set_priority(START, True, "doc"))
+    assert ["admitted"] == urgent.do(urgent.consult.admit(START, "pat", "doc"))
+
+    assert ["released"] == course.do(course.consult.release(START, "pat"))
+    assert [] == course.do(course.consult.release(START, "pat"))
+    assert ["admitted"] == course.do(course.consult.admit(START, "pat", "doc"))
 
 
 def test_a_second_decider_may_decide_too() -> None:
@@ -433,6 +453,29 @@ def test_facts_are_counted_without_a_gap_and_never_go_back_in_time() -> None:
         course.consult.record.count,
         [fact.at for fact in course.facts],
     )
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        Lost(START - 1, "pat", "socket"),
+        Lost(START, "eve", "socket"),
+        Admitted(START, "doc", "doc"),
+        Attested(START, "ab", "k1"),
+        Interrupted(START - 1, "pat", "socket"),
+        schedule(START, plan()),
+    ],
+)
+def test_a_fact_that_cannot_be_the_next_one_is_refused(fact: Fact) -> None:
+    """
+    It is older, of somebody who is not there, or of another state; nothing is changed by it, nor by what came with it.
+    """
+    course = Course().waiting().attended()
+    before = course.consult.record
+    with refused("bad_fact"):
+        course.consult.apply(Lost(START, "pat", "socket"), fact)
+
+    assert before is course.consult.record
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))
