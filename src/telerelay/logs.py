@@ -29,6 +29,7 @@ class Fields(TypedDict, total=False):
     http: str
     libraries: str
     kind: str
+    link: str
     path_kind: str
     pid: int
     reason: str

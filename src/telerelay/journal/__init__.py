@@ -1,8 +1,25 @@
 """
-What must not be lost: the facts of consults in a SQLite file, acknowledged when they are on the disk.
+What must not be lost: the facts of consults in a SQLite file, chained, acknowledged when they are on the disk.
 """
 
+from telerelay.journal.anchors import Anchor, Signer
 from telerelay.journal.committer import DiskTrouble
+from telerelay.journal.journal import FINAL_KINDS, Fact, Journal
+from telerelay.journal.schema import Entry
 from telerelay.journal.store import Store, StoreStats
+from telerelay.journal.verify import Problem, Verdict, Verification
 
-__all__ = ["DiskTrouble", "Store", "StoreStats"]
+__all__ = [
+    "FINAL_KINDS",
+    "Anchor",
+    "DiskTrouble",
+    "Entry",
+    "Fact",
+    "Journal",
+    "Problem",
+    "Signer",
+    "Store",
+    "StoreStats",
+    "Verdict",
+    "Verification",
+]

@@ -47,7 +47,7 @@ class Outcome:
 
 
 class DiskTrouble(TelerelayError):
-    """Nothing was written; the same may work later. `code` is a word of TROUBLES, or `taken`."""
+    """Nothing was written; the same may work later. `code` is a word of TROUBLES, `taken` or `internal`."""
 
 
 def trouble_of(error: BaseException) -> str | None:
@@ -134,9 +134,11 @@ class Committer:
 
     # ------------------------------------------------------------------ work
 
-    def commit(self, works: Sequence[Work]) -> list[Outcome]:
+    def commit(self, works: Sequence[Work], last: Work) -> list[Outcome]:
         """
-        Run them in order in one transaction; each may fail by itself. Raises DiskTrouble: then give the same again.
+        Run them in order in one transaction, then `last`; each may fail by itself, and is undone then.
+
+        Raises DiskTrouble: then give the same again.
         """
         try:
             connection = self._connection or self._connect()
@@ -147,6 +149,9 @@ class Committer:
                 self._unsure = None
                 return done
             outcomes = [_attempt(connection, work) for work in works]
+            if _attempt(connection, last).error is not None:
+                _roll_back(connection)
+                raise DiskTrouble("internal", "a transaction could not be brought to its end")
             self._unsure = outcomes
             connection.execute("COMMIT")
         except sqlite3.Error as error:

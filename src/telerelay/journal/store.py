@@ -77,6 +77,8 @@ class Store:
         self._thread: threading.Thread | None = None
         self.on_alarm: Callable[[bool], None] = lambda is_durable: None
         """Called on the loop when `is_durable` changes."""
+        self.before_commit: Work = _nothing
+        """Run on the store's thread at the end of each transaction, within it; like any work it may run again."""
 
     @classmethod
     async def open(cls, path: str = "", *, is_owner: bool = True, held_most: int = HELD_WRITES) -> Self:
@@ -241,7 +243,7 @@ class Store:
                 next_s = 0.0
                 continue
             try:
-                outcomes = self._committer.commit([write.work for write in self._batch])
+                outcomes = self._committer.commit([write.work for write in self._batch], self.before_commit)
             except DiskTrouble as trouble:
                 if trouble.code == "taken" or not self._is_owner:
                     self._refuse(trouble)
