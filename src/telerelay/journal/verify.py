@@ -18,6 +18,10 @@ MOST_PROBLEMS = 100
 """Named at the most; behind the first one most are its consequences."""
 
 
+BESIDE = ("sealed_gone", "key", "key_kept", "head")
+"""What may only follow from something else that is wrong, an erasure that was cut off for one: named last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """
@@ -37,7 +41,10 @@ class Problem:
 
 @dataclass(slots=True)
 class Verdict:
-    """What was looked at, and what was found; `problems` in order of `pos`. `anchored` up to here by a signature."""
+    """
+    What was looked at, and what was found; `problems` in order of `pos`, those of BESIDE after the others. `anchored`:
+    vouched for by a signature up to here.
+    """
 
     entries: int = 0
     consults: int = 0
@@ -87,7 +94,7 @@ class Verification:
             self._found(self._last_pos + 1, "damaged")
         finally:
             self._connection.text_factory = factory
-        self._verdict.problems.sort(key=lambda problem: problem.pos)
+        self._verdict.problems.sort(key=lambda problem: (problem.what in BESIDE, problem.pos))
         del self._verdict.problems[MOST_PROBLEMS:]
         return self._verdict
 
@@ -96,6 +103,7 @@ class Verification:
         if self._verdict.is_complete:
             self._check_consults()
             self._check_anchors()
+            self._check_structure()
 
     def _tail(self, count: int) -> None:
         last = self._connection.execute("SELECT coalesce(max(pos), 0) FROM entries").fetchone()[0]
@@ -188,6 +196,11 @@ class Verification:
             self._erased.add(clear[len(prefix) : -len(suffix)])
 
     # ------------------------------------------------------------------ what is beside them
+
+    def _check_structure(self) -> None:
+        """SQLite's own look at its pages: those of indexes are not read by anything above."""
+        if self._connection.execute("PRAGMA quick_check(1)").fetchone()[0] != b"ok":
+            self._found(self._last_pos + 1, "damaged")
 
     def _check_consults(self) -> None:
         for consult, pos in self._gone.items():
