@@ -4,14 +4,16 @@ What must not be lost: the facts of consults in a SQLite file, chained, acknowle
 
 from telerelay.journal.anchors import Anchor, Signer
 from telerelay.journal.committer import DiskTrouble
-from telerelay.journal.journal import FINAL_KINDS, Fact, Journal
-from telerelay.journal.schema import Entry
+from telerelay.journal.journal import Fact, Journal
+from telerelay.journal.salvage import Damage
+from telerelay.journal.schema import FINAL_KINDS, Entry
 from telerelay.journal.store import Store, StoreStats
 from telerelay.journal.verify import Problem, Verdict, Verification
 
 __all__ = [
     "FINAL_KINDS",
     "Anchor",
+    "Damage",
     "DiskTrouble",
     "Entry",
     "Fact",

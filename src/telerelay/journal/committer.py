@@ -69,44 +69,64 @@ class Committer:
         self._is_owner = is_owner
         self._owner = secrets.token_hex(8)
         self._batch = 0
+        self._is_claimed = not is_owner
         self._connection: sqlite3.Connection | None = None
         self._unsure: list[Outcome] | None = None
 
     # ------------------------------------------------------------------ opening
 
-    def open(self) -> None:
-        """The first connection; the file is made if need be, for its owner alone. Raises ConfigError."""
-        try:
-            if self._path:
-                self._make_file()
-            connection = self._connect()
-            if self._is_owner:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS store (id INTEGER PRIMARY KEY, owner TEXT NOT NULL,"
-                    " batch INTEGER NOT NULL) STRICT"
-                )
-                connection.execute("INSERT OR REPLACE INTO store VALUES (1, ?, 0)", (self._owner,))
-                connection.execute("COMMIT")
-        except OSError as error:
-            self.close()
-            raise ConfigError("bad_file", f"cannot open the journal {self._path}: {error.strerror}") from None
-        except sqlite3.Error as error:
-            self.close()
-            word = trouble_of(error) or "io"
-            raise ConfigError("bad_file", f"cannot open the journal {self._path}: {word.replace('_', ' ')}") from None
+    def open(self) -> str:
+        """
+        The first connection; the file is made if need be, for its owner alone. Raises ConfigError.
 
-    def _make_file(self) -> None:
+        The word for what keeps an owner from taking over a journal that can be read: then the first commit does.
+        """
+        try:
+            is_new = bool(self._path) and self._make_file()
+            connection = self._connect()
+        except OSError as error:
+            raise self._unopened(error.strerror or "") from None
+        except sqlite3.Error as error:
+            raise self._unopened(_spoken(trouble_of(error) or "io")) from None
+        if not self._is_owner:
+            return ""
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            self._claim(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            word = self._trouble(error).code
+            if is_new or word == "corrupt":
+                self.close()
+                raise self._unopened(_spoken(word)) from None
+            return word
+        self._is_claimed = True
+        return ""
+
+    def _unopened(self, why: str) -> ConfigError:
+        return ConfigError("bad_file", f"cannot open the journal {self._path}: {why}")
+
+    def _claim(self, connection: sqlite3.Connection) -> None:
+        self._batch = 1
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS store (id INTEGER PRIMARY KEY, owner TEXT NOT NULL,"
+            " batch INTEGER NOT NULL) STRICT"
+        )
+        connection.execute("INSERT OR REPLACE INTO store VALUES (1, ?, ?)", (self._owner, self._batch))
+
+    def _make_file(self) -> bool:
+        """Whether it was not there."""
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
-            return
+            return False
         os.close(descriptor)
         folder = os.open(Path(self._path).resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+        return True
 
     def _connect(self) -> sqlite3.Connection:
         self.close()
@@ -147,6 +167,7 @@ class Committer:
             if done is not None:
                 connection.execute("ROLLBACK")
                 self._unsure = None
+                self._is_claimed = True
                 return done
             outcomes = [_attempt(connection, work) for work in works]
             if _attempt(connection, last).error is not None:
@@ -157,6 +178,7 @@ class Committer:
         except sqlite3.Error as error:
             raise self._trouble(error) from None
         self._unsure = None
+        self._is_claimed = True
         return outcomes
 
     def _begun(self, connection: sqlite3.Connection) -> list[Outcome] | None:
@@ -167,11 +189,17 @@ class Committer:
         """
         if not self._is_owner:
             return None
-        owner, batch = connection.execute("SELECT owner, batch FROM store").fetchone()
+        if not self._is_claimed and self._unsure is None:
+            self._claim(connection)
+            return None
+        owner, batch = connection.execute("SELECT owner, batch FROM store").fetchone() or ("", 0)
+        if self._unsure is not None and (owner, batch) == (self._owner, self._batch):
+            return self._unsure
+        if not self._is_claimed:
+            self._claim(connection)
+            return None
         if owner != self._owner:
             raise DiskTrouble("taken", "another relay has this journal")
-        if self._unsure is not None and batch == self._batch:
-            return self._unsure
         self._batch = batch + 1
         connection.execute("UPDATE store SET batch = ?", (self._batch,))
         return None
@@ -211,7 +239,7 @@ class Committer:
             _roll_back(self._connection)
         if word in _REOPENED_FOR and self._path:
             self.close()
-        return DiskTrouble(word, f"the journal cannot be written: {word.replace('_', ' ')}")
+        return DiskTrouble(word, f"the journal cannot be written: {_spoken(word)}")
 
 
 def _attempt(connection: sqlite3.Connection, work: Work) -> Outcome:
@@ -230,12 +258,16 @@ def _attempt(connection: sqlite3.Connection, work: Work) -> Outcome:
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
-    # SQLite has undone a transaction by itself after some errors.
-    if connection.in_transaction:
-        with contextlib.suppress(sqlite3.Error):
+    # SQLite has undone a transaction by itself after some errors, and some have had the connection closed.
+    with contextlib.suppress(sqlite3.Error):
+        if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
 def _quoted(path: str) -> str:
     """A path as SQLite's `file:` wants it (https://sqlite.org/uri.html)."""
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _spoken(word: str) -> str:
+    return word.replace("_", " ")

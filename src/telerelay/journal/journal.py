@@ -5,6 +5,7 @@ The face is the event loop's; functions that are given a connection run on the s
 """
 
 import asyncio
+import dataclasses
 import hashlib
 import logging
 import sqlite3
@@ -12,16 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from telerelay.errors import LocalProtocolError
-from telerelay.journal import anchors, canonical, links, schema, sealing
+from telerelay.errors import ConfigError, LocalProtocolError
+from telerelay.journal import anchors, canonical, links, salvage, schema, sealing
 from telerelay.journal.anchors import Anchor, Signer
 from telerelay.journal.committer import DiskTrouble
-from telerelay.journal.schema import OWN, Entry
+from telerelay.journal.salvage import Damage
+from telerelay.journal.schema import FINAL_KINDS, OWN, Entry
 from telerelay.journal.store import Store
 from telerelay.logs import say
-
-FINAL_KINDS = frozenset({"attested", "closed"})
-"""Kinds of facts after which a consult has no more; `open_consults` leaves it out."""
 
 DAY_S = 86_400.0
 
@@ -60,7 +59,8 @@ _Row = tuple[float, str, str, Mapping[str, Any]]
 
 class Journal:
     """
-    The facts of all consults of one relay. Make it with `open`; the store is closed by whoever opened it.
+    The facts of all consults of one relay. Make it with `of_file`, or with `open` in a store that is there already;
+    end it by closing its store.
     """
 
     def __init__(self, store: Store, clock: Callable[[], float], signer: Signer | None) -> None:
@@ -70,6 +70,8 @@ class Journal:
         self._is_head_stale = False  # the store's thread's alone
         self._listeners: list[Callable[[tuple[Entry, ...]], None]] = []
         self._loop = asyncio.get_running_loop()
+        self.damage: Damage | None = None
+        """What was wrong with the file at the start."""
 
     @classmethod
     async def open(cls, store: Store, clock: Callable[[], float], signer: Signer | None = None) -> Self:
@@ -79,8 +81,35 @@ class Journal:
         Raises ConfigError where the file is of a later version; what `Store.write` raises.
         """
         journal = cls(store, clock, signer)
-        await store.write(_prepare)
+        # A disk that is full keeps nobody from reading: a start waits for nothing that need not be written.
+        if not await store.read(schema.is_ready):
+            await store.write(_prepare)
         store.before_commit = journal._sign_head
+        return journal
+
+    @classmethod
+    async def of_file(cls, path: str, clock: Callable[[], float], signer: Signer | None = None) -> Self:
+        """
+        The journal of that file, in a store of its own; "" is in memory. A damaged file is set aside, and what is
+        good of it carried over: `damage` says so, a line of the log, and an entry of the journal about itself.
+
+        Raises ConfigError.
+        """
+        try:
+            damage = await asyncio.to_thread(salvage.mend, path)
+        except OSError as error:
+            raise ConfigError("bad_file", f"cannot set the damaged journal {path} aside: {error.strerror}") from None
+        if damage is not None:
+            say(logging.ERROR, "journal_damaged", reason=damage.what, file=damage.file, count=damage.lost)
+        store = await Store.open(path)
+        try:
+            journal = await cls.open(store, clock, signer)
+            if damage is not None:
+                journal.damage = damage
+                await journal.note("salvaged", dataclasses.asdict(damage))
+        except BaseException:
+            await store.close()
+            raise
         return journal
 
     @property

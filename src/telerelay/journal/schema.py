@@ -15,6 +15,9 @@ from telerelay.journal import canonical, sealing
 OWN = ""
 """The consult under which the journal keeps facts about itself: erasures, damage."""
 
+FINAL_KINDS = frozenset({"attested", "closed"})
+"""Kinds of facts after which a consult has no more; `open_consults` leaves it out."""
+
 VERSION = 1
 
 TABLES = (
@@ -64,12 +67,18 @@ class Entry:
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables that are not there. Raises ConfigError where a later version made the file."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        raise ConfigError("bad_file", "the journal was made by a later version of telerelay")
+    is_ready(connection)
     for statement in TABLES:
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def is_ready(connection: sqlite3.Connection) -> bool:
+    """Whether nothing has to be made. Raises ConfigError as `create` does."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise ConfigError("bad_file", "the journal was made by a later version of telerelay")
+    return bool(version == VERSION)
 
 
 def has_tables(connection: sqlite3.Connection) -> bool:

@@ -212,6 +212,13 @@ class Store:
             self._look()
         self._resolve(writes, outcomes)
 
+    def _on_death(self, error: BaseException) -> None:
+        say(logging.CRITICAL, "journal_died", error=type(error).__name__, exc_info=error)
+        with self._wake:
+            self._closes_at_s = time.monotonic()
+        self._on_trouble("internal")
+        self._give_up_all("journal_closed", "the journal cannot go on")
+
     def _give_up_all(self, code: str, message: str) -> None:
         with self._wake:
             left = [*self._batch, *self._writes, *self._reads, *self._scrubs]
@@ -227,11 +234,22 @@ class Store:
 
     def _run(self, opened: "asyncio.Future[None]") -> None:
         try:
-            self._committer.open()
+            trouble_at_start = self._committer.open()
         except BaseException as error:  # whatever it is, `open` waits for it
             self._post(_fail, opened, error)
             return
+        if trouble_at_start:
+            self._post(self._on_trouble, trouble_at_start)
         self._post(_succeed, opened)
+        try:
+            self._serve()
+        except BaseException as error:
+            # A mistake of ours: nobody may wait for a thread that is gone.
+            self._post(self._on_death, error)
+        finally:
+            self._committer.close()
+
+    def _serve(self) -> None:
         retry_s = RETRY_FIRST_S
         next_s = 0.0
         while self._wait(next_s):
@@ -258,7 +276,6 @@ class Store:
                 done, self._batch = self._batch, []
             self._post(self._on_commit, done, outcomes)
             retry_s, next_s = RETRY_FIRST_S, 0.0
-        self._committer.close()
 
     def _wait(self, next_s: float) -> bool:
         """Wait for something to do, or until `next_s` where a write is to be tried again. False: it is the end."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from telerelay.journal import links, schema, sealing
+from telerelay.journal import canonical, links, schema, sealing
 from telerelay.journal.anchors import Anchor, Verifier
 
 MOST_PROBLEMS = 100
@@ -71,9 +71,10 @@ class Verification:
         self._ends_s = ends_s  # by time.monotonic: what is not looked at by then is left
         self._verdict = Verdict()
         self._heads: dict[str, tuple[int, bytes]] = {}
-        self._gone: dict[str, int] = {}  # the first entry whose sealed part is not there
+        self._gone: dict[tuple[str, int], int] = {}  # entries whose sealed part is not there
         self._to_open: dict[str, tuple[Any, ...]] = {}  # the first entry with a sealed part
         self._erased: set[str] = set()
+        self._erased_parts: set[tuple[str, int]] = set()
         self._last_pos = 0
         self._last_link = links.START
         self._is_partial = False
@@ -124,7 +125,7 @@ class Verification:
                 self._verdict.is_complete = False
                 return
             self._verdict.entries += 1
-            if _is_row(row):
+            if is_row(row):
                 self._entry(*row)
             else:
                 self._found(self._last_pos + 1, "damaged")
@@ -159,7 +160,7 @@ class Verification:
         previous_seq, previous = self._head(consult, seq)
         if seq != previous_seq + 1:
             self._found(pos, "order", consult, seq)
-        if not _is_linked(previous, link, consult, seq, at, kind, clear, sealed_hash):
+        if not is_linked(previous, link, consult, seq, at, kind, clear, sealed_hash):
             self._found(pos, "changed", consult, seq)
         if links.file_link(self._last_link, link) != file_link:
             self._found(pos, "file_chain", consult, seq)
@@ -183,29 +184,34 @@ class Verification:
             if sealed != b"":
                 self._found(pos, "sealed", consult, seq)
         elif sealed is None:
-            self._gone.setdefault(consult, pos)
+            self._gone[consult, seq] = pos
         elif hashlib.sha256(sealed).digest() != sealed_hash:
             self._found(pos, "sealed", consult, seq)
         else:
             self._to_open.setdefault(consult, (pos, seq, kind, sealed))
 
     def _erase(self, clear: str) -> None:
-        # Of a changed entry this may be anything; that it is changed is found by its link.
-        prefix, suffix = '{"consult":"', '"}'
-        if clear.startswith(prefix) and clear.endswith(suffix):
-            self._erased.add(clear[len(prefix) : -len(suffix)])
+        try:
+            plain = canonical.loads(clear)
+        except ValueError:
+            return  # changed, which its link tells
+        match plain:
+            case {"consult": str(consult), "seq": int(seq)}:
+                self._erased_parts.add((consult, seq))
+            case {"consult": str(consult)}:
+                self._erased.add(consult)
 
     # ------------------------------------------------------------------ what is beside them
 
     def _check_structure(self) -> None:
         """SQLite's own look at its pages: those of indexes are not read by anything above."""
-        if self._connection.execute("PRAGMA quick_check(1)").fetchone()[0] != b"ok":
+        if self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != b"ok":
             self._found(self._last_pos + 1, "damaged")
 
     def _check_consults(self) -> None:
-        for consult, pos in self._gone.items():
-            if consult not in self._erased:
-                self._found(pos, "sealed_gone", consult)
+        for (consult, seq), pos in self._gone.items():
+            if consult not in self._erased and (consult, seq) not in self._erased_parts:
+                self._found(pos, "sealed_gone", consult, seq)
         rows = {}
         for name, seq, link, is_erased, key in self._connection.execute(
             "SELECT consult, seq, link, is_erased, keys.key FROM consults LEFT JOIN keys ON keys.id = consults.key"
@@ -299,12 +305,12 @@ class Verification:
 _TYPES = (int, bytes, int, float, bytes, bytes, bytes | None, bytes, bytes, bytes)
 
 
-def _is_row(row: tuple[Any, ...]) -> bool:
+def is_row(row: tuple[Any, ...]) -> bool:
     """Whether every column is of its type: SQLite does not look at what it reads."""
     return all(isinstance(value, kind) for value, kind in zip(row, _TYPES, strict=True))
 
 
-def _is_linked(
+def is_linked(
     previous: bytes, link: bytes, consult: str, seq: int, at: float, kind: str, clear: str, sealed_hash: bytes
 ) -> bool:
     try:
