@@ -89,6 +89,10 @@ class SigningKey:
         """64 bytes."""
         return self._key.sign(message)
 
+    def public_bytes(self) -> bytes:
+        """The 32 bytes of the public key (RFC 8032, 5.1.5)."""
+        return self._public.public_bytes_raw()
+
     def public_pem(self) -> str:
         """What whoever verifies needs, and may be published."""
         return self._public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
