@@ -231,6 +231,29 @@ class HooksConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalConfig:
+    """What is kept of consults, so that a process that is killed goes on where it was (docs/journal.md)."""
+
+    path: str = _option("", "File of the journal, made if need be; empty: in memory, gone with the process.")
+    retain_days: float = _option(
+        365.0,
+        "How long after its end the personal parts of a consult are kept, days; then they are erased.",
+        _range(0, 36525),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AttestConfig:
+    """What is signed of consults that have ended."""
+
+    key_file: str = _option(
+        "",
+        "File with the Ed25519 key that signs attestations and the journal's anchors; empty: nothing is signed.",
+        later=_file,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ServeConfig:
     """The process of `telerelay serve`."""
 
@@ -264,6 +287,8 @@ class Config:
     rooms: RoomsConfig = field(default_factory=RoomsConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     hooks: HooksConfig = field(default_factory=HooksConfig)
+    journal: JournalConfig = field(default_factory=JournalConfig)
+    attest: AttestConfig = field(default_factory=AttestConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
