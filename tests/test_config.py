@@ -55,7 +55,7 @@ def test_the_file_goes_over_the_defaults_and_the_environment_over_both(tmp_path:
     ("toml", "message"),
     [
         ("[http]\nprot = 1", "unknown key 'http.prot'; did you mean http.port?"),
-        ("[http]\nkey_file = 'x'", "unknown key 'http.key_file'; did you mean tokens.key_file?"),
+        ("[http]\nkey_file = 'x'", "unknown key 'http.key_file'; did you mean attest.key_file?"),
         ("[htpp]\nport = 1", "unknown section 'htpp'; did you mean http?"),
         ("[http]\nzzzzzzzz = 1", "unknown key 'http.zzzzzzzz'"),
         ("http = 1", "http is a section: write [http]"),
