@@ -94,6 +94,10 @@ class Committer:
             connection.execute("BEGIN IMMEDIATE")
             self._claim(connection)
             connection.execute("COMMIT")
+            # What the process before had written and could not sync is durable before anybody reads it.
+            self._settle(connection)
+        except DiskTrouble as trouble:
+            return trouble.code
         except sqlite3.Error as error:
             word = self._trouble(error).code
             if is_new or word == "corrupt":
@@ -166,6 +170,7 @@ class Committer:
             done = self._begun(connection)
             if done is not None:
                 connection.execute("ROLLBACK")
+                self._settle(connection)
                 self._unsure = None
                 self._is_claimed = True
                 return done
@@ -180,6 +185,16 @@ class Committer:
         self._unsure = None
         self._is_claimed = True
         return outcomes
+
+    def _settle(self, connection: sqlite3.Connection) -> None:
+        """
+        Make durable what SQLite's log holds, though its sync has failed: by new writes, to the file itself.
+
+        To sync the log again would not do: Linux takes pages for clean that it could not write. Raises sqlite3.Error;
+        DiskTrouble busy.
+        """
+        if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            raise DiskTrouble("busy", "another process reads the journal")
 
     def _begun(self, connection: sqlite3.Connection) -> list[Outcome] | None:
         """
