@@ -129,6 +129,10 @@ def _parser() -> argparse.ArgumentParser:
 
     sim_flags.add_to(commands).set_defaults(run=_simulate)
 
+    from telerelay.attest import flags as attest_flags
+
+    attest_flags.add_to(commands)
+
     token = commands.add_parser("token", help="make a key, or a token")
     token.add_argument("--new-key", metavar="FILE", help="write a new key to this new file")
     token.add_argument("--key-file", metavar="FILE", help="the key to sign with")
