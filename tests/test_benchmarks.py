@@ -38,6 +38,7 @@ NOT_LEAVES = {
     "rungs.c": "does what ladder.c says; a look each 25 ms, which is ladder.c's",
     "sender.c": "owns one way out; counted by benchmarks/instructions.py",
     "sent.c": "part of estimator.c",
+    "shown.c": "tells whole.c and picture.c of a packet; counted by benchmarks/instructions.py",
     "sound.c": "picks copies out of the history and asks opus.c to join: those two are timed",
     "source.c": "reads what others parse; it shows in resends and for who joins late",
     "telerelay.c": "the border's functions, called by control; no packet comes here",

@@ -48,6 +48,7 @@
     LEAF(opus_join, "opus.c", 0, NULL)                                                                                 \
     LEAF(outbox_turn, "outbox.c", 0, NULL)                                                                             \
     LEAF(pacer_packet, "pacer.c", 0, NULL)                                                                             \
+    LEAF(picture_read, "picture.c", 0, NULL)                                                                           \
     LEAF(red_parse, "red.c", 0, NULL)                                                                                  \
     LEAF(resends_packet, "resends.c", 0, NULL)                                                                         \
     LEAF(ring_push_pop, "ring.c", 0, NULL)                                                                             \
@@ -78,7 +79,8 @@
     LEAF(stun_parse, "stun.c", 0, NULL)                                                                                \
     LEAF(stun_verify, "stun.c", 0, NULL)                                                                               \
     LEAF(twcc_feedback, "twcc.c", 0, NULL)                                                                             \
-    LEAF(twcc_packet, "twcc.c", 0, NULL)
+    LEAF(twcc_packet, "twcc.c", 0, NULL)                                                                               \
+    LEAF(whole_packet, "whole.c", 0, NULL)
 
 /* One row of what Python reads. */
 typedef struct bench_leaf {

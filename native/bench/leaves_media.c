@@ -13,10 +13,12 @@
 #include "opus.h"
 #include "outbox.h"
 #include "pacer.h"
+#include "picture.h"
 #include "resends.h"
 #include "ring.h"
 #include "seqmap.h"
 #include "twcc.h"
+#include "whole.h"
 
 #define SSRC_OUT 0x99aabbccu
 #define PACKET_US 1000 /* between packets: a busy publisher, 9 Mbit/s */
@@ -335,6 +337,53 @@ uint64_t bench_layers_packet(uint32_t iterations)
         tr__layers_on_sent(&layers, &info, &rewrite);
         tr__layers_write(payload, &info, &rewrite);
         sum += 1u + payload[3];
+    }
+    return sum;
+}
+
+/* Pictures of five packets as they leave; one in a hundred packets comes after the next picture's first. */
+uint64_t bench_whole_packet(uint32_t iterations)
+{
+    static tr_whole whole;
+    static tr_whole_waiting waiting;
+    static uint32_t number, missing;
+    if (!number) tr__whole_cut(&whole, &waiting, ++number, true);
+    uint32_t before = whole.pictures;
+    for (uint32_t i = 0; i < iterations; i++, number++) {
+        uint32_t at = number % 5, ts = number / 5 * 3000;
+        uint8_t marks = (uint8_t)(at == 0 ? TR_WHOLE_BEGINS : at == 4 ? TR_WHOLE_ENDS : 0);
+        if (missing && at == 1) {
+            tr__whole_on_sent(&whole, &waiting, missing, missing / 5 * 3000, 0);
+            missing = 0;
+        }
+        if (at == 2 && number / 5 % 20 == 0)
+            missing = number;
+        else
+            tr__whole_on_sent(&whole, &waiting, number, ts, marks);
+    }
+    return 1 + whole.pictures - before;
+}
+
+/* What a keyframe brings: VP8, VP9 with the sizes of three layers, a parameter set of H.264. */
+uint64_t bench_picture_read(uint32_t iterations)
+{
+    static const struct {
+        tr_codec codec;
+        head payload;
+    } keyframes[] = {
+        {TR_CODEC_VP8,
+         {32, {0x90, 0x80, 0x81, 0x02, 0xb0, 0x94, 0x01, 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02, 0x00, 0x47}}},
+        {TR_CODEC_VP9, {32, {0xaa, 0x81, 0x02, 0x00, 0x05, 0x50, 0x01, 0x40, 0x00, 0xb4, 0x02, 0x80, 0x01, 0x68,
+                             0x05, 0x00, 0x02, 0xd0, 0x82, 0x49, 0x83, 0x42, 0x00, 0x4f, 0xf0, 0x2c, 0xf6}}},
+        {TR_CODEC_H264, {24, {0x67, 0x42, 0xc0, 0x1f, 0xd9, 0x00, 0x50, 0x05, 0xba, 0x10, 0x00, 0x00,
+                              0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0xc0, 0xf1, 0x83, 0x24, 0x80}}},
+    };
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < iterations; i++) {
+        const head *payload = &keyframes[i % 3].payload;
+        tr_picture picture = {0};
+        if (!tr__picture_read(&picture, keyframes[i % 3].codec, payload->data, payload->size, NULL, 0)) return 0;
+        sum += picture.heights[0];
     }
     return sum;
 }

@@ -84,7 +84,7 @@ typedef enum tr_drop {
     TR_DROP_COUNT
 } tr_drop;
 
-#define TR_BORDER_VERSION 4  /* of these records: one more with every change to them */
+#define TR_BORDER_VERSION 5  /* of these records: one more with every change to them */
 #define TR_MAX_DATAGRAM 1500 /* bytes taken from the network */
 #define TR_MAX_FORWARD 1232  /* bytes of UDP payload that leave: 1280 (IPv6 minimum) less 48 */
 #define TR_MAX_BINDS 8
@@ -155,7 +155,8 @@ typedef enum tr_command_type {
     TR_CMD_SET_REDUNDANCY,
     TR_CMD_SET_PACKET_TIME,
     TR_CMD_SET_LADDER,
-    TR_CMD_GET_RATES
+    TR_CMD_GET_RATES,
+    TR_CMD_GET_SEEN
 } tr_command_type;
 
 typedef struct tr_add_transport {
@@ -330,6 +331,16 @@ typedef struct tr_get_rates {
     uint32_t from; /* 0, then what the page before said */
 } tr_get_rates;
 
+#define TR_MAX_SEEN_TRANSPORTS 64
+
+/* One page of what the peers of these transports were shown: from a row on, counted over the senders of all of them in
+ * this order. One that is gone has no rows, so a page after that may miss some, for once. */
+typedef struct tr_get_seen {
+    uint32_t from; /* 0, then what the page before said */
+    uint32_t count;
+    uint32_t transports[TR_MAX_SEEN_TRANSPORTS]; /* only the first count of them need be there */
+} tr_get_seen;
+
 /* ------------------------------------------------------------------ events, worker to control */
 
 typedef enum tr_event_type {
@@ -348,7 +359,8 @@ typedef enum tr_event_type {
     TR_EVENT_COUNTS,
     TR_EVENT_ESTIMATE,
     TR_EVENT_RATES,
-    TR_EVENT_SENDER_HELD
+    TR_EVENT_SENDER_HELD,
+    TR_EVENT_SEEN
 } tr_event_type;
 
 typedef enum tr_transport_state {
@@ -496,6 +508,37 @@ typedef struct tr_rate_page {
     uint32_t count;
     tr_rate rows[TR_MAX_RATES];
 } tr_rate_page;
+
+/* How it is known of a sender's video what is a keyframe. */
+typedef enum tr_keyframes {
+    TR_KEYFRAMES_UNTOLD = 0,  /* it is not: nothing of it can be read, or no keyframe has left yet */
+    TR_KEYFRAMES_BY_LOOKS,    /* by headers that the bytes of a cipher might look like */
+    TR_KEYFRAMES_FOR_CERTAIN, /* by a start code, or by the publisher's dependency descriptor */
+} tr_keyframes;
+
+/* What one sender's peer was sent of its track. Counters run on, modulo 2^32, whatever the sender is bound to; nothing
+ * that left a second time counts in them. */
+typedef struct tr_seen {
+    uint32_t sender, receiver; /* receiver: what it forwards, TR_NONE: nothing */
+    uint32_t packets;          /* of media */
+    uint32_t frames;           /* of video: pictures of which every packet left */
+    uint32_t keyed_frames;     /* of these: keyframes, and those behind a keyframe that left whole */
+    uint32_t keyframes;        /* of these: keyframes */
+    uint32_t reports;          /* receiver reports of the peer */
+    uint16_t height;           /* of the picture forwarded now, pixels on its shorter side; 0: unknown */
+    uint8_t fraction_lost;     /* of the latest report, 0-255 */
+    uint8_t keyframes_told;    /* tr_keyframes */
+    uint8_t is_forwarding;     /* something of the receiver is forwarded now */
+    uint8_t is_video;
+} tr_seen;
+
+#define TR_MAX_SEEN 42 /* so that a page fits one event */
+
+typedef struct tr_seen_page {
+    uint32_t next; /* where the next page begins, 0: there is none */
+    uint32_t count;
+    tr_seen rows[TR_MAX_SEEN];
+} tr_seen_page;
 
 typedef struct tr_event {
     uint16_t type;      /* tr_event_type */

@@ -38,6 +38,8 @@ static uint32_t layout(void)
         sizeof(tr_transport_changed),
         sizeof(tr_inventory),
         sizeof(tr_inventory_end),
+        sizeof(tr_get_seen),
+        sizeof(tr_seen_page),
         sizeof(tr_receiver_event),
         sizeof(tr_transport_stats),
         sizeof(tr_receiver_stats),

@@ -267,28 +267,37 @@ tr_codec_info tr__codec_inspect(tr_codec codec, const uint8_t *payload, size_t s
 }
 
 /* RFC 6386, 9.1: the rest of the frame tag, then the start code. */
-static bool is_open_vp8(const uint8_t *payload, size_t size)
+static bool open_vp8(tr_open *open, const uint8_t *payload)
 {
     tr_codec_info info = {0};
-    tr_cursor c = tr__cursor(payload, size);
-    if (!read_vp8(&info, &c, payload) || !info.is_keyframe) return false;
-    tr__take(&c, 2);
-    return tr__take24(&c) == 0x9d012a && tr__cursor_ok(&c);
+    tr_cursor *c = &open->rest;
+    if (!read_vp8(&info, c, payload) || !info.is_keyframe) return false;
+    tr__take(c, 2);
+    return tr__take24(c) == 0x9d012a && tr__cursor_ok(c);
 }
 
 /* VP9 bitstream, 6.2: frame_marker, profile, show_existing_frame and frame_type of 0, then frame_sync_code; of profile
  * 3, which no browser negotiates, it is a bit further on. */
-static bool is_open_vp9(const uint8_t *payload, size_t size)
+static bool open_vp9(tr_open *open, const uint8_t *payload, size_t size)
 {
     tr_codec_info info = {0};
-    tr_cursor c = tr__cursor(payload, size);
-    if (!read_vp9(&info, &c, payload) || !info.is_keyframe) return false;
-    skip_vp9(&c, payload[0]);
-    return (tr__take8(&c) & 0xcc) == 0x80 && tr__take24(&c) == 0x498342 && tr__cursor_ok(&c);
+    tr_cursor *c = &open->rest;
+    if (!read_vp9(&info, c, payload) || !info.is_keyframe) return false;
+    if (payload[0] & 0x02) open->structure = tr__cursor(c->at, (size_t)(payload + size - c->at));
+    skip_vp9(c, payload[0]);
+    open->first = tr__take8(c);
+    return (open->first & 0xcc) == 0x80 && tr__take24(c) == 0x498342 && tr__cursor_ok(c);
+}
+
+bool tr__codec_open(tr_codec codec, const uint8_t *payload, size_t size, tr_open *open)
+{
+    if (size == 0) return false;
+    *open = (tr_open){.rest = tr__cursor(payload, size)};
+    return codec == TR_CODEC_VP8 ? open_vp8(open, payload) : codec == TR_CODEC_VP9 && open_vp9(open, payload, size);
 }
 
 bool tr__codec_is_open(tr_codec codec, const uint8_t *payload, size_t size)
 {
-    if (size == 0) return false;
-    return codec == TR_CODEC_VP8 ? is_open_vp8(payload, size) : codec == TR_CODEC_VP9 && is_open_vp9(payload, size);
+    tr_open open;
+    return tr__codec_open(codec, payload, size, &open);
 }

@@ -32,4 +32,13 @@ tr_codec_info tr__codec_inspect(tr_codec codec, const uint8_t *payload, size_t s
  * does not look like the start code behind one. */
 bool tr__codec_is_open(tr_codec codec, const uint8_t *payload, size_t size);
 
+/* The same, and what follows that start code. */
+typedef struct tr_open {
+    tr_cursor rest;      /* behind the start code */
+    uint8_t first;       /* VP9: the first byte of the frame */
+    tr_cursor structure; /* VP9: a scalability structure and what follows it; nothing where there is none */
+} tr_open;
+
+bool tr__codec_open(tr_codec codec, const uint8_t *payload, size_t size, tr_open *open);
+
 #endif

@@ -153,3 +153,29 @@ size_t tr__rates_size(const tr_rate_page *page)
 {
     return offsetof(tr_rate_page, rows) + page->count * sizeof *page->rows;
 }
+
+/* ------------------------------------------------------------------ what was seen */
+
+_Static_assert(sizeof(tr_seen_page) <= sizeof(((tr_event *)0)->body), "a page is one event");
+
+void tr__seen_page(tr_transport *const *transports, uint32_t count, uint32_t from, uint64_t now_us, tr_seen_page *page)
+{
+    page->count = page->next = 0;
+    uint32_t row = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const tr_transport *t = transports[i];
+        for (uint32_t k = 0; t && k < t->sender_count; k++, row++) {
+            if (row < from) continue;
+            if (page->count == TR_MAX_SEEN) {
+                page->next = row;
+                return;
+            }
+            tr__sender_seen(t->senders[k], now_us, &page->rows[page->count++]);
+        }
+    }
+}
+
+size_t tr__seen_size(const tr_seen_page *page)
+{
+    return offsetof(tr_seen_page, rows) + page->count * sizeof *page->rows;
+}

@@ -1,5 +1,5 @@
-/* counts: what is counted of every stream, in pages of small rows: for a control that looks at all calls every few
- * seconds, and shall not cost them anything. Reads transports, changes nothing. Worker thread. */
+/* counts: what is counted of every stream, in pages of small rows: for a control that looks at all calls every second
+ * or few, and shall not cost them anything. Reads transports, changes nothing. Worker thread. */
 #ifndef TR_COUNTS_H
 #define TR_COUNTS_H
 
@@ -16,5 +16,9 @@ size_t tr__counts_size(const tr_counts *page);
 bool tr__rates_page(tr_transport *const *transports, uint32_t slots, uint32_t from, uint64_t now_us,
                     tr_rate_page *page);
 size_t tr__rates_size(const tr_rate_page *page);
+
+/* Likewise what the peers of these transports were shown, sender by sender; NULL: one that is gone. */
+void tr__seen_page(tr_transport *const *transports, uint32_t count, uint32_t from, uint64_t now_us, tr_seen_page *page);
+size_t tr__seen_size(const tr_seen_page *page);
 
 #endif

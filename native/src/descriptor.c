@@ -24,36 +24,18 @@ bool tr__descriptor_read(tr_descriptor *descriptor, const uint8_t *data, size_t 
 
 /* ------------------------------------------------------------------ bits */
 
-typedef struct bits {
-    const uint8_t *data;
-    size_t at, end; /* in bits */
-    bool failed;
-} bits;
-
-/* f(n), the first bit the most significant; 0 once it has failed. */
-static uint32_t take(bits *b, unsigned n)
-{
-    uint32_t value = 0;
-    if (b->failed || b->end - b->at < n) {
-        b->failed = true;
-        return 0;
-    }
-    for (; n > 0; n--, b->at++) value = value << 1 | (b->data[b->at >> 3] >> (7 - (b->at & 7)) & 1u);
-    return value;
-}
-
 /* ns(n): one of n values, in as few bits as that takes (A.8.1). n of 1 at least. */
-static uint32_t take_of(bits *b, uint32_t n)
+static uint32_t take_of(tr_bits *b, uint32_t n)
 {
     unsigned width = 0;
     for (uint32_t x = n; x; x >>= 1) width++;
-    uint32_t short_ones = (1u << width) - n, value = take(b, width - 1);
-    return value < short_ones ? value : (value << 1) - short_ones + take(b, 1);
+    uint32_t short_ones = (1u << width) - n, value = tr__take_bits(b, width - 1);
+    return value < short_ones ? value : (value << 1) - short_ones + tr__take_bits(b, 1);
 }
 
 /* ------------------------------------------------------------------ the structure */
 
-static bool read_layers(tr_structure *s, bits *b)
+static bool read_layers(tr_structure *s, tr_bits *b)
 {
     enum { SAME_LAYER, NEXT_TEMPORAL, NEXT_SPATIAL, NO_MORE };
     uint8_t spatial = 0, temporal = 0;
@@ -62,7 +44,7 @@ static bool read_layers(tr_structure *s, bits *b)
         if (s->template_count == TR_STRUCTURE_TEMPLATES) return false;
         s->spatial[s->template_count] = spatial;
         s->temporal[s->template_count++] = temporal;
-        next = take(b, 2);
+        next = tr__take_bits(b, 2);
         if (next == NEXT_TEMPORAL && ++temporal == TR_STRUCTURE_TEMPORAL) return false;
         if (next == NEXT_SPATIAL) {
             temporal = 0;
@@ -73,25 +55,25 @@ static bool read_layers(tr_structure *s, bits *b)
     return true;
 }
 
-static uint64_t read_indications(bits *b, uint32_t targets)
+static uint64_t read_indications(tr_bits *b, uint32_t targets)
 {
     uint64_t indications = 0;
-    for (uint32_t t = 0; t < targets; t++) indications |= (uint64_t)take(b, 2) << 2 * t;
+    for (uint32_t t = 0; t < targets; t++) indications |= (uint64_t)tr__take_bits(b, 2) << 2 * t;
     return indications;
 }
 
-static void skip_frame_differences(const tr_structure *s, bits *b)
+static void skip_frame_differences(const tr_structure *s, tr_bits *b)
 {
     for (uint32_t i = 0; i < s->template_count; i++)
-        while (take(b, 1)) take(b, 4); /* fails at the end, and is 0 then */
+        while (tr__take_bits(b, 1)) tr__take_bits(b, 4); /* fails at the end, and is 0 then */
 }
 
-static void skip_chains(tr_structure *s, bits *b)
+static void skip_chains(tr_structure *s, tr_bits *b)
 {
     s->chain_count = (uint8_t)take_of(b, s->target_count + 1u);
     if (!s->chain_count) return;
     for (uint32_t t = 0; t < s->target_count; t++) take_of(b, s->chain_count);
-    for (uint32_t i = 0; i < (uint32_t)s->template_count * s->chain_count && !b->failed; i++) take(b, 4);
+    for (uint32_t i = 0; i < (uint32_t)s->template_count * s->chain_count && !b->failed; i++) tr__take_bits(b, 4);
 }
 
 static void find_targets(tr_structure *s)
@@ -104,32 +86,53 @@ static void find_targets(tr_structure *s)
         }
 }
 
-static bool take_structure(tr_structure *s, bits *b)
+/* Resolutions of each spatial layer; the last template has the highest. sizes: NULL, or where their shorter sides go.
+ */
+static void take_resolutions(const tr_structure *s, tr_bits *b, uint16_t sizes[TR_STRUCTURE_SPATIAL])
+{
+    for (uint32_t i = 0; i <= s->spatial[s->template_count - 1]; i++) {
+        uint32_t width = tr__take_bits(b, 16) + 1, height = tr__take_bits(b, 16) + 1;
+        uint32_t shorter = width < height ? width : height;
+        if (sizes) sizes[i] = shorter <= UINT16_MAX ? (uint16_t)shorter : 0;
+    }
+}
+
+static bool take_structure(tr_structure *s, tr_bits *b, uint16_t sizes[TR_STRUCTURE_SPATIAL])
 {
     memset(s, 0, sizeof *s); /* padding too: structures are compared */
-    s->id_offset = (uint8_t)take(b, 6);
-    s->target_count = (uint8_t)(take(b, 5) + 1);
+    s->id_offset = (uint8_t)tr__take_bits(b, 6);
+    s->target_count = (uint8_t)(tr__take_bits(b, 5) + 1);
     if (!read_layers(s, b)) return false;
     for (uint32_t i = 0; i < s->template_count; i++) s->indications[i] = read_indications(b, s->target_count);
     skip_frame_differences(s, b);
     skip_chains(s, b);
-    if (take(b, 1)) /* resolutions, of each spatial layer; the last template has the highest */
-        for (uint32_t i = 0; i <= s->spatial[s->template_count - 1]; i++) take(b, 32);
+    if (tr__take_bits(b, 1)) take_resolutions(s, b, sizes);
     if (b->failed) return false;
     find_targets(s);
     return true;
 }
 
-static bits extended(const uint8_t *data, size_t size)
+static tr_bits extended(const uint8_t *data, size_t size)
 {
-    return (bits){.data = data, .at = FLAGS_AT, .end = 8 * size, .failed = size <= TR_DESCRIPTOR_MIN};
+    return (tr_bits){.data = data, .at = FLAGS_AT, .end = 8 * size, .failed = size <= TR_DESCRIPTOR_MIN};
 }
 
 bool tr__structure_read(tr_structure *structure, const uint8_t *data, size_t size)
 {
-    bits b = extended(data, size);
-    if (!(take(&b, FLAGS) & 0x10)) return false;
-    return take_structure(structure, &b);
+    tr_bits b = extended(data, size);
+    if (!(tr__take_bits(&b, FLAGS) & 0x10)) return false;
+    return take_structure(structure, &b, NULL);
+}
+
+bool tr__structure_sizes(uint16_t sizes[TR_STRUCTURE_SPATIAL], const uint8_t *data, size_t size)
+{
+    tr_structure structure;
+    tr_bits b = extended(data, size);
+    memset(sizes, 0, TR_STRUCTURE_SPATIAL * sizeof *sizes);
+    if (!(tr__take_bits(&b, FLAGS) & 0x10)) return false;
+    if (take_structure(&structure, &b, sizes)) return true;
+    memset(sizes, 0, TR_STRUCTURE_SPATIAL * sizeof *sizes);
+    return true;
 }
 
 /* ------------------------------------------------------------------ a frame */
@@ -141,12 +144,13 @@ bool tr__structure_look_up(const tr_structure *structure, const uint8_t *data, s
     if (i >= structure->template_count) return false;
     *frame = (tr_frame_layers){structure->spatial[i], structure->temporal[i], structure->indications[i]};
     if (size == TR_DESCRIPTOR_MIN) return true;
-    bits b = extended(data, size);
-    uint32_t flags = take(&b, FLAGS); /* structure, active targets; own indications, frame and chain differences */
+    tr_bits b = extended(data, size);
+    uint32_t flags =
+        tr__take_bits(&b, FLAGS); /* structure, active targets; own indications, frame and chain differences */
     if (!(flags & 0x04)) return !b.failed;
     tr_structure own;
-    if (flags & 0x10 && !take_structure(&own, &b)) return false;
-    if (flags & 0x08) take(&b, structure->target_count);
+    if (flags & 0x10 && !take_structure(&own, &b, NULL)) return false;
+    if (flags & 0x08) tr__take_bits(&b, structure->target_count);
     frame->indications = read_indications(&b, structure->target_count);
     return !b.failed;
 }

@@ -48,6 +48,10 @@ typedef struct tr_structure {
 /* The structure of a descriptor that brings one. False: it brings none, or it is cut short or says what cannot be. */
 bool tr__structure_read(tr_structure *structure, const uint8_t *data, size_t size);
 
+/* How large pictures are, by spatial layer: pixels on the shorter side, 0 where it does not say. False: the descriptor
+ * brings no structure. */
+bool tr__structure_sizes(uint16_t sizes[TR_STRUCTURE_SPATIAL], const uint8_t *data, size_t size);
+
 /* What a frame is, by its descriptor and the structure in force. */
 typedef struct tr_frame_layers {
     uint8_t spatial, temporal;

@@ -578,6 +578,18 @@ static int get_rates(tr_engine *e, const tr_get_rates *wanted, uint64_t now_us)
     return tr__ring_push(e->shared.events, TR_EVENT_RATES, 0, &page, tr__rates_size(&page));
 }
 
+static int get_seen(tr_engine *e, const tr_get_seen *wanted, size_t size, uint64_t now_us)
+{
+    if (wanted->count > TR_MAX_SEEN_TRANSPORTS ||
+        size < offsetof(tr_get_seen, transports) + wanted->count * sizeof *wanted->transports)
+        return TR_ERR_ARGUMENT;
+    tr_transport *transports[TR_MAX_SEEN_TRANSPORTS];
+    for (uint32_t i = 0; i < wanted->count; i++) transports[i] = find_transport(e, wanted->transports[i]);
+    tr_seen_page page;
+    tr__seen_page(transports, wanted->count, wanted->from, now_us, &page);
+    return tr__ring_push(e->shared.events, TR_EVENT_SEEN, 0, &page, tr__seen_size(&page));
+}
+
 static int set_limit(tr_engine *e, const tr_set_limit *params, uint64_t now_us)
 {
     tr_transport *t = find_transport(e, params->transport);
@@ -612,6 +624,7 @@ static const uint16_t command_sizes[] = {
     [TR_CMD_SET_PACKET_TIME] = sizeof(tr_set_packet_time),
     [TR_CMD_SET_LADDER] = offsetof(tr_set_ladder, rungs),
     [TR_CMD_GET_RATES] = sizeof(tr_get_rates),
+    [TR_CMD_GET_SEEN] = offsetof(tr_get_seen, transports),
 };
 
 int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t size, uint64_t now_us)
@@ -699,6 +712,8 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         return set_ladder(e, body, size, now_us);
     case TR_CMD_GET_RATES:
         return get_rates(e, body, now_us);
+    case TR_CMD_GET_SEEN:
+        return get_seen(e, body, size, now_us);
     }
     return TR_ERR_ARGUMENT;
 }

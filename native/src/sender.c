@@ -11,6 +11,7 @@
 
 #include "near.h"
 #include "seq.h"
+#include "shown.h"
 #include "writer.h"
 
 /* Opaque video (end-to-end encrypted) shows no keyframe: after this wait the one that was asked for is among it. */
@@ -71,12 +72,13 @@ struct tr_sender {
     bool is_report_exact; /* the last one was made from the source's own report */
     uint32_t reports[REPORTS_REMEMBERED], report_count;
     tr_resends resends;
+    tr_whole whole;  /* of video: pictures that left whole */
     tr_sound *sound; /* owned; NULL: it was never told to add copies, nor to join packets */
     /* counters */
     uint64_t tx_packets, tx_bytes, resent, nacks, plis;
     uint64_t asked, asked_runs, asked_last; /* each packet once, in the order of their numbers; the runs they come in */
     uint64_t media_packets, media_bytes;    /* as a sender report counts them */
-    uint32_t peer_lost, peer_jitter;
+    uint32_t peer_lost, peer_jitter, peer_reports;
     uint8_t peer_fraction_lost;
     /* numbering; of the map's many ranges a packet touches the latest */
     uint32_t epoch, first_epoch; /* the present one; the first of this binding */
@@ -88,6 +90,7 @@ struct tr_sender {
     uint64_t padded;   /* what was sent again last to try the line by */
     uint64_t again_us; /* not before it a keyframe is asked for to begin again with */
     tr_seqmap map;
+    tr_shown shown; /* of video, what few packets touch */
 };
 
 /* ------------------------------------------------------------------ life */
@@ -270,6 +273,9 @@ static tr_drop send_joined(tr_sender *sender, const tr_media *media, uint8_t joi
     if (drop != TR_DROP_NONE) return drop;
     uint64_t bytes = sender->egress->tx_bytes - bytes_before;
     note_sent(sender, media, &h, bytes, now_us);
+    if (sender->kind == TR_VIDEO)
+        tr__shown_on_sent(&sender->shown, &sender->whole, media, sender->source->codecs, (uint32_t)out, h.ts,
+                          (slot[1] & 0x80) != 0);
     if (sender->egress->downlink) note_number(sender, out, has_resends, h.number, bytes, now_us);
     if (sender->sound) tr__sound_note(sender->sound, out, recipe);
     return TR_DROP_NONE;
@@ -614,6 +620,7 @@ __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media
                           .encoding = media->encoding};
     tr__layers_begin(&sender->layers, (tr_codec)sender->source->codecs[beginning->codec_index].codec, &beginning->info,
                      beginning->rtp.data + beginning->rtp.header_size, beginning->rtp.payload_size, &rewrite);
+    tr__shown_begin(&sender->shown, &sender->whole, (uint32_t)sender->map.next_out, beginning);
     bool is_first = sender->latest == NO_ENCODING;
     tr__seqmap_switch(&sender->map, ++sender->epoch, first, &rewrite);
     sender->epoch_in = first;
@@ -1046,6 +1053,7 @@ void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint6
     sender->peer_lost = report->lost > 0 ? (uint32_t)report->lost : 0;
     sender->peer_fraction_lost = report->fraction_lost;
     sender->peer_jitter = report->jitter;
+    sender->peer_reports++;
     for (uint32_t i = 0; i < REPORTS_REMEMBERED && i < sender->report_count; i++) {
         if (!report->last_sr || sender->reports[i] != report->last_sr) continue;
         /* RFC 3550, 6.4.1, in 1/65536 s. Clocks of two kinds may make it a hair less than nothing. */
@@ -1130,5 +1138,27 @@ void tr__sender_stats(const tr_sender *sender, uint64_t now_us, tr_sender_stats 
         .encoding = is_forwarding ? (uint8_t)sender->current : TR_LAYER_ANY,
         .spatial = is_forwarding ? top_layer(spatial_layers, sender->layers.spatial) : TR_LAYER_ANY,
         .temporal = is_forwarding ? top_layer(temporal_layers, sender->layers.temporal) : TR_LAYER_ANY,
+    };
+}
+
+void tr__sender_seen(const tr_sender *sender, uint64_t now_us, tr_seen *seen)
+{
+    tr_sender_stats stats;
+    tr__sender_stats(sender, now_us, &stats);
+    bool is_forwarding = stats.encoding != TR_LAYER_ANY;
+    bool is_told = is_forwarding && !sender->source->streams[sender->current].is_opaque;
+    *seen = (tr_seen){
+        .sender = sender->id,
+        .receiver = stats.receiver,
+        .packets = (uint32_t)sender->media_packets,
+        .frames = sender->whole.pictures,
+        .keyed_frames = sender->whole.keyed,
+        .keyframes = sender->whole.keyframes,
+        .reports = sender->peer_reports,
+        .fraction_lost = sender->peer_fraction_lost,
+        .height = is_told && stats.spatial < TR_MAX_SPATIAL ? sender->shown.picture.heights[stats.spatial] : 0,
+        .keyframes_told = is_told ? sender->shown.picture.told : (uint8_t)TR_KEYFRAMES_UNTOLD,
+        .is_forwarding = is_forwarding,
+        .is_video = sender->kind == TR_VIDEO,
     };
 }

@@ -90,5 +90,6 @@ bool tr__sender_has_choice(const tr_sender *sender);
 void tr__sender_on_tick(tr_sender *sender, uint64_t now_us);
 
 void tr__sender_stats(const tr_sender *sender, uint64_t now_us, tr_sender_stats *stats);
+void tr__sender_seen(const tr_sender *sender, uint64_t now_us, tr_seen *seen);
 
 #endif

@@ -70,6 +70,25 @@ static inline uint64_t tr__take64(tr_cursor *c)
     return p ? tr__load64(p) : 0;
 }
 
+/* Bit by bit, the first one the most significant; as sticky as a cursor. */
+typedef struct tr_bits {
+    const uint8_t *data;
+    size_t at, end; /* in bits */
+    bool failed;
+} tr_bits;
+
+/* n of them, 32 at most; 0 once it has failed. */
+static inline uint32_t tr__take_bits(tr_bits *b, unsigned n)
+{
+    uint32_t value = 0;
+    if (b->failed || b->end - b->at < n) {
+        b->failed = true;
+        return 0;
+    }
+    for (; n > 0; n--, b->at++) value = value << 1 | (b->data[b->at >> 3] >> (7 - (b->at & 7)) & 1u);
+    return value;
+}
+
 static inline void tr__store16(uint8_t *p, uint16_t v)
 {
     p[0] = (uint8_t)(v >> 8);

@@ -190,9 +190,79 @@ static void pages_together_have_every_stream_once(void)
     world_dispose(&w);
 }
 
+static void take_seen(world *w, const tr_get_seen *get, tr_seen_page *page)
+{
+    CHECK_EQ(TR_OK, world_command(w, TR_CMD_GET_SEEN, get, sizeof *get));
+    uint16_t type;
+    uint64_t tag;
+    size_t size;
+    while (tr__ring_pop(&w->events, &type, &tag, page, sizeof *page, &size) == 1)
+        if (type == TR_EVENT_SEEN) {
+            CHECK_EQ(tr__seen_size(page), size);
+            return;
+        }
+    CHECK(false);
+}
+
+/* Those that were asked for, in that order; what nobody asked for is not there, nor what is no more. */
+static void pages_of_what_was_seen_have_every_sender_once(void)
+{
+    world w;
+    world_init(&w, 6, TR_CRYPTO_OPENSSL);
+    enum { PEERS = TR_MAX_SEEN_TRANSPORTS, EACH = 3, GONE = 5 };
+    tr_get_seen get = {.count = PEERS};
+    for (uint32_t i = 0; i < PEERS + 1; i++) {
+        peer *p = world_add_peer(&w, 0x10001 + i, 1, true);
+        if (i < PEERS) get.transports[PEERS - 1 - i] = p->transport;
+        for (uint32_t j = 0; j < EACH; j++) {
+            tr_add_sender add = peer_sender(1 + i * EACH + j, p->transport, TR_AUDIO, 7000 + i * 100 + j * 10);
+            CHECK_EQ(TR_OK, world_command(&w, TR_CMD_ADD_SENDER, &add, sizeof add));
+        }
+    }
+    tr_one_id gone = {0x10001 + GONE};
+    CHECK_EQ(TR_OK, world_command(&w, TR_CMD_REMOVE_TRANSPORT, &gone, sizeof gone));
+    int seen[1 + (PEERS + 1) * EACH] = {0};
+    uint32_t pages = 0, last = UINT32_MAX;
+    do {
+        tr_seen_page page;
+        take_seen(&w, &get, &page);
+        for (uint32_t i = 0; i < page.count; i++) {
+            seen[page.rows[i].sender]++;
+            CHECK((page.rows[i].sender - 1) / EACH <= last);
+            last = (page.rows[i].sender - 1) / EACH;
+        }
+        get.from = page.next;
+        pages++;
+    } while (get.from);
+    CHECK_EQ(((PEERS - 1) * EACH + TR_MAX_SEEN - 1) / TR_MAX_SEEN, pages);
+    for (int id = 1; id <= (PEERS + 1) * EACH; id++) CHECK_EQ(id <= PEERS * EACH && (id - 1) / EACH != GONE, seen[id]);
+    world_dispose(&w);
+}
+
+static void what_was_seen_of_nobody(void)
+{
+    world w;
+    world_init(&w, 7, TR_CRYPTO_OPENSSL);
+    tr_get_seen get = {.count = 1, .transports = {77}};
+    tr_seen_page page;
+    take_seen(&w, &get, &page);
+    CHECK_EQ(0, page.count);
+    CHECK_EQ(0, page.next);
+    size_t least = offsetof(tr_get_seen, transports);
+    CHECK_EQ(TR_ERR_ARGUMENT, world_command(&w, TR_CMD_GET_SEEN, &get, least)); /* one that is not there */
+    CHECK_EQ(TR_ERR_ARGUMENT, world_command(&w, TR_CMD_GET_SEEN, &get, least - 1));
+    get.count = TR_MAX_SEEN_TRANSPORTS + 1;
+    CHECK_EQ(TR_ERR_ARGUMENT, world_command(&w, TR_CMD_GET_SEEN, &get, sizeof get));
+    world_dispose(&w);
+}
+
 static const check_test tests[] = {
-    TEST(what_was_lost_and_in_how_many_gaps),    TEST(an_empty_worker_has_one_empty_page),
-    TEST(pages_together_have_every_stream_once), TEST(what_each_layer_takes),
+    TEST(what_was_lost_and_in_how_many_gaps),
+    TEST(an_empty_worker_has_one_empty_page),
+    TEST(pages_together_have_every_stream_once),
+    TEST(what_each_layer_takes),
     TEST(pages_of_rates_have_every_voice_once),
+    TEST(pages_of_what_was_seen_have_every_sender_once),
+    TEST(what_was_seen_of_nobody),
 };
 CHECK_MAIN("test_counts", tests)
