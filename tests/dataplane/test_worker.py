@@ -393,6 +393,28 @@ async def test_counts_of_all_streams_come_in_pages(worker: Worker) -> None:
     assert {0} == {row.packets for row in rows}
 
 
+async def test_what_was_seen_is_told_of_the_transports_asked_about(worker: Worker) -> None:
+    """
+    Each of their senders has one row, bound or not; more rows than a page, and more transports than a question, are
+    told in several. Others, and what there is not, have none.
+    """
+    for transport in range(1, 5):
+        await worker.add_transport(
+            transport=transport, room=1, participant=1, is_admitted=True, ufrag=f"seen{transport}", pwd=PWD
+        )
+        for each in range(20):
+            await worker.add_sender(transport * 100 + each, transport, send(mid=str(each), ssrc=5000 + 2 * each))
+    await worker.add_receiver(7, 4, receive())
+    await worker.bind_sender(100, 7, [96], [97])
+    rows = await worker.seen([3, 77, 1, 2, *range(1000, 1100)])
+
+    assert {100 * transport + each for transport in (1, 2, 3) for each in range(20)} == {row.sender for row in rows}
+    assert 60 == len(rows)
+    assert [(100, 7)] == [(row.sender, row.receiver) for row in rows if row.receiver]
+    assert {(0, 0, 0, 0, 0)} == {(row.packets, row.frames, row.keyed_frames, row.height, row.reports) for row in rows}
+    assert [] == await worker.seen([])
+
+
 async def test_a_layer_is_wanted_of_a_sender_that_is_there(worker: Worker) -> None:
     """
     Whatever was wanted, nothing is forwarded of a receiver that nothing came for, and it has no layers.

@@ -1,5 +1,5 @@
 """
-What a worker counts of every stream, as small rows: for whoever looks at all calls every few seconds.
+What a worker counts of every stream, as small rows: for whoever looks at all calls every second or few.
 
 Hundreds of rows are read at once, so they are plain tuples, unpacked straight from the record.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-from telerelay._native import ffi
+from telerelay._native import ffi, lib
 
 _ROW = struct.Struct("=9I4B")
 assert _ROW.size == ffi.sizeof("tr_count")
@@ -84,6 +84,56 @@ class RatesPage(NamedTuple):
 
     def rows(self) -> Iterator[Rate]:
         return map(_rate, _RATE.iter_unpack(self.packed))
+
+
+_SEEN = struct.Struct("=7IH4B2x")
+assert _SEEN.size == ffi.sizeof("tr_seen")
+
+KEYFRAMES_UNTOLD: int = lib.TR_KEYFRAMES_UNTOLD
+"""In `keyframes_told`: nobody knows what is a keyframe."""
+KEYFRAMES_BY_LOOKS: int = lib.TR_KEYFRAMES_BY_LOOKS
+"""In `keyframes_told`: by headers that what is encrypted may look like."""
+
+
+class Seen(NamedTuple):
+    """
+    A `tr_seen`: what one sender's peer was sent of its track. Counters run on, modulo WRAP, whatever the sender is
+    bound to, and nothing that left a second time counts in them. `frames`: pictures of which every packet left,
+    `keyed_frames` those of them that are a keyframe or have one before them that left whole. `height`: pixels on the
+    shorter side of what is forwarded now, 0 where that is not known. `fraction_lost`: of the latest of the peer's
+    `reports`, 0-255.
+    """
+
+    sender: int
+    receiver: int
+    packets: int
+    frames: int
+    keyed_frames: int
+    keyframes: int
+    reports: int
+    height: int
+    fraction_lost: int
+    keyframes_told: int
+    is_forwarding: int
+    is_video: int
+
+
+_seen = cast(Callable[[tuple[int, ...]], Seen], partial(tuple.__new__, Seen))
+
+
+class SeenPage(NamedTuple):
+    """As CountsPage."""
+
+    next: int
+    packed: bytes
+
+    def rows(self) -> Iterator[Seen]:
+        return map(_seen, _SEEN.iter_unpack(self.packed))
+
+
+def seen_page(raw: Any) -> SeenPage:
+    """From a `tr_seen_page *`."""
+    return SeenPage(int(raw.next), bytes(ffi.buffer(raw.rows)[: raw.count * _SEEN.size]))
 
 
 def rates_page(raw: Any) -> RatesPage:

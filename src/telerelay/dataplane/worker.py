@@ -14,7 +14,17 @@ from telerelay._native import ffi, lib
 from telerelay.allocator.ladder import Rung
 from telerelay.dataplane import events
 from telerelay.dataplane.certificate import Certificate
-from telerelay.dataplane.counts import Count, CountsPage, Rate, RatesPage, counts_page, rates_page
+from telerelay.dataplane.counts import (
+    Count,
+    CountsPage,
+    Rate,
+    RatesPage,
+    Seen,
+    SeenPage,
+    counts_page,
+    rates_page,
+    seen_page,
+)
 from telerelay.dataplane.hosts import NoteStore, Running, ThreadHost, WorkerHost
 from telerelay.dataplane.ids import MAX_INDEXES, IdPool
 from telerelay.dataplane.inventory import Found, Inventory, ReceiverFound, SenderFound, TransportFound
@@ -52,7 +62,7 @@ _CODECS = {
     "red": lib.TR_CODEC_RED,
 }
 
-Report = TransportStats | ReceiverStats | SenderStats | Found | CountsPage | RatesPage | int
+Report = TransportStats | ReceiverStats | SenderStats | Found | CountsPage | RatesPage | SeenPage | int
 
 Posted = asyncio.Future[list[Report]]
 """The result of a command: a NativeError where it was refused, or could not be posted."""
@@ -426,6 +436,25 @@ class Worker:
             if not place:
                 return found
 
+    async def seen(self, transports: Sequence[int]) -> list[Seen]:
+        """
+        What the peers of these transports were shown, of each of their senders; page by page, as `counts`. A transport
+        that is gone has no rows.
+        """
+        found: list[Seen] = []
+        for at in range(0, len(transports), lib.TR_MAX_SEEN_TRANSPORTS):
+            some = list(transports[at : at + lib.TR_MAX_SEEN_TRANSPORTS])
+            place = 0
+            while True:
+                body = ffi.new("tr_get_seen *", {"from": place, "count": len(some), "transports": some})
+                (page,) = await self._command(lib.TR_CMD_GET_SEEN, body, "read what was seen")
+                assert isinstance(page, SeenPage)
+                found.extend(page.rows())
+                place = page.next
+                if not place:
+                    break
+        return found
+
     async def inventory(self) -> Inventory:
         """All transports, receivers and senders there are."""
         found: list[Report] = []
@@ -596,6 +625,7 @@ _REPORTS: Mapping[int, tuple[str, Callable[[Any], Report]]] = {
     lib.TR_EVENT_INVENTORY: ("tr_inventory *", _found),
     lib.TR_EVENT_COUNTS: ("tr_counts *", counts_page),
     lib.TR_EVENT_RATES: ("tr_rate_page *", rates_page),
+    lib.TR_EVENT_SEEN: ("tr_seen_page *", seen_page),
     lib.TR_EVENT_INVENTORY_END: ("tr_inventory_end *", lambda raw: int(raw.next)),
 }
 _EVENTS: Mapping[int, tuple[str, Callable[[Any], events.WorkerEvent]]] = {
