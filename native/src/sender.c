@@ -177,6 +177,25 @@ static void note_sent(tr_sender *sender, const tr_media *media, const tr_heading
     sender->report_due_us = earlier(sender->report_due_us, now_us + REPORT_INTERVAL_US);
 }
 
+/* The marker bit of what left. */
+static bool is_last(const uint8_t *slot) { return slot[1] & 0x80; }
+
+__attribute__((noinline)) static void note_edge(tr_sender *sender, const tr_media *media, const uint8_t *slot,
+                                                uint32_t number, uint32_t ts)
+{
+    tr__shown_on_edge(&sender->shown, &sender->whole, media, sender->source->codecs, number, ts, is_last(slot));
+}
+
+/* One packet of video has left. */
+static inline void note_shown(tr_sender *sender, const tr_media *media, const uint8_t *slot, uint32_t number,
+                              uint32_t ts)
+{
+    if (media->info.is_keyframe || !tr__whole_goes_on(&sender->whole.now, number, ts))
+        note_edge(sender, media, slot, number, ts);
+    else
+        tr__whole_go_on(&sender->whole, number, is_last(slot));
+}
+
 static void note_index(tr_sender *sender, const tr_media *media)
 {
     if (media->index <= sender->last_in[media->encoding]) return;
@@ -273,9 +292,7 @@ static tr_drop send_joined(tr_sender *sender, const tr_media *media, uint8_t joi
     if (drop != TR_DROP_NONE) return drop;
     uint64_t bytes = sender->egress->tx_bytes - bytes_before;
     note_sent(sender, media, &h, bytes, now_us);
-    if (sender->kind == TR_VIDEO)
-        tr__shown_on_sent(&sender->shown, &sender->whole, media, sender->source->codecs, (uint32_t)out, h.ts,
-                          (slot[1] & 0x80) != 0);
+    if (sender->kind == TR_VIDEO) note_shown(sender, media, slot, (uint32_t)out, h.ts);
     if (sender->egress->downlink) note_number(sender, out, has_resends, h.number, bytes, now_us);
     if (sender->sound) tr__sound_note(sender->sound, out, recipe);
     return TR_DROP_NONE;

@@ -16,19 +16,9 @@ typedef struct tr_shown {
 
 /* Another run of pictures begins with this number and this packet. */
 void tr__shown_begin(tr_shown *shown, tr_whole *whole, uint32_t number, const tr_media *first);
-/* What does not just go on. */
+/* A packet left under this number for the first time, a keyframe's, or one that does not just go on
+ * (tr__whole_goes_on). ts, is_last: as it left; codecs: the table that its codec is in. */
 void tr__shown_on_edge(tr_shown *shown, tr_whole *whole, const tr_media *media, const tr_codec_params *codecs,
                        uint32_t number, uint32_t ts, bool is_last);
-
-/* A packet left under this number; ts, is_last: as it left; codecs: the table that its codec is in. */
-static inline void tr__shown_on_sent(tr_shown *shown, tr_whole *whole, const tr_media *media,
-                                     const tr_codec_params *codecs, uint32_t number, uint32_t ts, bool is_last)
-{
-    bool is_plain = !media->info.is_keyframe && media->rtp.payload_size;
-    if (is_plain && tr__whole_goes_on(&whole->now, number, ts))
-        tr__whole_go_on(whole, number, is_last);
-    else
-        tr__shown_on_edge(shown, whole, media, codecs, number, ts, is_last);
-}
 
 #endif

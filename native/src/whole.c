@@ -33,14 +33,14 @@ static void look(tr_whole *whole, tr_whole_picture *picture)
     bool is_open = (picture->state & (TR_WHOLE_HAS_END | TR_WHOLE_IS_DONE)) == TR_WHOLE_HAS_END;
     if (!is_open || picture->count != picture->end - picture->begin + 1) return;
     picture->state |= TR_WHOLE_IS_DONE;
-    tr__whole_note(whole, picture->state & TR_WHOLE_IS_KEYFRAME);
+    tr__whole_note(whole, picture->is_keyframe);
 }
 
 static void add(tr_whole_picture *picture, uint32_t number, uint8_t marks)
 {
     picture->count++;
     if (marks & TR_WHOLE_BEGINS) picture->begin = number;
-    if (marks & TR_WHOLE_KEY) picture->state |= TR_WHOLE_IS_KEYFRAME;
+    if (marks & TR_WHOLE_KEY) picture->is_keyframe = true;
     if (!(marks & TR_WHOLE_ENDS)) return;
     picture->end = number;
     picture->state |= TR_WHOLE_HAS_END;

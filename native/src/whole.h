@@ -29,7 +29,8 @@ typedef struct tr_whole_picture {
     uint32_t begin; /* no number below is of it */
     uint32_t end;   /* its last number, where that is known */
     uint32_t count; /* its packets that left */
-    uint8_t state;  /* bits of whole.c */
+    uint8_t state;  /* TR_WHOLE_HAS_END and the others; 0: it goes on */
+    bool is_keyframe;
 } tr_whole_picture;
 
 typedef struct tr_whole {
@@ -62,20 +63,19 @@ static inline void tr__whole_note(tr_whole *whole, bool is_keyframe)
 
 #define TR_WHOLE_HAS_END 1
 #define TR_WHOLE_IS_DONE 2 /* counted, or never to be */
-#define TR_WHOLE_IS_KEYFRAME 4
-#define TR_WHOLE_IS_CUT 8 /* before the first one of a run */
+#define TR_WHOLE_IS_CUT 4  /* before the first one of a run */
 
 /* Does a packet just go on with the newest picture, or follow a whole one with the next number? That is nearly all. */
 static inline bool tr__whole_goes_on(tr_whole_picture *now, uint32_t number, uint32_t ts)
 {
-    uint8_t state = now->state & (uint8_t)~TR_WHOLE_IS_KEYFRAME;
-    if (ts == now->ts) return !state;
-    bool is_next = state == (TR_WHOLE_HAS_END | TR_WHOLE_IS_DONE) && number == now->end + 1;
+    if (ts == now->ts) return now->state == 0;
+    bool is_next = now->state == (TR_WHOLE_HAS_END | TR_WHOLE_IS_DONE) && number == now->end + 1;
     if (!is_next || (int32_t)(ts - now->ts) <= 0) return false;
     now->ts = ts;
     now->begin = number;
     now->count = 0;
     now->state = 0;
+    now->is_keyframe = false;
     return true;
 }
 
@@ -86,17 +86,17 @@ static inline void tr__whole_go_on(tr_whole *whole, uint32_t number, bool is_las
     now->count++;
     if (!is_last) return;
     now->end = number;
-    now->state |= TR_WHOLE_HAS_END;
+    now->state = TR_WHOLE_HAS_END;
     if (now->count != number - now->begin + 1) return;
-    now->state |= TR_WHOLE_IS_DONE;
-    tr__whole_note(whole, now->state & TR_WHOLE_IS_KEYFRAME);
+    now->state = TR_WHOLE_HAS_END | TR_WHOLE_IS_DONE;
+    tr__whole_note(whole, now->is_keyframe);
 }
 
 /* A packet left under this number, each number once; ts: as it left. */
 static inline void tr__whole_on_sent(tr_whole *whole, tr_whole_waiting *waiting, uint32_t number, uint32_t ts,
                                      uint8_t marks)
 {
-    if (!(marks & (TR_WHOLE_KEY | TR_WHOLE_EMPTY)) && tr__whole_goes_on(&whole->now, number, ts))
+    if (!(marks & TR_WHOLE_KEY) && tr__whole_goes_on(&whole->now, number, ts))
         tr__whole_go_on(whole, number, marks & TR_WHOLE_ENDS);
     else
         tr__whole_on_edge(whole, waiting, number, ts, marks);
