@@ -64,6 +64,12 @@ def _simulate(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _hooks(options: argparse.Namespace) -> int:
+    from telerelay.hooks.command import run
+
+    return run(options)
+
+
 def _token(options: argparse.Namespace) -> int:
     import time
 
@@ -89,7 +95,14 @@ def _show_config(options: argparse.Namespace) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
-    problems = configuration.check(configuration.load(options.config))
+    from telerelay.hooks.entry import way_of
+
+    config = configuration.load(options.config)
+    problems = list(configuration.check(config))
+    try:
+        way_of(config.hooks)
+    except ConfigError as error:
+        problems.append(str(error))
     for problem in problems:
         print(problem, file=sys.stderr)
     if not problems:
@@ -132,6 +145,15 @@ def _parser() -> argparse.ArgumentParser:
     from telerelay.attest import flags as attest_flags
 
     attest_flags.add_to(commands)
+    hooks = commands.add_parser("hooks", help="events that the application never took")
+    hooks.add_argument("what", choices=("dead", "replay"), help="list the dead letters, or have them told again")
+    hooks.add_argument("--config", type=Path, help="TOML file, for the journal's path")
+    hooks.add_argument("--journal", type=Path, help="the journal's file, in place of the configuration's")
+    hooks.add_argument("--consult", default="", help="of this consult alone")
+    hooks.add_argument("--sequence", type=int, default=0, help="replay: this fact of it alone")
+    hooks.add_argument("--all", action="store_true", help="replay: those of all consults")
+    hooks.add_argument("--json", action="store_true", help="print the result as one line of JSON")
+    hooks.set_defaults(run=_hooks)
 
     token = commands.add_parser("token", help="make a key, or a token")
     token.add_argument("--new-key", metavar="FILE", help="write a new key to this new file")

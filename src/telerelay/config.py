@@ -16,10 +16,26 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from telerelay.errors import ConfigError
 
 ENV_PREFIX = "TELERELAY_"
+
+# Of hooks/asked.py and hooks/told.py, which stand above this module; a test holds them to each other.
+DECISION_NAMES = (
+    "authorize_join",
+    "route",
+    "admit",
+    "surge",
+    "publish_policy",
+    "subscribe_policy",
+    "channel_policy",
+    "waiting_content",
+    "attest",
+    "degrade",
+)
+EVENT_NAMES = ("on_state", "on_person", "on_quality", "on_timer", "on_fact", "on_presence", "on_end")
 
 Check = Callable[[Any], str | None]
 """What is wrong with a value, as the end of a sentence that begins with the key; None where nothing is."""
@@ -87,6 +103,35 @@ def _origin(value: str) -> str | None:
 
 def _file(value: str) -> str | None:
     return f"names a file that does not exist: {value}" if value and not Path(value).is_file() else None
+
+
+def _entry_point(value: str) -> str | None:
+    module, _, name = value.partition(":")
+    if not value or (name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        return None
+    return f"must be package.module:Class, not {_quoted(value)}"
+
+
+def _webhook_url(value: str) -> str | None:
+    try:
+        parts = urlsplit(value)
+        is_good = not value or bool(parts.hostname and (parts.port is None or parts.port))
+    except ValueError:
+        is_good = False
+        parts = urlsplit("")
+    if not is_good or parts.username is not None or "#" in value or not value.isascii() or " " in value:
+        # Not what it is: there may be a password in it.
+        return "must be an address like https://clinic.example/hooks, without user, password or fragment"
+    if value and parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        return "must be https, or http to a loopback address"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _quoted(value: object) -> str:
@@ -225,9 +270,41 @@ class LimitsConfig:
 
 @dataclass(frozen=True, slots=True)
 class HooksConfig:
-    """The application's own rules."""
+    """The application's own rules: docs/hooks.md."""
 
     decision_timeout_s: float = _option(2.0, "A decision that takes longer is a refusal, seconds.", _range(0.01, 60))
+    event_timeout_s: float = _option(10.0, "An event that is not taken by then has failed, seconds.", _range(0.01, 60))
+    emergency_passes: bool = _option(
+        False, "Whether whoever joins an emergency consult is let in when authorize_join fails; else nobody is."
+    )
+    entry_point: str = _option(
+        "",
+        "Class with the hooks, package.module:Class, made and run on a thread of its own.",
+        _entry_point,
+    )
+    webhook_url: str = _option(
+        "", "Address that hooks are posted to instead: https, or http to loopback; empty: none.", _webhook_url
+    )
+    webhook_key_file: str = _option(
+        "",
+        "File with the key to sign what is posted, or with two while one replaces the other.",
+        later=_file,
+    )
+    webhook_decisions: tuple[str, ...] = _option(
+        ("authorize_join",),
+        "Decisions that are asked for over HTTP; of others the relay's own answers hold.",
+        _one_of(*DECISION_NAMES),
+    )
+    webhook_events: tuple[str, ...] = _option(
+        ("on_state", "on_person", "on_timer", "on_fact", "on_presence", "on_end"),
+        "Events that are told over HTTP; on_quality is for whoever wants it every two seconds.",
+        _one_of(*EVENT_NAMES),
+    )
+    give_up_s: float = _option(
+        259200.0,
+        "An event of a consult that nobody takes for so long becomes a dead letter, seconds.",
+        _range(1, 2592000),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,6 +532,12 @@ def _check_together(config: Config) -> None:
     """What no single value shows."""
     if bool(config.http.tls_cert) != bool(config.http.tls_key):
         raise ConfigError("bad_value", "http.tls_cert and http.tls_key belong together: give both or neither")
+    if config.hooks.entry_point and config.hooks.webhook_url:
+        raise ConfigError("bad_value", "hooks.entry_point and hooks.webhook_url are two ways to one thing: give one")
+    if bool(config.hooks.webhook_url) != bool(config.hooks.webhook_key_file):
+        raise ConfigError(
+            "bad_value", "hooks.webhook_url and hooks.webhook_key_file belong together: give both or neither"
+        )
     if not 1 <= len(config.udp.binds) <= 8:
         raise ConfigError("bad_value", "udp.binds must hold 1 to 8 addresses")
     if not config.media.audio_codecs and not config.media.video_codecs:

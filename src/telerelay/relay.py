@@ -35,6 +35,8 @@ from telerelay.dataplane.rundir import RunDir
 from telerelay.dataplane.stats import drop_names
 from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
 from telerelay.hooks import HookRunner, Hooks, NoHooks
+from telerelay.hooks.entry import way_of
+from telerelay.hooks.ways import Way
 from telerelay.logs import say
 from telerelay.observe import LoopLag, RelayCollector, RelayFacts, add_health, add_metrics
 from telerelay.protocol.grants import TokenKeys, load_key
@@ -72,7 +74,12 @@ class Relay:
     ) -> None:
         self.config = Config() if config is None else config
         self._keys = keys or self._load_keys()
-        self._hooks = HookRunner(hooks or NoHooks(), decision_deadline_s=self.config.hooks.decision_timeout_s)
+        self._hooks = HookRunner(
+            self._way(hooks),
+            decision_deadline_s=self.config.hooks.decision_timeout_s,
+            event_deadline_s=self.config.hooks.event_timeout_s,
+            emergency_passes=self.config.hooks.emergency_passes,
+        )
         self._rooms = LiveRooms(self.config, self._keys, self._hooks, allocator)
         self._hooks.before_telling = self._rooms.flush_notes
         self._tasks = Tasks()
@@ -88,6 +95,8 @@ class Relay:
         if self._workers:
             raise LocalProtocolError("state", "the relay runs already")
         async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._hooks.close, 0.0)
+            await self._hooks.start()
             self._new_host = await self._hosts(stack)
             workers = []
             for index in range(self.config.workers.count):
@@ -196,6 +205,13 @@ class Relay:
             raise ConfigError("no_key", "no key for tokens: set tokens.key_file (telerelay token --new-key makes one)")
         return load_key(Path(self.config.tokens.key_file), self.config.tokens.leeway_s)
 
+    def _way(self, hooks: Hooks | None) -> Hooks | Way:
+        """What is given in code, or else what the configuration names. Raises ConfigError."""
+        way = way_of(self.config.hooks)
+        if hooks is not None and way is not None:
+            raise ConfigError("bad_value", "hooks are given in code and in the configuration: give them once")
+        return hooks or way or NoHooks()
+
     async def _hosts(self, stack: contextlib.AsyncExitStack) -> Callable[[], WorkerHost]:
         """What makes the place of one worker after another. Raises ConfigError."""
         if self.config.workers.host != "process":
@@ -281,6 +297,7 @@ class Relay:
             scores=self._rooms.tally.counts,
             held=sum(host.adapter.held_count for host in hosts),
             adapted=self._rooms.adapted,
+            hook_failures=self._hooks.failures,
         )
 
     def _health(self) -> str:

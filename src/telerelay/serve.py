@@ -22,6 +22,7 @@ from aiohttp import web
 from telerelay.config import Config, with_values
 from telerelay.errors import ConfigError
 from telerelay.garbage import search_after_departures, spare_searches
+from telerelay.hooks.entry import way_of
 from telerelay.logs import say
 from telerelay.observe import set_up_logging
 from telerelay.protocol.grants import TokenKeys
@@ -41,6 +42,7 @@ def serve(config: Config) -> int:
     set_up_logging(config.log.level)
     if config.workers.host == "auto":
         config = with_values(config, {"workers": {"host": "process"}})
+    way_of(config.hooks)  # what cannot be imported is known before anything is bound
     # What this process holds in memory must not end up in a file (A61).
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,20 +1,69 @@
 """
-Where the application's rules come in: decisions the relay asks for, events it tells of.
+Where the application's rules come in: decisions the relay asks for, events it tells of (docs/hooks.md).
 
-A decision has two seconds; silence or an exception refuses. Events come in order within a room, each at least once as
-long as the process lives, and never delay media.
+A decision has two seconds; silence or an exception is answered closed. Events never delay media: those of a consult
+come in order, each at least once and out of its journal; those of a room without one as long as the process lives.
 """
 
-from telerelay.hooks.hooks import EndEvent, Hooks, JoinRequest, NoHooks, PersonEvent, QualityEvent
-from telerelay.hooks.runner import DECISION_DEADLINE_S, HookRunner
+from telerelay.hooks.asked import (
+    Admission,
+    AdmitRequest,
+    AttestRequest,
+    ChannelRequest,
+    DegradeAnswer,
+    DegradeRequest,
+    JoinRequest,
+    PolicyResult,
+    PublishRequest,
+    Route,
+    RouteRequest,
+    SubscribeRequest,
+    SurgeAnswer,
+    SurgeRequest,
+    WaitingContent,
+    WaitingItem,
+    WaitingRequest,
+)
+from telerelay.hooks.hooks import Hooks, NoHooks
+from telerelay.hooks.runner import DECISION_DEADLINE_S, HookFailure, HookRunner
+from telerelay.hooks.told import (
+    EndEvent,
+    FactEvent,
+    PersonEvent,
+    PresenceEvent,
+    QualityEvent,
+    StateEvent,
+    TimerEvent,
+)
 
 __all__ = [
     "DECISION_DEADLINE_S",
+    "Admission",
+    "AdmitRequest",
+    "AttestRequest",
+    "ChannelRequest",
+    "DegradeAnswer",
+    "DegradeRequest",
     "EndEvent",
+    "FactEvent",
+    "HookFailure",
     "HookRunner",
     "Hooks",
     "JoinRequest",
     "NoHooks",
     "PersonEvent",
+    "PolicyResult",
+    "PresenceEvent",
+    "PublishRequest",
     "QualityEvent",
+    "Route",
+    "RouteRequest",
+    "StateEvent",
+    "SubscribeRequest",
+    "SurgeAnswer",
+    "SurgeRequest",
+    "TimerEvent",
+    "WaitingContent",
+    "WaitingItem",
+    "WaitingRequest",
 ]

@@ -1,83 +1,116 @@
 """
-The hooks an application may implement, and what they are handed.
+The hooks an application may implement: decisions it is asked for, events it is told of.
 
-Pure words: what runs them is runner.py.
+Pure words: asked.py has the questions, told.py the events, runner.py runs what is implemented here. docs/hooks.md says
+of each when it is called.
 """
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class JoinRequest:
-    """Someone with a valid token wants into a room. Not asked when he comes back to the seat that is kept for him."""
-
-    room: str
-    sub: str
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
-class PersonEvent:
-    """
-    Someone came, was cut off, came back or left.
-
-    `sequence` counts the room's events from 1 without gaps; `key` is unique for ever: an event told twice has it twice.
-    """
-
-    room: str
-    sequence: int
-    key: str
-    participant: str
-    sub: str
-    role: str
-    what: Literal["joined", "interrupted", "back", "left"]
-    reason: str = ""
-    """Of `left`: left, timeout, duplicate_join, removed, ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndEvent:
-    """The last one left, for good: the room is gone."""
-
-    room: str
-    sequence: int
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class QualityEvent:
-    """
-    How good the call is for one person: `direction` "up" is what they send, as it reaches the relay, "down" what the
-    relay sends them. `score` is 1 to 5, 0 where there is nothing to judge any more; `cause` is the worst of what
-    keeps it under 5 (docs/signaling.md lists them), else "". The mean opinion scores are None where there is none.
-
-    Told when score or cause is another, every two seconds at most. It is a sample, not part of the room's record: it
-    has no number, and where a hook is slow only the latest is told.
-    """
-
-    room: str
-    participant: str
-    sub: str
-    role: str
-    direction: Literal["up", "down"]
-    score: int
-    cause: str
-    audio_mos: float | None = None
-    video_mos: float | None = None
+from telerelay.hooks.asked import (
+    Admission,
+    AdmitRequest,
+    AttestRequest,
+    ChannelRequest,
+    DegradeAnswer,
+    DegradeRequest,
+    JoinRequest,
+    PolicyResult,
+    PublishRequest,
+    Route,
+    RouteRequest,
+    SubscribeRequest,
+    SurgeAnswer,
+    SurgeRequest,
+    WaitingContent,
+    WaitingRequest,
+)
+from telerelay.hooks.told import (
+    EndEvent,
+    FactEvent,
+    PersonEvent,
+    PresenceEvent,
+    QualityEvent,
+    StateEvent,
+    TimerEvent,
+)
 
 
 class Hooks(Protocol):
     """
-    Inherit and override what you need. All run on the event loop: what blocks there stops signalling, though not media.
+    Inherit and override what you need; what is not overridden costs nothing. All run on the event loop: what blocks
+    there stops signalling, though not media. A decision has two seconds (`hooks.decision_timeout_s`); an exception,
+    a later answer, or one that is none is answered closed, as each says. Events of one room come in order.
     """
 
+    # ---------------------------------------------------------------- decisions
+
     async def authorize_join(self, request: JoinRequest) -> bool:
-        """Whether this person may join. Exceptions and more than two seconds refuse."""
+        """Whether this person may join. Closed: no, but for an emergency with `hooks.emergency_passes`."""
         return True
 
+    async def route(self, request: RouteRequest) -> Route:
+        """Whose desk a consult waits at, and who is rung. Closed: its plan's desk, and nobody is rung."""
+        return Route(request.queue)
+
+    async def admit(self, request: AdmitRequest) -> Admission:
+        """Whether someone who waits is let in or turned away by rule. Closed: he waits for a decider."""
+        return Admission("wait")
+
+    async def surge(self, request: SurgeRequest) -> SurgeAnswer:
+        """
+        What becomes of a consult there is no room for: hold (with a position), take (of what is kept for
+        emergencies) or refuse. Closed: hold.
+        """
+        return "hold"
+
+    async def publish_policy(self, request: PublishRequest) -> bool:
+        """Whether this person may send that track, where the role may send at all. Closed: no."""
+        return True
+
+    async def subscribe_policy(self, request: SubscribeRequest) -> bool:
+        """Whether this person is sent that track, where the role may be sent any. Closed: no."""
+        return True
+
+    async def channel_policy(self, request: ChannelRequest) -> bool:
+        """Whether this person may open that data channel. Closed: no."""
+        return True
+
+    async def waiting_content(self, request: WaitingRequest) -> WaitingContent:
+        """What someone who waits is shown. Closed: nothing."""
+        return WaitingContent()
+
+    async def attest(self, request: AttestRequest) -> PolicyResult | None:
+        """What the host's dated policy says of an ended consult, before it is signed. Closed: None, nothing."""
+        return None
+
+    async def degrade(self, request: DegradeRequest) -> DegradeAnswer:
+        """
+        What is given up on a line that does not carry everything: usual (the allocator's order), keep (the picture to
+        the last) or audio_only. Closed: usual.
+        """
+        return "usual"
+
+    # ---------------------------------------------------------------- events
+
+    async def on_state(self, event: StateEvent) -> None:
+        """A consult changed its state."""
+        return
+
     async def on_person(self, event: PersonEvent) -> None:
-        """Someone came, was cut off, came back or left."""
+        """Someone came, was cut off, came back or left; at a consult's door, was let in or turned away."""
+        return
+
+    async def on_timer(self, event: TimerEvent) -> None:
+        """A consult's timer was set, or fired: no-show, overrun, a deadline of the host's."""
+        return
+
+    async def on_fact(self, event: FactEvent) -> None:
+        """Anything else that a consult's journal holds."""
+        return
+
+    async def on_presence(self, event: PresenceEvent) -> None:
+        """Someone is at a desk, or no longer."""
         return
 
     async def on_quality(self, event: QualityEvent) -> None:
@@ -85,9 +118,21 @@ class Hooks(Protocol):
         return
 
     async def on_end(self, event: EndEvent) -> None:
-        """A room ended. Its last event."""
+        """A room ended: its last event. A consult is over."""
         return
 
 
 class NoHooks(Hooks):
     """Everyone with a token may join; nobody is told."""
+
+
+HOOK_NAMES: frozenset[str] = frozenset(name for name in vars(Hooks) if not name.startswith("_"))
+
+
+def overridden(hooks: Hooks | type[Hooks]) -> frozenset[str]:
+    """The names of the hooks that an object, or all of a class, have a rule of their own for."""
+    return frozenset(name for name in HOOK_NAMES if _is_own(getattr(hooks, name, None), name))
+
+
+def _is_own(method: object, name: str) -> bool:
+    return method is not None and getattr(method, "__func__", method) is not getattr(Hooks, name)

@@ -1,75 +1,101 @@
 """
 Runs the application's hooks where they can do no harm: decisions against a deadline, events in a queue for each room.
 
-Event loop's thread. A queue's task lives only while there is something to tell.
+Event loop's thread. A queue's task lives only while there is something to tell. Events of consults do not come through
+these queues but from the journal, by outbox.py; they are told here all the same (`tell`), so that whatever goes wrong
+with a hook is cut, counted and named in one place.
 """
 
 import asyncio
 import logging
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
-from typing import Any
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, cast
 
-from telerelay.hooks.hooks import EndEvent, Hooks, JoinRequest, NoHooks, PersonEvent, QualityEvent
+from telerelay.hooks.asked import (
+    DECISIONS,
+    Admission,
+    AdmitRequest,
+    AttestRequest,
+    ChannelRequest,
+    DegradeAnswer,
+    DegradeRequest,
+    JoinRequest,
+    Nonsense,
+    PolicyResult,
+    PublishRequest,
+    Route,
+    RouteRequest,
+    SubscribeRequest,
+    SurgeAnswer,
+    SurgeRequest,
+    WaitingContent,
+    WaitingRequest,
+)
+from telerelay.hooks.hooks import Hooks
+from telerelay.hooks.told import HOOK_OF, HookEvent, PresenceEvent, QualityEvent, Told
+from telerelay.hooks.ways import HookError, ObjectWay, Way, Why
 from telerelay.logs import say
 from telerelay.tasks import Tasks
 
 DECISION_DEADLINE_S = 2.0
-# An event that takes longer is given up, so that one bad minute of an application is not a queue for ever.
+# An event that takes longer is given up, or, where it is told again, tried later, so that one bad minute of an
+# application is not a queue for ever.
 EVENT_DEADLINE_S = 10.0
 # Per room: hours of comings and goings. Beyond, the oldest are lost, and the log says so.
 MAX_QUEUED = 1024
+# Calls that were cut and do not end, because they swallow their cancellation. Each holds its memory: with so many no
+# more are made, and decisions are closed at once.
+MAX_HUNG = 256
 
-HookEvent = PersonEvent | QualityEvent | EndEvent
+
+@dataclass(frozen=True, slots=True)
+class HookFailure:
+    """A hook did not do what it should, for that room (of a consult: its id)."""
+
+    room: str
+    hook: str
+    why: Why
+
+    @property
+    def fault(self) -> str:
+        """As a consult's journal has it (consult/facts.py, HOOK_FAULTS)."""
+        return "timeout" if self.why in ("blocked", "hung", "full") else self.why
 
 
 class HookRunner:
-    """Calls the hooks of one relay."""
+    """Calls the hooks of one relay, whichever way they are reached."""
 
     def __init__(
         self,
-        hooks: Hooks,
+        hooks: Hooks | Way,
         *,
         decision_deadline_s: float = DECISION_DEADLINE_S,
         event_deadline_s: float = EVENT_DEADLINE_S,
+        emergency_passes: bool = False,
     ) -> None:
         self.before_telling: Callable[[], None] = lambda: None
         """Called before the application is told of an event."""
-        self._hooks = hooks
-        # Nobody listens: a join need not wait for a decision, nor have a task made for its event.
-        self._is_heard = type(hooks) is not NoHooks
+        self.on_failure: Callable[[HookFailure], None] = lambda failure: None
+        """Called for each failed decision, and for an event the first time it fails."""
+        self.failures: Counter[tuple[str, str]] = Counter()
+        """How often which hook failed, and why."""
+        self._way: Way = cast(Way, hooks) if is_way(hooks) else ObjectWay(cast(Hooks, hooks))
         self._decision_deadline_s = decision_deadline_s
         self._event_deadline_s = event_deadline_s
+        self._emergency_passes = emergency_passes
         self._queues: dict[str, deque[HookEvent]] = {}
         self._tasks = Tasks()
+        self._hung: set[asyncio.Task[object]] = set()
 
-    async def authorize_join(self, request: JoinRequest) -> bool:
-        """The application's answer; False on anything but True in time."""
-        if not self._is_heard:
-            return True
-        try:
-            async with asyncio.timeout(self._decision_deadline_s):
-                return await self._hooks.authorize_join(request) is True
-        except TimeoutError:
-            say(logging.WARNING, "hook_timeout", hook="authorize_join")
-        except Exception as error:
-            say(logging.ERROR, "hook_failed", hook="authorize_join", error=type(error).__name__, exc_info=error)
-        return False
+    # ---------------------------------------------------------------- life
 
-    def post(self, event: HookEvent) -> None:
-        """Tell the application, after all that was posted for the same room before. Returns at once."""
-        if not self._is_heard:
-            return
-        queue = self._queues.get(event.room)
-        if queue is None:
-            queue = self._queues[event.room] = deque()
-            self._tasks.spawn(self._drain(event.room, queue), "hooks")
-        if isinstance(event, QualityEvent) and _renew(queue, event):
-            return
-        if len(queue) == MAX_QUEUED:
-            queue.popleft()
-            say(logging.ERROR, "hook_queue_full", hook="events", count=MAX_QUEUED)
-        queue.append(event)
+    async def start(self) -> None:
+        """Open what the hooks are reached by. Raises ConfigError."""
+        await self._way.start()
 
     async def close(self, patience_s: float = EVENT_DEADLINE_S) -> None:
         """Tell what is still queued, within `patience_s`, then end."""
@@ -77,45 +103,208 @@ class HookRunner:
         if lost := sum(map(len, self._queues.values())):
             say(logging.ERROR, "hook_events_lost", hook="events", count=lost)
         await self._tasks.close()
+        await self._way.close()
 
-    async def _drain(self, room: str, queue: deque[HookEvent]) -> None:
+    def hears(self, hook: str) -> bool:
+        """Whether the application has a rule there: without one the answer is known, and nobody is told."""
+        return self._way.hears(hook)
+
+    @property
+    def queued_count(self) -> int:
+        """Events that wait to be told, of rooms without a consult."""
+        return sum(map(len, self._queues.values()))
+
+    # ---------------------------------------------------------------- decisions
+
+    async def authorize_join(self, request: JoinRequest) -> bool:
+        """The application's answer; False on anything but True in time."""
+        return cast(bool, await self._decide("authorize_join", request))
+
+    async def route(self, request: RouteRequest) -> Route:
+        return cast(Route, await self._decide("route", request))
+
+    async def admit(self, request: AdmitRequest) -> Admission:
+        return cast(Admission, await self._decide("admit", request))
+
+    async def surge(self, request: SurgeRequest) -> SurgeAnswer:
+        return cast(SurgeAnswer, await self._decide("surge", request))
+
+    async def publish_policy(self, request: PublishRequest) -> bool:
+        return cast(bool, await self._decide("publish_policy", request))
+
+    async def subscribe_policy(self, request: SubscribeRequest) -> bool:
+        return cast(bool, await self._decide("subscribe_policy", request))
+
+    async def channel_policy(self, request: ChannelRequest) -> bool:
+        return cast(bool, await self._decide("channel_policy", request))
+
+    async def waiting_content(self, request: WaitingRequest) -> WaitingContent:
+        return cast(WaitingContent, await self._decide("waiting_content", request))
+
+    async def attest(self, request: AttestRequest) -> PolicyResult | None:
+        return cast(PolicyResult | None, await self._decide("attest", request))
+
+    async def degrade(self, request: DegradeRequest) -> DegradeAnswer:
+        return cast(DegradeAnswer, await self._decide("degrade", request))
+
+    async def _decide(self, hook: str, request: Any) -> object:
+        decision = DECISIONS[hook]
+        if not self._way.hears(hook):
+            return decision.unruled(request)
+        began = time.monotonic()
         try:
-            while queue:
-                await self._tell(queue.popleft())
-        finally:
-            if self._queues.get(room) is queue:
-                del self._queues[room]
+            answer = await self._within(self._decision_deadline_s, self._way.ask(hook, request))
+            if time.monotonic() - began > self._decision_deadline_s:
+                raise HookError("blocked")  # it kept the loop, and with it the deadline, from running
+            if not decision.is_answer(answer):
+                raise Nonsense("not an answer")
+            return answer
+        except Exception as error:
+            self._failed(request.room, hook, error)
+        if self._emergency_passes and decision.passes_as is not None and request.is_emergency:
+            return decision.passes_as
+        return decision.closed(request)
 
-    async def _tell(self, event: HookEvent) -> None:
-        name, call = self._call(event)
+    # ---------------------------------------------------------------- events
+
+    def post(self, event: HookEvent) -> None:
+        """Tell the application, after all that was posted for the same room before. Returns at once."""
+        if not self._way.hears(HOOK_OF[type(event)]):
+            return
+        line = Told.of(event).room
+        queue = self._queues.get(line)
+        if queue is None:
+            queue = self._queues[line] = deque()
+            self._tasks.spawn(self._drain(line, queue), "hooks")
+        if isinstance(event, QualityEvent | PresenceEvent) and _renew(queue, event):
+            return
+        if len(queue) == MAX_QUEUED:
+            lost = queue.popleft()
+            self.failures[HOOK_OF[type(lost)], "full"] += 1
+            say(logging.ERROR, "hook_queue_full", hook="events", count=MAX_QUEUED)
+        queue.append(event)
+
+    async def tell(self, told: Told, *, is_new: bool = True) -> None:
+        """
+        Tell it now, within the deadline of events. Raises HookError when it failed, which is counted and logged;
+        `on_failure` hears of it where it fails for the first time (`is_new`).
+        """
         self.before_telling()
         try:
-            async with asyncio.timeout(self._event_deadline_s):
-                await call()
-        except TimeoutError:
-            say(logging.ERROR, "hook_timeout", hook=name)
+            await self._within(self._event_deadline_s, self._way.tell(told))
         except Exception as error:
-            say(logging.ERROR, "hook_failed", hook=name, error=type(error).__name__, exc_info=error)
+            why = self._failed(told.room, told.hook, error, is_new=is_new, is_event=True)
+            raise HookError(why, error.status if isinstance(error, HookError) else 0) from None
 
-    def _call(self, event: HookEvent) -> tuple[str, Callable[[], Coroutine[Any, Any, None]]]:
-        match event:
-            case PersonEvent():
-                return "on_person", lambda: self._hooks.on_person(event)
-            case QualityEvent():
-                return "on_quality", lambda: self._hooks.on_quality(event)
-            case EndEvent():
-                return "on_end", lambda: self._hooks.on_end(event)
+    def give_up(self, told: Told) -> None:
+        """It was tried for long enough, and is a dead letter from now on: counted and named as `dead`."""
+        self.failures[told.hook, "dead"] += 1
+        say(logging.ERROR, "hook_given_up", hook=told.hook)
+
+    async def _drain(self, line: str, queue: deque[HookEvent]) -> None:
+        try:
+            while queue:
+                try:
+                    await self.tell(Told.of(queue.popleft()))
+                except HookError:
+                    continue  # it is counted; there is no journal to tell it from again
+        finally:
+            if self._queues.get(line) is queue:
+                del self._queues[line]
+
+    # ---------------------------------------------------------------- within
+
+    async def _within(self, deadline_s: float, calling: Coroutine[Any, Any, object]) -> object:
+        """
+        What the call returns, or raises, in time. After that it is cancelled, and not waited for: a rule that swallows
+        its cancellation must not hold anyone.
+        """
+        if len(self._hung) >= MAX_HUNG:
+            calling.close()
+            raise HookError("hung")
+        task = asyncio.get_running_loop().create_task(_guarded(calling), name="hook")
+        try:
+            await asyncio.wait((task,), timeout=deadline_s)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not task.done():
+            where = _stack(task)
+            task.cancel()
+            self._hung.add(task)
+            task.add_done_callback(self._hung.discard)
+            task.add_done_callback(_forget)
+            raise TimeoutError from where
+        if task.cancelled():
+            raise RuntimeError("the hook cancelled itself")
+        return task.result()
+
+    def _failed(self, room: str, hook: str, error: Exception, *, is_new: bool = True, is_event: bool = False) -> Why:
+        """Count and name it."""
+        # A host that is away for an hour fails two thousand consults each minute: each says so once.
+        level = (logging.ERROR if is_new else logging.DEBUG) if is_event else logging.WARNING
+        match error:
+            case TimeoutError():
+                why: Why = "timeout"
+                say(level, "hook_timeout", hook=hook, exc_info=error.__cause__ or error)
+            case HookError():
+                why = error.why
+                say(level, "hook_failed", hook=hook, error=why, status=error.status)
+            case Nonsense():
+                why = "nonsense"
+                say(logging.ERROR if is_new else level, "hook_failed", hook=hook, error=why)
+            case _:
+                why = "exception"
+                level = logging.ERROR if is_new else level
+                say(level, "hook_failed", hook=hook, error=type(error).__name__, exc_info=error)
+        self.failures[hook, why] += 1
+        if is_new:
+            self.on_failure(HookFailure(room, hook, why))
+        return why
 
 
-def _renew(queue: deque[HookEvent], event: QualityEvent) -> bool:
+def is_way(hooks: Hooks | Way) -> bool:
+    """Whether this is a way to hooks, not an object that has them."""
+    return hasattr(hooks, "hears") and hasattr(hooks, "tell")
+
+
+async def _guarded(calling: Coroutine[Any, Any, object]) -> object:
+    try:
+        return await calling
+    except SystemExit as error:  # asyncio would end the loop, and with it the relay
+        raise RuntimeError("the hook wanted to end the process") from error
+
+
+def _stack(task: asyncio.Task[object]) -> BaseException:
+    """Where a call stands: an exception whose stack says so, for the log."""
+    error = RuntimeError("here")
+    for frame in reversed(task.get_stack()):
+        error = error.with_traceback(TracebackType(error.__traceback__, frame, frame.f_lasti, frame.f_lineno))
+    return error
+
+
+def _forget(task: asyncio.Task[object]) -> None:
+    """What a call that was cut comes to in the end concerns nobody; asyncio would complain that nobody looked."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _renew(queue: deque[HookEvent], event: QualityEvent | PresenceEvent) -> bool:
     """
     Put a sample in the place of an older one that was not told yet: samples must not push out what happened.
     """
     for index, each in enumerate(queue):
-        if isinstance(each, QualityEvent) and (each.participant, each.direction) == (
-            event.participant,
-            event.direction,
-        ):
+        if type(each) is type(event) and _whose(each) == _whose(event):
             queue[index] = event
             return True
     return False
+
+
+def _whose(event: HookEvent) -> tuple[str, ...]:
+    match event:
+        case QualityEvent():
+            return (event.participant, event.direction)
+        case PresenceEvent():
+            return (event.queue, event.sub)
+        case _:
+            return ()

@@ -62,6 +62,8 @@ class RelayFacts:
     held: int = 0
     """Pictures that are held back from somebody now, for lack of room on their line."""
     adapted: AdaptationTally = field(default_factory=AdaptationTally)
+    hook_failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How often which of the application's hooks failed, and why."""
 
 
 class RelayCollector(Collector):
@@ -130,6 +132,12 @@ class RelayCollector(Collector):
         for (direction, score, cause), count in sorted(facts.scores.items()):
             scores.add_metric([direction, str(score), cause or "none"], count)
         yield scores
+        failures = CounterMetricFamily(
+            "telerelay_hook_failures", "Calls of the application's hooks that failed, and why", labels=["hook", "why"]
+        )
+        for (hook, why), count in sorted(facts.hook_failures.items()):
+            failures.add_metric([hook, why], count)
+        yield failures
         running, buckets = 0, []
         for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._lag.counts, strict=True):
             running += count

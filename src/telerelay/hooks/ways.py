@@ -1,0 +1,89 @@
+"""
+The ways by which hooks are reached, which all mean the same: `Way`, and the simplest of them, a Python object.
+
+Event loop's thread. A way knows no deadline and counts nothing: that is runner.py's.
+"""
+
+import inspect
+from typing import Literal, Protocol, get_args
+
+from telerelay.hooks.asked import Nonsense
+from telerelay.hooks.hooks import Hooks, overridden
+from telerelay.hooks.told import HOOK_OF, Told
+
+Why = Literal[
+    "timeout", "blocked", "exception", "nonsense", "hung", "unreachable", "status", "too_large", "full", "dead"
+]
+WHYS: tuple[Why, ...] = get_args(Why)
+"""
+What can go wrong with a hook: it took too long; it kept its thread busy beyond that; it raised; its answer is none; so
+many calls hang that no more are made; nobody answered at its address; an HTTP status of failure; a reply over its
+limit; so much waits that something was lost; an event was given up.
+"""
+
+
+class HookError(Exception):
+    """A call that failed, and why. `status` is the HTTP status where that is why."""
+
+    def __init__(self, why: Why, status: int = 0) -> None:
+        super().__init__(why)
+        self.why = why
+        self.status = status
+
+
+class Way(Protocol):
+    """How the application's rules are reached."""
+
+    def hears(self, hook: str) -> bool:
+        """Whether there is a rule behind that hook: if not it is never called."""
+        ...
+
+    async def ask(self, hook: str, request: object) -> object:
+        """The answer as Python has it, not looked at yet. Raises HookError, Nonsense, or whatever the rule raises."""
+        ...
+
+    async def tell(self, told: Told) -> None:
+        """Returns when the application has taken it. Raises as `ask`."""
+        ...
+
+    async def start(self) -> None:
+        """Before the first call. Raises ConfigError."""
+        ...
+
+    async def close(self) -> None:
+        """After the last call."""
+        ...
+
+
+class ObjectWay:
+    """A Python object on the relay's own loop."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._rules = overridden(hooks)
+
+    def hears(self, hook: str) -> bool:
+        return hook in self._rules
+
+    async def ask(self, hook: str, request: object) -> object:
+        return await call(self._hooks, hook, request)
+
+    async def tell(self, told: Told) -> None:
+        for event in told.events:
+            hook = HOOK_OF[type(event)]
+            if hook in self._rules:
+                await call(self._hooks, hook, event)
+
+    async def start(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+async def call(hooks: Hooks, hook: str, argument: object) -> object:
+    """Call one hook of an object. Raises Nonsense where it is not an async function."""
+    result = getattr(hooks, hook)(argument)
+    if not inspect.isawaitable(result):
+        raise Nonsense("the hook is not an async function")
+    return await result
