@@ -8,27 +8,21 @@ from typing import Any
 
 import pytest
 
+from support.hook_requests import REQUESTS, ask
 from telerelay import config
 from telerelay.hooks import (
     Admission,
-    AdmitRequest,
-    AttestRequest,
     ChannelRequest,
-    DegradeRequest,
     HookFailure,
     HookRunner,
     Hooks,
     JoinRequest,
     NoHooks,
     PolicyResult,
-    PublishRequest,
     Route,
     RouteRequest,
-    SubscribeRequest,
-    SurgeRequest,
     WaitingContent,
     WaitingItem,
-    WaitingRequest,
 )
 from telerelay.hooks import runner as runners
 from telerelay.hooks.asked import DECISIONS
@@ -36,18 +30,6 @@ from telerelay.hooks.hooks import HOOK_NAMES, overridden
 from telerelay.hooks.told import EVENTS
 from telerelay.hooks.ways import WHYS
 
-REQUESTS: dict[str, Any] = {
-    "authorize_join": JoinRequest("c1", "p-9", "patient"),
-    "route": RouteRequest("c1", "", "desk-1", "75", False),
-    "admit": AdmitRequest("c1", "", "desk-1", "p-9", "patient", 1.0, 1),
-    "surge": SurgeRequest("c1", "", "desk-1", False, 361, 45_000, 45_000, 3),
-    "publish_policy": PublishRequest("c1", "p-9", "patient", "video", "screen"),
-    "subscribe_policy": SubscribeRequest("c1", "p-9", "patient", "dr-7", "practitioner", "video", "camera"),
-    "channel_policy": ChannelRequest("c1", "p-9", "patient", "chat"),
-    "waiting_content": WaitingRequest("c1", "", "desk-1", "75", "p-9", "patient"),
-    "attest": AttestRequest("c1", "cnam", "2020-03", {"two_way_video_s": 600}),
-    "degrade": DegradeRequest("c1", "p-9", "patient", "down", "camera", 100_000),
-}
 ROUTE = Route("desk-2", ("dr-7", "dr-8"))
 ITEM = WaitingItem("w1", "video", "/waiting/hands.mp4", "Washing hands")
 POLICY = PolicyResult("cnam", "2020-03", "met", {"reimbursable": True, "minutes": 10, "share": 0.5}, "ten minutes")
@@ -151,10 +133,6 @@ for _hook in DECISIONS:
     setattr(Rules, _hook, _rule(_hook))
 
 
-def ask(runner: HookRunner, hook: str, request: Any = None) -> Any:
-    return getattr(runner, hook)(REQUESTS[hook] if request is None else request)
-
-
 def test_every_hook_has_its_place() -> None:
     """
     The protocol, the tables of decisions and events, and the words of the configuration name the same hooks.
@@ -209,12 +187,12 @@ async def test_a_failure_is_named_where_it_stands(caplog: pytest.LogCaptureFixtu
     runner = HookRunner(rules, decision_deadline_s=0.02)
     runner.on_failure = heard.append
     await ask(runner, "channel_policy", ChannelRequest("c1", "p-9", "patient", "diabetes"))
+    assert "in _answer" in caplog.text
     rules.answer = ValueError("diabetes")
     await ask(runner, "channel_policy", ChannelRequest("c1", "p-9", "patient", "diabetes"))
 
     assert [HookFailure("c1", "channel_policy", "timeout"), HookFailure("c1", "channel_policy", "exception")] == heard
     assert "event=hook_timeout hook=channel_policy" in caplog.text
-    assert "in _answer" in caplog.text
     assert "diabetes" not in caplog.text
     assert "p-9" not in caplog.text
 
@@ -288,7 +266,9 @@ async def test_a_rule_that_is_not_async_is_nonsense() -> None:
     assert {("authorize_join", "nonsense"): 1} == runner.failures
 
 
-@pytest.mark.parametrize(("passes", "is_emergency", "expected"), [(True, True, True), (True, False, False), (False, True, False)])
+@pytest.mark.parametrize(
+    ("passes", "is_emergency", "expected"), [(True, True, True), (True, False, False), (False, True, False)]
+)
 async def test_only_an_emergency_passes_a_rule_that_fails_and_only_where_that_is_set(
     passes: bool, is_emergency: bool, expected: bool
 ) -> None:

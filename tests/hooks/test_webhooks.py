@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from support.hook_hosts import KEY, Host, host, raw_host
+from support.hook_requests import REQUESTS, ask
 from telerelay.hooks import (
     Admission,
     HookRunner,
@@ -21,13 +22,12 @@ from telerelay.hooks import (
     StateEvent,
     WaitingContent,
     WaitingItem,
+    jsons,
 )
-from telerelay.hooks import jsons
 from telerelay.hooks.asked import DECISIONS
 from telerelay.hooks.told import EVENTS, Told
 from telerelay.hooks.ways import HookError
 from telerelay.hooks.webhooks import MAX_REPLY_BYTES, WebhookWay
-from test_hook_decisions import REQUESTS, ask
 
 PERSON = PersonEvent("c1", 3, "c1:3", "", "p-9", "patient", "admitted", at=1.0, by="dr-7", state="admitted")
 STATE = StateEvent("c1", 3, "c1:3", 1.0, "admitted", "waiting", "admitted")

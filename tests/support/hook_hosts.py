@@ -47,6 +47,7 @@ class HandClock:
     async def pass_time(self, seconds: float, outbox: Outbox) -> None:
         """Wake who sleeps, one after the other, and let each do what it does before the next."""
         until = self.now + seconds
+        await asyncio.sleep(0)  # whatever was just started gets to its first sleep
         await settle(outbox)
         while self._sleepers and self._sleepers[0][0] <= until:
             self.now, _, future = heapq.heappop(self._sleepers)

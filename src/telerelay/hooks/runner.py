@@ -12,7 +12,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, cast
 
 from telerelay.hooks.asked import (
@@ -37,7 +36,7 @@ from telerelay.hooks.asked import (
 )
 from telerelay.hooks.hooks import Hooks
 from telerelay.hooks.told import HOOK_OF, HookEvent, PresenceEvent, QualityEvent, Told
-from telerelay.hooks.ways import HookError, ObjectWay, Way, Why
+from telerelay.hooks.ways import HookError, ObjectWay, Way, Why, stack_of
 from telerelay.logs import say
 from telerelay.tasks import Tasks
 
@@ -229,7 +228,7 @@ class HookRunner:
             task.cancel()
             raise
         if not task.done():
-            where = _stack(task)
+            where = stack_of(task)
             task.cancel()
             self._hung.add(task)
             task.add_done_callback(self._hung.discard)
@@ -273,14 +272,6 @@ async def _guarded(calling: Coroutine[Any, Any, object]) -> object:
         return await calling
     except SystemExit as error:  # asyncio would end the loop, and with it the relay
         raise RuntimeError("the hook wanted to end the process") from error
-
-
-def _stack(task: asyncio.Task[object]) -> BaseException:
-    """Where a call stands: an exception whose stack says so, for the log."""
-    error = RuntimeError("here")
-    for frame in reversed(task.get_stack()):
-        error = error.with_traceback(TracebackType(error.__traceback__, frame, frame.f_lasti, frame.f_lineno))
-    return error
 
 
 def _forget(task: asyncio.Task[object]) -> None:

@@ -20,7 +20,7 @@ from types import FrameType, TracebackType
 from telerelay.errors import ConfigError
 from telerelay.hooks.hooks import Hooks
 from telerelay.hooks.told import HOOK_OF, Told
-from telerelay.hooks.ways import HookError, call
+from telerelay.hooks.ways import HookError, call, stack_of
 from telerelay.logs import say
 
 # A quarter of a decision's time: the rest is enough for the thread that takes over to answer in time.
@@ -166,6 +166,7 @@ class _Thread:
         """Done when the object is made."""
         self.ready.add_done_callback(_note_failure)
         self._loop = asyncio.new_event_loop()
+        self._made = asyncio.Event()
         self._end = asyncio.Event()
         self._pinged_at: float | None = None
         self._hooks: Hooks | None = None
@@ -232,18 +233,21 @@ class _Thread:
             self._hooks = self._make()
             if isinstance(self._hooks, contextlib.AbstractAsyncContextManager):
                 await stack.enter_async_context(self._hooks)
+            self._made.set()
             self._tell(_succeed, self.ready, None)
             await self._end.wait()
 
     def _begin(self, calling: _Call) -> None:
         if not calling.is_over and calling in self.calls:
-            calling.has_begun = True
             calling.task = self._loop.create_task(self._answer(calling))
 
     async def _answer(self, calling: _Call) -> None:
         try:
-            if self._hooks is None:  # not made yet, and perhaps never
-                raise HookError("exception")
+            await self._made.wait()
+            if calling not in self.calls:
+                return  # another thread has it by now, or nobody waits for it
+            calling.has_begun = True
+            assert self._hooks is not None
             answer = await call(self._hooks, calling.hook, calling.argument)
         except BaseException as error:
             self._tell(_fail, calling.future, error)
@@ -251,7 +255,9 @@ class _Thread:
             self._tell(_succeed, calling.future, answer)
 
     def _cancel(self, calling: _Call) -> None:
-        if calling.task is not None and calling.task.cancel():
+        if calling.task is not None and not calling.task.done():
+            say(logging.WARNING, "hook_cut", hook=calling.hook, exc_info=stack_of(calling.task))
+            calling.task.cancel()
             self.abandoned.add(calling.task)
             calling.task.add_done_callback(self.abandoned.discard)
 

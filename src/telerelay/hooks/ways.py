@@ -4,8 +4,10 @@ The ways by which hooks are reached, which all mean the same: `Way`, and the sim
 Event loop's thread. A way knows no deadline and counts nothing: that is runner.py's.
 """
 
+import asyncio
 import inspect
-from typing import Literal, Protocol, get_args
+from types import FrameType, TracebackType
+from typing import Any, Literal, Protocol, get_args
 
 from telerelay.hooks.asked import Nonsense
 from telerelay.hooks.hooks import Hooks, overridden
@@ -87,3 +89,18 @@ async def call(hooks: Hooks, hook: str, argument: object) -> object:
     if not inspect.isawaitable(result):
         raise Nonsense("the hook is not an async function")
     return await result
+
+
+def stack_of(task: "asyncio.Task[Any]") -> BaseException:
+    """Where a task stands, down to what it waits for: an exception whose stack says so, for the log."""
+    frames: list[FrameType] = []
+    waiting: Any = task.get_coro()
+    while waiting is not None:
+        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
+        if frame is not None:
+            frames.append(frame)
+        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
+    found: TracebackType | None = None
+    for frame in reversed(frames):
+        found = TracebackType(found, frame, frame.f_lasti, frame.f_lineno)
+    return RuntimeError("here").with_traceback(found)
