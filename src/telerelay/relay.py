@@ -298,6 +298,7 @@ class Relay:
             held=sum(host.adapter.held_count for host in hosts),
             adapted=self._rooms.adapted,
             hook_failures=self._hooks.failures,
+            hook_backlog=dataclasses.asdict(self._hooks.backlog()),
         )
 
     def _health(self) -> str:

@@ -19,7 +19,7 @@ from telerelay.consult.facts import Fact, HookFailed, TimerFired, TimerSet
 from telerelay.hooks import EndEvent, FactEvent, HookFailure, HookRunner, Hooks, PersonEvent, StateEvent, TimerEvent
 from telerelay.hooks import letters as letter_tables
 from telerelay.hooks.letters import Letter
-from telerelay.hooks.outbox import LOOK_S, RETRY_MOST_S, Outbox
+from telerelay.hooks.outbox import LOOK_S, MAX_TELLING, RETRY_MOST_S, Outbox
 from telerelay.hooks.source import JournalSource
 from telerelay.hooks.told import EVENTS
 from telerelay.hooks.webhooks import WebhookWay
@@ -233,6 +233,29 @@ async def test_a_slow_consult_does_not_hold_another(made: Setup) -> None:
     gate.set()
     await made.settle()
     assert ["slow:1", "slow:2", "slow:3", "slow:4"] == listener(made).keys("slow")
+
+
+async def test_however_many_consults_hang_the_others_are_told(made: Setup) -> None:
+    """
+    More of them than are told at once: those that failed before have turns of their own.
+    """
+    gate = asyncio.Event()
+    made.runner._event_deadline_s = 0.05
+    for number in range(MAX_TELLING + 6):
+        listener(made).gates[f"slow-{number}"] = gate
+        await made.append(f"slow-{number}", beginning(f"slow-{number}")[:1])
+    await made.settle()
+    made.runner._event_deadline_s = 60
+    made.clock.wake_all()
+    await made.append("c1", beginning("c1"))
+    async with asyncio.timeout(10):
+        while len(listener(made).keys("c1")) < 4:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+    assert made.outbox.pending_count >= MAX_TELLING
+    gate.set()
+    await made.settle()
+    assert MAX_TELLING + 6 + 4 == len(set(listener(made).keys()))
 
 
 async def test_what_fails_is_told_again_less_and_less_often(made: Setup) -> None:

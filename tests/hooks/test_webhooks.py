@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from support.hook_hosts import KEY, Host, host, raw_host
 from support.hook_requests import REQUESTS, ask
@@ -24,7 +26,7 @@ from telerelay.hooks import (
     WaitingItem,
     jsons,
 )
-from telerelay.hooks.asked import DECISIONS
+from telerelay.hooks.asked import DECISIONS, Nonsense
 from telerelay.hooks.told import EVENTS, Told
 from telerelay.hooks.ways import HookError
 from telerelay.hooks.webhooks import MAX_REPLY_BYTES, WebhookWay
@@ -422,3 +424,28 @@ def test_the_largest_answers_fit_a_reply() -> None:
         body = json.dumps({"answer": answer}).encode()
         assert DECISIONS[hook].is_answer(jsons.answer(hook, body))
         assert len(body) < MAX_REPLY_BYTES
+
+
+WORDS = st.sampled_from(
+    ["answer", "queue", "people", "by", "items", "id", "kind", "url", "title", "policy", "date", "outcome", "claims"]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(hook=st.sampled_from(list(DECISIONS)), value=JSON, junk=st.binary(max_size=4), cut=st.integers(0, 40))
+def test_whatever_is_replied_is_an_answer_or_nonsense(hook: str, value: object, junk: bytes, cut: int) -> None:
+    """
+    No reply raises anything else, and none passes that the table does not know as an answer.
+    """
+    whole = json.dumps({"answer": value}).encode()
+    for body in (whole, whole + junk, junk + whole, whole[:cut], json.dumps(value).encode()):
+        try:
+            found = jsons.answer(hook, body)
+        except Nonsense:
+            continue
+        assert DECISIONS[hook].is_answer(found) in (True, False)

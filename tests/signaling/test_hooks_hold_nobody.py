@@ -72,3 +72,4 @@ async def test_failures_of_hooks_are_counted_by_name_and_reason(make_live: MakeL
         text = await response.text()
 
     assert 'telerelay_hook_failures_total{hook="authorize_join",why="exception"} 1.0' in text
+    assert "telerelay_hook_letters 0.0" in text

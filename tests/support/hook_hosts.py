@@ -44,6 +44,13 @@ class HandClock:
         heapq.heappush(self._sleepers, (self.now + seconds, next(self._numbers), future))
         await future
 
+    def wake_all(self) -> None:
+        """Everyone who sleeps has slept enough."""
+        for _, _, future in self._sleepers:
+            if not future.done():
+                future.set_result(None)
+        self._sleepers.clear()
+
     async def pass_time(self, seconds: float, outbox: Outbox) -> None:
         """Wake who sleeps, one after the other, and let each do what it does before the next."""
         until = self.now + seconds

@@ -71,10 +71,10 @@ async def _queued(path: Path, options: argparse.Namespace) -> dict[str, object]:
 
 
 def _configured(path: Path | None) -> Path:
-    section = getattr(configuration.load(path), "journal", None)
-    if section is None or not section.path:
+    found = configuration.load(path).journal.path
+    if not found:
         raise ConfigError("no_journal", "no journal: give --journal FILE, or a configuration with journal.path")
-    return Path(section.path)
+    return Path(found)
 
 
 def _line(letter: Letter) -> str:

@@ -21,7 +21,7 @@ from typing import Protocol, TypeVar
 from telerelay.errors import TelerelayError
 from telerelay.hooks import letters
 from telerelay.hooks.letters import Cursor, Letter
-from telerelay.hooks.runner import HookRunner
+from telerelay.hooks.runner import Backlog, HookRunner
 from telerelay.hooks.story import Story
 from telerelay.hooks.told import EVENTS, HOOK_OF, Entry, Told
 from telerelay.hooks.ways import HookError
@@ -35,8 +35,11 @@ GIVE_UP_S = 259_200.0
 # From one try to the next: at once for a host that restarts, then twice as rarely each time, then every minute, so that
 # after an hour it has what waited within a minute, and two thousand consults ask it 33 times a second at most.
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 60.0
-# Told at once to all: more would only wait in the host, at the expense of their own deadlines.
-MAX_TELLING = 128
+# Told at once to all: more would only wait in the host, at the expense of their own deadlines. Consults that fail have
+# turns of their own, so that they hold none that does not.
+MAX_TELLING, MAX_RETRYING = 64, 32
+# Consults that are read at once: a relay that starts has thousands to catch up with, and its loop has people to serve.
+MAX_READING = 16
 # Facts of a consult read at once; a long one has some hundreds.
 PAGE = 64
 # How soon letters that a command queued are noticed: a command has no other way to say so.
@@ -152,6 +155,8 @@ class Outbox:
         self._stories: OrderedDict[str, Story] = OrderedDict()
         self._tasks = Tasks()
         self._turns = asyncio.Semaphore(MAX_TELLING)
+        self._retries = asyncio.Semaphore(MAX_RETRYING)
+        self._reads = asyncio.Semaphore(MAX_READING)
         self._is_open = False
         self.letter_count = 0
         """Dead letters, those that are to be told again among them."""
@@ -190,6 +195,7 @@ class Outbox:
 
         behind, self.letter_count = await self._store.write(begin)
         self._is_open = True
+        self._runner.backlog = lambda: Backlog(self.pending_count, self.waiting_count, self.letter_count)
         for consult in behind:
             self.wake(consult)
         self._tasks.spawn(self._look(), "letters")
@@ -234,14 +240,15 @@ class Outbox:
 
     async def _catch_up(self, line: _Line) -> None:
         """Tell all there is of a consult now."""
-        cursor = await self._store.read(lambda connection: letters.cursor(connection, self._consumer, line.consult))
+        async with self._reads:
+            cursor = await self._store.read(lambda connection: letters.cursor(connection, self._consumer, line.consult))
+            story = await self._story(line.consult, cursor.sequence)
         line.saved = cursor.sequence
         line.trouble = None
         if cursor.failing_since is not None:
             # Of the time between two processes there is only what the wall clock says.
             ago_s = max(0.0, self._clock.wall() - cursor.failing_since)
             line.trouble = _Trouble(self._clock.monotonic() - ago_s, cursor.failing_since)
-        story = await self._story(line.consult, cursor.sequence)
         while line.is_woken or line.has_letters:
             if line.has_letters:
                 line.has_letters = False
@@ -262,7 +269,7 @@ class Outbox:
             # A failure is a fact itself: of one that tells of a failure there is none, or there would be no end.
             is_new = line.trouble is None and entry.kind != "hook_failed"
             try:
-                async with self._turns:
+                async with self._turns if line.trouble is None else self._retries:
                     await self._runner.tell(told, is_new=is_new)
             except HookError as error:
                 attempts += 1
@@ -340,7 +347,7 @@ class Outbox:
             try:
                 if not entries:
                     raise HookError("dead")  # the journal has it no more
-                async with self._turns:
+                async with self._retries:
                     await self._runner.tell(story.read(entries[0]), is_new=False)
             except HookError as error:
                 await self._store.write(partial(letters.put_back, letter=self._again(letter, error)))

@@ -35,8 +35,9 @@ from telerelay.hooks.asked import (
     WaitingRequest,
 )
 from telerelay.hooks.hooks import Hooks
+from telerelay.hooks.objects import ObjectWay
 from telerelay.hooks.told import HOOK_OF, HookEvent, PresenceEvent, QualityEvent, Told
-from telerelay.hooks.ways import HookError, ObjectWay, Way, Why, stack_of
+from telerelay.hooks.ways import HookError, Way, Why, stack_of
 from telerelay.logs import say
 from telerelay.tasks import Tasks
 
@@ -65,6 +66,15 @@ class HookFailure:
         return "timeout" if self.why in ("blocked", "hung", "full") else self.why
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Consults of which something waits to be told, those of them that wait for another try, and dead letters."""
+
+    pending: int = 0
+    waiting: int = 0
+    letters: int = 0
+
+
 class HookRunner:
     """Calls the hooks of one relay, whichever way they are reached."""
 
@@ -82,6 +92,8 @@ class HookRunner:
         """Called for each failed decision, and for an event the first time it fails."""
         self.failures: Counter[tuple[str, str]] = Counter()
         """How often which hook failed, and why."""
+        self.backlog: Callable[[], Backlog] = Backlog
+        """What waits of consults; the outbox says."""
         self._way: Way = cast(Way, hooks) if is_way(hooks) else ObjectWay(cast(Hooks, hooks))
         self._decision_deadline_s = decision_deadline_s
         self._event_deadline_s = event_deadline_s

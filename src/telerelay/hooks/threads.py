@@ -15,12 +15,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType, TracebackType
 
 from telerelay.errors import ConfigError
 from telerelay.hooks.hooks import Hooks
 from telerelay.hooks.told import HOOK_OF, Told
-from telerelay.hooks.ways import HookError, call, stack_of
+from telerelay.hooks.ways import HookError, call, stack_at, stack_of
 from telerelay.logs import say
 
 # A quarter of a decision's time: the rest is enough for the thread that takes over to answer in time.
@@ -135,9 +134,8 @@ class ThreadWay:
             self._look_later()
 
     def _replace(self, thread: "_Thread") -> None:
-        stack = _traceback(sys._current_frames().get(thread.ident))
-        count = len(self._stuck) + 1
-        say(logging.ERROR, "hook_thread_stuck", count=count, exc_info=RuntimeError("here").with_traceback(stack))
+        stack = stack_at(sys._current_frames().get(thread.ident))
+        say(logging.ERROR, "hook_thread_stuck", count=len(self._stuck) + 1, exc_info=stack)
         self._stuck.append(thread)
         thread.end()
         fresh = self._thread = _Thread(self._make)
@@ -287,12 +285,3 @@ def _fail(future: "asyncio.Future[object]", error: BaseException) -> None:
 def _note_failure(ready: "asyncio.Future[object]") -> None:
     if not ready.cancelled() and (error := ready.exception()) is not None:
         say(logging.ERROR, "hook_thread_failed", error=type(error).__name__, exc_info=error)
-
-
-def _traceback(frame: FrameType | None) -> TracebackType | None:
-    """A stack as of an exception raised there."""
-    found: TracebackType | None = None
-    while frame is not None:
-        found = TracebackType(found, frame, frame.f_lasti, frame.f_lineno)
-        frame = frame.f_back
-    return found

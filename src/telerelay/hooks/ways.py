@@ -1,5 +1,5 @@
 """
-The ways by which hooks are reached, which all mean the same: `Way`, and the simplest of them, a Python object.
+The ways by which hooks are reached, which all mean the same: `Way`, and what they have in common.
 
 Event loop's thread. A way knows no deadline and counts nothing: that is runner.py's.
 """
@@ -10,8 +10,8 @@ from types import FrameType, TracebackType
 from typing import Any, Literal, Protocol, get_args
 
 from telerelay.hooks.asked import Nonsense
-from telerelay.hooks.hooks import Hooks, overridden
-from telerelay.hooks.told import HOOK_OF, Told
+from telerelay.hooks.hooks import Hooks
+from telerelay.hooks.told import Told
 
 Why = Literal[
     "timeout", "blocked", "exception", "nonsense", "hung", "unreachable", "status", "too_large", "full", "dead"
@@ -57,32 +57,6 @@ class Way(Protocol):
         ...
 
 
-class ObjectWay:
-    """A Python object on the relay's own loop."""
-
-    def __init__(self, hooks: Hooks) -> None:
-        self._hooks = hooks
-        self._rules = overridden(hooks)
-
-    def hears(self, hook: str) -> bool:
-        return hook in self._rules
-
-    async def ask(self, hook: str, request: object) -> object:
-        return await call(self._hooks, hook, request)
-
-    async def tell(self, told: Told) -> None:
-        for event in told.events:
-            hook = HOOK_OF[type(event)]
-            if hook in self._rules:
-                await call(self._hooks, hook, event)
-
-    async def start(self) -> None:
-        return
-
-    async def close(self) -> None:
-        return
-
-
 async def call(hooks: Hooks, hook: str, argument: object) -> object:
     """Call one hook of an object. Raises Nonsense where it is not an async function."""
     result = getattr(hooks, hook)(argument)
@@ -100,6 +74,19 @@ def stack_of(task: "asyncio.Task[Any]") -> BaseException:
         if frame is not None:
             frames.append(frame)
         waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
+    return _standing(frames)
+
+
+def stack_at(frame: FrameType | None) -> BaseException:
+    """The same of a thread that stands there."""
+    frames: list[FrameType] = []
+    while frame is not None:
+        frames.insert(0, frame)
+        frame = frame.f_back
+    return _standing(frames)
+
+
+def _standing(frames: list[FrameType]) -> BaseException:
     found: TracebackType | None = None
     for frame in reversed(frames):
         found = TracebackType(found, frame, frame.f_lasti, frame.f_lineno)

@@ -64,6 +64,8 @@ class RelayFacts:
     adapted: AdaptationTally = field(default_factory=AdaptationTally)
     hook_failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """How often which of the application's hooks failed, and why."""
+    hook_backlog: Mapping[str, int] = field(default_factory=dict)
+    """Consults with something that the application was not told yet: pending, waiting for another try; letters."""
 
 
 class RelayCollector(Collector):
@@ -138,6 +140,12 @@ class RelayCollector(Collector):
         for (hook, why), count in sorted(facts.hook_failures.items()):
             failures.add_metric([hook, why], count)
         yield failures
+        for name, text in (
+            ("pending", "Consults of which the application has something to be told"),
+            ("waiting", "Those of them whose last try failed"),
+            ("letters", "Facts that were given up: telerelay hooks dead lists them"),
+        ):
+            yield GaugeMetricFamily(f"telerelay_hook_{name}", text, value=facts.hook_backlog.get(name, 0))
         running, buckets = 0, []
         for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._lag.counts, strict=True):
             running += count
