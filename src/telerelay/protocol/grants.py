@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from telerelay.errors import ConfigError, LocalProtocolError, RemoteProtocolErro
 from telerelay.protocol.names import is_room_name, is_sub
 
 AUDIENCE = "telerelay"
+ADMIN_AUDIENCE = "telerelay-admin"
+"""Of tokens for the admin listener; neither kind is ever taken for the other."""
 MIN_KEY_BYTES = 32
 MAX_TOKEN_CHARS = 4096
 MAX_TTL_S = 366 * 24 * 3600
@@ -71,7 +73,7 @@ class TokenKeys:
     def __init__(self, leeway_s: int = 5) -> None:
         self._leeway_s = leeway_s
         self._keys: dict[str, _Key] = {}
-        self._claims = lru_cache(_VERIFIED)(self._verified)
+        self._claims = lru_cache(_VERIFIED)(partial(self._verified, AUDIENCE, ("sub", "room", "role")))
 
     def __repr__(self) -> str:
         return f"TokenKeys({len(self._keys)} keys)"
@@ -107,20 +109,23 @@ class TokenKeys:
             raise LocalProtocolError("bad_grant", "the room, sub or role is not one a token may have")
         if not 1 <= ttl_s <= MAX_TTL_S:
             raise LocalProtocolError("bad_grant", f"a token's life is 1 to {MAX_TTL_S} seconds")
+        return self._sign(AUDIENCE, ttl_s, now, {"sub": sub, "room": room, "role": role})
+
+    def sign_admin(self, *, sub: str, ttl_s: int, now: float) -> str:
+        """A token for the admin listener; `sub` is whose decisions they are. Raises LocalProtocolError."""
+        if not is_sub(sub) or not 1 <= ttl_s <= MAX_TTL_S:
+            raise LocalProtocolError("bad_grant", "the sub or the life is not one a token may have")
+        return self._sign(ADMIN_AUDIENCE, ttl_s, now, {"sub": sub})
+
+    def _sign(self, audience: str, ttl_s: int, now: float, claims: dict[str, str | int]) -> str:
         able = [(kid, key.algorithm, key.signing) for kid, key in self._keys.items() if key.signing is not None]
         if not able:
             raise LocalProtocolError("no_key", "there is no key to sign with")
         kid, algorithm, signing = able[0]
-        claims = {
-            "aud": AUDIENCE,
-            "sub": sub,
-            "room": room,
-            "role": role,
-            "iat": int(now),
-            "exp": int(now) + ttl_s,
-            "jti": secrets.token_urlsafe(12),
-        }
-        return jwt.encode(claims, signing, algorithm, headers={"kid": kid} if kid else None)
+        times: dict[str, str | int] = {"iat": int(now), "exp": int(now) + ttl_s, "jti": secrets.token_urlsafe(12)}
+        return jwt.encode(
+            {"aud": audience, **claims, **times}, signing, algorithm, headers={"kid": kid} if kid else None
+        )
 
     def verify(self, token: str, now: float, *, may_be_expired: bool = False) -> Grant:
         """
@@ -130,14 +135,28 @@ class TokenKeys:
         """
         claims = self._claims(token)
         grant = _grant(claims)
-        if grant.exp + self._leeway_s <= now and not may_be_expired:
-            raise RemoteProtocolError("token_expired", "the token has expired")
-        not_before = claims.get("nbf", grant.iat)
-        if not _is_time(not_before) or max(grant.iat, not_before) > now + self._leeway_s:
-            raise _unauthorized()
+        self._check_times(claims, now, may_be_expired=may_be_expired)
         return grant
 
-    def _verified(self, token: str) -> Mapping[str, Any]:
+    def verify_admin(self, token: str, now: float) -> str:
+        """Whose admin token this is, at `now` (Unix seconds). Raises RemoteProtocolError as `verify`."""
+        claims = self._verified(ADMIN_AUDIENCE, ("sub",), token)
+        if not isinstance(claims["sub"], str) or not is_sub(claims["sub"]):
+            raise _unauthorized()
+        self._check_times(claims, now)
+        return str(claims["sub"])
+
+    def _check_times(self, claims: Mapping[str, Any], now: float, *, may_be_expired: bool = False) -> None:
+        exp, iat = claims["exp"], claims["iat"]
+        if not _is_time(exp) or not _is_time(iat) or iat > exp:
+            raise _unauthorized()
+        if exp + self._leeway_s <= now and not may_be_expired:
+            raise RemoteProtocolError("token_expired", "the token has expired")
+        not_before = claims.get("nbf", iat)
+        if not _is_time(not_before) or max(iat, not_before) > now + self._leeway_s:
+            raise _unauthorized()
+
+    def _verified(self, audience: str, needed: tuple[str, ...], token: str) -> Mapping[str, Any]:
         """What a token says, its signature verified and its claims complete. Its times are not looked at."""
         if len(token) > MAX_TOKEN_CHARS or _COMPACT.fullmatch(token) is None:
             raise _unauthorized()
@@ -147,9 +166,9 @@ class TokenKeys:
                 token,
                 key.verifying,
                 algorithms=[key.algorithm],
-                audience=AUDIENCE,
+                audience=audience,
                 options={
-                    "require": ["exp", "iat", "sub", "aud", "jti", "room", "role"],
+                    "require": ["exp", "iat", "aud", "jti", *needed],
                     "strict_aud": True,
                     "verify_exp": False,
                     "verify_iat": False,

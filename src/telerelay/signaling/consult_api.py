@@ -1,0 +1,179 @@
+"""
+Consults over HTTP: the host's commands on the admin listener, and the one request by which a link becomes a token.
+
+aiohttp handlers, event loop's thread. Whoever is not Python says here what `Relay.consults` says; docs/signaling.md
+lists both. Nothing about a person is in a path: links and tokens travel in bodies.
+"""
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from telerelay.consult.plan import ConsultPlan, PlanError
+from telerelay.errors import RemoteProtocolError
+from telerelay.protocol import objects
+from telerelay.protocol.grants import TokenKeys
+from telerelay.signaling.consults import Consults
+from telerelay.signaling.http import Handler, bearer, cors, errors, json_text, read_text, require_origin
+
+JSON = "application/json"
+# A plan with everybody invited and every label it may have is well under it.
+MAX_BODY_BYTES = 65536
+_LINK_METHODS = "POST, OPTIONS"
+
+Command = Callable[[str, str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+"""(consult, by, members of the body) to the members of the answer."""
+
+
+class ConsultHandlers:
+    """The admin listener's part."""
+
+    def __init__(self, consults: Consults, keys: TokenKeys) -> None:
+        self._consults = consults
+        self._keys = keys
+
+    def add_to(self, app: web.Application) -> None:
+        router = app.router
+        router.add_post("/consults", self._schedule)
+        router.add_get("/consults", self._list)
+        router.add_get("/consults/{consult}", self._show)
+        for name, (members, command) in self._commands().items():
+            router.add_post(f"/consults/{{consult}}/{name}", self._handler(members, command))
+
+    def _commands(self) -> dict[str, tuple[frozenset[str], Command]]:
+        """Each command with the members its body may have."""
+        consults = self._consults
+
+        async def admit(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            await consults.admit(consult, _text(body, "sub"), by)
+            return {}
+
+        async def deny(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            await consults.deny(consult, _text(body, "sub"), by, reason=_text(body, "reason", ""))
+            return {}
+
+        async def end(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            await consults.end(consult, by, outcome=_text(body, "outcome", "completed"))
+            return {}
+
+        async def cancel(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            await consults.cancel(consult, by, reason=_text(body, "reason", ""))
+            return {}
+
+        async def reschedule(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            await consults.reschedule(consult, _seconds(body, "starts_at"), by)
+            return {}
+
+        async def priority(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            is_emergency = body.get("emergency")
+            if not isinstance(is_emergency, bool):
+                raise _bad("emergency must be true or false")
+            await consults.set_priority(consult, is_emergency, by)
+            return {}
+
+        async def links(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            return {"link": await consults.link(consult, _text(body, "sub"), _text(body, "role"))}
+
+        return {
+            "admit": (frozenset({"sub"}), admit),
+            "deny": (frozenset({"sub", "reason"}), deny),
+            "end": (frozenset({"outcome"}), end),
+            "cancel": (frozenset({"reason"}), cancel),
+            "reschedule": (frozenset({"starts_at"}), reschedule),
+            "priority": (frozenset({"emergency"}), priority),
+            "links": (frozenset({"sub", "role"}), links),
+        }
+
+    def _by(self, request: web.Request) -> str:
+        """Who asks: token first, so that a stranger is not read from. Raises RemoteProtocolError."""
+        return self._keys.verify_admin(bearer(request), time.time())
+
+    async def _schedule(self, request: web.Request) -> web.StreamResponse:
+        by = self._by(request)
+        try:
+            plan = ConsultPlan.from_json(await _object(request))
+        except PlanError as error:
+            raise RemoteProtocolError(error.code, str(error), status=400) from error
+        await self._consults.schedule(plan, by)
+        return _json(self._consults.get(plan.consult).to_json(), 201)
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        self._by(request)
+        queue = request.query.get("queue")
+        statuses = [each for each in self._consults.statuses() if queue in (None, each.queue)]
+        return _json({"consults": [each.to_json() for each in statuses]})
+
+    async def _show(self, request: web.Request) -> web.StreamResponse:
+        self._by(request)
+        return _json(self._consults.get(request.match_info["consult"]).to_json())
+
+    def _handler(self, members: frozenset[str], command: Command) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            by = self._by(request)
+            body = await _object(request)
+            if unknown := len(body.keys() - members):
+                raise _bad(f"the body has {unknown} member(s) that it may not have")
+            return _json(await command(request.match_info["consult"], by, body))
+
+        return handle
+
+
+def add_links(app: web.Application, consults: Consults, origins: tuple[str, ...]) -> None:
+    """`POST /link` of the main listener: a link, once, for a token."""
+
+    async def change(request: web.Request) -> web.StreamResponse:
+        body = await _object(request)
+        if body.keys() != {"link"}:
+            raise _bad("the body has one member, link")
+        room, token = await consults.use_link(_text(body, "link"), request.remote or "")
+        return _json({"room": room, "token": token})
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        require_origin(request, origins)
+        response = await errors(request, change)
+        cors(request, response, origins, _LINK_METHODS)
+        return response
+
+    async def options(request: web.Request) -> web.StreamResponse:
+        require_origin(request, origins)
+        response = web.Response(status=204, headers={"Allow": _LINK_METHODS})
+        cors(request, response, origins, _LINK_METHODS)
+        return response
+
+    resource = app.router.add_resource("/link")
+    resource.add_route("POST", guarded)
+    resource.add_route("OPTIONS", options)
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    value = objects.load(await read_text(request, JSON, MAX_BODY_BYTES))
+    if not isinstance(value, dict):
+        raise _bad("the body must be an object")
+    return value
+
+
+def _text(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    value = body.get(name, default)
+    if not isinstance(value, str) or len(value) > 256:
+        raise _bad(f"{name} must be a string")
+    return value
+
+
+def _seconds(body: Mapping[str, Any], name: str) -> float:
+    value = body.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise _bad(f"{name} must be Unix seconds")
+    return float(value)
+
+
+def _bad(message: str) -> RemoteProtocolError:
+    return RemoteProtocolError("bad_message", message)
+
+
+def _json(value: Mapping[str, Any], status: int = 200) -> web.StreamResponse:
+    return web.Response(
+        text=json_text(value), status=status, content_type=JSON, headers={"Cache-Control": "no-store"}
+    )

@@ -1,0 +1,335 @@
+"""
+One consult and the room it is held in: what happens in the room becomes facts, and what facts ask for is done there.
+
+Event loop's thread. Facts are applied when they are made and journalled in that order; their effects are carried out,
+and whoever asked is answered, when they are durable. Nothing here is waited for by media.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from telerelay.consult import facts, states
+from telerelay.consult.consult import Consult
+from telerelay.consult.draft import Facts
+from telerelay.consult.effects import Admit, Attest, Effect, EndRoom, Forget, Remove, TellState
+from telerelay.consult.record import Person
+from telerelay.errors import RemoteProtocolError
+from telerelay.events import ConsultChanged, Sign, WaitingChanged, WaitingPerson, WaitingRoomChanged
+from telerelay.rooms import Participant, Publication
+from telerelay.signaling.seat import Seat
+from telerelay.signaling.watching import RoomWatcher, What
+
+if TYPE_CHECKING:
+    from telerelay.signaling.host import RoomHost
+
+# Whoever asked for the end has the answer before the socket closes.
+ANSWERED_S = 0.1
+
+# Why a picture is gone that its owner did not take away (protocol.messages.MUTE_REASONS without "user").
+TROUBLES = frozenset({"source", "interrupted", "device_lost", "permission_denied"})
+
+_CUT = frozenset({"disconnected", "failed"})
+
+
+class Home(Protocol):
+    """What all consults of a relay share."""
+
+    is_closing: bool
+    """The process ends: what is lost from now on is lost by that."""
+
+    def now(self) -> float:
+        """The consults' clock, Unix seconds."""
+
+    def journal(self, live: LiveConsult, made: Facts) -> Awaitable[object]:
+        """Write facts down; done when they are durable."""
+
+    def carry_out_later(self, doing: Awaitable[None]) -> asyncio.Future[None]:
+        """Have it done by a task that the home ends."""
+
+    def changed(self, live: LiveConsult) -> None:
+        """Facts were added: its timers, and its place in the queue, may be others."""
+
+    def position(self, live: LiveConsult, sub: str) -> int:
+        """How many are to come in before this person and one."""
+
+    def attest(self, live: LiveConsult) -> None:
+        """It has ended: its attestation is due."""
+
+    def forget(self, live: LiveConsult) -> None:
+        """Nothing follows."""
+
+    def attempted(self, what: str) -> None:
+        """Somebody tried what he may not: counted."""
+
+
+class LiveConsult(RoomWatcher):
+    """A consult, as a room's watcher. `consult` is its machine, `host` its room as long as anybody is there."""
+
+    def __init__(self, consult: Consult, home: Home) -> None:
+        self.consult = consult
+        self.host: RoomHost | None = None
+        self.due_at: float | None = None
+        """When its next timer is due, as the home has it."""
+        self.is_settling = False
+        """Another process was here a moment ago: who is away for that is given time to come back."""
+        self.since = consult.record.at
+        """Since when it is in its state, or was known to be."""
+        self._home = home
+        self._inside: set[str] = set()  # who was let in, durably
+        self._shown: dict[tuple[str, type[Sign]], Sign] = {}
+        self._latest: asyncio.Future[None] | None = None
+
+    @property
+    def id(self) -> str:
+        return self.consult.record.plan.consult
+
+    @property
+    def queue(self) -> str:
+        return self.consult.record.plan.queue
+
+    # ---------------------------------------------------------------- facts
+
+    def take(self, made: Facts) -> Awaitable[None]:
+        """
+        These facts are so. Done when they, and all before them, are durable and carried out.
+        """
+        if made:
+            effects = self.consult.apply(*made)
+            durable = self._home.journal(self, made)
+            self._latest = self._home.carry_out_later(self._finish(durable, effects))
+            self._home.changed(self)
+        is_under_way = self._latest is not None and not self._latest.done()
+        return asyncio.shield(self._latest) if self._latest is not None and (made or is_under_way) else _done()
+
+    def resume(self, effects: Iterable[Effect]) -> None:
+        """What a process before this one may not have done."""
+        for effect in effects:
+            self._carry_out(effect)
+
+    async def _finish(self, durable: Awaitable[object], effects: Iterable[Effect]) -> None:
+        await durable
+        for effect in effects:
+            self._carry_out(effect)
+        self.show()
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Admit(sub):
+                self._inside.add(sub)
+                participant = self._participant(sub)
+                if self.host is not None and participant is not None:
+                    self.host.admit(participant.id)
+                    self.look(sub)
+            case Remove(sub, reason):
+                self._inside.discard(sub)
+                participant = self._participant(sub)
+                if self.host is not None and participant is not None:
+                    self.host.remove(participant.id, reason)
+            case TellState():
+                self.since = self.consult.record.at
+            case EndRoom(reason):
+                asyncio.get_running_loop().call_later(ANSWERED_S, self._end_room, reason)
+            case Attest():
+                self._home.attest(self)
+            case Forget():
+                self._home.forget(self)
+            case _:
+                pass  # the desk is shown after all of them; hooks are told out of the journal
+
+    def _end_room(self, reason: str) -> None:
+        if self.host is not None and not self._home.is_closing:
+            self.host.end(reason)
+
+    # ---------------------------------------------------------------- what the room tells
+
+    async def arrive(self, sub: str, role: str, attachment: str) -> None:
+        """
+        Somebody with a good token is at the door. Returns when that is durable: the room may be joined then. Raises
+        RemoteProtocolError as Consult.arrive.
+        """
+        now, person = self._home.now(), self.consult.record.people.get(sub)
+        try:
+            made = self.consult.arrive(now, sub, role, attachment)
+        except RemoteProtocolError as error:
+            if error.code == "forbidden":
+                self.tried(sub, "token")
+            raise
+        is_waiting = person is not None and person.status == states.AT_DOOR
+        if is_waiting and attachment == "socket" and not made:
+            self.tried(sub, "second_tab")
+        await self.take(made)
+
+    def is_admitted(self, sub: str, role: str) -> bool:
+        return sub in self._inside and self.consult.is_admitted(sub, role)
+
+    def on_host(self, host: RoomHost) -> None:
+        self.host = host
+
+    def on_empty(self) -> None:
+        self.host = None
+        self._shown.clear()
+
+    def on_absent(self, sub: str) -> None:
+        self.look(sub)
+
+    def on_person(self, participant: Participant, what: What, reason: str) -> None:
+        if self._home.is_closing:
+            return
+        if what == "left":
+            for key in [key for key in self._shown if key[0] == participant.id]:
+                del self._shown[key]
+            if reason == "left":
+                self._note(self.consult.leave(self._home.now(), participant.sub))
+        if reason != "duplicate_join":  # the same person is here, over another socket
+            self.look(participant.sub)
+        self.show()
+
+    def on_connection(self, participant: Participant, connection: str, state: str) -> None:
+        self.look(participant.sub)
+
+    def on_publication(self, participant: Participant, publication: Publication) -> None:
+        self.look(participant.sub)
+
+    def on_socket(self, seat: Seat) -> None:
+        for key in [key for key in self._shown if key[0] == seat.id]:
+            del self._shown[key]  # this socket was told nothing yet
+        self.look(seat.participant.sub)
+        self.show()
+
+    def on_refused(self, participant: Participant, what: str) -> None:
+        self.tried(participant.sub, what)
+
+    def tried(self, sub: str, what: str) -> None:
+        """Somebody tried what he may not: counted each time, and journalled once."""
+        self._home.attempted(what)
+        self._note(self.consult.bypass(self._home.now(), sub, what))
+
+    def _note(self, made: Facts) -> None:
+        """Facts that nobody waits for."""
+        if made:
+            waiting = asyncio.ensure_future(self.take(made))
+            waiting.add_done_callback(_heard)  # what goes wrong is logged by the task behind it
+
+    # ---------------------------------------------------------------- who is there, and who is lost
+
+    def look(self, sub: str) -> None:
+        """Hold what the consult has of one person against the room, and note what differs."""
+        record = self.consult.record
+        person = record.people.get(sub)
+        if self._home.is_closing or record.is_over or person is None or not person.is_there:
+            return
+        lost, is_connected = self._presence(sub)
+        if is_connected and sub in self._inside:
+            self._note(self.consult.enter(self._home.now(), sub))
+        for what in facts.LOSSES:
+            if what in lost and not self.is_settling:
+                self._note(self.consult.lose(self._home.now(), sub, what))
+            elif what not in lost:
+                self._note(self.consult.back(self._home.now(), sub, what))
+
+    def look_at_all(self) -> None:
+        for person in self.consult.record.there:
+            self.look(person.sub)
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether anybody misses anything: worth another look, for a connection that is begun anew tells nothing."""
+        return any(person.lost for person in self.consult.record.there)
+
+    def _presence(self, sub: str) -> tuple[set[str], bool]:
+        """What is lost of somebody who should be here, and whether any connection is up."""
+        participant = self._participant(sub)
+        seat = self.host.seats.get(participant.id) if self.host is not None and participant is not None else None
+        if participant is None or seat is None:
+            return {"socket"}, False
+        connections = [seat.publishing, seat.subscribing, *(each.connection for each in seat.resources.values())]
+        found = {each.transport.state for each in connections if each is not None}
+        lost = set()
+        if participant.is_interrupted:
+            lost.add("socket")
+        if found & _CUT:
+            lost.add("transport")
+        if any(map(_is_troubled, participant.publications.values())):
+            lost.add("camera")
+        return lost, "connected" in found
+
+    def _participant(self, sub: str) -> Participant | None:
+        return None if self.host is None else self.host.room.by_sub(sub)
+
+    # ---------------------------------------------------------------- what is shown
+
+    def show(self) -> None:
+        """Tell everybody what is now, as far as it is another than they were told."""
+        if self.host is None or self._home.is_closing:
+            return
+        record = self.consult.record
+        state = ConsultChanged(record.state, self.since, record.is_emergency)
+        desk = WaitingRoomChanged(tuple(self._waiting_people()))
+        for seat in tuple(self.host.seats.values()):
+            participant = seat.participant
+            if participant.is_admitted:
+                self._show(seat, state)
+                if record.is_decider(participant.role):
+                    self._show(seat, desk)
+            elif (person := record.people.get(participant.sub)) is not None and person.status == states.AT_DOOR:
+                position = self._home.position(self, person.sub)
+                self._show(seat, WaitingChanged(position, person.since, bool(person.held_at)))
+
+    def _show(self, seat: Seat, sign: Sign) -> None:
+        key = (seat.id, type(sign))
+        if seat.socket is not None and self._shown.get(key) != sign:
+            self._shown[key] = sign
+            seat.show(sign)
+
+    def _waiting_people(self) -> Iterable[WaitingPerson]:
+        for person in self.consult.record.waiting:
+            participant = self._participant(person.sub)
+            if participant is not None:
+                yield self._waiting_person(participant.id, person)
+
+    def _waiting_person(self, participant: str, person: Person) -> WaitingPerson:
+        return WaitingPerson(
+            participant=participant,
+            sub=person.sub,
+            role=person.role,
+            since=person.since,
+            is_emergency=self.consult.record.is_emergency,
+            is_interrupted=bool(person.lost),
+        )
+
+    # ---------------------------------------------------------------- what deciders may
+
+    def check_decider(self, participant: Participant) -> None:
+        if not participant.is_admitted or not self.consult.record.is_decider(participant.role):
+            self.tried(participant.sub, "role")
+            raise RemoteProtocolError("forbidden", "only who decides over this consult may do that")
+
+    async def admit(self, sub: str, by: str) -> None:
+        await self.take(self.consult.admit(self._home.now(), sub, by))
+
+    async def deny(self, sub: str, by: str) -> None:
+        await self.take(self.consult.deny(self._home.now(), sub, by))
+
+    async def set_priority(self, is_emergency: bool, by: str) -> None:
+        await self.take(self.consult.set_priority(self._home.now(), is_emergency, by))
+
+    async def end(self, by: str) -> None:
+        await self.take(self.consult.end(self._home.now(), by))
+
+
+def _is_troubled(publication: Publication) -> bool:
+    """A camera that gives nothing, without its owner's wanting it so."""
+    is_camera = publication.kind == "video" and publication.source == "camera"
+    return is_camera and publication.is_muted and publication.reason in TROUBLES
+
+
+async def _done() -> None:
+    """There is nothing to wait for."""
+
+
+def _heard(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()

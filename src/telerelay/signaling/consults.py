@@ -1,0 +1,432 @@
+"""
+All live consults of a relay: what a host may do with them, their timers, and their journal.
+
+Event loop's thread. `Relay.consults` is one; a host that is not Python says the same over HTTP (consult_api.py). Each
+command returns when what it did is durable, and raises RemoteProtocolError where it may not be, nothing done then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import heapq
+import itertools
+import logging
+import secrets
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from telerelay.config import Config
+from telerelay.consult import consult as machine
+from telerelay.consult import facts
+from telerelay.consult.consult import Consult
+from telerelay.consult.draft import Facts
+from telerelay.consult.effects import owed
+from telerelay.consult.plan import ConsultPlan
+from telerelay.errors import RemoteProtocolError, TelerelayError
+from telerelay.journal.journal import Journal
+from telerelay.journal.store import Store
+from telerelay.logs import say
+from telerelay.protocol.grants import Grant, TokenKeys
+from telerelay.signaling.consult_live import LiveConsult
+from telerelay.signaling.limits import FailureLimit
+from telerelay.signaling.watching import OPEN, RoomWatcher
+from telerelay.tasks import Tasks
+
+# Between a consult's id and a link's secret; no id has a tilde.
+_SEPARATOR = "~"
+
+# From the start of a process that goes on for another one until whoever has not come back counts as lost: clients come
+# back within five seconds (issue: p95), and slower ones are no worse off, for a seat's time runs anew.
+COMEBACK_S = 10.0
+# How often people are looked at who miss something: a connection that is begun anew says nothing of it.
+LOOK_S = 1.0
+# A timer may be late by that where the loop sleeps past a change of the list.
+LONGEST_SLEEP_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class PersonStatus:
+    """Somebody in a consult: `status` is waiting, admitted or inside; `since` Unix seconds; `lost` what is missed."""
+
+    sub: str
+    role: str
+    status: str
+    since: float
+    lost: tuple[str, ...]
+    held_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultStatus:
+    """A consult as it is now; times are Unix seconds."""
+
+    consult: str
+    state: str
+    queue: str
+    starts_at: float | None
+    is_emergency: bool
+    people: tuple[PersonStatus, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As the admin listener has it."""
+        return {
+            "consult": self.consult,
+            "state": self.state,
+            "queue": self.queue,
+            "starts_at": self.starts_at,
+            "emergency": self.is_emergency,
+            "people": [
+                {
+                    "sub": each.sub,
+                    "role": each.role,
+                    "status": each.status,
+                    "since": each.since,
+                    "lost": list(each.lost),
+                    "held_at": each.held_at,
+                }
+                for each in self.people
+            ],
+        }
+
+
+class Consults:
+    """The consults of one relay. `wall` and `monotonic` are the clocks, seconds."""
+
+    def __init__(
+        self,
+        config: Config,
+        keys: TokenKeys,
+        *,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.is_closing = False
+        self.attempts: Counter[str] = Counter()
+        """How often somebody tried what he may not, by facts.BYPASSES."""
+        self._config = config
+        self._keys = keys
+        self._wall = wall
+        self._monotonic = monotonic
+        # A clock that is set while the process lives moves no timer.
+        self._began = wall() - monotonic()
+        self._live: dict[str, LiveConsult] = {}
+        self._unreadable: set[str] = set()
+        self._has_past = False
+        self._store: Store | None = None
+        self._journal: Journal | None = None
+        self._tasks = Tasks()
+        self._due: list[tuple[float, int, LiveConsult]] = []
+        self._numbers = itertools.count()
+        self._woken = asyncio.Event()
+        self._failures = FailureLimit(config.limits.auth_failure_burst, config.limits.auth_failures_per_s)
+
+    # ---------------------------------------------------------------- life
+
+    async def open(self) -> None:
+        """
+        Read the journal and go on with what is there. Before rooms are restored: they ask for their door. Raises
+        ConfigError.
+        """
+        self._store = await Store.open(self._config.consults.journal)
+        try:
+            self._journal = await Journal.open(self._store, self.now)
+            self._has_past = (await self._journal.head()).pos > 0
+            found = await self._journal.open_consults()
+        except BaseException:
+            await self._store.close()
+            raise
+        for consult, entries in found.items():
+            try:
+                made = [facts.from_json(each.kind, each.at, each.clear) for each in entries]
+                live = LiveConsult(Consult.replay(made), self)
+            except (ValueError, TelerelayError) as error:
+                say(logging.ERROR, "consult_unreadable", error=type(error).__name__, count=len(entries))
+                self._unreadable.add(consult)
+                continue
+            live.is_settling = True
+            self._live[consult] = live
+        if found:
+            say(logging.INFO, "consults_resumed", count=len(self._live))
+
+    def start(self) -> None:
+        """Rooms are as another process left them: hold them against the consults, and let time pass."""
+        for live in tuple(self._live.values()):
+            live.resume(owed(live.consult.record))
+            live.agree()
+            live.take(live.consult.restart(self.now()))
+            self.changed(live)
+        if self._live:
+            self._tasks.spawn(self._settle(), "consults_settle")
+        self._tasks.spawn(self._run_timers(), "consults_timers")
+        self._tasks.spawn(self._run_looks(), "consults_looks")
+
+    def leave(self) -> None:
+        """The process ends: what is lost from now on is lost by that, and nobody has left."""
+        self.is_closing = True
+
+    async def close(self) -> None:
+        """Write what waits, and end."""
+        self.is_closing = True
+        await self._tasks.join(1.0, besides=("consults_settle", "consults_timers", "consults_looks"))
+        await self._tasks.close()
+        if self._store is not None:
+            await self._store.close()
+            self._store = self._journal = None
+
+    # ---------------------------------------------------------------- what the host may
+
+    async def schedule(self, plan: ConsultPlan, by: str = facts.RELAY) -> None:
+        """
+        There is such a consult from now on; its room is the one of that name. Raises RemoteProtocolError conflict
+        (there is one, or was), too_late.
+        """
+        scheduled = machine.schedule(self.now(), plan, by)
+        if plan.consult in self._live or await self._is_past(plan.consult) or plan.consult in self._live:
+            raise RemoteProtocolError("conflict", "there is a consult of that name, or was one")
+        live = self._live[plan.consult] = LiveConsult(Consult(scheduled), self)
+        self._has_past = True
+        try:
+            await self.journal(live, (scheduled,))
+        except BaseException:
+            self._live.pop(plan.consult, None)
+            raise
+        self.changed(live)
+
+    async def admit(self, consult: str, sub: str, by: str) -> None:
+        """Let one person in who waits; `by` names who decided. Raises RemoteProtocolError as Consult.admit."""
+        live = self._of(consult)
+        await live.take(live.consult.admit(self.now(), sub, by, is_host=True))
+
+    async def deny(self, consult: str, sub: str, by: str, reason: str = "") -> None:
+        """Send one person away who waits. Raises RemoteProtocolError."""
+        live = self._of(consult)
+        if reason not in facts.DENY_REASONS:
+            raise RemoteProtocolError("bad_message", f"reason must be one of {', '.join(facts.DENY_REASONS[1:])}")
+        await live.take(live.consult.deny(self.now(), sub, by, is_host=True, reason=reason))
+
+    async def remove(self, consult: str, sub: str, by: str) -> None:
+        """Put somebody out who is in, or waits; he may come again, and waits then. Raises RemoteProtocolError."""
+        live = self._of(consult)
+        await live.take(live.consult.remove(self.now(), sub, by, is_host=True))
+
+    async def end(self, consult: str, by: str, outcome: str = "completed") -> None:
+        """It is over, for everyone. Raises RemoteProtocolError."""
+        live = self._of(consult)
+        if outcome not in facts.OUTCOMES:
+            raise RemoteProtocolError("bad_message", f"outcome must be one of {', '.join(facts.OUTCOMES)}")
+        await live.take(live.consult.end(self.now(), by, outcome, is_host=True))
+
+    async def cancel(self, consult: str, by: str, reason: str = "") -> None:
+        """It is called off. Raises RemoteProtocolError."""
+        live = self._of(consult)
+        if reason not in facts.CANCEL_REASONS:
+            raise RemoteProtocolError("bad_message", f"reason must be one of {', '.join(facts.CANCEL_REASONS[1:])}")
+        await live.take(live.consult.cancel(self.now(), by, reason))
+
+    async def reschedule(self, consult: str, starts_at: float, by: str) -> None:
+        """It has another time (Unix seconds); links from before are dead. Raises RemoteProtocolError."""
+        live = self._of(consult)
+        await live.take(live.consult.reschedule(self.now(), starts_at, by))
+
+    async def set_priority(self, consult: str, is_emergency: bool, by: str) -> None:
+        """It is an emergency, or is none any more. Raises RemoteProtocolError."""
+        live = self._of(consult)
+        await live.take(live.consult.set_priority(self.now(), is_emergency, by, is_host=True))
+
+    async def set_timer(self, consult: str, timer: str, due_at: float, by: str) -> None:
+        """Have the host told at `due_at` (Unix seconds), once, be the relay running then or not."""
+        live = self._of(consult)
+        await live.take(live.consult.set_timer(self.now(), timer, due_at, by))
+
+    async def link(self, consult: str, sub: str, role: str) -> str:
+        """
+        A link's word for one person: good once, and until the consult has another time. To be given to that person
+        alone, in the fragment of an address. Raises RemoteProtocolError.
+        """
+        live = self._of(consult)
+        secret = secrets.token_urlsafe(24)
+        await live.take(live.consult.make_link(self.now(), _digest(secret), sub, role))
+        return f"{consult}{_SEPARATOR}{secret}"
+
+    async def use_link(self, link: str, source: str = "") -> tuple[str, str]:
+        """
+        Change a link for (room, token), once. `source` is the address that asks. Raises RemoteProtocolError: forbidden
+        for a link that there is not, that was used, or that is dead; too_early, too_late, too_many_requests.
+        """
+        consult, _, secret = link.partition(_SEPARATOR)
+        live, digest = self._live.get(consult), _digest(secret)
+        try:
+            if live is None:
+                raise RemoteProtocolError("forbidden", "the link is not valid")
+            made = live.consult.use_link(self.now(), digest)
+        except RemoteProtocolError as error:
+            if error.code == "forbidden":
+                self._tried_link(live, digest)
+                if self._failures.is_over(source, self._monotonic()):
+                    raise RemoteProtocolError("too_many_requests", "too many attempts from this address") from None
+            raise
+        found = live.consult.record.links[digest]
+        await live.take(made)
+        ttl_s = self._config.consults.token_s
+        return consult, self._keys.sign(
+            room=consult, sub=found.sub, role=found.role, ttl_s=ttl_s, now=self._wall()
+        )
+
+    def get(self, consult: str) -> ConsultStatus:
+        """A consult that is not over, as it is now. Raises RemoteProtocolError not_found."""
+        return _status(self._of(consult))
+
+    def statuses(self) -> tuple[ConsultStatus, ...]:
+        """All of them, in the order they were scheduled."""
+        return tuple(map(_status, self._live.values()))
+
+    # ---------------------------------------------------------------- what rooms ask
+
+    def watcher(self, room: str) -> RoomWatcher:
+        """What a room of that name is held by."""
+        return self._live.get(room, OPEN)
+
+    async def arrive(self, grant: Grant, attachment: str = "socket") -> None:
+        """
+        Somebody with a good token is at a room's door. Returns when his arrival is durable, and at once where the room
+        has no consult. Raises RemoteProtocolError: as Consult.arrive, consult_over, or forbidden where the room has no
+        consult and must have one.
+        """
+        live = self._live.get(grant.room)
+        if live is not None:
+            await live.arrive(grant.sub, grant.role, attachment)
+        elif grant.room in self._unreadable or (await self._is_past(grant.room)):
+            raise RemoteProtocolError("consult_over", "the consult is over")
+        elif self._config.consults.required:
+            raise RemoteProtocolError("forbidden", "this token does not open this room")
+
+    def tried(self, room: str, sub: str, what: str) -> None:
+        """Somebody tried what he may not, at a room's door."""
+        live = self._live.get(room)
+        if live is not None:
+            live.tried(sub, what)
+
+    # ---------------------------------------------------------------- what live consults share
+
+    def now(self) -> float:
+        return self._began + self._monotonic()
+
+    def journal(self, live: LiveConsult, made: Facts) -> Awaitable[object]:
+        assert self._journal is not None
+        return self._journal.append(live.id, made)
+
+    def carry_out_later(self, doing: Awaitable[None]) -> asyncio.Future[None]:
+        async def run() -> None:
+            await doing
+
+        return self._tasks.spawn(run(), "consult")
+
+    def changed(self, live: LiveConsult) -> None:
+        due_at = live.consult.next_due()
+        if due_at != live.due_at:
+            live.due_at = due_at
+            if due_at is not None:
+                heapq.heappush(self._due, (due_at, next(self._numbers), live))
+                self._woken.set()
+
+    def position(self, live: LiveConsult, sub: str) -> int:
+        waiting = [person.sub for person in live.consult.record.waiting]
+        return waiting.index(sub) + 1
+
+    def attest(self, live: LiveConsult) -> None:
+        return
+
+    def forget(self, live: LiveConsult) -> None:
+        if self._live.get(live.id) is live:
+            del self._live[live.id]
+        live.due_at = None
+
+    def attempted(self, what: str) -> None:
+        self.attempts[what] += 1
+
+    # ---------------------------------------------------------------- time
+
+    def tick(self) -> None:
+        """What has fallen due by now, of all consults."""
+        now = self.now()
+        while self._due and self._due[0][0] <= now:
+            due_at, _, live = heapq.heappop(self._due)
+            if live.due_at == due_at:
+                live.due_at = None
+                live.take(live.consult.tick(now))
+                self.changed(live)
+
+    def look(self) -> None:
+        """Look after everybody who misses something."""
+        for live in tuple(self._live.values()):
+            if live.has_lost:
+                live.look_at_all()
+
+    async def _run_timers(self) -> None:
+        while True:
+            self.tick()
+            self._woken.clear()
+            delay_s = self._due[0][0] - self.now() if self._due else LONGEST_SLEEP_S
+            try:
+                async with asyncio.timeout(min(max(delay_s, 0.0), LONGEST_SLEEP_S)):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def _run_looks(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.look()
+
+    async def _settle(self) -> None:
+        await asyncio.sleep(COMEBACK_S)
+        for live in tuple(self._live.values()):
+            live.is_settling = False
+            live.look_at_all()
+
+    # ---------------------------------------------------------------- within
+
+    def _of(self, consult: str) -> LiveConsult:
+        try:
+            return self._live[consult]
+        except KeyError:
+            raise RemoteProtocolError("not_found", "there is no such consult, or it is over") from None
+
+    async def _is_past(self, consult: str) -> bool:
+        """Whether there was a consult of that name: its room is not opened again, to nobody."""
+        if not self._has_past or self._journal is None:
+            return False
+        return bool(await self._journal.read(consult, limit=1))
+
+    def _tried_link(self, live: LiveConsult | None, digest: str) -> None:
+        if live is None:
+            self.attempted("link")
+            return
+        found = live.consult.record.links.get(digest)
+        live.tried(found.sub if found is not None else "", "link")
+
+
+def _status(live: LiveConsult) -> ConsultStatus:
+    record = live.consult.record
+    return ConsultStatus(
+        consult=live.id,
+        state=record.state,
+        queue=record.plan.queue,
+        starts_at=record.starts_at,
+        is_emergency=record.is_emergency,
+        people=tuple(_people(live)),
+    )
+
+
+def _people(live: LiveConsult) -> Iterator[PersonStatus]:
+    for each in live.consult.record.there:
+        yield PersonStatus(each.sub, each.role, each.status, each.since, tuple(sorted(each.lost)), each.held_at)
+
+
+def _digest(secret: str) -> str:
+    """A secret of 192 random bits needs neither salt nor slowness."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

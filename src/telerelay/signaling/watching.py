@@ -1,0 +1,80 @@
+"""
+Whoever has a say over one room and has to know what happens in it: its consult, where it has one.
+
+Event loop's thread; nothing here waits. A room without a consult is open to everyone, and nobody watches it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from telerelay.errors import RemoteProtocolError
+from telerelay.rooms import Participant, Publication
+
+if TYPE_CHECKING:
+    from telerelay.signaling.host import RoomHost
+    from telerelay.signaling.seat import Seat
+
+What = Literal["joined", "interrupted", "back", "left"]
+
+
+class RoomWatcher:
+    """Inherit and override: all of it returns at once. Told after the room has changed."""
+
+    def is_admitted(self, sub: str, role: str) -> bool:
+        """The door: whether this person enters without waiting. Asked when a participant is made."""
+        return True
+
+    def on_host(self, host: RoomHost) -> None:
+        """The room was made; it is gone when nobody is in it any more (`on_empty`)."""
+
+    def on_absent(self, sub: str) -> None:
+        """Somebody whom the consult knows to have arrived did not get a seat after all."""
+
+    def on_empty(self) -> None:
+        """The room is gone."""
+
+    def on_person(self, participant: Participant, what: What, reason: str) -> None:
+        """Somebody came, lost the socket, is back, or left for `reason`."""
+
+    def on_connection(self, participant: Participant, connection: str, state: str) -> None:
+        """A connection has another tr_transport_state: "publish", "subscribe" or the secret of a session."""
+
+    def on_publication(self, participant: Participant, publication: Publication) -> None:
+        """Something is published, or muted, or no longer; `publication` says which."""
+
+    def on_socket(self, seat: Seat) -> None:
+        """A socket has its seat: from now on signs reach it."""
+
+    def on_refused(self, participant: Participant, what: str) -> None:
+        """Somebody who waits tried what is not his yet: one of telerelay.consult.facts.BYPASSES."""
+
+    # ---------------------------------------------------------------- what deciders may
+
+    def check_decider(self, participant: Participant) -> None:
+        """Whether this person may let others in. Raises RemoteProtocolError forbidden, or not_found: no consult."""
+        raise _no_consult()
+
+    async def admit(self, sub: str, by: str) -> None:
+        """Let one person in. Returns once it is durable and carried out. Raises RemoteProtocolError."""
+        raise _no_consult()
+
+    async def deny(self, sub: str, by: str) -> None:
+        """Send one person away who waits; otherwise as `admit`."""
+        raise _no_consult()
+
+    async def set_priority(self, is_emergency: bool, by: str) -> None:
+        """The consult is an emergency, or is none any more; otherwise as `admit`."""
+        raise _no_consult()
+
+    async def end(self, by: str) -> None:
+        """The consult is over, for everyone; otherwise as `admit`."""
+        raise _no_consult()
+
+
+def _no_consult() -> RemoteProtocolError:
+    return RemoteProtocolError("not_found", "this room has no consult")
+
+
+OPEN = RoomWatcher()
+"""Of a room without a consult."""
