@@ -121,6 +121,11 @@ class ChannelRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """The participant waited and was let in: what comes from now on is of the room."""
+
+
+@dataclass(frozen=True, slots=True)
 class JoinDuplicated:
     """The same sub joined elsewhere; the newest wins and this one is closed."""
 
@@ -193,6 +198,48 @@ class SpeakerChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsultChanged:
+    """
+    Where the room's consult is: `state` of telerelay.consult.states, in small letters, `since` (Unix seconds). A sign.
+    """
+
+    state: str
+    since: float
+    is_emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingChanged:
+    """
+    The participant waits: how many are to come in before it and one, 1 being the next, and since when (Unix seconds).
+    `is_held`: there is no room for more consults at the moment. A sign.
+    """
+
+    position: int
+    since: float
+    is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPerson:
+    """Somebody who waits, as whoever decides may know it; `since` in Unix seconds."""
+
+    participant: str
+    sub: str
+    role: str
+    since: float
+    is_emergency: bool = False
+    is_interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRoomChanged:
+    """Who waits to be let in, the next one first. A sign, for whoever decides."""
+
+    people: tuple[WaitingPerson, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RoomEnded:
     reason: str
 
@@ -214,11 +261,21 @@ Event = (
     | ConnectionChanged
     | SubscriptionRefused
     | ChannelRefused
+    | Admitted
     | JoinDuplicated
     | RoomEnded
     | DrainStarted
 )
 """Everything a participant is told that is numbered, and kept for when its socket is back."""
 
-Sign = QualityChanged | LimitsChanged | TrackStateChanged | SeenByChanged | SpeakerChanged
+Sign = (
+    QualityChanged
+    | LimitsChanged
+    | TrackStateChanged
+    | SeenByChanged
+    | SpeakerChanged
+    | ConsultChanged
+    | WaitingChanged
+    | WaitingRoomChanged
+)
 """What is told as it is now, to who is there: neither numbered nor kept."""

@@ -74,6 +74,10 @@ def refusal(text: str) -> tuple[str, str]:
             ),
         ),
         ({"type": "leave", "id": 7}, messages.Leave(7)),
+        ({"type": "admit", "id": 8, "participant": "p1"}, messages.Admit(8, "p1")),
+        ({"type": "deny", "id": 9, "participant": "p1"}, messages.Deny(9, "p1")),
+        ({"type": "end", "id": 10}, messages.End(10)),
+        ({"type": "priority", "id": 11, "emergency": True}, messages.Priority(11, True)),
     ],
 )
 def test_every_request_is_decoded(message: dict[str, Any], expected: messages.Request) -> None:
@@ -262,6 +266,7 @@ PARTICIPANT = {"id": "p1", "sub": "s1", "role": "patient", "interrupted": False,
             events.SubscriptionRefused("pub", "no_common_codec"),
             {"type": "refused", "publication": "pub", "code": "no_common_codec"},
         ),
+        (events.Admitted(), {"type": "admitted"}),
         (events.JoinDuplicated(), {"type": "duplicate_join"}),
         (events.RoomEnded("over"), {"type": "ended", "reason": "over"}),
         (events.DrainStarted(), {"type": "draining"}),
@@ -288,6 +293,7 @@ def test_the_bodies_of_replies() -> None:
         role="patient",
         resume="secret",
         is_resumed=False,
+        is_admitted=True,
         participants=(ALICE,),
         seq=4,
         codecs={"audio": ("opus",), "video": ("VP8",)},
@@ -299,6 +305,7 @@ def test_the_bodies_of_replies() -> None:
         "role": "patient",
         "resume": "secret",
         "resumed": False,
+        "admitted": True,
         "participants": [PARTICIPANT],
         "seq": 4,
         "ice_servers": [],
@@ -308,6 +315,42 @@ def test_the_bodies_of_replies() -> None:
         "sdp": "v=0",
         "publications": [{"id": "pub", "mid": "1", "kind": "video", "source": "camera"}],
     } == messages.published("v=0", (("1", CAMERA),))
+
+
+@pytest.mark.parametrize(
+    ("sign", "expected"),
+    [
+        (
+            events.ConsultChanged("waiting", 12.5, True),
+            {"type": "consult", "state": "waiting", "since": 12.5, "emergency": True},
+        ),
+        (
+            events.WaitingChanged(2, 12.5, True),
+            {"type": "waiting", "position": 2, "since": 12.5, "held": True},
+        ),
+        (
+            events.WaitingRoomChanged((events.WaitingPerson("p1", "s1", "patient", 12.5, True),)),
+            {
+                "type": "waiting_room",
+                "people": [
+                    {
+                        "participant": "p1",
+                        "sub": "s1",
+                        "role": "patient",
+                        "since": 12.5,
+                        "emergency": True,
+                        "interrupted": False,
+                    }
+                ],
+            },
+        ),
+    ],
+)
+def test_signs_of_a_consult(sign: events.Sign, expected: dict[str, Any]) -> None:
+    """
+    Where it is, who waits, and where in line.
+    """
+    assert expected == json.loads(messages.encode(sign))
 
 
 def test_a_sign_has_no_number() -> None:

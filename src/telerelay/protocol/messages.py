@@ -13,6 +13,7 @@ from typing import Any, Literal, NoReturn
 from telerelay import events
 from telerelay.errors import RemoteProtocolError
 from telerelay.events import ParticipantInfo, PublicationInfo
+from telerelay.protocol import objects
 from telerelay.protocol.names import is_room_name
 
 MAX_MESSAGE_BYTES = 65536
@@ -139,7 +140,41 @@ class Leave:
     id: int | None
 
 
-Request = Join | Publish | Answer | Candidate | Mute | Pause | Stats | Report | Reconnect | Restart | Leave
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Let one person in who waits. For whoever decides; `participant` is the id of the waiting room."""
+
+    id: int | None
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """Send one person away who waits."""
+
+    id: int | None
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The consult is over, for everyone."""
+
+    id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Priority:
+    """The consult is an emergency, or is none any more."""
+
+    id: int | None
+    is_emergency: bool
+
+
+Decision = Admit | Deny | End | Priority
+"""What only a decider of a consult may ask for."""
+
+Request = Join | Publish | Answer | Candidate | Mute | Pause | Stats | Report | Reconnect | Restart | Leave | Decision
 
 # -------------------------------------------------------------------- relay to client
 
@@ -168,6 +203,7 @@ def joined(
     role: str,
     resume: str,
     is_resumed: bool,
+    is_admitted: bool,
     participants: tuple[ParticipantInfo, ...],
     seq: int,
     codecs: Mapping[str, tuple[str, ...]],
@@ -179,6 +215,7 @@ def joined(
         "role": role,
         "resume": resume,
         "resumed": is_resumed,
+        "admitted": is_admitted,
         "participants": [participant_object(other) for other in participants],
         "seq": seq,
         "ice_servers": [],
@@ -243,6 +280,17 @@ def _limit_object(publication: str, limit: events.Limit) -> dict[str, object]:
     return fields
 
 
+def _waiting_object(person: events.WaitingPerson) -> dict[str, object]:
+    return {
+        "participant": person.participant,
+        "sub": person.sub,
+        "role": person.role,
+        "since": person.since,
+        "emergency": person.is_emergency,
+        "interrupted": person.is_interrupted,
+    }
+
+
 def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
     match event:
         case events.QualityChanged(up, down):
@@ -297,6 +345,14 @@ def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
             return {"type": "refused", "publication": publication_id, "code": code}
         case events.ChannelRefused(label, code):
             return {"type": "channel_refused", "label": label, "code": code}
+        case events.ConsultChanged(state, since, is_emergency):
+            return {"type": "consult", "state": state, "since": since, "emergency": is_emergency}
+        case events.WaitingChanged(position, since, is_held):
+            return {"type": "waiting", "position": position, "since": since, "held": is_held}
+        case events.WaitingRoomChanged(people):
+            return {"type": "waiting_room", "people": [_waiting_object(each) for each in people]}
+        case events.Admitted():
+            return {"type": "admitted"}
         case events.JoinDuplicated():
             return {"type": "duplicate_join"}
         case events.RoomEnded(reason):
@@ -489,6 +545,10 @@ _REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request
     "reconnect": ({"connection": _CONNECTION}, lambda f: Reconnect(f.get("id"), f["connection"])),
     "restart": ({"connection": _Field(_one_of("subscribe"))}, lambda f: Restart(f.get("id"), f["connection"])),
     "leave": ({}, lambda f: Leave(f.get("id"))),
+    "admit": ({"participant": _Field(_word)}, lambda f: Admit(f.get("id"), f["participant"])),
+    "deny": ({"participant": _Field(_word)}, lambda f: Deny(f.get("id"), f["participant"])),
+    "end": ({}, lambda f: End(f.get("id"))),
+    "priority": ({"emergency": _Field(_boolean)}, lambda f: Priority(f.get("id"), f["emergency"])),
 }
 
 
@@ -498,12 +558,7 @@ def decode(text: str, max_bytes: int = MAX_MESSAGE_BYTES) -> Request:
     """
     if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
         raise RemoteProtocolError("too_large", f"a message may have {max_bytes} bytes")
-    try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except RecursionError:
-        _bad("the message is nested too deeply")
-    except ValueError:
-        _bad("the message is not JSON")
+    value = objects.load(text)
     kind = value.get("type") if isinstance(value, dict) else None
     if not isinstance(kind, str) or kind not in _REQUESTS:
         _bad("the message must be an object of a known type")
@@ -536,14 +591,3 @@ def _fields(value: object, schema: Mapping[str, _Field], where: str) -> dict[str
         elif field.is_required:
             _bad(f"{where}.{name} is missing")
     return fields
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        _bad("a member occurs twice in one object")
-    return members
-
-
-def _no_constant(name: str) -> NoReturn:
-    _bad("the message holds a number that JSON does not have")
