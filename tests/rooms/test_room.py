@@ -8,6 +8,7 @@ import pytest
 
 from telerelay.errors import RemoteProtocolError
 from telerelay.events import (
+    Admitted,
     JoinDuplicated,
     MuteChanged,
     ParticipantBack,
@@ -405,6 +406,7 @@ def test_who_waits_is_neither_listed_nor_heard_and_hears_nobody() -> None:
     assert ((), (), (), (), frozenset()) == before
     assert (
         AdmissionChanged(patient.id, True),
+        Tell(patient.id, Admitted()),
         Tell(patient.id, ParticipantJoined(doctor.info())),
         Tell(doctor.id, ParticipantJoined(patient.info())),
         Route(camera, patient.id),

@@ -337,9 +337,17 @@ class Connection:
             self._start_data()
 
     async def set_admitted(self, is_admitted: bool) -> None:
+        await self.begin_admitted(is_admitted)
+
+    def begin_admitted(self, is_admitted: bool) -> Awaitable[object]:
+        """
+        Whether media may pass, from now on: what is asked of the worker after this finds it so. Before the transport is
+        opened it only says how it will be.
+        """
         self._is_admitted = is_admitted
         if self.is_open:
-            await self._worker.set_admitted(self._transport, is_admitted)
+            return self._worker.set_admitted(self._transport, is_admitted)
+        return _nothing()
 
     async def set_limit(self, bps: int) -> None:
         """What the peer may send in all, told by REMB where that was negotiated; 0: no limit."""
@@ -482,3 +490,7 @@ class Connection:
             else:
                 asyncio.get_running_loop().call_later(TURN_S, self._take_turn)
                 return
+
+
+async def _nothing() -> None:
+    """There is nothing to wait for."""

@@ -1,8 +1,8 @@
 """
 Who enters a room at once and who waits at its door.
 
-Pure. Everyone enters at once today; the consult layer will pass a door of its own. Whoever waits is not listed, hears
-nothing and is not heard, whatever the rest of the room does.
+Pure. Where a room has no consult, everyone enters at once; a consult brings a door of its own. Whoever waits is not
+listed, hears nothing and is not heard, whatever the rest of the room does.
 """
 
 from collections.abc import Callable

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from telerelay.errors import RemoteProtocolError
 from telerelay.events import (
+    Admitted,
     Event,
     JoinDuplicated,
     MuteChanged,
@@ -99,6 +100,16 @@ class Room:
             return self._participants[participant_id]
         except KeyError:
             raise RemoteProtocolError("not_found", "there is no such participant in this room") from None
+
+    @property
+    def waiting(self) -> tuple[Participant, ...]:
+        """Who is at the door and was not let in yet, in the order they came."""
+        return tuple(participant for participant in self._participants.values() if not participant.is_admitted)
+
+    def may_see(self, sub: str, role: str) -> bool:
+        """Whether this person, who may not be here yet, may know who is."""
+        participant = self._by_sub.get(sub)
+        return self._door(sub, role) if participant is None else participant.is_admitted
 
     def roster(self, participant_id: str) -> tuple[ParticipantInfo, ...]:
         """The others, as this participant may know them: nobody, before it is admitted."""
@@ -223,6 +234,7 @@ class Room:
         participant.is_admitted = True
         effects: list[Effect] = [AdmissionChanged(participant.id, True)]
         if participant.has_socket:
+            effects.append(Tell(participant.id, Admitted()))
             effects.extend(Tell(participant.id, ParticipantJoined(other.info())) for other in self._others(participant))
         effects.extend(self._enter(participant))
         for publication in participant.publications.values():

@@ -27,13 +27,16 @@ class Rooms:
     def get(self, name: str) -> Room | None:
         return self._rooms.get(name)
 
-    def open(self, name: str) -> Room:
-        """The room of that name, made if need be. Raises RemoteProtocolError room_full when there may be no more."""
+    def open(self, name: str, door: lobby.Door | None = None) -> Room:
+        """
+        The room of that name, made if need be, with `door` at its entrance. Raises RemoteProtocolError room_full when
+        there may be no more.
+        """
         room = self._rooms.get(name)
         if room is None:
             if len(self._rooms) >= self._max_rooms:
                 raise RemoteProtocolError("room_full", "the relay has as many rooms as it may have")
-            room = self._rooms[name] = Room(name, self._limits, self._door)
+            room = self._rooms[name] = Room(name, self._limits, door or self._door)
         return room
 
     def close_if_empty(self, name: str) -> bool:

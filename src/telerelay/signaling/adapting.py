@@ -197,7 +197,8 @@ class RoomAdapter:
         if decisions.has_speaker_changed:
             self._tally.speakers += 1
             for seat in self._host.seats.values():
-                seat.show(events.SpeakerChanged(self.room.speaker.participant))
+                if seat.participant.is_admitted:
+                    seat.show(events.SpeakerChanged(self.room.speaker.participant))
 
     def _begin_downlinks(self) -> None:
         """Lines that are new are estimated from what is remembered of their people."""

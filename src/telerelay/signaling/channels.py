@@ -30,11 +30,18 @@ PACE_S = 0.05
 class ChannelRelay:
     """
     One room's channels. `seats` are the room's, as they come and go. `on_changed` is told when channels were opened or
-    closed, or have got their stream: a successor of this process must know them.
+    closed, or have got their stream: a successor of this process must know them. `on_waiting` is told of somebody who
+    waits and sent a message: it goes nowhere.
     """
 
-    def __init__(self, seats: Mapping[str, Seat], on_changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        seats: Mapping[str, Seat],
+        on_changed: Callable[[], None] = lambda: None,
+        on_waiting: Callable[[Seat], None] = lambda seat: None,
+    ) -> None:
         self._seats = seats
+        self._on_waiting = on_waiting
         self._on_changed = on_changed
         self._channels: Channels[Channel] = Channels(self._may_send, self._may_receive)
         self._paused: dict[DataTransport, set[DataTransport]] = {}
@@ -97,6 +104,11 @@ class ChannelRelay:
 
     def take(self, sender: str, channel: Channel, message: Message) -> bool:
         """Pass a message on; False if it has to wait."""
+        seat = self._seats.get(sender)
+        if seat is not None and not seat.participant.is_admitted:
+            self.refuse(sender, channel.parameters.label, "forbidden")
+            self._on_waiting(seat)
+            return True
         self._channels.spoke(channel)
         recipients = self._channels.recipients(sender, channel.parameters.name)
         able = [each for each in recipients if each.data.fits(message)]

@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from telerelay import events, states
 from telerelay.adaptation import AdaptationTally
@@ -17,7 +17,7 @@ from telerelay.allocator import Allocator
 from telerelay.config import Config
 from telerelay.connection import PublishConnection, Site, Source, SubscribeConnection, WhepConnection
 from telerelay.connection.publish import Receiving
-from telerelay.errors import RemoteProtocolError
+from telerelay.errors import NativeError, RemoteProtocolError
 from telerelay.hooks import EndEvent, HookRunner, PersonEvent
 from telerelay.logs import say
 from telerelay.protocol.grants import Grant
@@ -44,6 +44,7 @@ from telerelay.signaling.channels import ChannelRelay, has_lines
 from telerelay.signaling.notes import ROOM_KEY, RoomNote, RoomNotes, SessionNote
 from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat, new_etag
 from telerelay.signaling.socket import Socket
+from telerelay.signaling.watching import OPEN, RoomWatcher, What
 from telerelay.tasks import Tasks
 
 # WebSocket close codes (RFC 6455, 7.4.2: 4000-4999 are the application's) by why a participant is no longer here.
@@ -53,7 +54,6 @@ NORMAL_CLOSE = 1000
 # Sessions one sub may hold at once: a wall of screens, and an end to it.
 MAX_RESOURCES = 32
 
-What = Literal["joined", "interrupted", "back", "left"]
 C = TypeVar("C", bound=PublishConnection | WhepConnection)
 
 
@@ -77,8 +77,10 @@ class RoomHost:
         allocator: Allocator,
         tally: AdaptationTally,
         found: RoomNote | None = None,
+        watcher: RoomWatcher = OPEN,
     ) -> None:
         self.room = room
+        self.watcher = watcher
         self.site = site
         self.seats: dict[str, Seat] = {}
         self.pending = 0
@@ -87,7 +89,9 @@ class RoomHost:
         self._max_replayed_events = config.rooms.max_replayed_events
         self._seat_s = config.rooms.seat_s
         self._router = Router()
-        self._data = ChannelRelay(self.seats, self._save_channels)
+        self._data = ChannelRelay(
+            self.seats, self._save_channels, lambda seat: watcher.on_refused(seat.participant, "data")
+        )
         self.adapter = RoomAdapter(self, allocator, tally)
         self._hooks = hooks
         self._tasks = tasks
@@ -133,9 +137,11 @@ class RoomHost:
             seat.show(sign)  # a page that was loaded again has not seen it
         if seat.limits or missed is not None:  # also that there are none: who comes back may have some of before
             seat.show(seat.limits_sign())
-        self.adapter.show_all(seat)
+        if seat.participant.is_admitted:
+            self.adapter.show_all(seat)
         if seat.subscribing is None:
             self._subscribe(seat)
+        self.watcher.on_socket(seat)
 
     def lose_socket(self, seat: Seat, socket: Socket) -> None:
         """The connection ended without a word: the seat is kept, media goes on."""
@@ -151,6 +157,23 @@ class RoomHost:
     def leave(self, seat: Seat) -> None:
         if seat.id in self.room.participants:
             self._carry_out(self.room.leave(_now(), seat.id))
+
+    def admit(self, participant: str) -> None:
+        """
+        Whoever waited comes in: listed, heard and hearing. Nothing where he is not here, or is in already.
+        """
+        if participant in self.room.participants:
+            self._carry_out(self.room.admit(_now(), participant))
+            if participant in self.seats:
+                self.adapter.show_all(self.seats[participant])
+
+    def remove(self, participant: str, reason: str) -> None:
+        """Somebody is sent away, told why by `ended`; nothing where he is not here."""
+        if participant in self.room.participants:
+            seat = self.seats.get(participant)
+            if seat is not None and seat.participant.has_socket:
+                seat.tell(events.RoomEnded(reason))
+            self._carry_out(self.room.leave(_now(), participant, "removed"))
 
     def expire(self) -> None:
         """
@@ -245,6 +268,7 @@ class RoomHost:
 
     def mute(self, seat: Seat, publication: str, is_muted: bool, reason: str | None = None) -> None:
         self._carry_out(self.room.mute(_now(), seat.id, publication, is_muted, reason))
+        self.watcher.on_publication(seat.participant, self.room.publications[publication])
 
     def pause(self, seat: Seat, publication: str, is_paused: bool) -> None:
         self._carry_out(self.room.pause(_now(), seat.id, publication, is_paused))
@@ -288,6 +312,10 @@ class RoomHost:
         """A receiving session, of one participant (its id or sub) or of all others. Raises RemoteProtocolError."""
         only: str | None = None
         if publisher is not None:
+            if not self.room.may_see(grant.sub, grant.role):
+                if (waiting := self.room.by_sub(grant.sub)) is not None:
+                    self.watcher.on_refused(waiting, "subscribe")
+                raise RemoteProtocolError("not_found", "there is no such participant in this room")
             found = self.room.participants.get(publisher) or self.room.by_sub(publisher)
             if found is None or not found.is_admitted:
                 raise RemoteProtocolError("not_found", "there is no such participant in this room")
@@ -334,7 +362,7 @@ class RoomHost:
             self._policy,
             participant=number,
             is_admitted=is_admitted,
-            on_state=lambda state: self._resource_changed(resource, state),
+            on_state=lambda state: self._session_moved(resource, state),
             data_listener=self._data.listener(lambda: resource.participant),
         )
         if isinstance(connection, WhepConnection):
@@ -371,6 +399,12 @@ class RoomHost:
             raise
         self.arm(resource)  # from now on, for now the answer goes out: nobody can begin before it
         return answer, seat
+
+    def _session_moved(self, resource: Resource, event: str) -> None:
+        self._resource_changed(resource, event)
+        participant = self.room.participants.get(resource.participant)
+        if participant is not None:
+            self.watcher.on_connection(participant, resource.secret, event)
 
     def _resource_changed(self, resource: Resource, event: str) -> None:
         """Its transport moved; states.SESSION says what that makes of the session."""
@@ -483,6 +517,7 @@ class RoomHost:
         for publication in decision.publications:
             receiving = connection.receiving[publication.mid]
             self._router.add_source(_source(publication, receiving))
+            self.watcher.on_publication(seat.participant, publication)
         self.adapter.changed()
         return decision.publications
 
@@ -540,6 +575,7 @@ class RoomHost:
         say(logging.INFO, "connection", room=self.site.room, participant=seat.id, kind=connection, state=state)
         if not seat.is_closed:
             seat.tell(events.ConnectionChanged(connection, state))
+            self.watcher.on_connection(seat.participant, connection, state)
 
     def _seat_of(self, participant: Participant) -> Seat:
         seat = self.seats.get(participant.id)
@@ -576,7 +612,9 @@ class RoomHost:
                         subscribing.pause(publication, is_paused)
                 case AdmissionChanged(participant, is_admitted):
                     if participant in self.seats:
-                        self._tasks.spawn(self._admit(self.seats[participant], is_admitted), "admit")
+                        # Posted now, before what routes make of it: the worker refuses to bind who is not admitted.
+                        posted = self._admit(self.seats[participant], is_admitted)
+                        self._tasks.spawn(_settled(posted), "admit")
                 case CloseParticipant(participant, reason):
                     self._close(participant, reason)
         self._router.keep_only(self.room.publications)
@@ -584,12 +622,9 @@ class RoomHost:
         self.adapter.changed()
         self.close_if_empty()
 
-    async def _admit(self, seat: Seat, is_admitted: bool) -> None:
-        async with seat.media_lock:
-            connections = [seat.publishing, seat.subscribing, *(each.connection for each in seat.resources.values())]
-            for connection in connections:
-                if connection is not None:
-                    await connection.transport.set_admitted(is_admitted)
+    def _admit(self, seat: Seat, is_admitted: bool) -> list[Awaitable[object]]:
+        connections = [seat.publishing, seat.subscribing, *(each.connection for each in seat.resources.values())]
+        return [each.transport.begin_admitted(is_admitted) for each in connections if each is not None]
 
     def _close(self, participant: str, reason: str) -> None:
         seat = self.seats.pop(participant, None)
@@ -614,6 +649,7 @@ class RoomHost:
             self._sequence += 1
             self._hooks.post(EndEvent(self.room.name, self._sequence, f"{self._key}-{self._sequence}"))
         self.notes.close()
+        self.watcher.on_empty()
         self._on_empty(self)
 
     def save(self) -> None:
@@ -629,6 +665,7 @@ class RoomHost:
         self._sequence += 1
         self.save()
         say(logging.INFO, f"participant_{what}", room=self.site.room, participant=participant.id, reason=reason)
+        self.watcher.on_person(participant, what, reason)
         self._hooks.post(
             PersonEvent(
                 room=self.room.name,
@@ -641,6 +678,15 @@ class RoomHost:
                 reason=reason,
             )
         )
+
+
+async def _settled(posted: Iterable[Awaitable[object]]) -> None:
+    for each in posted:
+        try:
+            await each
+        except NativeError as error:  # the transport is going, or its worker: what comes after it is told anew
+            if not error.is_not_found:
+                say(logging.ERROR, "admit_failed", code=error.code, status=error.status)
 
 
 def _source(publication: Publication, receiving: Receiving) -> Source:
