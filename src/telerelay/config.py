@@ -331,6 +331,23 @@ class AttestConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsultsConfig:
+    """What the relay knows of consults: who waits, who lets in, what is remembered of them."""
+
+    required: bool = _option(False, "Whether a room without a consult is refused to everyone.")
+    packets_per_s: float = _option(
+        361.0, "What one consult counts for: packets forwarded a second, of two people at call rate.", _range(1, 1e6)
+    )
+    capacity_packets_per_s: float = _option(
+        0.0,
+        "What all consults may take together, packets a second; past that people wait with a position. 0: no bound.",
+        _range(0, 1e9),
+    )
+    emergency_share: float = _option(0.1, "Share of that capacity that is kept for emergencies.", _range(0, 1))
+    token_s: int = _option(600, "How long a token is valid that a link was changed for, seconds.", _range(1, 86400))
+
+
+@dataclass(frozen=True, slots=True)
 class ServeConfig:
     """The process of `telerelay serve`."""
 
@@ -366,6 +383,7 @@ class Config:
     hooks: HooksConfig = field(default_factory=HooksConfig)
     journal: JournalConfig = field(default_factory=JournalConfig)
     attest: AttestConfig = field(default_factory=AttestConfig)
+    consults: ConsultsConfig = field(default_factory=ConsultsConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

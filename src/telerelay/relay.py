@@ -42,6 +42,8 @@ from telerelay.observe import LoopLag, RelayCollector, RelayFacts, add_health, a
 from telerelay.protocol.grants import TokenKeys, load_key
 from telerelay.protocol.names import is_room_name
 from telerelay.protocol.parameters import Candidate, Fingerprint
+from telerelay.signaling.consult_api import ConsultHandlers, add_links
+from telerelay.signaling.consults import Consults
 from telerelay.signaling.http import errors
 from telerelay.signaling.live import LiveRooms, WorkerSite
 from telerelay.signaling.pages import add_pages
@@ -80,7 +82,9 @@ class Relay:
             event_deadline_s=self.config.hooks.event_timeout_s,
             emergency_passes=self.config.hooks.emergency_passes,
         )
-        self._rooms = LiveRooms(self.config, self._keys, self._hooks, allocator)
+        self.consults = Consults(self.config, self._keys, self._hooks)
+        """The consults of this relay, and what its host may do with them."""
+        self._rooms = LiveRooms(self.config, self._keys, self._hooks, allocator, self.consults)
         self._hooks.before_telling = self._rooms.flush_notes
         self._tasks = Tasks()
         self._lag = LoopLag()
@@ -97,6 +101,8 @@ class Relay:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._hooks.close, 0.0)
             await self._hooks.start()
+            await self.consults.open()
+            stack.push_async_callback(self.consults.close)
             self._new_host = await self._hosts(stack)
             workers = []
             for index in range(self.config.workers.count):
@@ -119,6 +125,7 @@ class Relay:
         for worker in workers:
             worker.on_end = self._on_worker_end
         self._rooms.start(sites)
+        self.consults.start()
         self._tasks.spawn(self._lag.run(), "loop_lag")
         say(logging.INFO, "relay_started", count=len(workers), udp=",".join(self.udp_addresses))
         return self
@@ -127,8 +134,10 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Everyone is told, connections are closed, workers end."""
+        self.consults.leave()
         await self._rooms.close()
         await self._hooks.close()
+        await self.consults.close()
         await self._tasks.close()
         workers, self._workers = self._workers, ()
         await asyncio.gather(*(worker.stop() for worker in workers))
@@ -158,6 +167,7 @@ class Relay:
         app = web.Application(middlewares=[errors])
         app.router.add_get("/ws", websocket_handler(self._rooms))
         WhipHandlers(self._rooms).add_to(app)
+        add_links(app, self.consults, self.config.http.allowed_origins)
         add_health(app, self._health)
         add_metrics(app, self._collector(), self._is_on_loopback)
         app.router.add_get("/demo-token", self._demo_token)
@@ -166,8 +176,9 @@ class Relay:
         return app
 
     def admin_app(self) -> web.Application:
-        """Health and metrics, for a listener of their own."""
+        """Health, metrics and the host's commands on consults, for a listener of their own."""
         app = web.Application(middlewares=[errors])
+        ConsultHandlers(self.consults, self._keys).add_to(app)
         add_health(app, self._health)
         add_metrics(app, self._collector(), lambda request: True)
         return app
@@ -175,6 +186,10 @@ class Relay:
     def token(self, *, room: str, sub: str, role: str, ttl_s: int = 600) -> str:
         """A token for one person and one room, as `Authorization: Bearer` or in the join message."""
         return self._keys.sign(room=room, sub=sub, role=role, ttl_s=ttl_s, now=time.time())
+
+    def admin_token(self, *, sub: str, ttl_s: int = 600) -> str:
+        """A token for the consults of the admin listener; `sub` is an opaque id: whose decisions they are."""
+        return self._keys.sign_admin(sub=sub, ttl_s=ttl_s, now=time.time())
 
     def stats(self) -> tuple[WorkerStats, ...]:
         """Counters of each worker; one that was lost and is not replaced yet is left out."""

@@ -15,6 +15,9 @@ import aiohttp
 from aiohttp.test_utils import TestServer
 
 from telerelay import Relay
+from telerelay.consult.plan import ConsultPlan
+from telerelay.journal.schema import Entry
+from telerelay.signaling.consults import BACKGROUND
 
 OFFERS = Path(__file__).resolve().parent.parent / "data" / "offers"
 PREFIX = "/video"
@@ -81,6 +84,14 @@ class Peer:
             seen = len(self.events)
             self.events.append(await self.receive())
 
+    async def sign(self, kind: str, is_it: Callable[[dict[str, Any]], bool] = lambda sign: True) -> dict[str, Any]:
+        """The latest sign of that kind (they have no numbers), once there is one that `is_it`."""
+        while True:
+            found = [message for message in self.events if message["type"] == kind]
+            if found and is_it(found[-1]):
+                return found[-1]
+            self.events.append(await self.receive())
+
     async def close_code(self) -> int:
         """What the relay closes this connection with; messages before it are kept."""
         while True:
@@ -123,6 +134,21 @@ class Live:
         assert "reply" == reply["type"], reply
         peer.joined = reply
         return peer
+
+    async def schedule(self, consult: str = "r1", **plan: Any) -> None:
+        """A consult, whose room is the one of that name."""
+        await self.relay.consults.schedule(ConsultPlan(consult, **plan))
+
+    async def journal(self, consult: str = "r1") -> list[str]:
+        """The kinds of a consult's facts, in order."""
+        return [entry.kind for entry in await self.entries(consult)]
+
+    async def entries(self, consult: str = "r1") -> tuple[Entry, ...]:
+        """A consult's facts as they are written down, those that nobody waits for included."""
+        consults = self.relay.consults
+        assert consults._journal is not None
+        await consults._tasks.join(TIMEOUT_S, besides=BACKGROUND)
+        return await consults._journal.read(consult)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for what only the worker or a timer brings about."""

@@ -132,6 +132,14 @@ class Client:
         """(publication, participant) of our pictures that do not reach somebody whose line is too weak."""
         self.speaker: str | None = None
         """The participant who speaks, as far as it was told."""
+        self.is_admitted = True
+        """Whether we are in, or wait to be let in."""
+        self.waiting: Message = {}
+        """Our place among those who wait, as it was told last."""
+        self.waiting_room: list[Message] = []
+        """Who waits, if we decide over that."""
+        self.consult: Message = {}
+        """Where the consult is, as it was told last."""
         self.comebacks = 0
         """How often the signalling connection was lost and the seat found again."""
         self._way_in: tuple[str, str, str] = ("", "", "")
@@ -170,6 +178,7 @@ class Client:
     def _take_seat(self, reply: Message) -> None:
         self.participant, self.resume_secret = reply["participant"], reply["resume"]
         self.participants = {each["id"]: each for each in reply["participants"]}
+        self.is_admitted = bool(reply.get("admitted", True))
 
     async def _keep_seat(self) -> None:
         """As long as we are in: whenever the signalling connection is lost, come back to the seat over another one."""
@@ -419,6 +428,14 @@ class Client:
                 (self.unseen.add if message["state"] == "paused" else self.unseen.discard)(pair)
             case "speaker":
                 self.speaker = message["participant"]
+            case "admitted":
+                self.is_admitted, self.waiting = True, {}
+            case "waiting":
+                self.waiting = message
+            case "waiting_room":
+                self.waiting_room = list(message["people"])
+            case "consult":
+                self.consult = message
             case "connection":
                 self.connection_states[message["connection"]] = message["state"]
                 if message["state"] == "failed":

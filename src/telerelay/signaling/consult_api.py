@@ -174,6 +174,4 @@ def _bad(message: str) -> RemoteProtocolError:
 
 
 def _json(value: Mapping[str, Any], status: int = 200) -> web.StreamResponse:
-    return web.Response(
-        text=json_text(value), status=status, content_type=JSON, headers={"Cache-Control": "no-store"}
-    )
+    return web.Response(text=json_text(value), status=status, content_type=JSON, headers={"Cache-Control": "no-store"})

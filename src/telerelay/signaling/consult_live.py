@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from telerelay.consult import facts, states
 from telerelay.consult.consult import Consult
 from telerelay.consult.draft import Facts
-from telerelay.consult.effects import Admit, Attest, Effect, EndRoom, Forget, Remove, TellState
-from telerelay.consult.record import Person
+from telerelay.consult.effects import Admit, Attest, Effect, EndRoom, Forget, Remove
+from telerelay.consult.record import Person, Record
 from telerelay.errors import RemoteProtocolError
 from telerelay.events import ConsultChanged, Sign, WaitingChanged, WaitingPerson, WaitingRoomChanged
 from telerelay.rooms import Participant, Publication
@@ -52,6 +52,9 @@ class Home(Protocol):
     def changed(self, live: LiveConsult) -> None:
         """Facts were added: its timers, and its place in the queue, may be others."""
 
+    def settled(self, live: LiveConsult) -> None:
+        """Facts became durable, and were carried out: those who wait at the same desk may have another place."""
+
     def position(self, live: LiveConsult, sub: str) -> int:
         """How many are to come in before this person and one."""
 
@@ -77,8 +80,10 @@ class LiveConsult(RoomWatcher):
         """Another process was here a moment ago: who is away for that is given time to come back."""
         self.since = consult.record.at
         """Since when it is in its state, or was known to be."""
+        self.durable = consult.record
+        """What is known of it as far as that is durable: all that anybody is told."""
         self._home = home
-        self._inside: set[str] = set()  # who was let in, durably
+        self._inside = {person.sub for person in consult.record.there if person.is_admitted}  # durably
         self._shown: dict[tuple[str, type[Sign]], Sign] = {}
         self._latest: asyncio.Future[None] | None = None
 
@@ -99,7 +104,7 @@ class LiveConsult(RoomWatcher):
         if made:
             effects = self.consult.apply(*made)
             durable = self._home.journal(self, made)
-            self._latest = self._home.carry_out_later(self._finish(durable, effects))
+            self._latest = self._home.carry_out_later(self._finish(durable, effects, self.consult.record))
             self._home.changed(self)
         is_under_way = self._latest is not None and not self._latest.done()
         return asyncio.shield(self._latest) if self._latest is not None and (made or is_under_way) else _done()
@@ -109,11 +114,28 @@ class LiveConsult(RoomWatcher):
         for effect in effects:
             self._carry_out(effect)
 
-    async def _finish(self, durable: Awaitable[object], effects: Iterable[Effect]) -> None:
+    def agree(self) -> None:
+        """
+        The room comes from another process: whoever is in it and not in the consult goes. Nobody is there without its
+        being written down.
+        """
+        if self.host is None:
+            return
+        there = {person.sub: person for person in self.durable.there}
+        for participant in tuple(self.host.room.participants.values()):
+            person = there.get(participant.sub)
+            if person is None or participant.role != person.role or participant.is_admitted > person.is_admitted:
+                self.host.remove(participant.id, "removed")
+
+    async def _finish(self, durable: Awaitable[object], effects: Iterable[Effect], record: Record) -> None:
         await durable
+        if record.state != self.durable.state:
+            self.since = record.at
+        self.durable = record
         for effect in effects:
             self._carry_out(effect)
         self.show()
+        self._home.settled(self)
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -128,8 +150,6 @@ class LiveConsult(RoomWatcher):
                 participant = self._participant(sub)
                 if self.host is not None and participant is not None:
                     self.host.remove(participant.id, reason)
-            case TellState():
-                self.since = self.consult.record.at
             case EndRoom(reason):
                 asyncio.get_running_loop().call_later(ANSWERED_S, self._end_room, reason)
             case Attest():
@@ -182,7 +202,7 @@ class LiveConsult(RoomWatcher):
             for key in [key for key in self._shown if key[0] == participant.id]:
                 del self._shown[key]
             if reason == "left":
-                self._note(self.consult.leave(self._home.now(), participant.sub))
+                self.note(self.consult.leave(self._home.now(), participant.sub))
         if reason != "duplicate_join":  # the same person is here, over another socket
             self.look(participant.sub)
         self.show()
@@ -205,9 +225,9 @@ class LiveConsult(RoomWatcher):
     def tried(self, sub: str, what: str) -> None:
         """Somebody tried what he may not: counted each time, and journalled once."""
         self._home.attempted(what)
-        self._note(self.consult.bypass(self._home.now(), sub, what))
+        self.note(self.consult.bypass(self._home.now(), sub, what))
 
-    def _note(self, made: Facts) -> None:
+    def note(self, made: Facts) -> None:
         """Facts that nobody waits for."""
         if made:
             waiting = asyncio.ensure_future(self.take(made))
@@ -223,12 +243,12 @@ class LiveConsult(RoomWatcher):
             return
         lost, is_connected = self._presence(sub)
         if is_connected and sub in self._inside:
-            self._note(self.consult.enter(self._home.now(), sub))
+            self.note(self.consult.enter(self._home.now(), sub))
         for what in facts.LOSSES:
             if what in lost and not self.is_settling:
-                self._note(self.consult.lose(self._home.now(), sub, what))
+                self.note(self.consult.lose(self._home.now(), sub, what))
             elif what not in lost:
-                self._note(self.consult.back(self._home.now(), sub, what))
+                self.note(self.consult.back(self._home.now(), sub, what))
 
     def look_at_all(self) -> None:
         for person in self.consult.record.there:
@@ -265,8 +285,9 @@ class LiveConsult(RoomWatcher):
         """Tell everybody what is now, as far as it is another than they were told."""
         if self.host is None or self._home.is_closing:
             return
-        record = self.consult.record
+        record = self.durable
         state = ConsultChanged(record.state, self.since, record.is_emergency)
+        waiting = {person.sub: person for person in record.waiting}
         desk = WaitingRoomChanged(tuple(self._waiting_people()))
         for seat in tuple(self.host.seats.values()):
             participant = seat.participant
@@ -274,7 +295,7 @@ class LiveConsult(RoomWatcher):
                 self._show(seat, state)
                 if record.is_decider(participant.role):
                     self._show(seat, desk)
-            elif (person := record.people.get(participant.sub)) is not None and person.status == states.AT_DOOR:
+            elif (person := waiting.get(participant.sub)) is not None:
                 position = self._home.position(self, person.sub)
                 self._show(seat, WaitingChanged(position, person.since, bool(person.held_at)))
 
@@ -285,7 +306,7 @@ class LiveConsult(RoomWatcher):
             seat.show(sign)
 
     def _waiting_people(self) -> Iterable[WaitingPerson]:
-        for person in self.consult.record.waiting:
+        for person in self.durable.waiting:
             participant = self._participant(person.sub)
             if participant is not None:
                 yield self._waiting_person(participant.id, person)
@@ -296,7 +317,7 @@ class LiveConsult(RoomWatcher):
             sub=person.sub,
             role=person.role,
             since=person.since,
-            is_emergency=self.consult.record.is_emergency,
+            is_emergency=self.durable.is_emergency,
             is_interrupted=bool(person.lost),
         )
 

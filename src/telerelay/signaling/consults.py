@@ -15,17 +15,20 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from telerelay.config import Config
 from telerelay.consult import consult as machine
 from telerelay.consult import facts
+from telerelay.consult.clock import ConsultClock
 from telerelay.consult.consult import Consult
 from telerelay.consult.draft import Facts
 from telerelay.consult.effects import owed
 from telerelay.consult.plan import ConsultPlan
+from telerelay.consult.surge import Holding, Surge
+from telerelay.consult.waiting import WaitingQueue
 from telerelay.errors import RemoteProtocolError, TelerelayError
 from telerelay.journal.journal import Journal
 from telerelay.journal.store import Store
@@ -46,6 +49,10 @@ COMEBACK_S = 10.0
 LOOK_S = 1.0
 # A timer may be late by that where the loop sleeps past a change of the list.
 LONGEST_SLEEP_S = 60.0
+
+
+BACKGROUND = ("consults_settle", "consults_timers", "consults_looks")
+"""Names of the tasks that run as long as the relay does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +118,11 @@ class Consults:
         self._keys = keys
         self._wall = wall
         self._monotonic = monotonic
-        # A clock that is set while the process lives moves no timer.
-        self._began = wall() - monotonic()
+        self._clock = ConsultClock(wall(), monotonic())
+        self._queue = WaitingQueue()
+        limits = config.consults
+        self._surge = Surge(limits.capacity_packets_per_s, limits.emergency_share, limits.packets_per_s)
+        self._stale: set[str] = set()
         self._live: dict[str, LiveConsult] = {}
         self._unreadable: set[str] = set()
         self._has_past = False
@@ -131,7 +141,7 @@ class Consults:
         Read the journal and go on with what is there. Before rooms are restored: they ask for their door. Raises
         ConfigError.
         """
-        self._store = await Store.open(self._config.consults.journal)
+        self._store = await Store.open(self._config.journal.path)
         try:
             self._journal = await Journal.open(self._store, self.now)
             self._has_past = (await self._journal.head()).pos > 0
@@ -154,15 +164,30 @@ class Consults:
 
     def start(self) -> None:
         """Rooms are as another process left them: hold them against the consults, and let time pass."""
+        self._resume_surge()
         for live in tuple(self._live.values()):
+            self._queue.see(live.durable)
             live.resume(owed(live.consult.record))
             live.agree()
-            live.take(live.consult.restart(self.now()))
+            live.note(live.consult.restart(self.now()))
             self.changed(live)
         if self._live:
             self._tasks.spawn(self._settle(), "consults_settle")
         self._tasks.spawn(self._run_timers(), "consults_timers")
         self._tasks.spawn(self._run_looks(), "consults_looks")
+
+    def _resume_surge(self) -> None:
+        """Whoever had room has it, and whoever stood in line stands there."""
+        running, held = [], []
+        for live in self._live.values():
+            record = live.durable
+            guests = [person for person in record.there if not record.is_decider(person.role)]
+            if guests and all(person.held_at for person in guests):
+                since = min(person.since for person in guests)
+                held.append(Holding(live.id, since, record.is_emergency))
+            elif guests:
+                running.append((live.id, record.is_emergency))
+        self._release(self._surge.restore(running, held))
 
     def leave(self) -> None:
         """The process ends: what is lost from now on is lost by that, and nobody has left."""
@@ -171,7 +196,7 @@ class Consults:
     async def close(self) -> None:
         """Write what waits, and end."""
         self.is_closing = True
-        await self._tasks.join(1.0, besides=("consults_settle", "consults_timers", "consults_looks"))
+        await self._tasks.join(1.0, besides=BACKGROUND)
         await self._tasks.close()
         if self._store is not None:
             await self._store.close()
@@ -272,9 +297,7 @@ class Consults:
         found = live.consult.record.links[digest]
         await live.take(made)
         ttl_s = self._config.consults.token_s
-        return consult, self._keys.sign(
-            room=consult, sub=found.sub, role=found.role, ttl_s=ttl_s, now=self._wall()
-        )
+        return consult, self._keys.sign(room=consult, sub=found.sub, role=found.role, ttl_s=ttl_s, now=self._wall())
 
     def get(self, consult: str) -> ConsultStatus:
         """A consult that is not over, as it is now. Raises RemoteProtocolError not_found."""
@@ -313,7 +336,7 @@ class Consults:
     # ---------------------------------------------------------------- what live consults share
 
     def now(self) -> float:
-        return self._began + self._monotonic()
+        return self._clock.now(self._monotonic())
 
     def journal(self, live: LiveConsult, made: Facts) -> Awaitable[object]:
         assert self._journal is not None
@@ -326,6 +349,7 @@ class Consults:
         return self._tasks.spawn(run(), "consult")
 
     def changed(self, live: LiveConsult) -> None:
+        self._make_room(live)
         due_at = live.consult.next_due()
         if due_at != live.due_at:
             live.due_at = due_at
@@ -333,9 +357,18 @@ class Consults:
                 heapq.heappush(self._due, (due_at, next(self._numbers), live))
                 self._woken.set()
 
+    def settled(self, live: LiveConsult) -> None:
+        self._queue.see(live.durable)
+        if not self._stale:
+            asyncio.get_running_loop().call_soon(self._show_lines)
+        self._stale.add(live.queue)
+
     def position(self, live: LiveConsult, sub: str) -> int:
-        waiting = [person.sub for person in live.consult.record.waiting]
-        return waiting.index(sub) + 1
+        if held := self._surge.position(live.id):
+            return held
+        if live.queue:
+            return self._queue.position(live.id)
+        return 1 + [person.sub for person in live.durable.waiting].index(sub)
 
     def attest(self, live: LiveConsult) -> None:
         return
@@ -357,7 +390,7 @@ class Consults:
             due_at, _, live = heapq.heappop(self._due)
             if live.due_at == due_at:
                 live.due_at = None
-                live.take(live.consult.tick(now))
+                live.note(live.consult.tick(now))
                 self.changed(live)
 
     def look(self) -> None:
@@ -388,6 +421,41 @@ class Consults:
             live.is_settling = False
             live.look_at_all()
 
+    # ---------------------------------------------------------------- room for calls, and places in line
+
+    def _make_room(self, live: LiveConsult) -> None:
+        """
+        Whoever comes to be let in takes room in the relay, or stands in line for it; who needs none gives it to others.
+        """
+        record = live.consult.record
+        if all(record.is_decider(person.role) for person in record.there):
+            self._release(self._surge.finish(live.id))
+            return
+        self._release(self._surge.set_priority(live.id, record.is_emergency))
+        position = self._surge.ask(self.now(), live.id, record.is_emergency)
+        for person in record.waiting:
+            if position:
+                live.note(live.consult.hold(self.now(), person.sub, position))
+            else:
+                live.note(live.consult.release(self.now(), person.sub))
+
+    def _release(self, consults: Iterable[str]) -> None:
+        """These have room now."""
+        for consult in consults:
+            live = self._live.get(consult)
+            for person in live.consult.record.waiting if live is not None else ():
+                assert live is not None
+                live.note(live.consult.release(self.now(), person.sub))
+
+    def _show_lines(self) -> None:
+        """Whoever waits behind others sees their places change."""
+        stale, self._stale = self._stale, set()
+        ids = {waiter.consult for queue in stale if queue for waiter in self._queue.line(queue)}
+        ids.update(holding.consult for holding in self._surge.line())
+        for consult in ids:
+            if consult in self._live:
+                self._live[consult].show()
+
     # ---------------------------------------------------------------- within
 
     def _of(self, consult: str) -> LiveConsult:
@@ -411,7 +479,7 @@ class Consults:
 
 
 def _status(live: LiveConsult) -> ConsultStatus:
-    record = live.consult.record
+    record = live.durable
     return ConsultStatus(
         consult=live.id,
         state=record.state,
@@ -423,7 +491,7 @@ def _status(live: LiveConsult) -> ConsultStatus:
 
 
 def _people(live: LiveConsult) -> Iterator[PersonStatus]:
-    for each in live.consult.record.there:
+    for each in live.durable.there:
         yield PersonStatus(each.sub, each.role, each.status, each.since, tuple(sorted(each.lost)), each.held_at)
 
 

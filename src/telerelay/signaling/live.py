@@ -25,6 +25,7 @@ from telerelay.protocol.parameters import Candidate, Fingerprint
 from telerelay.quality import Tally
 from telerelay.rooms import Room, RoomLimits, Rooms
 from telerelay.signaling.adapting import AdaptationWatch
+from telerelay.signaling.consults import Consults
 from telerelay.signaling.host import RoomHost
 from telerelay.signaling.limits import FailureLimit
 from telerelay.signaling.notes import RoomNote
@@ -32,6 +33,7 @@ from telerelay.signaling.placement import Placement
 from telerelay.signaling.quality import QualityWatch
 from telerelay.signaling.restore import restore
 from telerelay.signaling.socket import Socket
+from telerelay.signaling.watching import OPEN, RoomWatcher
 from telerelay.tasks import Tasks
 
 # How often lost seats and the workers' loads are looked at: a seat may be kept that much too long.
@@ -57,8 +59,17 @@ class LiveRooms:
     in it: who waits at its door is there too, so that being let in moves nobody.
     """
 
-    def __init__(self, config: Config, keys: TokenKeys, hooks: HookRunner, allocator: Allocator | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        keys: TokenKeys,
+        hooks: HookRunner,
+        allocator: Allocator | None = None,
+        consults: Consults | None = None,
+    ) -> None:
         self.config = config
+        self.consults = consults
+        """The consults of the relay; a room without one is open to whoever has a token."""
         self.keys = keys
         self.is_draining = False
         self.sockets: set[Socket] = set()
@@ -174,29 +185,37 @@ class LiveRooms:
                 raise
             grant = self.keys.verify(token, time.time(), may_be_expired=True)
             if grant.room != room or not self._has_seat(grant, room, resume):
+                if self.consults is not None:
+                    self.consults.tried(grant.room, grant.sub, "token")
                 raise
             return grant
 
     @asynccontextmanager
-    async def admit(self, grant: Grant, room: str, resume: str | None = None) -> AsyncIterator[RoomHost]:
+    async def admit(
+        self, grant: Grant, room: str, resume: str | None = None, attachment: str = "socket"
+    ) -> AsyncIterator[RoomHost]:
         """
-        The hosted room, made if need be, once token and application agree. It stays while the `async with` lasts, and
-        after it if anybody came in. Who comes back to a seat that is kept for him was admitted before.
+        The hosted room, made if need be, once token, application and consult agree. It stays while the `async with`
+        lasts, and after it if anybody came in. Who comes back to a seat that is kept for him was admitted before.
 
-        Raises RemoteProtocolError: forbidden for a room the token does not name or the application refuses, draining,
-        room_full.
+        Raises RemoteProtocolError: forbidden for a room the token does not name, or that the application or its consult
+        refuses, draining, room_full.
         """
         require_room(grant, room)
         if not self._has_seat(grant, room, resume):
             request = JoinRequest(room=room, sub=grant.sub, role=grant.role)
             if not await self._hooks.authorize_join(request):
                 raise forbidden()
+            if self.consults is not None:
+                await self.consults.arrive(grant, attachment)
         host = self._open(room)
         host.pending += 1
         try:
             yield host
         finally:
             host.pending -= 1
+            if host.room.by_sub(grant.sub) is None:
+                host.watcher.on_absent(grant.sub)
             host.close_if_empty()
 
     def find(self, grant: Grant, room: str) -> RoomHost:
@@ -231,15 +250,19 @@ class LiveRooms:
             return host
         if self.is_draining or not self._sites:
             raise RemoteProtocolError("draining", "the relay takes no new rooms: try another")
-        room = self._rooms.open(name)
+        watcher = self._watcher(name)
+        room = self._rooms.open(name, watcher.is_admitted)
         chosen = self._place()
         self._room_number += 1
-        host = self._host(room, chosen.room(self._room_number))
+        host = self._host(room, chosen.room(self._room_number), watcher)
         site = host.site
         say(logging.INFO, "room_opened", room=site.room, worker=chosen.worker.index)
         return host
 
-    def _host(self, room: Room, site: Site, found: RoomNote | None = None) -> RoomHost:
+    def _watcher(self, name: str) -> RoomWatcher:
+        return OPEN if self.consults is None else self.consults.watcher(name)
+
+    def _host(self, room: Room, site: Site, watcher: RoomWatcher, found: RoomNote | None = None) -> RoomHost:
         host = self._hosts[room.name] = RoomHost(
             room,
             site,
@@ -251,7 +274,9 @@ class LiveRooms:
             self._allocator,
             self.adapted,
             found,
+            watcher,
         )
+        watcher.on_host(host)
         if not site.worker.is_running:
             host.worker_lost()  # until another takes its place
         return host
@@ -265,11 +290,12 @@ class LiveRooms:
         self._room_number = max(self._room_number, found.number)
         if found.name in self._hosts:
             return None
+        watcher = self._watcher(found.name)
         try:
-            room = self._rooms.open(found.name)
+            room = self._rooms.open(found.name, watcher.is_admitted)
         except RemoteProtocolError:  # there may be fewer rooms than before
             return None
-        return self._host(room, site.room(found.number), found)
+        return self._host(room, site.room(found.number), watcher, found)
 
     def _has_seat(self, grant: Grant, room: str, resume: str | None) -> bool:
         host = self._hosts.get(room)

@@ -14,13 +14,18 @@ from aiohttp import web
 from telerelay.errors import RemoteProtocolError, TelerelayError
 from telerelay.logs import say
 from telerelay.protocol.messages import (
+    Admit,
     Answer,
     Candidate,
+    Decision,
+    Deny,
+    End,
     ErrorReply,
     Join,
     Leave,
     Mute,
     Pause,
+    Priority,
     Publish,
     Reconnect,
     Reply,
@@ -54,6 +59,9 @@ _CLOSE_CODES = {
 
 # So many refused messages in a row are no mistake any more.
 MAX_REFUSED_IN_A_ROW = 100
+
+# Refusals that somebody who waits gets for reaching further, and not for a mistake in what is his.
+_ATTEMPTS = frozenset({"bad_message", "forbidden", "not_found"})
 
 Body = Mapping[str, object]
 
@@ -134,6 +142,7 @@ class Session:
                 sub=grant.sub,
                 role=grant.role,
                 resume=seat.participant.resume,
+                is_admitted=seat.participant.is_admitted,
                 is_resumed=is_resumed and (missed is not None or not request.keeps_media),
                 participants=host.room.roster(seat.id),
                 seq=seat.log.seq - len(missed or ()),
@@ -151,6 +160,7 @@ class Session:
     async def _take(self, text: str | None) -> None:
         """Answer one frame."""
         number: int | None = None
+        request: Request | None = None
         try:
             if not self._messages.take(time.monotonic()):
                 number = request_id(text or "")
@@ -168,6 +178,7 @@ class Session:
             if isinstance(request, Leave):
                 self._leave()
         except RemoteProtocolError as error:
+            self._note_attempt(request, error.code)
             self._refuse(number, error.code, str(error))
         except Exception as error:
             code = error.code if isinstance(error, TelerelayError) else ""
@@ -205,11 +216,29 @@ class Session:
                 seat.reported_at = time.monotonic()
             case Stats():
                 return await self._stats(seat)
+            case Admit() | Deny() | End() | Priority():
+                await self._decide(request, host, seat)
             case Join():
                 raise RemoteProtocolError("conflict", "this connection has joined already")
             case Candidate() | Leave():
                 pass
         return {}
+
+    async def _decide(self, request: Decision, host: RoomHost, seat: Seat) -> None:
+        """
+        What only a decider may. Who is none learns nothing by it, not even who is here. Answered once it is durable.
+        """
+        host.watcher.check_decider(seat.participant)
+        by = seat.participant.sub
+        match request:
+            case Admit(_, participant):
+                await host.watcher.admit(host.room.participant(participant).sub, by)
+            case Deny(_, participant):
+                await host.watcher.deny(host.room.participant(participant).sub, by)
+            case End():
+                await host.watcher.end(by)
+            case Priority(_, is_emergency):
+                await host.watcher.set_priority(is_emergency, by)
 
     async def _stats(self, seat: Seat) -> Body:
         body: dict[str, object] = {}
@@ -223,6 +252,19 @@ class Session:
             report = await subscribing.transport.stats()
             body["subscribe"] = subscribe_stats(report, subscribing.transport.srtp_profile, carried)
         return body
+
+    def _note_attempt(self, request: Request | None, code: str) -> None:
+        """Somebody who waits asked for what is not his yet, and was refused."""
+        if self._host is None or self._seat is None or self._seat.participant.is_admitted or code not in _ATTEMPTS:
+            return
+        match request:
+            case Pause():
+                what = "subscribe"
+            case Admit() | Deny() | End() | Priority():
+                what = "role"
+            case _:
+                what = "message"
+        self._host.watcher.on_refused(self._seat.participant, what)
 
     def _leave(self) -> None:
         if self._host is not None and self._seat is not None:

@@ -64,13 +64,13 @@ class WhipHandlers:
 
     async def _post_whip(self, request: web.Request) -> web.StreamResponse:
         grant, room, sdp = await self._offer(request)
-        async with self._rooms.admit(grant, room) as host:
+        async with self._rooms.admit(grant, room, attachment="whip") as host:
             resource, answer = await host.open_whip(grant, sdp)
         return self._created(request, _WHIP_SESSION, room, resource, answer)
 
     async def _post_whep(self, request: web.Request) -> web.StreamResponse:
         grant, room, sdp = await self._offer(request)
-        async with self._rooms.admit(grant, room) as host:
+        async with self._rooms.admit(grant, room, attachment="whep") as host:
             resource, answer = await host.open_whep(grant, sdp, request.match_info.get("participant"))
         return self._created(request, _WHEP_SESSION, room, resource, answer)
 

@@ -63,6 +63,7 @@ const SENTENCES = {
   forbidden: "The token does not open this room.",
   duplicate_join: "The same person joined in another window.",
   ended: "The call was ended.",
+  denied: "The consult could not be entered.",
   left: "The call was left.",
   too_large: "The message is larger than the relay takes.",
   not_open: "The data channel is not open.",
@@ -469,6 +470,14 @@ export class Call extends EventTarget {
   quality = { up: null, down: null };
   /** The id of whom the relay hears speak, one's own included; null: nobody. */
   speaker = null;
+  /** Whether this person is in the consult, or waits to be let in. */
+  admitted = true;
+  /** Where the consult is: `{state, since, emergency}`; null in a room that has none. */
+  consult = null;
+  /** One's own place in the waiting room: `{position, since, held}`; null: one does not wait. */
+  waiting = null;
+  /** For whoever decides: who waits, the next one first. */
+  waitingRoom = [];
 
   #options;
   #signaling = null;
@@ -712,6 +721,26 @@ export class Call extends EventTarget {
     };
   }
 
+  /** Let somebody in who waits: an entry of `waitingRoom`, or its `participant`. For whoever decides. */
+  admit(person) {
+    return this.#request("admit", { participant: person.participant ?? person });
+  }
+
+  /** Send somebody away who waits. */
+  deny(person) {
+    return this.#request("deny", { participant: person.participant ?? person });
+  }
+
+  /** The consult is an emergency, or is none any more. */
+  setEmergency(emergency = true) {
+    return this.#request("priority", { emergency });
+  }
+
+  /** The consult is over, for everyone. */
+  endConsult() {
+    return this.#request("end");
+  }
+
   /** Leave for good: the seat is given up. Tracks given to `publish` are not stopped. */
   async leave() {
     if (this.state === "ended") return;
@@ -751,6 +780,7 @@ export class Call extends EventTarget {
     this.id = reply.participant;
     this.sub = reply.sub;
     this.role = reply.role;
+    this.admitted = reply.admitted ?? true;
     this.codecs = reply.codecs ?? this.codecs;
     this.#iceServers = reply.ice_servers ?? [];
     this.#resume = reply.resume;
@@ -877,6 +907,23 @@ export class Call extends EventTarget {
         this.speaker = message.participant;
         this.#emit("speaker", { id: this.speaker, participant: participant ?? null });
         break;
+      case "admitted":
+        this.admitted = true;
+        this.waiting = null;
+        this.#emit("admitted", {});
+        break;
+      case "consult":
+        this.consult = { state: message.state, since: message.since, emergency: message.emergency };
+        this.#emit("consult", this.consult);
+        break;
+      case "waiting":
+        this.waiting = { position: message.position, since: message.since, held: message.held };
+        this.#emit("waiting", this.waiting);
+        break;
+      case "waiting_room":
+        this.waitingRoom = message.people;
+        this.#emit("waitingroom", { people: this.waitingRoom });
+        break;
       case "channel_refused":
         this.#emit("channelrefused", { label: message.label, code: message.code });
         break;
@@ -890,7 +937,7 @@ export class Call extends EventTarget {
         this.#end(new TelerelayError("duplicate_join"));
         break;
       case "ended":
-        this.#end(new TelerelayError("ended", message.reason));
+        this.#end(message.reason === "denied" ? new TelerelayError("denied") : new TelerelayError("ended", message.reason));
         break;
     }
   }
@@ -1515,4 +1562,21 @@ export class Call extends EventTarget {
  */
 export async function join(options) {
   return new Call(options).start();
+}
+
+/**
+ * Change a one-time link for `{room, token}`. A link is good once: keep what comes of it, for this tab. `url` is the
+ * relay's `/link`, by default beside this module. Rejects with `forbidden` where the link was used, or is over.
+ */
+export async function useLink(link, url = new URL("./link", import.meta.url).href) {
+  let response;
+  try {
+    const headers = { "Content-Type": "application/json" };
+    response = await fetch(url, { method: "POST", headers, body: JSON.stringify({ link }), credentials: "omit" });
+  } catch (cause) {
+    throw new TelerelayError("no_network", undefined, { cause });
+  }
+  const body = await response.json();
+  if (!response.ok) throw new TelerelayError(body.error.code, body.error.message);
+  return body;
 }

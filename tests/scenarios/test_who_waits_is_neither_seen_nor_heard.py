@@ -1,0 +1,62 @@
+"""
+A patient waits before a consult, with camera, microphone and a data channel, beside a doctor who has the same: nothing
+passes between them, at the sockets, until the doctor lets the patient in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from support.calls import small_picture
+from support.near_relay import NearRelay, near_relay
+from support.waiting import until
+from telerelay.client import Client, Tone
+from telerelay.consult.plan import ConsultPlan
+
+
+@pytest.fixture
+async def relay() -> AsyncIterator[NearRelay]:
+    async with near_relay() as relay:
+        yield relay
+
+
+def dropped(relay: NearRelay) -> int:
+    """Packets that were not taken because their sender waits."""
+    return relay.relay.stats()[0].drops.get("not_admitted", 0)
+
+
+async def test_nothing_passes_before_admission_and_everything_after_it(relay: NearRelay) -> None:
+    """
+    Sound, picture and messages, both ways; the waiting side's packets are dropped by the worker, under their name.
+    """
+    await relay.relay.consults.schedule(ConsultPlan("r1"))
+    heard: dict[str, list[str | bytes]] = {"pat": [], "doc": []}
+    async with (
+        await Client.join(relay.url, relay.token("r1", "pat", "patient"), "r1") as patient,
+        await Client.join(relay.url, relay.token("r1", "doc"), "r1") as doctor,
+    ):
+        for client, name in ((patient, "pat"), (doctor, "doc")):
+            await client.publish([Tone(), small_picture()])
+            channel = await client.channel("chat", on_message=heard[name].append)
+            await channel.opened()
+            channel.send(f"too early from {name}")
+        await until(lambda: dropped(relay) > 50, timeout_s=30)
+        before = (patient.tap.received, doctor.tap.received, len(patient.participants), len(doctor.participants))
+        await until(lambda: any(each["type"] == "channel_refused" for each in patient.events))
+        assert [patient.participant] == [each["participant"] for each in doctor.waiting_room]
+        await doctor.request("admit", participant=patient.participant)
+        await until(lambda: patient.tap.received > 100 and doctor.tap.received > 100, timeout_s=30)
+        await until(lambda: relay.relay.consults.get("r1").state == "in_progress")
+        patient.channels["chat"].send("hello")
+        await until(lambda: heard["doc"] == ["hello"])
+        doctor.channels["chat"].send("hello too")
+        await until(lambda: heard["pat"] == ["hello too"])
+        after = dropped(relay)
+        await asyncio.sleep(0.2)  # packets that were on their way are in
+
+        assert (0, 0, 0, 0) == before
+        assert after == dropped(relay)
+        assert relay.relay.consults.attempts["data"] > 0

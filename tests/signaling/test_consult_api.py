@@ -1,0 +1,153 @@
+"""Consults over HTTP: the host's commands on the admin listener, and links that are changed for tokens."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from support.live_relay import Live
+
+
+class Admin:
+    """Asks the admin listener of a relay."""
+
+    def __init__(self, live: Live, root: str) -> None:
+        self._live = live
+        self.root = root
+
+    async def ask(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+        token = self._live.relay.admin_token(sub="desk-3") if token is None else token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self._live.http.request(method, f"{self.root}{path}", json=body, headers=headers) as response:
+            return response.status, await response.json()
+
+
+@pytest.fixture
+async def admin(live: Live) -> AsyncIterator[Admin]:
+    server = TestServer(live.relay.admin_app())
+    await server.start_server()
+    yield Admin(live, str(server.make_url("")).rstrip("/"))
+    await server.close()
+
+
+async def change(live: Live, link: str) -> tuple[int, Any]:
+    """What the relay gives for a link."""
+    async with live.http.post(f"{live.url}/link", json={"link": link}) as response:
+        return response.status, await response.json()
+
+
+async def test_a_consult_is_planned_held_and_ended_over_http(live: Live, admin: Admin) -> None:
+    """
+    All that a host in Python may, a host in anything may.
+    """
+    status, made = await admin.ask("POST", "/consults", {"consult": "r1", "queue": "dr-7"})
+    patient = await live.join("pat", role="patient")
+    _, listed = await admin.ask("GET", "/consults?queue=dr-7")
+    _, others = await admin.ask("GET", "/consults?queue=dr-8")
+    urgent = await admin.ask("POST", "/consults/r1/priority", {"emergency": True})
+    admitted = await admin.ask("POST", "/consults/r1/admit", {"sub": "pat"})
+    await patient.event("admitted")
+    _, shown = await admin.ask("GET", "/consults/r1")
+    ended = await admin.ask("POST", "/consults/r1/end", {"outcome": "completed"})
+
+    assert (201, "scheduled") == (status, made["state"])
+    assert ["waiting"] == [each["state"] for each in listed["consults"]]
+    assert [] == others["consults"]
+    assert [(200, {})] * 3 == [urgent, admitted, ended]
+    assert ("admitted", True, [("pat", "admitted")]) == (
+        shown["state"],
+        shown["emergency"],
+        [(each["sub"], each["status"]) for each in shown["people"]],
+    )
+    assert 4010 == await patient.close_code()
+
+
+@pytest.mark.parametrize("kind", ["none", "participant", "garbage"])
+async def test_only_an_admin_token_commands(live: Live, admin: Admin, kind: str) -> None:
+    """
+    A participant's token is none, whatever its role; and an admin's opens no room.
+    """
+    token = {"none": "", "participant": live.token("doc"), "garbage": "a.b.c"}[kind]
+    status, answer = await admin.ask("POST", "/consults", {"consult": "r1"}, token)
+    peer = await live.connect()
+    refusal = await peer.ask("join", room="r1", token=live.relay.admin_token(sub="desk-3"))
+
+    assert (401, "unauthorized") == (status, answer["error"]["code"])
+    assert "unauthorized" == refusal["code"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/consults", {"consult": "../x"}, 400, "bad_consult"),
+        ("/consults", {"consult": "r2", "deciderz": []}, 400, "unknown_field"),
+        ("/consults", {"consult": "r1"}, 409, "conflict"),
+        ("/consults", [], 400, "bad_message"),
+        ("/consults/r9/admit", {"sub": "pat"}, 404, "not_found"),
+        ("/consults/r1/admit", {"sub": "pat"}, 404, "not_found"),
+        ("/consults/r1/admit", {"sub": "pat", "more": 1}, 400, "bad_message"),
+        ("/consults/r1/deny", {"sub": "pat", "reason": "he smells"}, 400, "bad_message"),
+        ("/consults/r1/reschedule", {"starts_at": "noon"}, 400, "bad_message"),
+        ("/consults/r1/priority", {"emergency": 1}, 400, "bad_message"),
+        ("/consults/r1/end", {}, 409, "conflict"),
+    ],
+)
+async def test_what_cannot_be_is_refused_by_name(
+    live: Live, admin: Admin, path: str, body: Any, status: int, code: str
+) -> None:
+    """
+    And nothing is done.
+    """
+    await live.schedule("r1")
+    answer = await admin.ask("POST", path, body)
+
+    assert (status, code) == (answer[0], answer[1]["error"]["code"])
+    assert ["scheduled"] == await live.journal("r1")
+
+
+async def test_a_link_is_good_once(live: Live, admin: Admin) -> None:
+    """
+    For a token of that person and role; a second time it is nothing, which is written down.
+    """
+    await live.schedule("r1")
+    status, made = await admin.ask("POST", "/consults/r1/links", {"sub": "pat", "role": "patient"})
+    first = await change(live, made["link"])
+    second = await change(live, made["link"])
+    peer = await live.connect()
+    joined = await peer.ask("join", room=first[1]["room"], token=first[1]["token"])
+
+    assert 200 == status
+    assert ("pat", "patient", False) == (joined["sub"], joined["role"], joined["admitted"])
+    assert (403, "forbidden") == (second[0], second[1]["error"]["code"])
+    assert ["scheduled", "link_made", "link_used", "bypass_tried", "arrived"] == await live.journal("r1")
+    assert 1 == live.relay.consults.attempts["link"]
+
+
+async def test_a_link_is_good_in_its_time_and_dead_when_the_time_is_another(live: Live) -> None:
+    """
+    Too early it is not used up; rescheduling kills it at once.
+    """
+    now = time.time()
+    await live.schedule("r1", starts_at=now + 3600)
+    link = await live.relay.consults.link("r1", "pat", "patient")
+    early = await change(live, link)
+    await live.relay.consults.reschedule("r1", now + 60, "desk-3")
+    dead = await change(live, link)
+    fresh = await live.relay.consults.link("r1", "pat", "patient")
+
+    assert "too_early" == early[1]["error"]["code"]
+    assert "forbidden" == dead[1]["error"]["code"]
+    assert 200 == (await change(live, fresh))[0]
+
+
+@pytest.mark.parametrize("link", ["", "r1", "r1~x", "r9~x", "~", "r1~" + "x" * 200])
+async def test_a_link_that_there_is_not_says_nothing(live: Live, link: str) -> None:
+    """
+    Whether there is such a consult is not told.
+    """
+    await live.schedule("r1")
+    answer = await change(live, link)
+
+    assert (403, "forbidden", "the link is not valid") == (answer[0], *answer[1]["error"].values())

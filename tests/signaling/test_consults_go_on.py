@@ -1,0 +1,94 @@
+"""A consult outlives the process that holds it: the next one reads the journal and goes on."""
+
+from pathlib import Path
+
+import pytest
+
+from support.live_relay import Live, MakeLive
+from telerelay.consult.facts import BypassTried
+from telerelay.errors import TelerelayError
+
+
+async def again(make_live: MakeLive, live: Live, path: Path) -> Live:
+    """The relay ends, and another one begins on the same journal."""
+    await live.relay.__aexit__(None, None, None)
+    return await make_live({"journal": {"path": str(path)}})
+
+
+async def test_who_was_let_in_is_still_in_and_who_waits_still_waits(make_live: MakeLive, tmp_path: Path) -> None:
+    """
+    Seats went with the process, admissions did not: the same people join and are where they were.
+    """
+    path = tmp_path / "journal"
+    live = await make_live({"journal": {"path": str(path)}})
+    await live.schedule()
+    patient = await live.join("pat", role="patient")
+    await live.join("com", role="companion")
+    doctor = await live.join("doc")
+    await doctor.ask("admit", participant=patient.id)
+    live = await again(make_live, live, path)
+    companion = await live.join("com", role="companion")
+    patient = await live.join("pat", role="patient")
+    doctor = await live.join("doc")
+
+    assert [False, True, True] == [peer.joined["admitted"] for peer in (companion, patient, doctor)]
+    assert "doc" == (await patient.event("participant_joined"))["participant"]["sub"]
+    assert 1 == (await live.journal()).count("admitted")
+    assert "restarted" in await live.journal()
+
+
+async def test_a_consult_that_is_over_is_over_for_good(make_live: MakeLive, tmp_path: Path) -> None:
+    """
+    Its room is not opened to anybody who still has a token, in another process neither; nor is its name given again.
+    """
+    path = tmp_path / "journal"
+    live = await make_live({"journal": {"path": str(path)}})
+    await live.schedule()
+    await live.relay.consults.cancel("r1", "desk-3")
+    live = await again(make_live, live, path)
+    peer = await live.connect()
+    refusal = await peer.ask("join", room="r1", token=live.token("doc"))
+
+    assert "consult_over" == refusal["code"]
+    with pytest.raises(TelerelayError) as conflict:
+        await live.schedule()
+    assert "conflict" == conflict.value.code
+    assert (await live.join("doc", "r2")).joined["admitted"]
+
+
+async def test_what_fell_due_while_nothing_ran_fires_once(make_live: MakeLive, tmp_path: Path) -> None:
+    """
+    With the time it was due.
+    """
+    path = tmp_path / "journal"
+    live = await make_live({"journal": {"path": str(path)}})
+    await live.schedule()
+    now = live.relay.consults.now()
+    await live.relay.consults.set_timer("r1", "deadline", now + 0.05, "desk-3")
+    await live.relay.__aexit__(None, None, None)
+    for _ in range(2):
+        live = await make_live({"journal": {"path": str(path)}})
+        consults = live.relay.consults
+        await live.until(lambda: consults.now() > now + 0.1)  # noqa: B023
+        fired = [entry for entry in await live.entries() if entry.kind == "timer_fired"]
+        await live.relay.__aexit__(None, None, None)
+
+        assert [("deadline", now + 0.05)] == [(each.clear["timer"], each.clear["due_at"]) for each in fired]
+
+
+async def test_a_consult_that_cannot_be_read_is_closed_and_others_go_on(make_live: MakeLive, tmp_path: Path) -> None:
+    """
+    A fact that cannot follow on the ones before, whoever wrote it: nobody is let into its room.
+    """
+    path = tmp_path / "journal"
+    live = await make_live({"journal": {"path": str(path)}})
+    journal = live.relay.consults._journal
+    assert journal is not None
+    await journal.append("r1", [BypassTried(1.0, "pat", "link")])
+    await live.schedule("r2")
+    live = await again(make_live, live, path)
+    peer = await live.connect()
+    refusal = await peer.ask("join", room="r1", token=live.token("doc"))
+
+    assert "consult_over" == refusal["code"]
+    assert ["r2"] == [each.consult for each in live.relay.consults.statuses()]
