@@ -221,6 +221,23 @@ class WaitingChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ContentItem:
+    """One thing to show to who waits: `kind` is video, audio or page, `url` a path of the page's origin or https."""
+
+    id: str
+    kind: str
+    url: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingContentChanged:
+    """What the participant is shown while it waits, in this order. A sign."""
+
+    items: tuple[ContentItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WaitingPerson:
     """Somebody who waits, as whoever decides may know it; `since` in Unix seconds."""
 
@@ -276,6 +293,7 @@ Sign = (
     | SpeakerChanged
     | ConsultChanged
     | WaitingChanged
+    | WaitingContentChanged
     | WaitingRoomChanged
 )
 """What is told as it is now, to who is there: neither numbered nor kept."""

@@ -136,8 +136,8 @@ class Relay:
         """Everyone is told, connections are closed, workers end."""
         self.consults.leave()
         await self._rooms.close()
-        await self._hooks.close()
         await self.consults.close()
+        await self._hooks.close()
         await self._tasks.close()
         workers, self._workers = self._workers, ()
         await asyncio.gather(*(worker.stop() for worker in workers))
@@ -312,6 +312,10 @@ class Relay:
             scores=self._rooms.tally.counts,
             held=sum(host.adapter.held_count for host in hosts),
             adapted=self._rooms.adapted,
+            consults=self.consults.states(),
+            attempts=self.consults.attempts,
+            journal_held=self.consults.journal_held,
+            is_durable=self.consults.is_durable,
             hook_failures=self._hooks.failures,
             hook_backlog=dataclasses.asdict(self._hooks.backlog()),
         )

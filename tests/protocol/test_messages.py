@@ -329,6 +329,13 @@ def test_the_bodies_of_replies() -> None:
             {"type": "waiting", "position": 2, "since": 12.5, "held": True},
         ),
         (
+            events.WaitingContentChanged((events.ContentItem("c1", "video", "/v.mp4", "Knee"),)),
+            {
+                "type": "waiting_content",
+                "items": [{"id": "c1", "kind": "video", "url": "/v.mp4", "title": "Knee"}],
+            },
+        ),
+        (
             events.WaitingRoomChanged((events.WaitingPerson("p1", "s1", "patient", 12.5, True),)),
             {
                 "type": "waiting_room",

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from support.live_relay import Live, MakeLive
+from support.live_relay import Live, MakeLive, offer_sdp
 from telerelay.errors import RemoteProtocolError
 
 
@@ -267,3 +267,32 @@ async def test_beyond_its_capacity_people_are_held_and_let_in_in_order(make_live
     assert not (await first.sign("waiting"))["held"]
     assert not (await urgent.sign("waiting"))["held"]
     assert 1 == (await third.sign("waiting", lambda sign: sign["position"] == 1))["position"]
+
+
+async def test_people_in_a_room_do_not_find_themselves_in_a_consult(live: Live) -> None:
+    """
+    A consult is planned before anybody is there.
+    """
+    await live.join("doc")
+    with pytest.raises(RemoteProtocolError) as refusal:
+        await live.schedule()
+
+    assert "conflict" == refusal.value.code
+
+
+async def test_who_is_denied_while_a_session_is_negotiated_gets_none(live: Live) -> None:
+    """
+    WHIP asks for a seat after its offer was read; by then the consult may have decided.
+    """
+    await live.schedule(invited=())
+    await live.join("pat-2", role="patient")
+    headers = live.bearer("pat", role="patient")
+    posting = asyncio.ensure_future(live.http.post(f"{live.url}/whip/r1", data=offer_sdp(), headers=headers))
+    consults = live.relay.consults
+    await live.until(lambda: any(each.sub == "pat" for each in consults.get("r1").people))
+    await consults.deny("r1", "pat", "desk-3")
+    (await posting).close()
+    (host,) = live.relay._rooms.hosts
+    await live.until(lambda: host.room.by_sub("pat") is None)
+
+    assert ["pat-2"] == [each.sub for each in host.room.participants.values()]

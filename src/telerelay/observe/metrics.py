@@ -62,6 +62,14 @@ class RelayFacts:
     held: int = 0
     """Pictures that are held back from somebody now, for lack of room on their line."""
     adapted: AdaptationTally = field(default_factory=AdaptationTally)
+    consults: Mapping[str, int] = field(default_factory=dict)
+    """Consults that are not over, by their state."""
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    """How often somebody tried what he may not, by what."""
+    journal_held: int = 0
+    """Writes of the journal that are not durable yet."""
+    is_durable: bool = True
+    """Whether they become durable in time."""
     hook_failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """How often which of the application's hooks failed, and why."""
     hook_backlog: Mapping[str, int] = field(default_factory=dict)
@@ -126,6 +134,7 @@ class RelayCollector(Collector):
             ("telerelay_allocator_failures", "Times the allocator raised", facts.adapted.failures),
         ):
             yield CounterMetricFamily(name, text, value=value)
+        yield from _of_consults(facts)
         scores = CounterMetricFamily(
             "telerelay_quality",
             "Scores found, one each two seconds for each person",
@@ -169,3 +178,22 @@ def add_metrics(app: web.Application, collector: RelayCollector, is_exposed: Cal
         )
 
     app.router.add_get("/metrics", metrics)
+
+
+def _of_consults(facts: RelayFacts) -> Iterator[Metric]:
+    consults = GaugeMetricFamily("telerelay_consults", "Consults that are not over, by state", labels=["state"])
+    for state, count in sorted(facts.consults.items()):
+        consults.add_metric([state], count)
+    yield consults
+    attempts = CounterMetricFamily(
+        "telerelay_consult_attempts", "Attempts at what is not one's own in a consult", labels=["what"]
+    )
+    for what, count in sorted(facts.attempts.items()):
+        attempts.add_metric([what], count)
+    yield attempts
+    yield GaugeMetricFamily(
+        "telerelay_journal_held", "Writes of the journal that are not durable yet", value=facts.journal_held
+    )
+    yield GaugeMetricFamily(
+        "telerelay_journal_durable", "1 while the journal's disk keeps up, else 0", value=facts.is_durable
+    )

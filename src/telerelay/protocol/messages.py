@@ -349,6 +349,9 @@ def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
             return {"type": "consult", "state": state, "since": since, "emergency": is_emergency}
         case events.WaitingChanged(position, since, is_held):
             return {"type": "waiting", "position": position, "since": since, "held": is_held}
+        case events.WaitingContentChanged(items):
+            shown = [{"id": each.id, "kind": each.kind, "url": each.url, "title": each.title} for each in items]
+            return {"type": "waiting_content", "items": shown}
         case events.WaitingRoomChanged(people):
             return {"type": "waiting_room", "people": [_waiting_object(each) for each in people]}
         case events.Admitted():

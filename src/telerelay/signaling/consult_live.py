@@ -17,7 +17,14 @@ from telerelay.consult.draft import Facts
 from telerelay.consult.effects import Admit, Attest, Effect, EndRoom, Forget, Remove
 from telerelay.consult.record import Person, Record
 from telerelay.errors import RemoteProtocolError
-from telerelay.events import ConsultChanged, Sign, WaitingChanged, WaitingPerson, WaitingRoomChanged
+from telerelay.events import (
+    ConsultChanged,
+    Sign,
+    WaitingChanged,
+    WaitingContentChanged,
+    WaitingPerson,
+    WaitingRoomChanged,
+)
 from telerelay.rooms import Participant, Publication
 from telerelay.signaling.seat import Seat
 from telerelay.signaling.watching import RoomWatcher, What
@@ -58,6 +65,9 @@ class Home(Protocol):
     def position(self, live: LiveConsult, sub: str) -> int:
         """How many are to come in before this person and one."""
 
+    def waits(self, live: LiveConsult, sub: str) -> None:
+        """Somebody waits from now on, durably: the application may have a rule for it."""
+
     def attest(self, live: LiveConsult) -> None:
         """It has ended: its attestation is due."""
 
@@ -70,6 +80,8 @@ class Home(Protocol):
 
 class LiveConsult(RoomWatcher):
     """A consult, as a room's watcher. `consult` is its machine, `host` its room as long as anybody is there."""
+
+    is_consult = True
 
     def __init__(self, consult: Consult, home: Home) -> None:
         self.consult = consult
@@ -85,6 +97,7 @@ class LiveConsult(RoomWatcher):
         self._home = home
         self._inside = {person.sub for person in consult.record.there if person.is_admitted}  # durably
         self._shown: dict[tuple[str, type[Sign]], Sign] = {}
+        self._content: dict[str, WaitingContentChanged] = {}  # by sub
         self._latest: asyncio.Future[None] | None = None
 
     @property
@@ -181,6 +194,15 @@ class LiveConsult(RoomWatcher):
         if is_waiting and attachment == "socket" and not made:
             self.tried(sub, "second_tab")
         await self.take(made)
+        if not self._is_there(sub):  # decided while it was written down
+            raise RemoteProtocolError("denied", "this person was sent away")
+        if any(isinstance(fact, facts.Arrived) and fact.is_waiting for fact in made):
+            self._home.waits(self, sub)
+
+    def set_content(self, sub: str, content: WaitingContentChanged) -> None:
+        """What the application wants somebody shown who waits."""
+        self._content[sub] = content
+        self.show()
 
     def is_admitted(self, sub: str, role: str) -> bool:
         return sub in self._inside and self.consult.is_admitted(sub, role)
@@ -198,6 +220,9 @@ class LiveConsult(RoomWatcher):
     def on_person(self, participant: Participant, what: What, reason: str) -> None:
         if self._home.is_closing:
             return
+        if what == "joined" and not self._is_there(participant.sub) and self.host is not None:
+            # Sent away, or the consult is over, while a session was negotiated.
+            asyncio.get_running_loop().call_soon(self.host.remove, participant.id, "removed")
         if what == "left":
             for key in [key for key in self._shown if key[0] == participant.id]:
                 del self._shown[key]
@@ -254,6 +279,10 @@ class LiveConsult(RoomWatcher):
         for person in self.consult.record.there:
             self.look(person.sub)
 
+    def _is_there(self, sub: str) -> bool:
+        """Whether the consult has a seat for this person."""
+        return any(person.sub == sub for person in self.consult.record.there)
+
     @property
     def has_lost(self) -> bool:
         """Whether anybody misses anything: worth another look, for a connection that is begun anew tells nothing."""
@@ -298,6 +327,8 @@ class LiveConsult(RoomWatcher):
             elif (person := waiting.get(participant.sub)) is not None:
                 position = self._home.position(self, person.sub)
                 self._show(seat, WaitingChanged(position, person.since, bool(person.held_at)))
+                if (content := self._content.get(person.sub)) is not None:
+                    self._show(seat, content)
 
     def _show(self, seat: Seat, sign: Sign) -> None:
         key = (seat.id, type(sign))

@@ -30,11 +30,16 @@ from telerelay.consult.plan import ConsultPlan
 from telerelay.consult.surge import Holding, Surge
 from telerelay.consult.waiting import WaitingQueue
 from telerelay.errors import RemoteProtocolError, TelerelayError
+from telerelay.hooks import HookRunner, JoinRequest
+from telerelay.hooks.outbox import Outbox
+from telerelay.hooks.source import JournalSource
 from telerelay.journal.journal import Journal
+from telerelay.journal.schema import OWN, Entry
 from telerelay.journal.store import Store
 from telerelay.logs import say
 from telerelay.protocol.grants import Grant, TokenKeys
 from telerelay.signaling.consult_live import LiveConsult
+from telerelay.signaling.consult_rules import Rules, failed
 from telerelay.signaling.limits import FailureLimit
 from telerelay.signaling.watching import OPEN, RoomWatcher
 from telerelay.tasks import Tasks
@@ -107,11 +112,14 @@ class Consults:
         self,
         config: Config,
         keys: TokenKeys,
+        hooks: HookRunner,
         *,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.is_closing = False
+        self.is_open: Callable[[str], bool] = lambda room: False
+        """Whether there is a room of that name, with anybody in it or about to be."""
         self.attempts: Counter[str] = Counter()
         """How often somebody tried what he may not, by facts.BYPASSES."""
         self._config = config
@@ -129,6 +137,9 @@ class Consults:
         self._store: Store | None = None
         self._journal: Journal | None = None
         self._tasks = Tasks()
+        self._rules = Rules(hooks, limits, self.now, self._tasks.spawn, self.position)
+        self._hooks = hooks
+        self._outbox: Outbox | None = None
         self._due: list[tuple[float, int, LiveConsult]] = []
         self._numbers = itertools.count()
         self._woken = asyncio.Event()
@@ -146,6 +157,10 @@ class Consults:
             self._journal = await Journal.open(self._store, self.now)
             self._has_past = (await self._journal.head()).pos > 0
             found = await self._journal.open_consults()
+            give_up_s = self._config.hooks.give_up_s
+            self._outbox = Outbox(self._store, JournalSource(self._journal), self._hooks, give_up_s=give_up_s)
+            await self._outbox.start()
+            self._journal.listen(self._wake_outbox)
         except BaseException:
             await self._store.close()
             raise
@@ -159,6 +174,7 @@ class Consults:
                 continue
             live.is_settling = True
             self._live[consult] = live
+        self._hooks.on_failure = failed(self._live.get, self.now)
         if found:
             say(logging.INFO, "consults_resumed", count=len(self._live))
 
@@ -171,6 +187,8 @@ class Consults:
             live.agree()
             live.note(live.consult.restart(self.now()))
             self.changed(live)
+            for person in live.durable.waiting:
+                self.waits(live, person.sub)
         if self._live:
             self._tasks.spawn(self._settle(), "consults_settle")
         self._tasks.spawn(self._run_timers(), "consults_timers")
@@ -198,6 +216,8 @@ class Consults:
         self.is_closing = True
         await self._tasks.join(1.0, besides=BACKGROUND)
         await self._tasks.close()
+        if self._outbox is not None:
+            await self._outbox.close()
         if self._store is not None:
             await self._store.close()
             self._store = self._journal = None
@@ -207,11 +227,15 @@ class Consults:
     async def schedule(self, plan: ConsultPlan, by: str = facts.RELAY) -> None:
         """
         There is such a consult from now on; its room is the one of that name. Raises RemoteProtocolError conflict
-        (there is one, or was), too_late.
+        (there is one, or was, or people are in that room without one), too_late.
         """
+        plan = await self._rules.routed(plan)
         scheduled = machine.schedule(self.now(), plan, by)
-        if plan.consult in self._live or await self._is_past(plan.consult) or plan.consult in self._live:
+        is_past = await self._is_past(plan.consult)
+        if is_past or plan.consult in self._live:
             raise RemoteProtocolError("conflict", "there is a consult of that name, or was one")
+        if self.is_open(plan.consult):
+            raise RemoteProtocolError("conflict", "people are in the room of that name already")
         live = self._live[plan.consult] = LiveConsult(Consult(scheduled), self)
         self._has_past = True
         try:
@@ -307,11 +331,33 @@ class Consults:
         """All of them, in the order they were scheduled."""
         return tuple(map(_status, self._live.values()))
 
+    def states(self) -> Counter[str]:
+        """How many consults are in which state."""
+        return Counter(live.durable.state for live in self._live.values())
+
+    @property
+    def journal_held(self) -> int:
+        """Facts that are not durable yet."""
+        return 0 if self._store is None else self._store.held
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether facts become durable in time: while not, nobody new comes in, and calls go on."""
+        return self._store is None or self._store.is_durable
+
     # ---------------------------------------------------------------- what rooms ask
 
     def watcher(self, room: str) -> RoomWatcher:
         """What a room of that name is held by."""
         return self._live.get(room, OPEN)
+
+    def join_request(self, grant: Grant) -> JoinRequest:
+        """What the application is asked of somebody at a room's door."""
+        live = self._live.get(grant.room)
+        if live is None:
+            return JoinRequest(room=grant.room, sub=grant.sub, role=grant.role)
+        tenant, is_emergency = live.durable.plan.tenant, live.durable.is_emergency
+        return JoinRequest(grant.room, grant.sub, grant.role, tenant, is_emergency)
 
     async def arrive(self, grant: Grant, attachment: str = "socket") -> None:
         """
@@ -319,11 +365,13 @@ class Consults:
         has no consult. Raises RemoteProtocolError: as Consult.arrive, consult_over, or forbidden where the room has no
         consult and must have one.
         """
-        live = self._live.get(grant.room)
-        if live is not None:
-            await live.arrive(grant.sub, grant.role, attachment)
-        elif grant.room in self._unreadable or (await self._is_past(grant.room)):
+        room = grant.room
+        is_past = room not in self._live and (room in self._unreadable or await self._is_past(room))
+        if is_past and room not in self._live:
             raise RemoteProtocolError("consult_over", "the consult is over")
+        # No await between this and the room's opening, where there is no consult: there would be one by then.
+        if (live := self._live.get(room)) is not None:
+            await live.arrive(grant.sub, grant.role, attachment)
         elif self._config.consults.required:
             raise RemoteProtocolError("forbidden", "this token does not open this room")
 
@@ -369,6 +417,9 @@ class Consults:
         if live.queue:
             return self._queue.position(live.id)
         return 1 + [person.sub for person in live.durable.waiting].index(sub)
+
+    def waits(self, live: LiveConsult, sub: str) -> None:
+        self._rules.waits(live, sub)
 
     def attest(self, live: LiveConsult) -> None:
         return
@@ -432,7 +483,10 @@ class Consults:
             self._release(self._surge.finish(live.id))
             return
         self._release(self._surge.set_priority(live.id, record.is_emergency))
+        was_held = self._surge.position(live.id)
         position = self._surge.ask(self.now(), live.id, record.is_emergency)
+        if position and not was_held:
+            self._rules.held(live, self._surge, self._release)
         for person in record.waiting:
             if position:
                 live.note(live.consult.hold(self.now(), person.sub, position))
@@ -446,6 +500,7 @@ class Consults:
             for person in live.consult.record.waiting if live is not None else ():
                 assert live is not None
                 live.note(live.consult.release(self.now(), person.sub))
+                self.waits(live, person.sub)  # a rule that would let in could not
 
     def _show_lines(self) -> None:
         """Whoever waits behind others sees their places change."""
@@ -457,6 +512,11 @@ class Consults:
                 self._live[consult].show()
 
     # ---------------------------------------------------------------- within
+
+    def _wake_outbox(self, entries: tuple[Entry, ...]) -> None:
+        assert self._outbox is not None
+        for consult in {entry.consult for entry in entries} - {OWN}:
+            self._outbox.wake(consult)
 
     def _of(self, consult: str) -> LiveConsult:
         try:

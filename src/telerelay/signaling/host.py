@@ -645,7 +645,7 @@ class RoomHost:
         if self.seats or self.pending or self._is_over:
             return
         self._is_over = True
-        if self._sequence:  # somebody was here
+        if self._sequence and not self.watcher.is_consult:  # somebody was here
             self._sequence += 1
             self._hooks.post(EndEvent(self.room.name, self._sequence, f"{self._key}-{self._sequence}"))
         self.notes.close()
@@ -666,6 +666,8 @@ class RoomHost:
         self.save()
         say(logging.INFO, f"participant_{what}", room=self.site.room, participant=participant.id, reason=reason)
         self.watcher.on_person(participant, what, reason)
+        if self.watcher.is_consult:
+            return
         self._hooks.post(
             PersonEvent(
                 room=self.room.name,

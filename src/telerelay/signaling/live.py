@@ -83,6 +83,8 @@ class LiveRooms:
         )
         self._rooms = Rooms(limits, config.rooms.max_rooms)
         self._hosts: dict[str, RoomHost] = {}
+        if consults is not None:
+            consults.is_open = self._hosts.__contains__
         self._hooks = hooks
         self._tasks = Tasks()
         self.tally = Tally()
@@ -204,6 +206,8 @@ class LiveRooms:
         require_room(grant, room)
         if not self._has_seat(grant, room, resume):
             request = JoinRequest(room=room, sub=grant.sub, role=grant.role)
+            if self.consults is not None:
+                request = self.consults.join_request(grant)
             if not await self._hooks.authorize_join(request):
                 raise forbidden()
             if self.consults is not None:

@@ -19,7 +19,13 @@ What = Literal["joined", "interrupted", "back", "left"]
 
 
 class RoomWatcher:
-    """Inherit and override: all of it returns at once. Told after the room has changed."""
+    """
+    Inherit and override: all of it returns at once. Told after the room has changed.
+
+    `is_consult`: the application is told of this room's people out of a consult's journal, and not by the room.
+    """
+
+    is_consult = False
 
     def is_admitted(self, sub: str, role: str) -> bool:
         """The door: whether this person enters without waiting. Asked when a participant is made."""

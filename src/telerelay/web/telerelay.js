@@ -920,6 +920,9 @@ export class Call extends EventTarget {
         this.waiting = { position: message.position, since: message.since, held: message.held };
         this.#emit("waiting", this.waiting);
         break;
+      case "waiting_content":
+        this.#emit("waitingcontent", { items: message.items });
+        break;
       case "waiting_room":
         this.waitingRoom = message.people;
         this.#emit("waitingroom", { people: this.waitingRoom });
