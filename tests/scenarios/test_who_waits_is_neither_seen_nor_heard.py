@@ -28,6 +28,7 @@ def dropped(relay: NearRelay) -> int:
     return relay.relay.stats()[0].drops.get("not_admitted", 0)
 
 
+@pytest.mark.slow
 async def test_nothing_passes_before_admission_and_everything_after_it(relay: NearRelay) -> None:
     """
     Sound, picture and messages, both ways; the waiting side's packets are dropped by the worker, under their name.

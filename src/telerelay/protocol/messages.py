@@ -566,6 +566,7 @@ def decode(text: str, max_bytes: int = MAX_MESSAGE_BYTES) -> Request:
     if not isinstance(kind, str) or kind not in _REQUESTS:
         _bad("the message must be an object of a known type")
     schema, make = _REQUESTS[kind]
+    assert isinstance(value, dict)
     del value["type"]
     return make(_fields(value, _ID | schema, kind))
 
