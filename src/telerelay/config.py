@@ -325,7 +325,8 @@ class AttestConfig:
 
     key_file: str = _option(
         "",
-        "File with the Ed25519 key that signs attestations and the journal's anchors; empty: nothing is signed.",
+        "File with the Ed25519 key that signs attestations and the journal's anchors; empty: a key of this process"
+        " alone signs attestations, which nobody can be held to.",
         later=_file,
     )
 

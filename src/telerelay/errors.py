@@ -30,6 +30,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "internal": 500,
     "room_full": 503,
     "draining": 503,
+    "not_durable": 503,
     "no_capacity": 503,
 }
 """The HTTP status each code of a RemoteProtocolError maps to (RFC 9110, 15)."""

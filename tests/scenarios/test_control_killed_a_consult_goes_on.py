@@ -48,7 +48,7 @@ class Desk:
 @pytest.fixture
 def relay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[RelayProcess]:
     monkeypatch.setenv(ADMIN_PORT, str(free_port()))
-    monkeypatch.setenv("TELERELAY_CONSULTS_JOURNAL", str(tmp_path / "journal"))
+    monkeypatch.setenv("TELERELAY_JOURNAL_PATH", str(tmp_path / "journal"))
     with RelayProcess() as process:
         yield process
 

@@ -62,6 +62,10 @@ async def test_a_consult_is_planned_held_and_ended_over_http(live: Live, admin: 
         [(each["sub"], each["status"]) for each in shown["people"]],
     )
     assert 4010 == await patient.close_code()
+    await live.entries()
+    status, document = await admin.ask("GET", "/consults/r1/attestation")
+    assert (200, "r1", "completed") == (status, document["attestation"]["consult"], document["attestation"]["outcome"])
+    assert 404 == (await admin.ask("GET", "/consults/r2/attestation"))[0]
 
 
 @pytest.mark.parametrize("kind", ["none", "participant", "garbage"])

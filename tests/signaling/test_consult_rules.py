@@ -159,7 +159,7 @@ async def test_events_come_out_of_the_journal_in_order_and_once(make_live: MakeL
     await doctor.ask("admit", participant=patient.id)
     await doctor.ask("end")
     assert 4010 == await patient.close_code()
-    await live.until(lambda: any(isinstance(each, StateEvent) and each.state == "ended" for each in rules.told))
+    await live.until(lambda: any(isinstance(each, EndEvent) for each in rules.told))
     people = [(each.sub, each.what) for each in rules.told if isinstance(each, PersonEvent)]
 
     assert [("pat", "arrived"), ("doc", "arrived"), ("pat", "admitted")] == people

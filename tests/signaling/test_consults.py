@@ -1,11 +1,16 @@
 """A room with a consult: who waits, who lets in, and what is written down of it."""
 
 import asyncio
+from collections.abc import Awaitable, Sequence
 
 import pytest
 
 from support.live_relay import Live, MakeLive, offer_sdp
+from telerelay.consult.facts import Fact
 from telerelay.errors import RemoteProtocolError
+from telerelay.journal.schema import Entry
+from telerelay.signaling import consult_live
+from telerelay.signaling.consult_keeping import Keeping
 
 
 async def test_who_comes_first_waits_and_learns_nothing_but_his_place(live: Live) -> None:
@@ -296,3 +301,52 @@ async def test_who_is_denied_while_a_session_is_negotiated_gets_none(live: Live)
     await live.until(lambda: host.room.by_sub("pat") is None)
 
     assert ["pat-2"] == [each.sub for each in host.room.participants.values()]
+
+
+async def test_while_the_disk_fails_nobody_comes_in_and_calls_go_on(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Whoever asks is told in time; what was asked is so once the disk works, and asking again does no harm.
+    """
+    monkeypatch.setattr(consult_live, "PATIENCE_S", 0.1)
+    await live.schedule()
+    doctor = await live.join("doc")
+    keeping = live.relay.consults.keeping
+    works = asyncio.Event()
+
+    def stalled(consult: str, made: Sequence[Fact]) -> Awaitable[tuple[Entry, ...]]:
+        durable = Keeping.append(keeping, consult, made)
+
+        async def later() -> tuple[Entry, ...]:
+            await works.wait()
+            return await durable
+
+        return later()
+
+    monkeypatch.setattr(keeping, "append", stalled)
+    patient = await live.connect()
+    refusal = await patient.ask("join", room="r1", token=live.token("pat", role="patient"))
+    stats = await doctor.ask("stats")
+    await doctor.sign("waiting_room", lambda sign: sign["people"] == [])
+    works.set()
+    again = await live.join("pat", role="patient")
+    people = await doctor.sign("waiting_room", lambda sign: bool(sign["people"]))
+
+    assert ("not_durable", "reply") == (refusal["code"], stats["type"])
+    assert [again.id] == [each["participant"] for each in people["people"]]
+    assert ["scheduled", "arrived", "arrived"] == await live.journal()
+
+
+async def test_a_wall_clock_that_is_set_moves_no_deadline(live: Live) -> None:
+    """
+    It is written down; the consult's own time goes on.
+    """
+    await live.schedule()
+    consults = live.relay.consults
+    before = consults.now()
+    wall, consults._wall = consults._wall, lambda: wall() + 3600.0
+    consults._watch_clock()
+
+    assert consults.now() - before < 60
+    assert ["scheduled", "clock_jumped"] == await live.journal()

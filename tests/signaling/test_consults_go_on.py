@@ -82,9 +82,7 @@ async def test_a_consult_that_cannot_be_read_is_closed_and_others_go_on(make_liv
     """
     path = tmp_path / "journal"
     live = await make_live({"journal": {"path": str(path)}})
-    journal = live.relay.consults._journal
-    assert journal is not None
-    await journal.append("r1", [BypassTried(1.0, "pat", "link")])
+    await live.relay.consults.keeping.append("r1", [BypassTried(1.0, "pat", "link")])
     await live.schedule("r2")
     live = await again(make_live, live, path)
     peer = await live.connect()

@@ -146,9 +146,8 @@ class Live:
     async def entries(self, consult: str = "r1") -> tuple[Entry, ...]:
         """A consult's facts as they are written down, those that nobody waits for included."""
         consults = self.relay.consults
-        assert consults._journal is not None
         await consults._tasks.join(TIMEOUT_S, besides=BACKGROUND)
-        return await consults._journal.read(consult)
+        return await consults.keeping.entries(consult)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for what only the worker or a timer brings about."""

@@ -40,6 +40,7 @@ class ConsultHandlers:
         router.add_post("/consults", self._schedule)
         router.add_get("/consults", self._list)
         router.add_get("/consults/{consult}", self._show)
+        router.add_get("/consults/{consult}/attestation", self._attestation)
         for name, (members, command) in self._commands().items():
             router.add_post(f"/consults/{{consult}}/{name}", self._handler(members, command))
 
@@ -109,6 +110,11 @@ class ConsultHandlers:
     async def _show(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
         return _json(self._consults.get(request.match_info["consult"]).to_json())
+
+    async def _attestation(self, request: web.Request) -> web.StreamResponse:
+        self._by(request)
+        document = await self._consults.attestation(request.match_info["consult"])
+        return web.Response(body=document, content_type=JSON, headers={"Cache-Control": "no-store"})
 
     def _handler(self, members: frozenset[str], command: Command) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

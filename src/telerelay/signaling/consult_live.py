@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from telerelay.consult import facts, states
+from telerelay.consult import facts
 from telerelay.consult.consult import Consult
 from telerelay.consult.draft import Facts
 from telerelay.consult.effects import Admit, Attest, Effect, EndRoom, Forget, Remove
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 # Whoever asked for the end has the answer before the socket closes.
 ANSWERED_S = 0.1
+
+# Clients wait ten seconds for a reply; a disk that needs half of that is not slow but failing.
+PATIENCE_S = 5.0
 
 # Why a picture is gone that its owner did not take away (protocol.messages.MUTE_REASONS without "user").
 TROUBLES = frozenset({"source", "interrupted", "device_lost", "permission_denied"})
@@ -127,6 +130,17 @@ class LiveConsult(RoomWatcher):
         for effect in effects:
             self._carry_out(effect)
 
+    async def settle(self, made: Facts) -> None:
+        """
+        As `take`, for somebody who waits for the answer: not for ever. Raises RemoteProtocolError not_durable; what was
+        asked is so all the same, as soon as the disk works, and may be asked again.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.take(made)
+        except TimeoutError:
+            raise RemoteProtocolError("not_durable", "it is not written down yet: ask again") from None
+
     def agree(self) -> None:
         """
         The room comes from another process: whoever is in it and not in the consult goes. Nobody is there without its
@@ -183,17 +197,17 @@ class LiveConsult(RoomWatcher):
         Somebody with a good token is at the door. Returns when that is durable: the room may be joined then. Raises
         RemoteProtocolError as Consult.arrive.
         """
-        now, person = self._home.now(), self.consult.record.people.get(sub)
+        now, here = self._home.now(), self._participant(sub)
         try:
             made = self.consult.arrive(now, sub, role, attachment)
         except RemoteProtocolError as error:
             if error.code == "forbidden":
                 self.tried(sub, "token")
             raise
-        is_waiting = person is not None and person.status == states.AT_DOOR
-        if is_waiting and attachment == "socket" and not made:
+        is_waiting = here is not None and here.has_socket and not here.is_admitted and not here.is_interrupted
+        if is_waiting and attachment == "socket":
             self.tried(sub, "second_tab")
-        await self.take(made)
+        await self.settle(made)
         if not self._is_there(sub):  # decided while it was written down
             raise RemoteProtocolError("denied", "this person was sent away")
         if any(isinstance(fact, facts.Arrived) and fact.is_waiting for fact in made):
@@ -360,16 +374,16 @@ class LiveConsult(RoomWatcher):
             raise RemoteProtocolError("forbidden", "only who decides over this consult may do that")
 
     async def admit(self, sub: str, by: str) -> None:
-        await self.take(self.consult.admit(self._home.now(), sub, by))
+        await self.settle(self.consult.admit(self._home.now(), sub, by))
 
     async def deny(self, sub: str, by: str) -> None:
-        await self.take(self.consult.deny(self._home.now(), sub, by))
+        await self.settle(self.consult.deny(self._home.now(), sub, by))
 
     async def set_priority(self, is_emergency: bool, by: str) -> None:
-        await self.take(self.consult.set_priority(self._home.now(), is_emergency, by))
+        await self.settle(self.consult.set_priority(self._home.now(), is_emergency, by))
 
     async def end(self, by: str) -> None:
-        await self.take(self.consult.end(self._home.now(), by))
+        await self.settle(self.consult.end(self._home.now(), by))
 
 
 def _is_troubled(publication: Publication) -> bool:

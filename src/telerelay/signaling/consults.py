@@ -15,9 +15,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
 
 from telerelay.config import Config
 from telerelay.consult import consult as machine
@@ -31,15 +29,12 @@ from telerelay.consult.surge import Holding, Surge
 from telerelay.consult.waiting import WaitingQueue
 from telerelay.errors import RemoteProtocolError, TelerelayError
 from telerelay.hooks import HookRunner, JoinRequest
-from telerelay.hooks.outbox import Outbox
-from telerelay.hooks.source import JournalSource
-from telerelay.journal.journal import Journal
-from telerelay.journal.schema import OWN, Entry
-from telerelay.journal.store import Store
 from telerelay.logs import say
 from telerelay.protocol.grants import Grant, TokenKeys
-from telerelay.signaling.consult_live import LiveConsult
+from telerelay.signaling.consult_keeping import Keeping
+from telerelay.signaling.consult_live import PATIENCE_S, LiveConsult
 from telerelay.signaling.consult_rules import Rules, failed
+from telerelay.signaling.consult_status import ConsultStatus
 from telerelay.signaling.limits import FailureLimit
 from telerelay.signaling.watching import OPEN, RoomWatcher
 from telerelay.tasks import Tasks
@@ -56,53 +51,8 @@ LOOK_S = 1.0
 LONGEST_SLEEP_S = 60.0
 
 
-BACKGROUND = ("consults_settle", "consults_timers", "consults_looks")
+BACKGROUND = ("consults_settle", "consults_timers", "consults_looks", "consults_expire")
 """Names of the tasks that run as long as the relay does."""
-
-
-@dataclass(frozen=True, slots=True)
-class PersonStatus:
-    """Somebody in a consult: `status` is waiting, admitted or inside; `since` Unix seconds; `lost` what is missed."""
-
-    sub: str
-    role: str
-    status: str
-    since: float
-    lost: tuple[str, ...]
-    held_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConsultStatus:
-    """A consult as it is now; times are Unix seconds."""
-
-    consult: str
-    state: str
-    queue: str
-    starts_at: float | None
-    is_emergency: bool
-    people: tuple[PersonStatus, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As the admin listener has it."""
-        return {
-            "consult": self.consult,
-            "state": self.state,
-            "queue": self.queue,
-            "starts_at": self.starts_at,
-            "emergency": self.is_emergency,
-            "people": [
-                {
-                    "sub": each.sub,
-                    "role": each.role,
-                    "status": each.status,
-                    "since": each.since,
-                    "lost": list(each.lost),
-                    "held_at": each.held_at,
-                }
-                for each in self.people
-            ],
-        }
 
 
 class Consults:
@@ -133,13 +83,11 @@ class Consults:
         self._stale: set[str] = set()
         self._live: dict[str, LiveConsult] = {}
         self._unreadable: set[str] = set()
-        self._has_past = False
-        self._store: Store | None = None
-        self._journal: Journal | None = None
+        self.keeping = Keeping(config, hooks, self.now)
+        """Where facts are kept."""
         self._tasks = Tasks()
         self._rules = Rules(hooks, limits, self.now, self._tasks.spawn, self.position)
         self._hooks = hooks
-        self._outbox: Outbox | None = None
         self._due: list[tuple[float, int, LiveConsult]] = []
         self._numbers = itertools.count()
         self._woken = asyncio.Event()
@@ -152,18 +100,7 @@ class Consults:
         Read the journal and go on with what is there. Before rooms are restored: they ask for their door. Raises
         ConfigError.
         """
-        self._store = await Store.open(self._config.journal.path)
-        try:
-            self._journal = await Journal.open(self._store, self.now)
-            self._has_past = (await self._journal.head()).pos > 0
-            found = await self._journal.open_consults()
-            give_up_s = self._config.hooks.give_up_s
-            self._outbox = Outbox(self._store, JournalSource(self._journal), self._hooks, give_up_s=give_up_s)
-            await self._outbox.start()
-            self._journal.listen(self._wake_outbox)
-        except BaseException:
-            await self._store.close()
-            raise
+        found = await self.keeping.open()
         for consult, entries in found.items():
             try:
                 made = [facts.from_json(each.kind, each.at, each.clear) for each in entries]
@@ -193,6 +130,7 @@ class Consults:
             self._tasks.spawn(self._settle(), "consults_settle")
         self._tasks.spawn(self._run_timers(), "consults_timers")
         self._tasks.spawn(self._run_looks(), "consults_looks")
+        self._tasks.spawn(self.keeping.expire(), "consults_expire")
 
     def _resume_surge(self) -> None:
         """Whoever had room has it, and whoever stood in line stands there."""
@@ -216,11 +154,7 @@ class Consults:
         self.is_closing = True
         await self._tasks.join(1.0, besides=BACKGROUND)
         await self._tasks.close()
-        if self._outbox is not None:
-            await self._outbox.close()
-        if self._store is not None:
-            await self._store.close()
-            self._store = self._journal = None
+        await self.keeping.close()
 
     # ---------------------------------------------------------------- what the host may
 
@@ -231,16 +165,18 @@ class Consults:
         """
         plan = await self._rules.routed(plan)
         scheduled = machine.schedule(self.now(), plan, by)
-        is_past = await self._is_past(plan.consult)
-        if is_past or plan.consult in self._live:
+        is_known = await self.keeping.is_known(plan.consult)
+        if is_known or plan.consult in self._live:
             raise RemoteProtocolError("conflict", "there is a consult of that name, or was one")
         if self.is_open(plan.consult):
             raise RemoteProtocolError("conflict", "people are in the room of that name already")
         live = self._live[plan.consult] = LiveConsult(Consult(scheduled), self)
-        self._has_past = True
         try:
-            await self.journal(live, (scheduled,))
-        except BaseException:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.journal(live, (scheduled,))
+        except TimeoutError:
+            raise RemoteProtocolError("not_durable", "it is not written down yet: ask for it") from None
+        except TelerelayError:
             self._live.pop(plan.consult, None)
             raise
         self.changed(live)
@@ -248,48 +184,48 @@ class Consults:
     async def admit(self, consult: str, sub: str, by: str) -> None:
         """Let one person in who waits; `by` names who decided. Raises RemoteProtocolError as Consult.admit."""
         live = self._of(consult)
-        await live.take(live.consult.admit(self.now(), sub, by, is_host=True))
+        await live.settle(live.consult.admit(self.now(), sub, by, is_host=True))
 
     async def deny(self, consult: str, sub: str, by: str, reason: str = "") -> None:
         """Send one person away who waits. Raises RemoteProtocolError."""
         live = self._of(consult)
         if reason not in facts.DENY_REASONS:
             raise RemoteProtocolError("bad_message", f"reason must be one of {', '.join(facts.DENY_REASONS[1:])}")
-        await live.take(live.consult.deny(self.now(), sub, by, is_host=True, reason=reason))
+        await live.settle(live.consult.deny(self.now(), sub, by, is_host=True, reason=reason))
 
     async def remove(self, consult: str, sub: str, by: str) -> None:
         """Put somebody out who is in, or waits; he may come again, and waits then. Raises RemoteProtocolError."""
         live = self._of(consult)
-        await live.take(live.consult.remove(self.now(), sub, by, is_host=True))
+        await live.settle(live.consult.remove(self.now(), sub, by, is_host=True))
 
     async def end(self, consult: str, by: str, outcome: str = "completed") -> None:
         """It is over, for everyone. Raises RemoteProtocolError."""
         live = self._of(consult)
         if outcome not in facts.OUTCOMES:
             raise RemoteProtocolError("bad_message", f"outcome must be one of {', '.join(facts.OUTCOMES)}")
-        await live.take(live.consult.end(self.now(), by, outcome, is_host=True))
+        await live.settle(live.consult.end(self.now(), by, outcome, is_host=True))
 
     async def cancel(self, consult: str, by: str, reason: str = "") -> None:
         """It is called off. Raises RemoteProtocolError."""
         live = self._of(consult)
         if reason not in facts.CANCEL_REASONS:
             raise RemoteProtocolError("bad_message", f"reason must be one of {', '.join(facts.CANCEL_REASONS[1:])}")
-        await live.take(live.consult.cancel(self.now(), by, reason))
+        await live.settle(live.consult.cancel(self.now(), by, reason))
 
     async def reschedule(self, consult: str, starts_at: float, by: str) -> None:
         """It has another time (Unix seconds); links from before are dead. Raises RemoteProtocolError."""
         live = self._of(consult)
-        await live.take(live.consult.reschedule(self.now(), starts_at, by))
+        await live.settle(live.consult.reschedule(self.now(), starts_at, by))
 
     async def set_priority(self, consult: str, is_emergency: bool, by: str) -> None:
         """It is an emergency, or is none any more. Raises RemoteProtocolError."""
         live = self._of(consult)
-        await live.take(live.consult.set_priority(self.now(), is_emergency, by, is_host=True))
+        await live.settle(live.consult.set_priority(self.now(), is_emergency, by, is_host=True))
 
     async def set_timer(self, consult: str, timer: str, due_at: float, by: str) -> None:
         """Have the host told at `due_at` (Unix seconds), once, be the relay running then or not."""
         live = self._of(consult)
-        await live.take(live.consult.set_timer(self.now(), timer, due_at, by))
+        await live.settle(live.consult.set_timer(self.now(), timer, due_at, by))
 
     async def link(self, consult: str, sub: str, role: str) -> str:
         """
@@ -298,7 +234,7 @@ class Consults:
         """
         live = self._of(consult)
         secret = secrets.token_urlsafe(24)
-        await live.take(live.consult.make_link(self.now(), _digest(secret), sub, role))
+        await live.settle(live.consult.make_link(self.now(), _digest(secret), sub, role))
         return f"{consult}{_SEPARATOR}{secret}"
 
     async def use_link(self, link: str, source: str = "") -> tuple[str, str]:
@@ -319,17 +255,27 @@ class Consults:
                     raise RemoteProtocolError("too_many_requests", "too many attempts from this address") from None
             raise
         found = live.consult.record.links[digest]
-        await live.take(made)
+        await live.settle(made)
         ttl_s = self._config.consults.token_s
         return consult, self._keys.sign(room=consult, sub=found.sub, role=found.role, ttl_s=ttl_s, now=self._wall())
 
     def get(self, consult: str) -> ConsultStatus:
         """A consult that is not over, as it is now. Raises RemoteProtocolError not_found."""
-        return _status(self._of(consult))
+        return ConsultStatus.of(self._of(consult).durable)
 
     def statuses(self) -> tuple[ConsultStatus, ...]:
         """All of them, in the order they were scheduled."""
-        return tuple(map(_status, self._live.values()))
+        return tuple(ConsultStatus.of(live.durable) for live in self._live.values())
+
+    async def attestation(self, consult: str) -> bytes:
+        """
+        The attestation of a consult that has ended, as a file that is verified without the relay (`telerelay attest
+        verify`). Raises RemoteProtocolError not_found.
+        """
+        document = await self.keeping.document(consult)
+        if document is None:
+            raise RemoteProtocolError("not_found", "there is no attestation of that consult")
+        return document
 
     def states(self) -> Counter[str]:
         """How many consults are in which state."""
@@ -338,12 +284,12 @@ class Consults:
     @property
     def journal_held(self) -> int:
         """Facts that are not durable yet."""
-        return 0 if self._store is None else self._store.held
+        return self.keeping.held
 
     @property
     def is_durable(self) -> bool:
         """Whether facts become durable in time: while not, nobody new comes in, and calls go on."""
-        return self._store is None or self._store.is_durable
+        return self.keeping.is_durable
 
     # ---------------------------------------------------------------- what rooms ask
 
@@ -366,7 +312,7 @@ class Consults:
         consult and must have one.
         """
         room = grant.room
-        is_past = room not in self._live and (room in self._unreadable or await self._is_past(room))
+        is_past = room not in self._live and (room in self._unreadable or await self.keeping.is_known(room))
         if is_past and room not in self._live:
             raise RemoteProtocolError("consult_over", "the consult is over")
         # No await between this and the room's opening, where there is no consult: there would be one by then.
@@ -387,8 +333,7 @@ class Consults:
         return self._clock.now(self._monotonic())
 
     def journal(self, live: LiveConsult, made: Facts) -> Awaitable[object]:
-        assert self._journal is not None
-        return self._journal.append(live.id, made)
+        return self.keeping.append(live.id, made)
 
     def carry_out_later(self, doing: Awaitable[None]) -> asyncio.Future[None]:
         async def run() -> None:
@@ -422,7 +367,12 @@ class Consults:
         self._rules.waits(live, sub)
 
     def attest(self, live: LiveConsult) -> None:
-        return
+        self._tasks.spawn(self._attest(live), "attest")
+
+    async def _attest(self, live: LiveConsult) -> None:
+        """Once the end is durable: what the host's policy says, the signature, and the last fact."""
+        made = await self.keeping.attest(live.durable.plan)
+        await live.take(live.consult.attested(self.now(), made.digest, made.key_id))
 
     def forget(self, live: LiveConsult) -> None:
         if self._live.get(live.id) is live:
@@ -465,6 +415,15 @@ class Consults:
         while True:
             await asyncio.sleep(LOOK_S)
             self.look()
+            self._watch_clock()
+
+    def _watch_clock(self) -> None:
+        """A wall clock that was set is written down, and moves nothing."""
+        by_s = self._clock.watch(self._wall(), self._monotonic())
+        if by_s:
+            say(logging.WARNING, "clock_jumped", duration_ms=round(by_s * 1000.0, 1))
+            for live in tuple(self._live.values()):
+                live.note(live.consult.jump(self.now(), by_s))
 
     async def _settle(self) -> None:
         await asyncio.sleep(COMEBACK_S)
@@ -513,22 +472,11 @@ class Consults:
 
     # ---------------------------------------------------------------- within
 
-    def _wake_outbox(self, entries: tuple[Entry, ...]) -> None:
-        assert self._outbox is not None
-        for consult in {entry.consult for entry in entries} - {OWN}:
-            self._outbox.wake(consult)
-
     def _of(self, consult: str) -> LiveConsult:
         try:
             return self._live[consult]
         except KeyError:
             raise RemoteProtocolError("not_found", "there is no such consult, or it is over") from None
-
-    async def _is_past(self, consult: str) -> bool:
-        """Whether there was a consult of that name: its room is not opened again, to nobody."""
-        if not self._has_past or self._journal is None:
-            return False
-        return bool(await self._journal.read(consult, limit=1))
 
     def _tried_link(self, live: LiveConsult | None, digest: str) -> None:
         if live is None:
@@ -536,23 +484,6 @@ class Consults:
             return
         found = live.consult.record.links.get(digest)
         live.tried(found.sub if found is not None else "", "link")
-
-
-def _status(live: LiveConsult) -> ConsultStatus:
-    record = live.durable
-    return ConsultStatus(
-        consult=live.id,
-        state=record.state,
-        queue=record.plan.queue,
-        starts_at=record.starts_at,
-        is_emergency=record.is_emergency,
-        people=tuple(_people(live)),
-    )
-
-
-def _people(live: LiveConsult) -> Iterator[PersonStatus]:
-    for each in live.durable.there:
-        yield PersonStatus(each.sub, each.role, each.status, each.since, tuple(sorted(each.lost)), each.held_at)
 
 
 def _digest(secret: str) -> str:
