@@ -18,6 +18,7 @@ PAGES = {
     "/page.js": ("page.js", "text/javascript"),
     "/state.js": ("state.js", "text/javascript"),
     "/devices.js": ("devices.js", "text/javascript"),
+    "/desk.js": ("desk.js", "text/javascript"),
     "/people.js": ("people.js", "text/javascript"),
     "/weak.js": ("weak.js", "text/javascript"),
     "/strings.js": ("strings.js", "text/javascript"),

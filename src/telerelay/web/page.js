@@ -5,8 +5,9 @@
  * `?codec=h264|vp8` are for those who know. What it shows follows from `page` (state.js); `render` draws all of it again.
  */
 
-import { join, readToken } from "./telerelay.js";
+import { join, readToken, useLink } from "./telerelay.js";
 import * as own from "./devices.js";
+import { renderDesk, waitingSentences } from "./desk.js";
 import { isLost, pictures, play, renderTiles, sentencesOn, tiles } from "./people.js";
 import { $, KINDS, memory, name, page, publicationOf, say, setSentences, setText, tell, trackOf } from "./state.js";
 import { LANGUAGES, problemKey } from "./strings.js";
@@ -15,6 +16,8 @@ import { blind, forgetLines, isSpeaking, lineSentences } from "./weak.js";
 const TICK_MS = 1000;
 // From 4 of 5 on nobody is bothered by what is missing.
 const LINE_GOOD = 4;
+// For so long the button that ends a consult for everyone waits for a second press.
+const SURE_MS = 5000;
 
 // ---------------------------------------------------------------------------------------------------- the token
 
@@ -22,6 +25,7 @@ const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname)
 
 /** The token of the link; on loopback a relay in demo mode makes one for whoever asks. */
 async function findToken() {
+  if (!page.token && page.link) await changeLink();
   page.room ??= readToken(page.token ?? "")?.room ?? (isLoopback ? "demo" : null);
   if (page.token || !page.room || !isLoopback) return;
   const kept = memory.read().token;
@@ -36,6 +40,22 @@ async function findToken() {
     memory.write({ token: page.token });
   } catch {
     page.problem = "no_network";
+  }
+}
+
+/** A link is good once: what it was changed for is kept by this tab. */
+async function changeLink() {
+  page.room ??= page.link.split("~")[0];
+  const kept = memory.read();
+  if (kept.link === page.link) {
+    page.token = kept.token;
+    return;
+  }
+  try {
+    page.token = (await useLink(page.link)).token;
+    memory.write({ link: page.link, token: page.token });
+  } catch (error) {
+    page.problem = error.code === "forbidden" ? "link" : (error.code ?? "other");
   }
 }
 
@@ -81,6 +101,14 @@ async function leave() {
   $("leave").disabled = true;
   await page.call?.leave();
   $("leave").disabled = false;
+}
+
+/** Asked for twice, for it is for everyone; what was asked is forgotten after a while. */
+async function endConsult() {
+  const isSure = page.endAsked_ms && Date.now() - page.endAsked_ms < SURE_MS;
+  page.endAsked_ms = isSure ? 0 : Date.now();
+  render();
+  if (isSure) await page.call?.endConsult().catch((error) => tell(problemKey(error.code), { code: error.code }));
 }
 
 function onEnded(code) {
@@ -146,6 +174,9 @@ function onCallEvent(event) {
       break;
     case "draining":
       tell("draining");
+      break;
+    case "admitted":
+      tell("wait_over");
       break;
     case "track":
       renderTiles();
@@ -226,6 +257,8 @@ function lobbyStatus() {
 function callStatus() {
   const { call, news } = page;
   if (call.state === "reconnecting") return [say("reconnecting")];
+  const waiting = waitingSentences();
+  if (waiting) return waiting;
   const states = Object.values(page.connections);
   const isSilent = states.includes("failed") || states.includes("disconnected") || call.network === "silent";
   if (isSilent) return [say("media_lost")];
@@ -240,6 +273,7 @@ function callStatus() {
     const { who } = news.values;
     return [say(news.key, { ...news.values, who: who ? who() : "" }), ...troubles];
   }
+  if (!others.length && call.waitingRoom.length) return [say("desk_waits"), ...troubles];
   if (!others.length) return [say(page.hasMet ? "alone_again" : "alone"), ...troubles];
   if (!states.includes("connected")) return [say("connecting"), ...troubles];
   const withWhom = others.length > 1 ? say("with_many", { count: others.length }) : say("with_one", { who: name(others[0]) });
@@ -290,6 +324,8 @@ function renderControls() {
   control("mute-audio", "audio", "mute", "unmute", "microphone");
   control("mute-video", "video", "hide", "show", "camera");
   $("turn-on-sound").hidden = !page.isSoundBlocked;
+  const isAsked = page.endAsked_ms && Date.now() - page.endAsked_ms < SURE_MS;
+  setText($("end-consult").querySelector("span"), say(isAsked ? "end_sure" : "end_consult"));
   const isOff = trackOf("video") && publicationOf("video")?.muted;
   const others = page.call.participants.size;
   const isUnseen = others > 0 && blind().length === others;
@@ -324,11 +360,13 @@ function render() {
     renderTiles();
     renderControls();
     renderLine();
+    renderDesk();
     setSentences($("said"), callStatus());
   } else if (page.view === "after") {
-    const isKnown = ["left", "ended", "duplicate_join"].includes(page.endCode);
+    const isKnown = ["left", "ended", "duplicate_join", "denied"].includes(page.endCode);
     title = say(isKnown ? `${page.endCode}_title` : "lost_title");
     const text = say(isKnown ? `after_${page.endCode}` : problemKey(page.endCode), { code: page.endCode });
+    $("rejoin").hidden = page.endCode === "denied"; // not in this consultation
     setText($("after-title"), title);
     setText($("after-words"), text);
     setSentences($("said"), [text]);
@@ -356,6 +394,7 @@ function listen() {
   const clicks = {
     join: enter,
     leave,
+    "end-consult": endConsult,
     rejoin: begin,
     retry: own.retry,
     choose: openDialog,

@@ -26,6 +26,7 @@ export const page = {
   view: "lobby",
   language: firstLanguage(query.get("lang"), navigator.languages ?? [navigator.language]),
   token: fragment.get("token"),
+  link: fragment.get("link"),
   room: query.get("room"),
   stream: new MediaStream(), // our own tracks
   problems: {}, // by kind: why a device is not used
@@ -39,6 +40,7 @@ export const page = {
   news: null, // {key, values, until}
   large: null, // key of the picture that was chosen to be large
   endCode: null,
+  endAsked_ms: 0, // when the end was asked for, for everyone; it takes two presses
   render() {},
 };
 

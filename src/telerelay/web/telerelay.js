@@ -46,7 +46,9 @@ const REFUSED_PAUSE_MS = 2000;
 const CLOSE_CODES = { 4001: "unauthorized", 4003: "forbidden", 4009: "duplicate_join", 4010: "ended" };
 /** After these a new join with the same token is useless. */
 const FATAL = new Set(
-  "unauthorized token_expired forbidden duplicate_join ended room_full not_found conflict".split(" "),
+  "unauthorized token_expired forbidden duplicate_join ended denied consult_over too_early too_late room_full not_found conflict".split(
+    " ",
+  ),
 );
 
 const SENTENCES = {
@@ -476,6 +478,8 @@ export class Call extends EventTarget {
   consult = null;
   /** One's own place in the waiting room: `{position, since, held}`; null: one does not wait. */
   waiting = null;
+  /** Whether this person may let others in. */
+  decides = false;
   /** For whoever decides: who waits, the next one first. */
   waitingRoom = [];
 
@@ -924,6 +928,7 @@ export class Call extends EventTarget {
         this.#emit("waitingcontent", { items: message.items });
         break;
       case "waiting_room":
+        this.decides = true;
         this.waitingRoom = message.people;
         this.#emit("waitingroom", { people: this.waitingRoom });
         break;

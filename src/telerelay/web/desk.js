@@ -1,0 +1,84 @@
+/**
+ * The consult on the page: the waiting room for who waits, and the desk for who lets in. Uses the document's `desk` and
+ * the call's public names.
+ *
+ * Nobody's name is shown, for the page knows none: people are their role, and how long they have waited.
+ */
+
+import { $, page, say, setText } from "./state.js";
+import { roleKey } from "./strings.js";
+
+const rows = new Map(); // participant id -> {element, since, words, admit, deny}
+const busy = new Set(); // of whom something was asked that is not answered yet
+
+/** What is said to who waits; null: one does not. */
+export function waitingSentences() {
+  const { call } = page;
+  if (!call || call.admitted) return null;
+  const { position = 0, held = false } = call.waiting ?? {};
+  const before = position - 1;
+  const place = before < 1 ? say("wait_next") : before === 1 ? say("wait_one") : say("wait_many", { count: before });
+  return [say("wait_here"), held ? say("wait_held", { count: position }) : position ? place : ""];
+}
+
+/** Draw the desk: the people who wait, the next one first. */
+export function renderDesk() {
+  const people = page.call?.waitingRoom ?? [];
+  $("desk").hidden = !people.length;
+  $("end-consult").hidden = !page.call?.decides;
+  const ids = new Set(people.map(({ participant }) => participant));
+  const hadFocus = $("desk").contains(document.activeElement);
+  for (const [id, { element }] of rows) {
+    if (ids.has(id)) continue;
+    element.remove();
+    rows.delete(id);
+  }
+  for (const [index, person] of people.entries()) {
+    const row = rows.get(person.participant) ?? rowOf(person);
+    const list = $("desk-people");
+    if (list.children[index] !== row.element) list.insertBefore(row.element, list.children[index] ?? null);
+    renderRow(row, person, people);
+  }
+  if (hadFocus && !$("desk").contains(document.activeElement)) $("main").focus(); // its button is gone
+}
+
+function rowOf(person) {
+  const element = $("waiting-person").content.firstElementChild.cloneNode(true);
+  const [admit, deny] = element.querySelectorAll("button");
+  const row = { element, admit, deny, words: element.querySelector(".who"), since: element.querySelector(".since") };
+  admit.addEventListener("click", () => ask(person.participant, "admit"));
+  deny.addEventListener("click", () => ask(person.participant, "deny"));
+  rows.set(person.participant, row);
+  return row;
+}
+
+/** Several of one role are counted, as they came. */
+function nameOf(person, people) {
+  const same = people.filter(({ role }) => roleKey(role) === roleKey(person.role));
+  return say(roleKey(person.role)) + (same.length > 1 ? ` ${same.indexOf(person) + 1}` : "");
+}
+
+function renderRow(row, person, people) {
+  const who = nameOf(person, people);
+  const minutes = Math.max(0, Math.floor((Date.now() / 1000 - person.since) / 60));
+  row.element.dataset.emergency = person.emergency;
+  setText(row.words, person.emergency ? say("desk_emergency", { who }) : who.charAt(0).toUpperCase() + who.slice(1));
+  const since = minutes < 1 ? say("desk_now") : say("desk_since", { count: minutes });
+  setText(row.since, person.interrupted ? say("badge_lost") : since);
+  for (const [button, key] of [[row.admit, "desk_admit"], [row.deny, "desk_deny"]]) {
+    button.disabled = busy.has(person.participant);
+    setText(button, say(key));
+    button.setAttribute("aria-label", say(`${key}_who`, { who }));
+  }
+}
+
+async function ask(participant, what) {
+  busy.add(participant);
+  page.render();
+  try {
+    await page.call[what](participant);
+  } finally {
+    busy.delete(participant);
+    page.render();
+  }
+}
