@@ -6,7 +6,9 @@ passes between them, at the sockets, until the doctor lets the patient in.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from support.near_relay import NearRelay, near_relay
 from support.waiting import until
 from telerelay.client import Client, Tone
 from telerelay.consult.plan import ConsultPlan
+from telerelay.errors import RemoteProtocolError
 
 
 @pytest.fixture
@@ -26,6 +29,14 @@ async def relay() -> AsyncIterator[NearRelay]:
 def dropped(relay: NearRelay) -> int:
     """Packets that were not taken because their sender waits."""
     return relay.relay.stats()[0].drops.get("not_admitted", 0)
+
+
+async def attestation(relay: NearRelay) -> dict[str, Any]:
+    """What is attested of the consult; nothing as long as it is not."""
+    try:
+        return dict(json.loads(await relay.relay.consults.attestation("r1"))["attestation"])
+    except RemoteProtocolError:
+        return {}
 
 
 @pytest.mark.slow
@@ -58,6 +69,13 @@ async def test_nothing_passes_before_admission_and_everything_after_it(relay: Ne
         after = dropped(relay)
         await asyncio.sleep(0.2)  # packets that were on their way are in
 
+        admitted_s = relay.relay.consults.now()
+        await until(lambda: relay.relay.consults.now() > admitted_s + 5, timeout_s=30)
+        await doctor.request("end")
+        attested = await until(lambda: attestation(relay), timeout_s=30)
+
         assert (0, 0, 0, 0) == before
+        assert attested["two_way_video_s"] > 3, attested
+        assert attested["two_way_audio_s"] > 3, attested
         assert after == dropped(relay)
         assert relay.relay.consults.attempts["data"] > 0

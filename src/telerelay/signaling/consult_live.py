@@ -62,6 +62,9 @@ class Home(Protocol):
     def changed(self, live: LiveConsult) -> None:
         """Facts were added: its timers, and its place in the queue, may be others."""
 
+    def opened(self, live: LiveConsult) -> None:
+        """Its room is there."""
+
     def settled(self, live: LiveConsult) -> None:
         """Facts became durable, and were carried out: those who wait at the same desk may have another place."""
 
@@ -223,6 +226,7 @@ class LiveConsult(RoomWatcher):
 
     def on_host(self, host: RoomHost) -> None:
         self.host = host
+        self._home.opened(self)
 
     def on_empty(self) -> None:
         self.host = None

@@ -33,6 +33,7 @@ from telerelay.logs import say
 from telerelay.protocol.grants import Grant, TokenKeys
 from telerelay.signaling.consult_keeping import Keeping
 from telerelay.signaling.consult_live import PATIENCE_S, LiveConsult
+from telerelay.signaling.consult_measuring import Measuring
 from telerelay.signaling.consult_rules import Rules, failed
 from telerelay.signaling.consult_status import ConsultStatus
 from telerelay.signaling.limits import FailureLimit
@@ -51,7 +52,7 @@ LOOK_S = 1.0
 LONGEST_SLEEP_S = 60.0
 
 
-BACKGROUND = ("consults_settle", "consults_timers", "consults_looks", "consults_expire")
+BACKGROUND = ("consults_settle", "consults_timers", "consults_looks", "consults_expire", "consults_measure")
 """Names of the tasks that run as long as the relay does."""
 
 
@@ -85,6 +86,7 @@ class Consults:
         self._unreadable: set[str] = set()
         self.keeping = Keeping(config, hooks, self.now)
         """Where facts are kept."""
+        self._measuring = Measuring(self.now)
         self._tasks = Tasks()
         self._rules = Rules(hooks, limits, self.now, self._tasks.spawn, self.position)
         self._hooks = hooks
@@ -120,6 +122,7 @@ class Consults:
         self._resume_surge()
         for live in tuple(self._live.values()):
             self._queue.see(live.durable)
+            self._measuring.see(live)
             live.resume(owed(live.consult.record))
             live.agree()
             live.note(live.consult.restart(self.now()))
@@ -131,6 +134,7 @@ class Consults:
         self._tasks.spawn(self._run_timers(), "consults_timers")
         self._tasks.spawn(self._run_looks(), "consults_looks")
         self._tasks.spawn(self.keeping.expire(), "consults_expire")
+        self._tasks.spawn(self._measuring.run(self._live.values), "consults_measure")
 
     def _resume_surge(self) -> None:
         """Whoever had room has it, and whoever stood in line stands there."""
@@ -350,8 +354,12 @@ class Consults:
                 heapq.heappush(self._due, (due_at, next(self._numbers), live))
                 self._woken.set()
 
+    def opened(self, live: LiveConsult) -> None:
+        self._measuring.see(live)
+
     def settled(self, live: LiveConsult) -> None:
         self._queue.see(live.durable)
+        self._measuring.see(live)
         if not self._stale:
             asyncio.get_running_loop().call_soon(self._show_lines)
         self._stale.add(live.queue)
@@ -371,6 +379,7 @@ class Consults:
 
     async def _attest(self, live: LiveConsult) -> None:
         """Once the end is durable: what the host's policy says, the signature, and the last fact."""
+        await self._measuring.finish(live)
         made = await self.keeping.attest(live.durable.plan)
         await live.take(live.consult.attested(self.now(), made.digest, made.key_id))
 
