@@ -1,5 +1,6 @@
 """Consults over HTTP: the host's commands on the admin listener, and links that are changed for tokens."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -96,6 +97,8 @@ async def test_only_an_admin_token_commands(live: Live, admin: Admin, kind: str)
         ("/consults/r1/reschedule", {"starts_at": "noon"}, 400, "bad_message"),
         ("/consults/r1/priority", {"emergency": 1}, 400, "bad_message"),
         ("/consults/r1/end", {}, 409, "conflict"),
+        ("/consults/r1/links", {"sub": "pat", "role": "king"}, 400, "bad_message"),
+        ("/consults/r1/timers", {"timer": "no_show", "due_at": 1.0}, 400, "bad_message"),
     ],
 )
 async def test_what_cannot_be_is_refused_by_name(
@@ -155,3 +158,43 @@ async def test_a_link_that_there_is_not_says_nothing(live: Live, link: str) -> N
     answer = await change(live, link)
 
     assert (403, "forbidden", "the link is not valid") == (answer[0], *answer[1]["error"].values())
+
+
+async def test_doctors_who_ask_at_once_get_one_patient_each(live: Live, admin: Admin) -> None:
+    """
+    In the order of the line, an emergency first; nobody gets two, nobody is given twice, and what is given back is the
+    next one's.
+    """
+    names = [f"r{number}" for number in range(4)]
+    for name in names:
+        await live.schedule(name, queue="desk", is_emergency=name == "r3")
+        await live.join(f"pat-{name}", name, role="patient")
+    doctors = [f"doc-{number}" for number in range(6)]
+    asked = [admin.ask("POST", "/queues/desk/next", {"sub": doctor}) for doctor in [*doctors, *doctors]]
+    answers = await asyncio.gather(*asked)
+    taken = [answer["consult"] for status, answer in answers if status == 200]
+    refused = {answer["error"]["code"] for status, answer in answers if status != 200}
+    by = {name: [each.clear["by"] for each in await live.entries(name) if each.kind == "taken"] for name in names}
+    await admin.ask("POST", "/consults/r3/give_back", {"sub": by["r3"][0]})
+    again = await admin.ask("POST", "/queues/desk/next", {"sub": "doc-9"})
+
+    assert ["r0", "r1", "r2", "r3"] == sorted(taken)
+    assert {"busy", "not_found"} >= refused
+    assert 4 == len({doctor for takers in by.values() for doctor in takers}) == sum(map(len, by.values()))
+    assert "r3" == again[1]["consult"]
+
+
+async def test_a_timer_and_a_removal_are_the_hosts_too(live: Live, admin: Admin) -> None:
+    """
+    The timer is written down and fires; who is put out may come again, and waits.
+    """
+    await live.schedule()
+    patient = await live.join("pat", role="patient")
+    await live.join("com", role="companion")
+    await admin.ask("POST", "/consults/r1/timers", {"timer": "soon", "due_at": live.relay.consults.now()})
+    await admin.ask("POST", "/consults/r1/admit", {"sub": "pat"})
+    await admin.ask("POST", "/consults/r1/remove", {"sub": "pat"})
+
+    assert ("removed", 4010) == ((await patient.event("ended"))["reason"], await patient.close_code())
+    assert not (await live.join("pat", role="patient")).joined["admitted"]
+    assert {"timer_set", "timer_fired"} <= set(await live.journal())

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from telerelay.consult.plan import ConsultPlan, PlanError
-from telerelay.errors import RemoteProtocolError
+from telerelay.errors import LocalProtocolError, RemoteProtocolError
 from telerelay.protocol import objects
 from telerelay.protocol.grants import TokenKeys
 from telerelay.signaling.consults import Consults
@@ -41,6 +41,7 @@ class ConsultHandlers:
         router.add_get("/consults", self._list)
         router.add_get("/consults/{consult}", self._show)
         router.add_get("/consults/{consult}/attestation", self._attestation)
+        router.add_post("/queues/{queue}/next", self._next)
         for name, (members, command) in self._commands().items():
             router.add_post(f"/consults/{{consult}}/{name}", self._handler(members, command))
 
@@ -75,6 +76,18 @@ class ConsultHandlers:
             await consults.set_priority(consult, is_emergency, by)
             return {}
 
+        async def remove(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            await consults.remove(consult, _text(body, "sub"), by)
+            return {}
+
+        async def timers(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            await consults.set_timer(consult, _text(body, "timer"), _seconds(body, "due_at"), by)
+            return {}
+
+        async def give_back(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            await consults.give_back(consult, _text(body, "sub"))
+            return {}
+
         async def links(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
             return {"link": await consults.link(consult, _text(body, "sub"), _text(body, "role"))}
 
@@ -85,6 +98,9 @@ class ConsultHandlers:
             "cancel": (frozenset({"reason"}), cancel),
             "reschedule": (frozenset({"starts_at"}), reschedule),
             "priority": (frozenset({"emergency"}), priority),
+            "remove": (frozenset({"sub"}), remove),
+            "timers": (frozenset({"timer", "due_at"}), timers),
+            "give_back": (frozenset({"sub"}), give_back),
             "links": (frozenset({"sub", "role"}), links),
         }
 
@@ -116,13 +132,23 @@ class ConsultHandlers:
         document = await self._consults.attestation(request.match_info["consult"])
         return web.Response(body=document, content_type=JSON, headers={"Cache-Control": "no-store"})
 
+    async def _next(self, request: web.Request) -> web.StreamResponse:
+        self._by(request)
+        body = await _object(request)
+        if body.keys() != {"sub"}:
+            raise _bad("the body has one member, sub")
+        return _json({"consult": await self._consults.take_next(request.match_info["queue"], _text(body, "sub"))})
+
     def _handler(self, members: frozenset[str], command: Command) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             by = self._by(request)
             body = await _object(request)
             if unknown := len(body.keys() - members):
                 raise _bad(f"the body has {unknown} member(s) that it may not have")
-            return _json(await command(request.match_info["consult"], by, body))
+            try:
+                return _json(await command(request.match_info["consult"], by, body))
+            except LocalProtocolError as error:  # a word that no fact may have
+                raise _bad(str(error)) from error
 
         return handle
 

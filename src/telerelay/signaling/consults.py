@@ -231,6 +231,24 @@ class Consults:
         live = self._of(consult)
         await live.settle(live.consult.set_timer(self.now(), timer, due_at, by))
 
+    async def take_next(self, queue: str, by: str) -> str:
+        """
+        The consult that is next at a desk, handed out to a decider who has none: nobody else gets it, unless that one
+        does not come within a minute. Raises RemoteProtocolError busy (has one), not_found (nobody waits).
+        """
+        live = self._of(self._queue.take(queue, by))
+        try:
+            await live.settle(live.consult.take(self.now(), by))
+        except BaseException:
+            self._queue.see(live.consult.record)
+            raise
+        return live.id
+
+    async def give_back(self, consult: str, by: str) -> None:
+        """It goes back to its desk. Raises RemoteProtocolError not_found."""
+        live = self._of(consult)
+        await live.settle(live.consult.give_back(self.now(), by))
+
     async def link(self, consult: str, sub: str, role: str) -> str:
         """
         A link's word for one person: good once, and until the consult has another time. To be given to that person
@@ -347,6 +365,7 @@ class Consults:
 
     def changed(self, live: LiveConsult) -> None:
         self._make_room(live)
+        self._queue.see(live.consult.record)
         due_at = live.consult.next_due()
         if due_at != live.due_at:
             live.due_at = due_at
@@ -358,7 +377,6 @@ class Consults:
         self._measuring.see(live)
 
     def settled(self, live: LiveConsult) -> None:
-        self._queue.see(live.durable)
         self._measuring.see(live)
         if not self._stale:
             asyncio.get_running_loop().call_soon(self._show_lines)
