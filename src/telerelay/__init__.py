@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from telerelay.config import Config
+    from telerelay.consult.plan import ConsultPlan
     from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
     from telerelay.hooks import EndEvent, Hooks, JoinRequest, PersonEvent, QualityEvent
     from telerelay.protocol.grants import TokenKeys
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Config",
     "ConfigError",
+    "ConsultPlan",
     "EndEvent",
     "Hooks",
     "JoinRequest",
@@ -37,6 +39,7 @@ __all__ = [
 _HOMES = {
     "Config": "config",
     "ConfigError": "errors",
+    "ConsultPlan": "consult.plan",
     "EndEvent": "hooks",
     "Hooks": "hooks",
     "JoinRequest": "hooks",
