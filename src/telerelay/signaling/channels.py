@@ -27,11 +27,15 @@ STALL_S = 10.0
 PACE_S = 0.05
 
 
+Ask = Callable[[Seat, str, Callable[[bool], None]], None]
+"""Of whom, and of which label; what it calls with the answer."""
+
+
 class ChannelRelay:
     """
     One room's channels. `seats` are the room's, as they come and go. `on_changed` is told when channels were opened or
     closed, or have got their stream: a successor of this process must know them. `on_waiting` is told of somebody who
-    waits and sent a message: it goes nowhere.
+    waits and sent a message: it goes nowhere. `ask` asks the application of a channel before anything passes on it.
     """
 
     def __init__(
@@ -39,9 +43,13 @@ class ChannelRelay:
         seats: Mapping[str, Seat],
         on_changed: Callable[[], None] = lambda: None,
         on_waiting: Callable[[Seat], None] = lambda seat: None,
+        ask: Ask | None = None,
     ) -> None:
         self._seats = seats
         self._on_waiting = on_waiting
+        self._ask = ask
+        self._asked: set[Channel] = set()
+        self._refused: set[Channel] = set()
         self._on_changed = on_changed
         self._channels: Channels[Channel] = Channels(self._may_send, self._may_receive)
         self._paused: dict[DataTransport, set[DataTransport]] = {}
@@ -74,12 +82,34 @@ class ChannelRelay:
         if not self._seats[participant].channel_rates.openings.take(time.monotonic()):
             self.refuse(participant, channel.parameters.label, "too_many_requests")
             return False
+        if self._ask is not None:
+            self._asked.add(channel)
+            label = channel.parameters.label
+            self._ask(
+                self._seats[participant], label, lambda is_allowed: self._decided(participant, channel, is_allowed)
+            )
+            return True
+        return self._open(participant, channel)
+
+    def _open(self, participant: str, channel: Channel) -> bool:
         if not self._channels.opened(participant, channel, channel.parameters):
             self.refuse(participant, channel.parameters.label, "too_many_channels")
             return False
         self._has_changed = True
         self._carry_out()  # now: the first message may be in the same packet
         return True
+
+    def _decided(self, participant: str, channel: Channel, is_allowed: bool) -> None:
+        """The application's answer: until now its messages waited with their sender."""
+        if channel not in self._asked:
+            return  # closed meanwhile
+        self._asked.discard(channel)
+        if not is_allowed:
+            self.refuse(participant, channel.parameters.label, "forbidden")
+        if not (is_allowed and self._open(participant, channel)):
+            self._refused.add(channel)
+            channel.close(is_dropping=True)
+        channel.data.resume()
 
     def resumed(self, participant: str, channel: Channel) -> None:
         """A channel from before this process."""
@@ -92,6 +122,8 @@ class ChannelRelay:
             self._channels.spoke(channel)
 
     def closed(self, channel: Channel) -> None:
+        self._asked.discard(channel)
+        self._refused.discard(channel)
         self._channels.closed(channel)
         self._has_changed = True
         self.changed()
@@ -109,6 +141,8 @@ class ChannelRelay:
             self.refuse(sender, channel.parameters.label, "forbidden")
             self._on_waiting(seat)
             return True
+        if channel in self._asked or channel in self._refused:
+            return channel in self._refused  # dropped; or it waits for the application's answer
         self._channels.spoke(channel)
         recipients = self._channels.recipients(sender, channel.parameters.name)
         able = [each for each in recipients if each.data.fits(message)]

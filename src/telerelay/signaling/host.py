@@ -42,6 +42,7 @@ from telerelay.routing import Router
 from telerelay.signaling.adapting import RoomAdapter
 from telerelay.signaling.channels import ChannelRelay, has_lines
 from telerelay.signaling.notes import ROOM_KEY, RoomNote, RoomNotes, SessionNote
+from telerelay.signaling.policies import Policies
 from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat, new_etag
 from telerelay.signaling.socket import Socket
 from telerelay.signaling.watching import OPEN, RoomWatcher, What
@@ -89,8 +90,12 @@ class RoomHost:
         self._max_replayed_events = config.rooms.max_replayed_events
         self._seat_s = config.rooms.seat_s
         self._router = Router()
+        self._policies = Policies(hooks, room)
         self._data = ChannelRelay(
-            self.seats, self._save_channels, lambda seat: watcher.on_refused(seat.participant, "data")
+            self.seats,
+            self._save_channels,
+            lambda seat: watcher.on_refused(seat.participant, "data"),
+            self._ask_channel if self._policies.has_channel_rule else None,
         )
         self.adapter = RoomAdapter(self, allocator, tally)
         self._hooks = hooks
@@ -207,6 +212,9 @@ class RoomHost:
         Take an offer on the seat's publishing connection; the answer and what is published. Raises RemoteProtocolError.
         """
         self.room.check_publish(seat.id)
+        tracks = tuple(tracks)
+        own = {each.mid: each for each in seat.participant.publications.values() if each.attachment == SOCKET}
+        await self._policies.check_publish(seat.participant.sub, seat.participant.role, sdp, tracks, own)
         async with seat.media_lock:
             while True:
                 await self._has_worker.wait()
@@ -295,6 +303,7 @@ class RoomHost:
         """
         if not check_role(grant.role).may_publish:
             raise RemoteProtocolError("forbidden", "this role may not publish")
+        await self._policies.check_publish(grant.sub, grant.role, sdp)
         await self._has_worker.wait()
         resource, connection = self._new_session(PublishConnection, self._number_of(grant.sub), is_admitted=False)
         answer, seat = await self._open(resource, grant, connection.offer(sdp))
@@ -603,7 +612,10 @@ class RoomHost:
                     if participant in self.seats:
                         self.seats[participant].tell(event)
                 case Route(publication, subscriber):
-                    self._router.route(publication, subscriber)
+                    if self._policies.has_subscribe_rule:
+                        self._tasks.spawn(self._ask_route(publication, subscriber), "route")
+                    else:
+                        self._router.route(publication, subscriber)
                 case Unroute(publication, subscriber):
                     self._router.unroute(publication, subscriber)
                 case Pause(publication, subscriber, is_paused):
@@ -621,6 +633,26 @@ class RoomHost:
         self._data.changed()
         self.adapter.changed()
         self.close_if_empty()
+
+    async def _ask_route(self, publication: str, subscriber: str) -> None:
+        """What the room decided, as far as the application agrees; whoever is not to have it is told."""
+        found, person = self.room.publications.get(publication), self.room.participants.get(subscriber)
+        if found is None or person is None:
+            return
+        publisher = self.room.participants[found.participant]
+        is_allowed = await self._policies.may_subscribe(person, publisher, found)
+        if (publication, subscriber) not in self.room.routes:
+            return  # it is gone meanwhile
+        if is_allowed:
+            self._router.route(publication, subscriber)
+        elif subscriber in self.seats:
+            self.seats[subscriber].tell(events.SubscriptionRefused(publication, "forbidden"))
+
+    def _ask_channel(self, seat: Seat, label: str, then: Callable[[bool], None]) -> None:
+        async def ask() -> None:
+            then(await self._policies.may_open(seat.participant, label))
+
+        self._tasks.spawn(ask(), "channel")
 
     def _admit(self, seat: Seat, is_admitted: bool) -> list[Awaitable[object]]:
         connections = [seat.publishing, seat.subscribing, *(each.connection for each in seat.resources.values())]

@@ -1,0 +1,80 @@
+"""
+What an application allows of what a role may: tracks that are sent and received, data channels that are opened.
+
+Event loop's thread. Where there is no rule nothing is asked and nothing waits. A rule that fails has said no
+(hooks/runner.py), for that track or channel alone: what runs goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from telerelay.errors import RemoteProtocolError
+from telerelay.hooks import ChannelRequest, HookRunner, PublishRequest, SubscribeRequest
+from telerelay.protocol import sdp
+from telerelay.protocol.messages import PublishedTrack
+from telerelay.rooms import Participant, Publication, Room
+
+_SENDING = frozenset({"sendonly", "sendrecv"})
+
+
+class Policies:
+    """One room's."""
+
+    def __init__(self, hooks: HookRunner, room: Room) -> None:
+        self._hooks = hooks
+        self._room = room
+
+    async def check_publish(
+        self,
+        sub: str,
+        role: str,
+        offer: str,
+        tracks: Iterable[PublishedTrack] = (),
+        published: Mapping[str, Publication] | None = None,
+    ) -> None:
+        """
+        Whether all that an offer would publish may be; `published` by mid, which was asked before. Raises
+        RemoteProtocolError forbidden, before anything is negotiated; or bad_sdp.
+        """
+        if not self._hooks.hears("publish_policy"):
+            return
+        named = {track.mid: track.source for track in tracks}
+        wanted = []
+        for media in sdp.parse(offer).media:
+            if media.kind not in ("audio", "video") or media.direction not in _SENDING or media.is_rejected:
+                continue
+            source = named.get(media.mid, "microphone" if media.kind == "audio" else "camera")
+            known = (published or {}).get(media.mid)
+            if known is None or known.source != source:
+                wanted.append(PublishRequest(self._room.name, sub, role, media.kind, source))
+        if not all(await asyncio.gather(*map(self._hooks.publish_policy, wanted))):
+            raise RemoteProtocolError("forbidden", "the application does not allow that track")
+
+    @property
+    def has_subscribe_rule(self) -> bool:
+        return self._hooks.hears("subscribe_policy")
+
+    async def may_subscribe(self, subscriber: Participant, publisher: Participant, publication: Publication) -> bool:
+        """Whether this person is sent that track."""
+        return await self._hooks.subscribe_policy(
+            SubscribeRequest(
+                room=self._room.name,
+                sub=subscriber.sub,
+                role=subscriber.role,
+                publisher=publisher.sub,
+                publisher_role=publisher.role,
+                kind=publication.kind,
+                source=publication.source,
+            )
+        )
+
+    @property
+    def has_channel_rule(self) -> bool:
+        return self._hooks.hears("channel_policy")
+
+    async def may_open(self, participant: Participant, label: str) -> bool:
+        """Whether this person may open that data channel."""
+        request = ChannelRequest(self._room.name, participant.sub, participant.role, label)
+        return await self._hooks.channel_policy(request)
