@@ -280,6 +280,18 @@ def test_a_camera_that_is_lost_costs_nobody_the_seat() -> None:
     assert course.consult.is_admitted("pat", "patient")
 
 
+def test_the_camera_of_who_waits_is_nobodys_loss() -> None:
+    """
+    It is tried out there; what was lost and is lost again, or of who is not there, is nothing either.
+    """
+    course = Course().waiting()
+    assert () == course.consult.lose(START, "pat", "camera")
+    assert () == course.consult.lose(START, "eve", "socket")
+    assert () == course.consult.back(START, "pat", "socket")
+    assert ["lost"] == course.do(course.consult.lose(START, "pat", "socket"))
+    assert () == course.consult.lose(START, "pat", "socket")
+
+
 def test_who_waits_keeps_the_place_too() -> None:
     """
     Since when it waits is what it was.
