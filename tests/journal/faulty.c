@@ -20,19 +20,16 @@ __attribute__((constructor)) static void begin(void)
 {
     const char *name = getenv("FAULTY");
     int fd = name ? open(name, O_RDWR) : -1;
-    if (fd >= 0)
-        how = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
+    if (fd >= 0) how = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
 }
 
 static int fault_of(int fd)
 {
     char link[64], path[4096];
-    if (how == NULL || *how == NONE)
-        return NONE;
+    if (how == NULL || *how == NONE) return NONE;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t size = readlink(link, path, sizeof path - 1);
-    if (size < 0)
-        return NONE;
+    if (size < 0) return NONE;
     path[size] = '\0';
     return strstr(path, "journal.db") ? *how : NONE;
 }
@@ -54,8 +51,7 @@ static int write_error(int fd)
 static int sync_error(int fd)
 {
     int fault = fault_of(fd);
-    if (fault == SYNCS_SLOW)
-        sleep(3);
+    if (fault == SYNCS_SLOW) sleep(3);
     return fault == SYNCS_FAIL || fault == WRITES_FAIL ? EIO : 0;
 }
 

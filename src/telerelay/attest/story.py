@@ -204,6 +204,8 @@ def _state_after(state: str, fact: Told) -> str:
             )
         case "admitted":
             return "admitted" if state == "waiting" else state
+        case "closed":
+            return "no_show" if state == "waiting" else state  # told before; somebody came late, and went
         case "denied":
             return "denied" if fact.clear.get("is_last") else state
     return STATES.get(fact.kind, state)
