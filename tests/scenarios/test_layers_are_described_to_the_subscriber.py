@@ -54,10 +54,12 @@ async def test_each_packet_says_which_frame_it_is_of(
     relay: RelayProcess, codec: str, layers: list[dict[str, Any]]
 ) -> None:
     """
-    Every picture packet has a descriptor, the first one a structure; frame numbers never go back, across encodings too;
-    the picture is decoded at its full size.
+    Every picture packet has a descriptor, the first one a structure; frame numbers never go back, across encodings too,
+    but in what is sent again; the picture is decoded at its full size.
     """
     described: list[tuple[int, bytes]] = []
+    """Those of the stream itself: what a line is tried by is sent again, on a stream of its own (RFC 4588)."""
+    streams: list[int] = []
     plain = 0
 
     def watch(way: str, datagram: bytes) -> None:
@@ -66,9 +68,11 @@ async def test_each_packet_says_which_frame_it_is_of(
             return
         found = dict(elements(datagram)) if datagram[0] & 0x10 else {}
         assert found.get(MID_ID) == b"0"
-        if DESCRIPTOR_ID in found:
+        ssrc = int.from_bytes(datagram[8:12], "big")
+        streams.append(ssrc)
+        if DESCRIPTOR_ID in found and ssrc == streams[0]:
             described.append((int.from_bytes(datagram[2:4], "big"), found[DESCRIPTOR_ID]))
-        else:
+        elif DESCRIPTOR_ID not in found:
             plain += 1
 
     with UdpImpairment(relay.udp_address, watch=watch) as line:

@@ -201,10 +201,11 @@ async def test_three_people_hear_who_speaks(make_live: MakeLive) -> None:
     assert [expected] * 4 == [told(peer, "speaker") for peer in (alice, bob, cem, late)]
 
 
-async def test_nothing_is_adapted_where_it_is_off(live: Live) -> None:
+async def test_nothing_is_adapted_where_it_is_off(make_live: MakeLive) -> None:
     """
     No ladder, no limit, nothing estimated.
     """
+    live = await make_live({"media": {"adaptation": False}})
     alice, bob, _ = await call(live)
     await live.relay._rooms.adaptation.look()
     for peer in (alice, bob):
