@@ -144,6 +144,42 @@ def test_a_doctor_has_one_patient_at_a_time() -> None:
     assert "c" == desk.queue.take("desk", "doc")
 
 
+def test_a_record_from_before_takes_nothing_back() -> None:
+    """
+    Facts become durable one after the other: what was handed out stays so until its own fact is seen.
+    """
+    desk = Desk()
+    for number, name in enumerate("abc"):
+        desk.patient(name, START + number)
+    before = desk.consult("a").record
+    assert "a" == desk.queue.take("desk", "doc")
+    desk.courses["a"].do(desk.consult("a").take(START + 5, "doc"))
+    desk.queue.see(before)
+    with refused("busy"):
+        desk.queue.take("desk", "doc")
+    assert "b" == desk.queue.take("desk", "rem")
+
+    desk.queue.see(desk.consult("a").record)
+    desk.do("a", desk.consult("a").give_back(START + 6, "doc"))
+    assert "a" == desk.queue.take("desk", "doc")
+
+
+def test_what_could_not_be_taken_is_handed_out_to_nobody() -> None:
+    """
+    The record says why: here its patient went meanwhile.
+    """
+    desk = Desk()
+    desk.patient("a", START)
+    desk.queue.take("desk", "doc")
+    desk.courses["a"].do(desk.consult("a").leave(START + 1, "pat-a"))
+    with refused("conflict"):
+        desk.consult("a").take(START + 1, "doc")
+    desk.queue.see(desk.consult("a").record)
+
+    assert () == desk.queue.consults_of("doc")
+    assert [] == desk.line()
+
+
 def test_a_doctor_who_is_in_a_consult_is_handed_none() -> None:
     """
     However the doctor came in, and at whichever desk.

@@ -7,7 +7,7 @@ stands in that line and not in this one.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from telerelay.consult import states
 from telerelay.consult.record import Record
@@ -39,18 +39,24 @@ class WaitingQueue:
         self._lines: dict[str, list[Waiter]] = {}  # sorted; made when somebody asks, dropped with each change
         self._busy: dict[str, dict[str, None]] = defaultdict(dict)  # by decider: the consults that have them
         self._deciders: dict[str, tuple[str, ...]] = {}  # by consult
+        self._handed: dict[str, str] = {}  # by consult: to whom, until a record says so
 
     def see(self, record: Record) -> None:
-        """What is so now of one consult; of one that is over, nothing."""
+        """
+        What is so now of one consult; of one that is over, nothing. A record in which a consult could still be handed
+        out does not take back that it was: it may be from before, where facts are seen as they become durable.
+        """
         consult = record.plan.consult
         self._forget(consult)
         deciders = [each.sub for each in record.there if record.is_decider(each.role)]
         if record.taken_by and not record.is_over:
             deciders.append(record.taken_by)
-        for sub in deciders:
-            self._busy[sub][consult] = None
-        self._deciders[consult] = tuple(deciders)
         waiting = [each for each in record.waiting if record.is_emergency or not each.held_at]
+        if record.state != states.WAITING or not waiting or deciders:
+            self._handed.pop(consult, None)
+        elif consult in self._handed:
+            deciders.append(self._handed[consult])
+        self._note(consult, *deciders)
         if record.state != states.WAITING or not waiting:
             return
         self._waiters[consult] = Waiter(
@@ -61,6 +67,11 @@ class WaitingQueue:
             tuple(each.sub for each in waiting),
             is_free=not deciders,
         )
+
+    def _note(self, consult: str, *deciders: str) -> None:
+        self._deciders[consult] = deciders
+        for sub in deciders:
+            self._busy[sub][consult] = None
 
     def _forget(self, consult: str) -> None:
         self._waiters.pop(consult, None)
@@ -91,7 +102,7 @@ class WaitingQueue:
     def take(self, queue: str, by: str) -> str:
         """
         The consult that is next at that desk, for a decider who has none. It is handed out from now on; `Consult.take`
-        makes it a fact, and `see` of its record puts it back where that was refused.
+        makes it a fact. Where that was refused, `see` of its record says why, and it is handed out no longer.
 
         Raises RemoteProtocolError busy (has one), not_found (nobody waits).
         """
@@ -100,7 +111,8 @@ class WaitingQueue:
         waiter = next((each for each in self.line(queue) if each.is_free), None)
         if waiter is None:
             raise RemoteProtocolError("not_found", "nobody waits")
-        self._forget(waiter.consult)
-        self._busy[by][waiter.consult] = None
-        self._deciders[waiter.consult] = (by,)
+        self._handed[waiter.consult] = by
+        self._note(waiter.consult, by)
+        self._waiters[waiter.consult] = replace(waiter, is_free=False)
+        self._lines.pop(queue)
         return waiter.consult
