@@ -100,7 +100,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.sampled_from([each.name for each in fields(ConsultPlan)]), ANYTHING))
 def test_whatever_a_host_sends_is_a_plan_or_a_plan_error(plain: dict[str, object]) -> None:
     """
