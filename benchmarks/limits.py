@@ -36,6 +36,9 @@ from telerelay.load.procfs import Processes  # noqa: E402
 
 RELAY_CPU, GENERATOR_CPU = 0, 1
 
+# After so many rounds of comings and goings what is bounded is full: 4,800 joins.
+FILLING_ROUNDS = 4
+
 # Far above any SLO: rows that only read figures are not to fail by it.
 NO_SLO = "failed_joins<=1000000"
 
@@ -244,7 +247,7 @@ async def memory(bench: Bench) -> list[Row]:
     Memory of a participant at call rate, and what joins and leaves leave behind.
 
     The latter is measured when nobody is there, for what people hold while they are there swings by more than what they
-    leave: a relay without load after each of seven rounds of comings and goings, 1,200 joins each. The first two fill
+    leave: a relay without load after each of nine rounds of comings and goings, 1,200 joins each. The first four fill
     what is bounded and kept for the next ones (ids that rest, notes that are remembered, heaps as large as the most
     people at once made them); growth is from their end to the last one's. It is what the processes hold of their own,
     without mapped files, whose share of each moves with who else maps them.
@@ -272,7 +275,7 @@ async def memory(bench: Bench) -> list[Row]:
 
 async def growth_bytes(bench: Bench, relay: OwnRelay, *, rounds: int, whip: bool = False) -> tuple[int, int]:
     """
-    What an empty relay holds more after so many rounds of comings and goings, and how many joins they were. Two rounds
+    What an empty relay holds more after so many rounds of comings and goings, and how many joins they were. Four rounds
     go before that.
     """
     processes, held, joined = Processes((relay.pid,)), [], []
@@ -281,12 +284,12 @@ async def growth_bytes(bench: Bench, relay: OwnRelay, *, rounds: int, whip: bool
         path.write_text(
             "[shape]\nrooms = 40\n[video]\nbitrate_bps = 100000\nfps = 5\n[timing]\nstay_s = 2\naway_s = 0.5\n"
         )
-        for _ in range(2 + rounds):
+        for _ in range(FILLING_ROUNDS + rounds):
             churn = await bench.load(relay, "--profile", str(path), "--duration", "30", whip=whip)
             await asyncio.to_thread(_wait_until_empty, relay)
             held.append(processes.private_bytes())
             joined.append(sum(row["joins"] for row in churn["series"]))
-    return held[-1] - held[1], sum(joined[2:])
+    return held[-1] - held[FILLING_ROUNDS - 1], sum(joined[FILLING_ROUNDS:])
 
 
 def _wait_until_empty(relay: OwnRelay) -> None:
