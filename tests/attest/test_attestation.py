@@ -4,20 +4,26 @@ An ended consult has one attestation, which anybody can verify and nobody can ch
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from support.journal import Said
 from support.told_consult import START, told_consult
 from telerelay.attest import Attestor, SigningKey, TrustedKeys, verify
 from telerelay.attest.sign import base64url
+from telerelay.attest.story import Told, summary
 from telerelay.errors import LocalProtocolError
-from telerelay.journal import Journal, canonical
+from telerelay.journal import Journal, canonical, links
 
 NOW = START + 1300.0
 KEY = SigningKey.new()
@@ -259,3 +265,87 @@ async def test_nothing_personal_is_in_an_attestation_and_erasure_leaves_it_valid
     assert before is not None
     assert [] == [canary for canary in canaries if canary.encode() in before]
     assert (True, True) == (before == after, verify(before, TRUSTED).is_good)
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**400), 10**400),
+    st.floats(allow_nan=False),
+    st.text(max_size=3),
+    st.just([]),
+    st.just({}),
+    st.just([[1]]),
+    st.just({"a": {"sub": 1}}),
+)
+
+
+def places(value: object, at: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    """The way to each part of a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for key, each in inner for place in places(each, (*at, key)))]
+
+
+def linked_anew(whole: Any) -> Any:
+    """What a forger without the key does: the links follow what was changed."""
+    link = links.START
+    for seq, event in enumerate(whole["events"], 1):
+        clear = canonical.dumps(event["clear"]).decode()
+        consult, at = str(whole["attestation"]["consult"]), float(event["at"])
+        sealed = bytes.fromhex(event["sealed"])
+        link = links.entry_link(
+            link, consult=consult, seq=seq, at=at, kind=event["kind"], clear=clear, sealed_hash=sealed
+        )
+        event["link"] = link.hex()
+    whole["attestation"]["events"] = {"count": len(whole["events"]), "link": link.hex(), "position": 1}
+    return whole
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_put_into_an_attestation_there_is_a_verdict(data: st.DataObject) -> None:
+    """
+    Any part replaced by any value, linked anew or not: never an exception, never good.
+    """
+    whole = copy.deepcopy(EXAMPLE)
+    place = data.draw(st.sampled_from(PLACES))
+    target: Any = whole
+    for key in place[:-1]:
+        target = target[key]
+    odd = data.draw(ODD)
+    assume(target[place[-1]] != odd)
+    target[place[-1]] = odd
+    if data.draw(st.booleans()):
+        with contextlib.suppress(Exception):
+            whole = linked_anew(whole)
+    try:
+        written = canonical.dumps(whole) + b"\n"
+    except LocalProtocolError:
+        written = json.dumps(whole).encode() + b"\n"
+
+    assert (written == canonical.dumps(EXAMPLE) + b"\n") == verify(written, TRUSTED).is_good
+
+
+def example() -> Any:
+    """An attestation as a file has it, made without a journal."""
+    facts = told_consult()
+    told = [Told(seq, fact.at, fact.kind, fact.clear) for seq, fact in enumerate(facts, 1)]
+    events = [
+        {"seq": each.seq, "at": each.at, "kind": each.kind, "clear": dict(each.clear), "sealed": "", "link": ""}
+        for each in told
+    ]
+    content = {"type": "telerelay-attestation/1", **summary("c1", told), "key_id": KEY.key_id, "policy": POLICY}
+    whole = linked_anew({"attestation": content, "events": events, "public_key": base64url(KEY.public_bytes())})
+    whole["signature"] = base64url(KEY.sign(canonical.dumps(whole["attestation"])))
+    return json.loads(canonical.dumps(whole))
+
+
+EXAMPLE = example()
+PLACES = [place for place in places(EXAMPLE) if place]
+
+
+def test_the_example_is_good() -> None:
+    """
+    So that what is changed in it is what makes it bad.
+    """
+    assert [] == verify(canonical.dumps(EXAMPLE) + b"\n", TRUSTED).problems

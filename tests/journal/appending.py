@@ -1,7 +1,7 @@
 """
 A process that appends to a journal until it is killed, and prints what was acknowledged: `CONSULT SEQ`, line by line.
 
-Run by tests, with the path of the journal and a number that names its consults.
+Run by tests, with the path of the journal.
 """
 
 from __future__ import annotations

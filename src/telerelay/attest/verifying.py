@@ -111,7 +111,7 @@ def _check_events(verdict: Verdict, attestation: Mapping[str, Any], events: list
     for seq, event in enumerate(events, 1):
         try:
             link = _link(link, verdict.consult, seq, event)
-        except (ValueError, TypeError, KeyError, LocalProtocolError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, LocalProtocolError):
             verdict.problems.append("broken_link")
             verdict.seq = seq
             return
