@@ -94,7 +94,8 @@ async def test_a_host_that_was_away_is_told_all_that_happened(relay: RelayProces
     """
     Its decisions hold; while it is away nobody new comes in; then it has each fact, in order, without a gap.
     """
-    async with aiohttp.ClientSession() as http:
+    # No connection is kept: the relay that is killed would leave one behind.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as http:
         desk = Desk(relay, http)
         await desk.ask("POST", "", {"consult": "c1"})
         _patient, joined = await desk.join("p-9", "patient")
