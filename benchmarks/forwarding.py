@@ -71,9 +71,14 @@ def build() -> None:
         sys.exit(f"forwarding: the benchmark does not build:\n{done.stdout}{done.stderr}")
 
 
-def run(path: Path, row: Row, seconds: float, rate: float, *, has_gro: bool) -> dict[str, float] | None:
-    """One measurement, or None where this crypto backend is not available."""
-    words = (row.fanout, row.rooms, seconds, row.profile, row.crypto, rate, *(("gro",) if has_gro else ()))
+def run(
+    path: Path, row: Row, seconds: float, rate: float, *, has_gro: bool, room: float = 0
+) -> dict[str, float] | None:
+    """
+    One measurement, or None where this crypto backend is not available. `room`: what subscribers' lines carry, times
+    what is sent to them; 0: nobody estimates that.
+    """
+    words = (row.fanout, row.rooms, seconds, row.profile, row.crypto, rate, "gro" if has_gro else "-", room)
     command = [str(path), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

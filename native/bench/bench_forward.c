@@ -3,9 +3,10 @@
  * client role). Rooms of one publisher and `fanout` subscribers; frames are bursts of equal packets, as cameras make
  * them.
  *
- * usage: bench_forward FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE [gro]]
- * RATE is frames a second and room; 0 (default) is saturation; gro: the relay's sockets have UDP_GRO. Prints one line
- * of JSON. */
+ * usage: bench_forward FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE [gro|- [ROOM]]]
+ * RATE is frames a second and room; 0 (default) is saturation; gro: the relay's sockets have UDP_GRO. ROOM: subscribers
+ * tell when packets came, their lines are taken to carry ROOM times what is sent to them, and packets leave at the pace
+ * of that; 0 (default): none of it. Prints one line of JSON. */
 #include "generator.h"
 
 static tr_worker *worker;
@@ -80,6 +81,19 @@ static end *add_end(uint32_t transport, uint32_t room, const struct sockaddr_in 
     return e;
 }
 
+/* On the wire, with what is around a payload of a packet. */
+#define PACKET_BITS (8.0 * (PAYLOAD + 74))
+
+static void estimate_line(const job *j, end *e)
+{
+    uint32_t bps = (uint32_t)(j->room * j->rate * BURST * PACKET_BITS);
+    tr_set_downlink set = {e->peer->transport, true, bps, bps, bps};
+    if (command(TR_CMD_SET_DOWNLINK, &set, sizeof set)) die("set downlink");
+    e->twcc = malloc(sizeof *e->twcc);
+    if (!e->twcc) die("memory");
+    tr__twcc_init(e->twcc);
+}
+
 static figures read_worker(void)
 {
     tr_stats stats;
@@ -91,6 +105,7 @@ static figures read_worker(void)
         .send_calls = stats.send_calls,
         .received = stats.rx_packets,
         .receive_calls = stats.receive_calls,
+        .paced = stats.paced_packets,
     };
 }
 
@@ -121,8 +136,10 @@ int main(int argc, char **argv)
         if (command(TR_CMD_ADD_RECEIVER, &receiver, sizeof receiver)) die("add receiver");
         uint32_t publisher = 0x10000 | id++;
         for (int i = 0; i < j.fanout; i++, sender++) {
-            add_end(0x10000 | id, (uint32_t)room + 1, &to);
+            end *subscriber = add_end(0x10000 | id, (uint32_t)room + 1, &to);
+            if (j.room) estimate_line(&j, subscriber);
             tr_add_sender add = peer_sender(0x10000 | sender, 0x10000 | id, TR_VIDEO, 2000000 + 2 * sender);
+            if (j.room) add.extensions[TR_EXT_TWCC] = TWCC_ID;
             tr_bind_sender bind = peer_bind(0x10000 | sender, publisher, 120, 121);
             if (command(TR_CMD_ADD_SENDER, &add, sizeof add) || command(TR_CMD_BIND_SENDER, &bind, sizeof bind))
                 die("subscribe");
@@ -132,6 +149,7 @@ int main(int argc, char **argv)
     measure(&j, read_worker);
     tr_worker_free(worker);
     for (int i = 0; i < end_count; i++) {
+        free(ends[i].twcc);
         peer_free(ends[i].peer);
         close(ends[i].fd);
     }

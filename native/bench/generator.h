@@ -1,4 +1,5 @@
-/* generator: the peers of the forwarding benchmarks: frames out as bursts of equal packets, packets in and counted.
+/* generator: the peers of the forwarding benchmarks: frames out as bursts of equal packets, packets in and counted, and
+ * told of as a browser tells (transport-wide feedback) where what is measured is to hear of it.
  * One thread, one socket a peer, real SRTP. At saturation a publisher keeps WINDOW frames on their way; with a rate it
  * sends by the clock. It must outrun what it measures: its frames leave as GSO runs, its sockets take GRO runs.
  * Header only: each benchmark is one program. */
@@ -15,6 +16,7 @@
 
 #include "support/peer.h"
 #include "telerelay.h"
+#include "twcc.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -28,6 +30,7 @@
 #define STUCK_US 100000 /* a packet was lost after all: begin a new window */
 #define KEYFRAMES 30    /* one frame in so many is a keyframe */
 #define WARM_UP_US 300000
+#define TWCC_ID 3 /* of the transport-wide numbers, both ways */
 
 typedef struct end {
     peer *peer; /* of its connection, where it has one */
@@ -37,6 +40,7 @@ typedef struct end {
     uint64_t index, due_us; /* the next packet; when the next frame is due */
     uint64_t frames, got;   /* sent by a publisher; RTP packets received by a subscriber */
     uint64_t window_from, moved_us;
+    tr_twcc *twcc; /* of a subscriber that tells when packets came, else NULL */
 } end;
 
 static end ends[MAX_PEERS];
@@ -102,19 +106,51 @@ static void send_frame(end *e, bool is_keyframe)
     sendmsg(e->fd, &run, 0);
 }
 
-/* How many datagrams lie in what one receive gave. */
-static uint64_t count_segments(struct msghdr *message, size_t size)
+/* How large each datagram but the last is of what one receive gave. */
+static size_t segment_size(struct msghdr *message, size_t size)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         int segment;
         if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO) continue;
         memcpy(&segment, CMSG_DATA(c), sizeof segment);
-        return segment > 0 ? (size + (size_t)segment - 1) / (size_t)segment : 1;
+        return segment > 0 ? (size_t)segment : size;
     }
-    return 1;
+    return size;
 }
 
-static void drain(end *e)
+/* Headers are not encrypted: a packet's number is read without its key. */
+static void note_arrival(end *e, const uint8_t *packet, size_t size, uint64_t now_us)
+{
+    static const uint8_t ids[TR_EXT_COUNT] = {[TR_EXT_TWCC] = TWCC_ID};
+    tr_rtp rtp;
+    tr_rtp_extensions found;
+    if (tr__rtp_parse(&rtp, packet, size) != TR_DROP_NONE) return;
+    if (tr__rtp_find_extensions(&rtp, ids, &found) != TR_DROP_NONE || !found.of[TR_EXT_TWCC].at) return;
+    tr__twcc_on_packet(e->twcc, tr__load16(packet + found.of[TR_EXT_TWCC].at), now_us, now_us);
+}
+
+static void send_feedback(end *e, uint64_t now_us)
+{
+    uint8_t data[TR_OUTBOX_SLOT];
+    while (tr__twcc_at(e->twcc) <= now_us) {
+        tr_pen pen = tr__pen(data, 1000);
+        if (!tr__twcc_put_feedback(e->twcc, &pen, 1, 2, now_us)) return;
+        size_t size = tr__srtp_seal_rtcp(e->srtp, data, tr__pen_size(&pen));
+        send(e->fd, data, size, 0);
+    }
+}
+
+/* One receive: a datagram, or the run that the kernel joined. */
+static void take(end *e, struct msghdr *message, const uint8_t *data, size_t size, uint64_t now_us)
+{
+    if (size <= 2 || (data[1] >= 192 && data[1] <= 223)) return;
+    size_t step = segment_size(message, size);
+    e->got += (size + step - 1) / step;
+    for (size_t at = 0; e->twcc && at < size; at += step)
+        note_arrival(e, data + at, size - at < step ? size - at : step, now_us);
+}
+
+static void drain(end *e, uint64_t now_us)
 {
     enum { RUNS = 8 };
     static uint8_t data[RUNS][65536];
@@ -129,10 +165,9 @@ static void drain(end *e)
                 .msg_iov = &iov[i], .msg_iovlen = 1, .msg_control = &control[i], .msg_controllen = sizeof control[i]};
         }
         count = recvmmsg(e->fd, messages, RUNS, MSG_DONTWAIT, NULL);
-        for (int i = 0; i < count; i++)
-            if (messages[i].msg_len > 2 && (data[i][1] < 192 || data[i][1] > 223))
-                e->got += count_segments(&messages[i].msg_hdr, messages[i].msg_len);
+        for (int i = 0; i < count; i++) take(e, &messages[i].msg_hdr, data[i], messages[i].msg_len, now_us);
     } while (count == RUNS);
+    if (e->twcc) send_feedback(e, now_us);
 }
 
 /* May this publisher send its next frame? At saturation: when all but WINDOW of its frames have come out. */
@@ -156,11 +191,13 @@ typedef struct job {
     double seconds, rate;      /* rate: frames a second and room, 0: as many as can be */
     tr_srtp_profile profile;
     bool has_gro; /* what is measured receives runs */
+    /* What a subscriber's line is taken to carry, times what is sent to it; 0: nothing is estimated or numbered. */
+    double room;
 } job;
 
 static job read_job(int argc, char **argv)
 {
-    if (argc < 6) die("usage: FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE [gro]]");
+    if (argc < 6) die("usage: FANOUT ROOMS SECONDS gcm|cm ipsec-mb|openssl [RATE [gro|- [ROOM]]]");
     job j = {
         .fanout = atoi(argv[1]),
         .rooms = atoi(argv[2]),
@@ -169,15 +206,17 @@ static job read_job(int argc, char **argv)
         .crypto = strcmp(argv[5], "openssl") ? TR_CRYPTO_IPSEC_MB : TR_CRYPTO_OPENSSL,
         .rate = argc > 6 ? atof(argv[6]) : 0,
         .has_gro = argc > 7 && !strcmp(argv[7], "gro"),
+        .room = argc > 8 ? atof(argv[8]) : 0,
     };
     if (j.fanout < 1 || j.rooms < 1 || j.rooms * (j.fanout + 1) > MAX_PEERS) die("too many peers");
+    if (j.room && (j.rate <= 0 || j.room < 1)) die("a line is estimated at a rate, at more than that");
     return j;
 }
 
 /* Counters of what is measured, all of them rising. */
 typedef struct figures {
     int64_t cpu_ns;
-    uint64_t forwarded, sent, send_calls, received, receive_calls;
+    uint64_t forwarded, sent, send_calls, received, receive_calls, paced;
 } figures;
 
 /* One round: what is due is sent, what has come is counted. */
@@ -186,7 +225,7 @@ static void turn(double rate, uint64_t now_us)
     for (int i = 0; i < end_count; i++) {
         end *e = &ends[i];
         if (!e->ssrc) {
-            drain(e);
+            drain(e, now_us);
         } else if (is_due(e, &ends[i + 1], rate, now_us)) {
             send_frame(e, e->frames % KEYFRAMES == 0);
             e->due_us += rate > 0 ? (uint64_t)(1e6 / rate) : 0;
@@ -210,10 +249,12 @@ static void measure(const job *j, figures (*read)(void))
     double wall_s = (double)(clock_us() - measured) / 1e6, cpu_ns = (double)(after.cpu_ns - before.cpu_ns);
     double forwarded = (double)(after.forwarded - before.forwarded);
     printf("{\"forwarded\": %.0f, \"ns_per_forwarded_packet\": %.0f, \"forwarded_per_second\": %.0f, "
-           "\"worker_cpu_share\": %.3f, \"packets_per_send_call\": %.2f, \"packets_per_receive_call\": %.2f}\n",
+           "\"worker_cpu_share\": %.3f, \"packets_per_send_call\": %.2f, \"packets_per_receive_call\": %.2f, "
+           "\"paced_share\": %.3f}\n",
            forwarded, forwarded > 0 ? cpu_ns / forwarded : 0, forwarded / wall_s, cpu_ns / 1e9 / wall_s,
            (double)(after.sent - before.sent) / (double)(after.send_calls - before.send_calls + 1),
-           (double)(after.received - before.received) / (double)(after.receive_calls - before.receive_calls + 1));
+           (double)(after.received - before.received) / (double)(after.receive_calls - before.receive_calls + 1),
+           forwarded > 0 ? (double)(after.paced - before.paced) / forwarded : 0);
 }
 
 #endif
