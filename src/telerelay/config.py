@@ -229,7 +229,7 @@ class MediaConfig:
         16384, "Packets kept of each audio stream for resends, bytes.", _range(4096, 1048576)
     )
     adaptation: bool = _option(
-        False,
+        True,
         "Whether each subscriber is sent what its line carries: packets are numbered across tracks, lines are estimated"
         " by what clients report of them, layers follow, and publishers are told what is worth sending.",
     )

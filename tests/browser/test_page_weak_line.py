@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 
 import pytest
 from consulting import OpenPage, Person
 from test_page_accessibility import PHONE, SIDEWAYS, Inspection
+
+from support.relay_process import RelayProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -48,6 +51,15 @@ globalThis.picture = (sub) => {
 globalThis.person = (sub) => [...consult.call.participants.values()].find((each) => each.sub === sub).id;
 globalThis.camera = () => consult.call.publications.find(({ kind }) => kind === "video").id;
 """
+
+
+@pytest.fixture(scope="module")
+def relay() -> Iterator[RelayProcess]:
+    """A relay that adapts nothing, and so says nothing of the kind itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TELERELAY_MEDIA_ADAPTATION", "0")
+        with RelayProcess() as process:
+            yield process
 
 
 async def tell(person: Person, kind: str, **members: str) -> None:
