@@ -61,7 +61,9 @@ RETRY_DELAYS_S = (0.1, 0.5, 2.0, 5.0)
 class Relay:
     """
     A media relay. `keys` sign and verify tokens; without them the file of `tokens.key_file` is read. `allocator` says
-    what comes first on a line that does not carry everything, in place of ConsultAllocator.
+    what comes first on a line that does not carry everything, in place of ConsultAllocator. `wall` and `monotonic` are
+    the clocks that consults go by, seconds, for whoever rehearses hours (put both forward alike, then call
+    `consults.tick`); tokens and media keep to the system's.
 
     Raises ConfigError at once where the configuration cannot work, and at start where an address cannot be bound.
     """
@@ -73,6 +75,8 @@ class Relay:
         hooks: Hooks | None = None,
         keys: TokenKeys | None = None,
         allocator: Allocator | None = None,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = Config() if config is None else config
         self._keys = keys or self._load_keys()
@@ -82,7 +86,7 @@ class Relay:
             event_deadline_s=self.config.hooks.event_timeout_s,
             emergency_passes=self.config.hooks.emergency_passes,
         )
-        self.consults = Consults(self.config, self._keys, self._hooks)
+        self.consults = Consults(self.config, self._keys, self._hooks, wall=wall, monotonic=monotonic)
         """The consults of this relay, and what its host may do with them."""
         self._rooms = LiveRooms(self.config, self._keys, self._hooks, allocator, self.consults)
         self._hooks.before_telling = self._rooms.flush_notes
