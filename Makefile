@@ -4,6 +4,7 @@
 #   make demo  ARGS="--duration 20" the relay on 127.0.0.1:8080 with two synthetic participants
 #   make test  ARGS="-k sdp"        the tests, two at a time; ARGS goes to pytest
 #   make slow  ARGS="-k attacks"    the tests that take minutes, which make test leaves out
+#   make rows ARGS="R06"            the health systems of docs/systems.md, played and measured: fails where a bound is missed
 #   make abr                        the scoreboard of docs/abr.md in short: fails where a gate that was met is missed
 #   make soak                       the control process killed fifty times under load
 #   make fuzz-sdp SECONDS=3600      what reads SDP, in Python; make fuzz: what reads packets, in C
@@ -25,7 +26,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch] native/bench/*.[ch])
 
-.PHONY: build demo test slow abr soak interop bench bench-leaves bench-lines bench-peers fuzz fuzz-sdp lint format clean
+.PHONY: build demo test slow rows abr soak interop bench bench-leaves bench-lines bench-peers fuzz fuzz-sdp lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -53,6 +54,9 @@ test: build
 
 slow: build
 	@$(BIN)/python -m pytest -m "slow and not interop" $(ARGS)
+
+rows: build
+	@PYTHONPATH=src:tests $(BIN)/python -m rows $(ARGS)
 
 abr: build
 	@$(BIN)/telerelay simulate scoreboard --check $(ARGS)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from telerelay.config import Config
     from telerelay.consult.plan import ConsultPlan
     from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
-    from telerelay.hooks import EndEvent, Hooks, JoinRequest, PersonEvent, QualityEvent
+    from telerelay.hooks import EndEvent, Hooks, JoinRequest, PersonEvent, QualityEvent, StateEvent
     from telerelay.protocol.grants import TokenKeys
     from telerelay.relay import Relay
 
@@ -31,6 +31,7 @@ __all__ = [
     "QualityEvent",
     "Relay",
     "RemoteProtocolError",
+    "StateEvent",
     "TelerelayError",
     "TokenKeys",
     "__version__",
@@ -49,6 +50,7 @@ _HOMES = {
     "QualityEvent": "hooks",
     "Relay": "relay",
     "RemoteProtocolError": "errors",
+    "StateEvent": "hooks",
     "TelerelayError": "errors",
     "TokenKeys": "protocol.grants",
 }

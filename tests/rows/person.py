@@ -1,0 +1,136 @@
+"""
+A synthetic person in a process of its own, over public interfaces alone: HTTP, the WebSocket, media.
+
+`Person` is the row's end; `python -m rows.person` the process. Each answer bears `began` and `at`, when it was asked
+and answered, and each event `at`, in seconds of the machine's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from rows.process import Failed, Message, Process
+
+
+class Person(Process):
+    """`async with Person() as patient: await patient.enter(url, link)`."""
+
+    def __init__(self) -> None:
+        super().__init__("rows.person")
+
+    async def ask(self, method: str, url: str, body: Any = None, token: str = "") -> Message:
+        """One HTTP request: {"status", "body"}; the body as JSON, or as text where it is none."""
+        return await self.do("http", method=method, url=url, body=body, token=token)
+
+    async def enter(self, url: str, link: str) -> Message:
+        """Change a link for a token and join: {"participant", "admitted"}. Raises Failed with the refusal's code."""
+        answer = await self.ask("POST", f"{url}/link", {"link": link.partition("#link=")[2] or link})
+        if answer["status"] != 200:
+            raise Failed(answer["body"]["error"]["code"], answer["body"]["error"]["message"])
+        return await self.join(url, answer["body"]["room"], answer["body"]["token"])
+
+    async def join(self, url: str, room: str, token: str) -> Message:
+        """{"participant", "admitted"}. Raises Failed."""
+        return await self.do("join", url=url, room=room, token=token)
+
+    async def publish(self) -> None:
+        """Send a moving picture and a tone."""
+        await self.do("publish")
+
+    async def request(self, kind: str, **fields: Any) -> Message:
+        """A request of docs/signaling.md. Raises Failed."""
+        return await self.do("request", kind=kind, fields=fields)
+
+    async def received(self, kind: str) -> Message:
+        """Wait until a frame of that kind ("audio", "video") of somebody else's was decoded."""
+        return await self.do("received", kind=kind)
+
+    async def leave(self) -> None:
+        """Give up the seat."""
+        await self.do("leave")
+
+
+class _Body:
+    """What the process can do."""
+
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        self._http = http
+        self._client: Any = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def http(self, method: str, url: str, body: Any, token: str) -> Mapping[str, Any]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self._http.request(method, url, json=body, headers=headers) as response:
+            text = await response.text()
+        try:
+            return {"status": response.status, "body": json.loads(text)}
+        except ValueError:
+            return {"status": response.status, "body": text}
+
+    async def join(self, url: str, room: str, token: str) -> Mapping[str, Any]:
+        from telerelay.client import Client  # half a second of imports: only who joins needs it
+
+        self._client = await Client.join(url, token, room, on_event=_on_event)
+        return {"participant": self._client.participant, "admitted": self._client.is_admitted}
+
+    async def publish(self) -> Mapping[str, Any]:
+        from telerelay.client import MovingPicture, Tone
+
+        await self._client.publish([Tone(), MovingPicture()])
+        return {}
+
+    async def request(self, kind: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return dict(await self._client.request(kind, **fields))
+
+    async def received(self, kind: str) -> Mapping[str, Any]:
+        def has_any(client: Any) -> bool:
+            return any(track.kind == kind and track.frames for track in client.remote_tracks.values())
+
+        await self._client.wait_for(has_any, 30.0)
+        return {}
+
+    async def listen(self, url: str) -> Mapping[str, Any]:
+        """Stay on a WebSocket and tell of each message, as events of the type "said"."""
+        ws = await self._http.ws_connect(url)
+        self._watching = asyncio.create_task(_listen(ws))
+        return {}
+
+    async def leave(self) -> Mapping[str, Any]:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.leave()
+        return {}
+
+
+async def _listen(ws: aiohttp.ClientWebSocketResponse) -> None:
+    from rows.orders import tell
+
+    async for message in ws:
+        tell({"type": "said", "said": json.loads(message.data)})
+    tell({"type": "unsaid", "code": ws.close_code})
+
+
+def _on_event(message: Message) -> None:
+    from rows.orders import tell
+
+    # What an offer says is of no use to a row, and long.
+    tell({name: value for name, value in message.items() if name != "sdp"})
+
+
+async def _main() -> None:
+    from rows.orders import take_orders
+
+    async with aiohttp.ClientSession() as http:
+        body = _Body(http)
+        names = ("http", "join", "publish", "request", "received", "listen", "leave")
+        await take_orders({name: getattr(body, name) for name in names})
+        await body.leave()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

@@ -1,0 +1,138 @@
+"""
+A process of a row's: takes orders as lines of JSON, answers each, and tells what happens to it.
+
+Event loop of the row. The end of its stdin is the order to end, so it outlives nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from rows.figures import HERE
+
+Message = dict[str, Any]
+
+# A machine with ten things going on takes its time, over imports above all.
+TIMEOUT_S = 60.0
+MAX_LINE_BYTES = 1 << 20
+
+
+class Failed(Exception):
+    """An order was answered with an error; `code` is its word."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class Process:
+    """`async with Process(module, …)`: `python -m module …`, started and ended. `events` are what it told, in order."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, asyncio.Future[Message]] = {}
+        self._changed = asyncio.Event()
+        self.events: list[Message] = []
+        self.has_ended = False
+
+    async def __aenter__(self) -> Process:
+        paths = [str(HERE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            limit=MAX_LINE_BYTES,
+        )
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(10.0):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+        if self._reading is not None:
+            await self._reading
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def do(self, what: str, **fields: Any) -> Message:
+        """Have it do something. Raises Failed with its code; ConnectionError if it ended."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        number = next(self._numbers)
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        self._process.stdin.write(json.dumps({"id": number, "do": what, **fields}).encode() + b"\n")
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                return await answer
+        finally:
+            del self._asked[number]
+
+    async def event(self, kind: str, is_it: Callable[[Message], bool] = lambda message: True) -> Message:
+        """The first thing told of that kind that `is_it`, waited for if need be; `at` is when it was, monotonic s."""
+        seen = 0
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                for message in self.events[seen:]:
+                    if message["type"] == kind and is_it(message):
+                        return message
+                seen = len(self.events)
+                if self.has_ended:
+                    raise ConnectionError(f"the process ended before it told of {kind}")
+                self._changed.clear()
+                await self._changed.wait()
+
+    def count(self, kind: str) -> int:
+        """How often it told of that so far."""
+        return sum(message["type"] == kind for message in self.events)
+
+    async def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            message: Message = json.loads(line)
+            answer = self._asked.get(message.pop("id", 0))
+            if answer is None:
+                self.events.append(message)
+                self._changed.set()
+            elif answer.done():
+                continue
+            elif "error" in message:
+                answer.set_exception(Failed(message["error"], message.get("message", "")))
+            else:
+                answer.set_result(message)
+        self.has_ended = True
+        self._changed.set()
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(ConnectionError("the process ended"))

@@ -1,0 +1,75 @@
+"""
+The health systems of docs/systems.md, a fifth of each: `make rows` plays them whole.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+
+import pytest
+
+from rows.__main__ import main
+from rows.figures import SHORT, Figure, p95, rows
+
+
+def figure(value: float, *, is_least: bool = False) -> Figure:
+    return Figure("R00", "something", value, "s", 1.0, is_least, "none")
+
+
+@pytest.mark.rows
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("row", rows())
+async def test_the_row_is_reached(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each bound, measured at client processes over public interfaces.
+    """
+    monkeypatch.setenv(SHORT, "1")
+    figures = await importlib.import_module(f"rows.row_{row.lower()}").measure()
+
+    assert figures
+    assert {row} == {each.row for each in figures}
+    assert [] == [each.line() for each in figures if not each.is_reached]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_least", "expected"),
+    [(1.0, False, True), (1.1, False, False), (1.0, True, True), (0.9, True, False), (math.nan, False, False)],
+)
+def test_a_bound_is_the_most_or_the_least(value: float, is_least: bool, expected: bool) -> None:
+    """
+    What was not measured reaches neither.
+    """
+    assert expected == figure(value, is_least=is_least).is_reached
+
+
+def test_the_95th_of_a_hundred() -> None:
+    """
+    Five may be worse; of none there is no figure.
+    """
+    assert 95 == p95([*range(1, 101)])
+    assert 1 == p95([1])
+    assert math.isnan(p95([]))
+
+
+@pytest.mark.parametrize(("value", "code", "word"), [(1.0, 0, "reached"), (1.1, 1, "MISSED")])
+def test_a_missed_bound_is_an_exit_code(
+    value: float, code: int, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    A line a figure, and one JSON object as the last line.
+    """
+    row = rows()[0]
+
+    async def measure() -> list[Figure]:
+        return [figure(value)]
+
+    monkeypatch.setattr(importlib.import_module(f"rows.row_{row.lower()}"), "measure", measure)
+    found = main([row, "--json"])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert code == found
+    assert word in lines[0]
+    assert bool(code) != json.loads(lines[-1])["is_reached"]
