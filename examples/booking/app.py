@@ -18,7 +18,7 @@ from telerelay import Config, ConsultPlan, Hooks, Relay, RemoteProtocolError, St
 from telerelay.config import load
 
 OPENS_BEFORE_S, CLOSES_AFTER_S, NO_SHOW_AFTER_S = 15 * 60, 30 * 60, 10 * 60
-SLOT_S = 20 * 60
+SLOT_S = 15 * 60
 """Times begin on this grid, so that no two of a doctor overlap."""
 HOLD_S = 5 * 60
 """As long as somebody needs for the form."""

@@ -12,7 +12,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from people import Person, ask, say, site  # noqa: E402
 
-SLOT_S = 1200
+SLOT_S = 900
 
 
 async def main() -> None:

@@ -42,6 +42,18 @@ class Person(Process):
         """Send a moving picture and a tone."""
         await self.do("publish")
 
+    async def publish_recorded(self, name: str) -> list[str]:
+        """Publish as a browser did whose offer is tests/data/offers/{name}.sdp; the codecs that are sent."""
+        return list((await self.do("publish_recorded", name=name))["codecs"])
+
+    async def listen(self, url: str) -> Message:
+        """Open a WebSocket and stay: each message is an event "said" with `said`."""
+        return await self.do("listen", url=url)
+
+    async def hang_up(self) -> None:
+        """Close that WebSocket."""
+        await self.do("hang_up")
+
     async def request(self, kind: str, **fields: Any) -> Message:
         """A request of docs/signaling.md. Raises Failed."""
         return await self.do("request", kind=kind, fields=fields)
@@ -61,7 +73,9 @@ class _Body:
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self._http = http
         self._client: Any = None
-        self._watching: asyncio.Task[None] | None = None
+        self._ws: aiohttp.ClientWebSocketResponse | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._recorded: Any = None
 
     async def http(self, method: str, url: str, body: Any, token: str) -> Mapping[str, Any]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -84,6 +98,13 @@ class _Body:
         await self._client.publish([Tone(), MovingPicture()])
         return {}
 
+    async def publish_recorded(self, name: str) -> Mapping[str, Any]:
+        from rows.recorded import RecordedPeer
+
+        self._recorded = RecordedPeer()
+        await self._recorded.publish(name, self._client.request)
+        return {"codecs": self._recorded.codecs}
+
     async def request(self, kind: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         return dict(await self._client.request(kind, **fields))
 
@@ -95,12 +116,20 @@ class _Body:
         return {}
 
     async def listen(self, url: str) -> Mapping[str, Any]:
-        """Stay on a WebSocket and tell of each message, as events of the type "said"."""
-        ws = await self._http.ws_connect(url)
-        self._watching = asyncio.create_task(_listen(ws))
+        self._ws = await self._http.ws_connect(url)
+        self._listening = asyncio.create_task(_listen(self._ws))
+        return {}
+
+    async def hang_up(self) -> Mapping[str, Any]:
+        ws, self._ws = self._ws, None
+        if ws is not None:
+            await ws.close()
         return {}
 
     async def leave(self) -> Mapping[str, Any]:
+        recorded, self._recorded = self._recorded, None
+        if recorded is not None:
+            recorded.stop()
         client, self._client = self._client, None
         if client is not None:
             await client.leave()
@@ -127,8 +156,9 @@ async def _main() -> None:
 
     async with aiohttp.ClientSession() as http:
         body = _Body(http)
-        names = ("http", "join", "publish", "request", "received", "listen", "leave")
+        names = ("http", "join", "publish", "publish_recorded", "request", "received", "listen", "hang_up", "leave")
         await take_orders({name: getattr(body, name) for name in names})
+        await body.hang_up()
         await body.leave()
 
 

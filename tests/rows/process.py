@@ -98,9 +98,14 @@ class Process:
         finally:
             del self._asked[number]
 
-    async def event(self, kind: str, is_it: Callable[[Message], bool] = lambda message: True) -> Message:
-        """The first thing told of that kind that `is_it`, waited for if need be; `at` is when it was, monotonic s."""
-        seen = 0
+    async def event(
+        self, kind: str, is_it: Callable[[Message], bool] = lambda message: True, since: int = 0
+    ) -> Message:
+        """
+        The first thing told of that kind that `is_it`, behind the first `since` of `events`, waited for if need be;
+        `at` is when it was, monotonic seconds.
+        """
+        seen = since
         async with asyncio.timeout(TIMEOUT_S):
             while True:
                 for message in self.events[seen:]:

@@ -18,7 +18,7 @@ from rows.person import Person
 
 _figure = partial(Figure, "R06", is_least=False, example="booking")
 
-SLOT_S = 1200
+SLOT_S = 900
 MINUTE_S = 60.0
 # From one look of an old link to the next: a thirtieth of what is measured.
 LOOK_S = 0.03
