@@ -12,13 +12,29 @@ if TYPE_CHECKING:
     from telerelay.config import Config
     from telerelay.consult.plan import ConsultPlan
     from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
-    from telerelay.hooks import EndEvent, Hooks, JoinRequest, PersonEvent, QualityEvent, StateEvent
+    from telerelay.hooks import (
+        Admission,
+        AdmitRequest,
+        AttestRequest,
+        EndEvent,
+        Hooks,
+        JoinRequest,
+        PersonEvent,
+        PolicyResult,
+        QualityEvent,
+        Route,
+        RouteRequest,
+        StateEvent,
+    )
     from telerelay.protocol.grants import TokenKeys
     from telerelay.relay import Relay
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Admission",
+    "AdmitRequest",
+    "AttestRequest",
     "Config",
     "ConfigError",
     "ConsultPlan",
@@ -28,9 +44,12 @@ __all__ = [
     "LocalProtocolError",
     "NativeError",
     "PersonEvent",
+    "PolicyResult",
     "QualityEvent",
     "Relay",
     "RemoteProtocolError",
+    "Route",
+    "RouteRequest",
     "StateEvent",
     "TelerelayError",
     "TokenKeys",
@@ -38,6 +57,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Admission": "hooks",
+    "AdmitRequest": "hooks",
+    "AttestRequest": "hooks",
     "Config": "config",
     "ConfigError": "errors",
     "ConsultPlan": "consult.plan",
@@ -47,9 +69,12 @@ _HOMES = {
     "LocalProtocolError": "errors",
     "NativeError": "errors",
     "PersonEvent": "hooks",
+    "PolicyResult": "hooks",
     "QualityEvent": "hooks",
     "Relay": "relay",
     "RemoteProtocolError": "errors",
+    "Route": "hooks",
+    "RouteRequest": "hooks",
     "StateEvent": "hooks",
     "TelerelayError": "errors",
     "TokenKeys": "protocol.grants",
