@@ -114,7 +114,7 @@ async def test_a_good_journal_is_left_as_it_is(written: Path, tmp_path: Path) ->
     assert ["journal.db"] == names_in(tmp_path)
 
 
-@pytest.mark.parametrize("pages", [slice(0, None, 6), pytest.param(slice(0, None), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pages", [slice(0, None, 12), pytest.param(slice(0, None), marks=pytest.mark.slow)])
 async def test_each_page_may_be_noise(written: Path, data: bytes, tmp_path: Path, pages: slice) -> None:
     """
     Whichever page is lost: a start takes less than five seconds, the damaged file is kept as it was, most entries are
@@ -160,13 +160,14 @@ async def test_a_file_may_end_anywhere(data: bytes, tmp_path: Path, share: float
     await journal.store.close()
 
 
-async def test_single_bits_that_flip_are_found_in_the_latest_entries(data: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flips", [8, pytest.param(100, marks=pytest.mark.slow)])
+async def test_single_bits_that_flip_are_found_in_the_latest_entries(data: bytes, tmp_path: Path, flips: int) -> None:
     """
     SQLite does not notice most of them; the chain does. No start says that all is well and reads something else.
     """
     path = tmp_path / "journal.db"
     dice = random.Random(2)
-    for _ in range(40):
+    for _ in range(flips):
         at = dice.randrange(len(data))
         flipped = bytearray(data)
         flipped[at] ^= 1 << dice.randrange(8)
