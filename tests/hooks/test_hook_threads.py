@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from support import rules
+from support.starved import Starved
 from telerelay import ConfigError
 from telerelay.hooks import HookRunner, Hooks, JoinRequest, PersonEvent, threads
 from telerelay.hooks.entry import load_entry_point
@@ -62,21 +63,22 @@ async def test_a_rule_that_sleeps_is_closed_in_time_and_holds_nobody(
     """
     Ten seconds, awaited or not: refused after two, others are let in and told of meanwhile, and it is named.
     """
-    began = time.monotonic()
-    slow = asyncio.ensure_future(runner.authorize_join(request(room)))
-    await asyncio.sleep(0)
-    others = []
-    for number in range(20):
-        asked = time.monotonic()
-        assert await runner.authorize_join(request(f"r{number}"))
-        runner.post(person(f"r{number}", 1))
-        others.append(time.monotonic() - asked)
-    assert await slow is False
-    took_s = time.monotonic() - began
+    with Starved() as starved:
+        began = time.monotonic()
+        slow = asyncio.ensure_future(runner.authorize_join(request(room)))
+        await asyncio.sleep(0)
+        others = []
+        for number in range(20):
+            asked = time.monotonic()
+            assert await runner.authorize_join(request(f"r{number}"))
+            runner.post(person(f"r{number}", 1))
+            others.append(time.monotonic() - asked)
+        assert await slow is False
+        took_s = time.monotonic() - began
     await runner.close()  # what was cut is named by its own thread
 
-    assert 2.0 <= took_s < 2.1
-    assert max(others) < 1.0
+    assert 2.0 <= took_s < 2.1 + starved.total_s
+    assert max(others) < 1.0 + starved.total_s
     assert 20 == len(rules.told)
     assert {("authorize_join", "timeout"): 1} == runner.failures
     assert (2 if room == "block-1" else 1) == len(rules.made)
