@@ -39,6 +39,8 @@ class Part:
     admits: bool = False
     kinds: tuple[str, ...] = ("audio", "video")
     talk_s: float = 0.0
+    patience_s: float = PATIENCE_S
+    """For all of it: whoever stands in a long line waits longer."""
 
 
 @dataclass(slots=True)
@@ -46,7 +48,6 @@ class Seen:
     """What became of a part, as its own client saw it; None: it did not come to that."""
 
     consult: str = ""
-    sub: str = ""
     joined_at: float | None = None
     waits_since: float | None = None
     """By the relay's word: Unix seconds."""
@@ -60,18 +61,18 @@ class Seen:
     audio_s: int = 0
     error: str = ""
     """What went wrong, if anything did: the name of an exception."""
-    told_waiting: int = field(default=0)
-    """How often its place in line was told."""
+    positions: list[int] = field(default_factory=list)
+    """Its places in line, as they were told."""
 
 
-async def play(part: Part, http: aiohttp.ClientSession) -> Seen:
-    """From the link to the end of the call. What goes wrong is in `error`."""
-    seen = Seen()
+async def play(part: Part, http: aiohttp.ClientSession, seen: Seen | None = None) -> Seen:
+    """From the link to the end of the call, written into `seen` as it goes. What goes wrong is in `error`."""
+    seen = seen or Seen()
     try:
         async with http.post(f"{part.url}/link", json={"link": part.link}) as response:
             found = await response.json()
         seen.consult = found["room"]
-        async with asyncio.timeout(PATIENCE_S), await _join(part, found["token"], seen) as client:
+        async with asyncio.timeout(part.patience_s), await _join(part, found["token"], seen) as client:
             await _call(part, client, seen)
     except Exception as error:
         seen.error = type(error).__name__
@@ -83,7 +84,7 @@ async def _join(part: Part, token: str, seen: Seen) -> Client:
         match message["type"]:
             case "waiting":
                 seen.waits_since = message["since"]
-                seen.told_waiting += 1
+                seen.positions.append(message["position"])
             case "admitted":
                 seen.admitted_at = time.monotonic()
             case "ended":
@@ -99,18 +100,18 @@ async def _call(part: Part, client: Client, seen: Seen) -> None:
     if part.kinds:
         await client.publish([tracks[kind]() for kind in part.kinds])
     if part.admits:
-        await client.wait_for(lambda client: bool(client.waiting_room), PATIENCE_S)
+        await client.wait_for(lambda client: bool(client.waiting_room), part.patience_s)
         await client.request("admit", participant=client.waiting_room[0]["participant"])
         seen.admitted_at = time.monotonic()
     counting = asyncio.create_task(_count(client, seen))
     try:
         if part.admits and part.talk_s:
-            await client.wait_for(lambda client: len(client.tap.streams) >= len(part.kinds), PATIENCE_S)
+            await client.wait_for(lambda client: len(client.tap.streams) >= len(part.kinds), part.patience_s)
             seen.talking_at = time.monotonic()
             await asyncio.sleep(part.talk_s)  # it is this that the call is made of
         if part.admits:
             await client.request("end")
-        await client.wait_for(lambda client: seen.ended_at is not None or not client.is_connected, PATIENCE_S)
+        await client.wait_for(lambda _: seen.ended_at is not None or not client.is_connected, part.patience_s)
     finally:
         counting.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -64,23 +64,28 @@ async def _real(folder: Path) -> list[Figure]:
         _least("real call by sound: two-way sound attested", heard["two_way_audio_s"], talk_s - EDGES_S, "s"),
         _least("real call by sound: bills taken", int(sound["bill"]["accepted"]), 0, most=True),
         _least("real call: policies whose outcome has its reason", _explained(explained), 3),
-        await _changed(key, Path(video["file"]).read_bytes(), folder),
+        await _changed(key, Path(video["file"])),
     ]
 
 
-async def _changed(key: Path, data: bytes, folder: Path) -> Figure:
+async def _changed(key: Path, file: Path) -> Figure:
     """One byte of the file is another one, all over it: is it found each time?"""
-    data = data.rstrip(b"\n")
     count = tries(300)
-    changed = []
-    for n in range(count):
-        at = n * len(data) // count
-        other = ord("x") if data[at] != ord("x") else ord("y")
-        changed.append(data[:at] + bytes([other]) + data[at + 1 :] + b"\n")
-    verdicts = await verified(key, write(folder / "changed", changed))
+    verdicts = await verified(key, write(file.with_suffix(".changed"), _changes(file, count)))
     missing = count - len(verdicts)
     good = sum(each["is_good"] for each in verdicts)
     return _least(f"files with one changed byte, of {count}, that verify", good + missing, 0, most=True)
+
+
+def _changes(file: Path, count: int) -> list[bytes]:
+    """That file as so many lines, in each of them another byte is changed."""
+    data = file.read_bytes().rstrip(b"\n")
+    changed = []
+    for n in range(count):
+        at = n * len(data) // count
+        other = b"y" if data[at : at + 1] == b"x" else b"x"
+        changed.append(data[:at] + other + data[at + 1 :] + b"\n")
+    return changed
 
 
 async def _told(folder: Path) -> list[Figure]:
