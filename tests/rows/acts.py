@@ -108,4 +108,4 @@ async def write(folder: Path, acts: int, professionals: int, peak: int) -> None:
 
 if __name__ == "__main__":
     target, *figures = sys.argv[1:]
-    asyncio.run(write(Path(target), *[*map(int, figures), 50_000, 3_750, 2_000][:3] if not figures else map(int, figures)))
+    asyncio.run(write(Path(target), *(map(int, figures) if figures else (50_000, 3_750, 2_000))))
