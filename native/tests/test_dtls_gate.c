@@ -182,6 +182,7 @@ static void a_half_open_peer_is_held_to_its_limits(void)
         if (i % 3 == 1) tr__store24(data + 14, 0xffffff);
         if (i % 3 == 2) tr__store16(data + 3, 1); /* epoch 1, before its time */
         tr_drop drop = feed(server, data, size);
+        discard(server); /* a flight that its own clock has it send again leaves at once, as it does in a worker */
         if (i % 3 == 2) CHECK_EQ(TR_DROP_DTLS_STATE, drop);
         if (i % 3 == 1) CHECK(drop == TR_DROP_DTLS_LIMIT || drop == TR_DROP_DTLS_MALFORMED);
         if (held_bytes - before > most) most = held_bytes - before;
