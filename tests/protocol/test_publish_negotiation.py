@@ -107,17 +107,30 @@ def test_the_address_stands_in_the_first_section_and_the_candidates_in_all() -> 
 
 def test_codecs_keep_the_clients_order_and_payload_types() -> None:
     """
-    VP8 and H.264 in all profiles of packetization-mode 1, each with its RTX; no RED, no FEC, no comfort noise.
+    VP8 and H.264 in all profiles of packetization-mode 1, each with its RTX; no RED, no FEC, no comfort noise. Only
+    H.264's constrained baseline comes before its other profiles.
     """
     result = publish(offer(CHROMIUM))
     video = receiver(result, "video")
 
-    assert [("VP8", 96, 97), ("H264", 102, 103), ("H264", 108, 109), ("H264", 116, 117)] == [
+    assert [("VP8", 96, 97), ("H264", 108, 109), ("H264", 102, 103), ("H264", 116, 117)] == [
         (each.codec.name, each.pt, each.rtx_pt) for each in video.codecs
     ]
     assert ["opus"] == [each.codec.name for each in receiver(result, "audio").codecs]
-    assert ("96", "97", "102", "103", "108", "109", "116", "117") == answered(result)[1].formats
+    assert ("96", "97", "108", "109", "102", "103", "116", "117") == answered(result)[1].formats
     assert ("111",) == answered(result)[0].formats
+
+
+def test_a_phone_that_prefers_high_is_answered_the_profile_that_everybody_has_first() -> None:
+    """
+    Whoever publishes sends the first of the answer; RFC 7742, 5 has every browser decode constrained baseline.
+    """
+    result = publish(offer("phones/made_iphone_safari_like"))
+
+    assert [("H264", 98), ("H264", 96), ("VP8", 100)] == [
+        (each.codec.name, each.pt) for each in receiver(result, "video").codecs
+    ]
+    assert "98" == answered(result)[0].formats[0]
 
 
 def test_h264_in_packetization_mode_0_is_taken_from_who_has_nothing_better() -> None:

@@ -130,7 +130,8 @@ def select_codecs(
     What the relay takes of a section, in the peer's order, with the feedback both understand.
 
     RED (RFC 2198) comes first where `names` has it before opus: whoever sends takes the first. It is taken only around
-    codecs that are taken. H.264 in packetization-mode 0 is taken only from whoever has nothing better.
+    codecs that are taken. H.264 in packetization-mode 0 is taken only from whoever has nothing better; its constrained
+    baseline comes before its other profiles.
     """
     wanted = [name.lower() for name in names]
     fmtps = dict(media.fmtps)
@@ -147,7 +148,23 @@ def select_codecs(
     chosen = [each for each in chosen if not each.codec.is_red or carried_by(each.codec, chosen)]
     if [name for name in wanted if name in ("red", "opus")][:1] == ["red"]:
         chosen.sort(key=lambda each: not each.codec.is_red)
-    return tuple(chosen[:MAX_CODECS])
+    return tuple(_common_profile_first(chosen)[:MAX_CODECS])
+
+
+def _common_profile_first(chosen: list[NegotiatedCodec]) -> list[NegotiatedCodec]:
+    """
+    H.264 in the profile that every browser has (RFC 7742, 5) before the others, and where it stood among other codecs.
+    A publisher sends the first: an iPhone would send High, of which others may see nothing.
+    """
+    places = [place for place, each in enumerate(chosen) if each.codec.name.lower() == "h264"]
+    ordered = sorted((chosen[place] for place in places), key=lambda each: not _is_common(each.codec))
+    for place, each in zip(places, ordered, strict=True):
+        chosen[place] = each
+    return chosen
+
+
+def _is_common(codec: Codec) -> bool:
+    return h264_profile(codec.parameter("profile-level-id")) == "constrained-baseline"
 
 
 def select_each(
