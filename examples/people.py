@@ -19,7 +19,7 @@ import aiohttp
 
 from telerelay.client import Client, MovingPicture, Tone
 
-STARTED_S, CALL_S = 30.0, 60.0
+STARTED_S, CALL_S = 90.0, 60.0
 """Longer than a start, or the way into a call, takes on a busy machine."""
 
 
