@@ -60,7 +60,7 @@ class Seen:
     """Seconds in which five pictures or more came and were decoded."""
     audio_s: int = 0
     error: str = ""
-    """What went wrong, if anything did: the name of an exception."""
+    """What went wrong, if anything did: an exception and its code."""
     positions: list[int] = field(default_factory=list)
     """Its places in line, as they were told."""
 
@@ -75,7 +75,7 @@ async def play(part: Part, http: aiohttp.ClientSession, seen: Seen | None = None
         async with asyncio.timeout(part.patience_s), await _join(part, found["token"], seen) as client:
             await _call(part, client, seen)
     except Exception as error:
-        seen.error = type(error).__name__
+        seen.error = f"{type(error).__name__} {getattr(error, 'code', '')}".strip()
     return seen
 
 

@@ -77,7 +77,8 @@ async def stage(
     made = Stage(folder, free_port())
     if not made.public_key.exists():
         new_key(folder / "signing.key")
-    process = await asyncio.create_subprocess_exec(*command, env={**made.environment, **(more or {})})
+    environment = {**made.environment, **(more or {})}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.DEVNULL)
     try:
         await _healthy(made.url + health, process)
         yield made

@@ -1,6 +1,6 @@
 """
 Activity of two months, made up: so many acts by so many professionals in nine regions, few at first and a peak on the
-last day (as D0 tells of Medicam: from a few dozen to 2,000 a day). `python -m rows.acts FOLDER [ACTS [PEOPLE [PEAK]]]`.
+last day (as D0 tells of Medicam: from a few dozen to 2,000 a day). `python -m rows.acts FOLDER ACTS PEOPLE PEAK`.
 
 What is made up are the facts. They are journalled, attested and signed as a relay does it, by a clock that is an
 argument: FOLDER/journal.db and FOLDER/signing.key.pub are what `telerelay report` and `telerelay attest` read.
@@ -68,7 +68,7 @@ def moments(acts: int, peak: int) -> Iterator[float]:
             yield FIRST_DAY + day * DAY_S + OPENS_S + round(OPEN_S * n / count)
 
 
-def _template(region: str, assistants: bool) -> str:
+def _template(region: str) -> str:
     """The facts of an act in that region, with names that are replaced; times from its beginning."""
     plan = ConsultPlan("CONSULT", region=region, policy=f"region-{region}", policy_date="2014-07-01")
     call = Call(plan, 1000.0, LENGTH_S, 0.9 * LENGTH_S, LENGTH_S, patient="PATIENT", doctor="DOCTOR")
@@ -80,7 +80,7 @@ async def write(folder: Path, acts: int, professionals: int, peak: int) -> None:
     """All of it, into a folder."""
     rules = rules_of("regions")
     regions = list(rules.REGIONS.values())
-    templates = [_template(region.name, region.needs_assistant) for region in regions]
+    templates = [_template(region.name) for region in regions]
     key = write_new_key(folder / "signing.key")
     journal = await Journal.of_file(str(folder / "journal.db"), lambda: FIRST_DAY, key)
     attestor = Attestor(journal, key, lambda: FIRST_DAY + DAYS * DAY_S)
@@ -107,5 +107,4 @@ async def write(folder: Path, acts: int, professionals: int, peak: int) -> None:
 
 
 if __name__ == "__main__":
-    target, *figures = sys.argv[1:]
-    asyncio.run(write(Path(target), *(map(int, figures) if figures else (50_000, 3_750, 2_000))))
+    asyncio.run(write(Path(sys.argv[1]), *map(int, sys.argv[2:5])))
