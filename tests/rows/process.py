@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -39,6 +40,7 @@ class Process:
     def __init__(self, module: str, *arguments: str) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
         self._process: asyncio.subprocess.Process | None = None
+        self._pidfd = -1
         self._reading: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Message]] = {}
@@ -55,6 +57,7 @@ class Process:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             limit=MAX_LINE_BYTES,
         )
+        self._pidfd = os.pidfd_open(self._process.pid)
         self._reading = asyncio.create_task(self._read())
         return self
 
@@ -72,17 +75,16 @@ class Process:
             await self._process.wait()
         if self._reading is not None:
             await self._reading
+        os.close(self._pidfd)
 
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+    def signal(self, number: signal.Signals) -> None:
+        """Nothing, where it has ended. By its pidfd: subprocess would reap it under the loop's eyes."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number)
 
     def kill(self) -> None:
         """SIGKILL."""
-        assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self.signal(signal.SIGKILL)
 
     async def do(self, what: str, **fields: Any) -> Message:
         """Have it do something. Raises Failed with its code; ConnectionError if it ended."""

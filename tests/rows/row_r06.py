@@ -22,6 +22,8 @@ SLOT_S = 900
 MINUTE_S = 60.0
 # From one look of an old link to the next: a thirtieth of what is measured.
 LOOK_S = 0.03
+DEAD = frozenset({"forbidden", "too_many_requests"})
+"""Of a link that is no good; the second, where that address has asked for many such."""
 # How near to a limit is asked: within the second before and after it.
 NEAR_S = 1.0
 
@@ -107,7 +109,7 @@ async def _moved(site: Site) -> list[Figure]:
             answer = await site.patient.ask(
                 "POST", f"{site.relay}/link", {"link": booked["links"]["patient"].partition("#link=")[2]}
             )
-            if answer["body"].get("error", {}).get("code") == "forbidden":
+            if answer["body"].get("error", {}).get("code") in DEAD:
                 dead = answer
             await asyncio.sleep(LOOK_S)
         moved = await moving

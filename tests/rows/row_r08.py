@@ -8,7 +8,6 @@ Patients' pages and doctors' desks are processes; a doctor's is killed, or stopp
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -96,7 +95,7 @@ async def _killed(site: Site) -> list[Figure]:
                     await site.shown(name, True, since)
                 since, killed_at = len(site.patient.events), time.monotonic()
                 for doctor in doctors:
-                    os.kill(doctor.pid, how)
+                    doctor.signal(how)
                 for name in names:
                     seconds.append((await site.shown(name, None, since))["at"] - killed_at)
                 for doctor in doctors:
