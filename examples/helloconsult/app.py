@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, EndEvent, Hooks, Relay, RemoteProtocolError, TokenKeys
+from telerelay import Config, ConsultPlan, EndEvent, Hooks, PersonEvent, Relay, RemoteProtocolError, TokenKeys
 from telerelay.config import load
 
 PING_EVERY_S = 5.0
@@ -52,6 +52,12 @@ class Desks(Hooks):
     def availability(self) -> dict[str, bool]:
         """Of each doctor who is there: whether a patient may come now."""
         return {doctor: doctor not in self._busy for doctor in self._open}
+
+    async def on_person(self, event: PersonEvent) -> None:
+        """A doctor who goes into a consult, booked or not, has a patient."""
+        if event.role == "practitioner" and event.what == "arrived":
+            self._busy[event.sub] = event.room
+            await self._show()
 
     async def on_end(self, event: EndEvent) -> None:
         """The consult is over: its doctor has no patient."""

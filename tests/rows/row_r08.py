@@ -156,8 +156,11 @@ async def _recorded(site: Site, doctor: Person) -> list[Figure]:
 
 
 async def _call(site: Site, doctor: Person, way: str, body: Mapping[str, Any], publish: Callable[[], Any]) -> None:
-    """From the button to a call in which both see and hear the other, and to its end. Raises what is missing."""
-    patient, since = site.patient, len(doctor.events)
+    """
+    From the button to a call in which both see and hear the other and the page shows the doctor as busy, and to its
+    end, when he is available. Raises what is missing.
+    """
+    patient, since, shown = site.patient, len(doctor.events), len(site.patient.events)
     answer = await patient.ask("POST", f"{site.host.url}/{way}", body)
     assert answer["status"] == 201, answer
     said = await doctor.event("said", since=since)
@@ -170,6 +173,9 @@ async def _call(site: Site, doctor: Person, way: str, body: Mapping[str, Any], p
         await doctor.request("admit", participant=joined["participant"])
         await asyncio.gather(publish(), doctor.publish())
         await asyncio.gather(*(person.received(kind) for person in (patient, doctor) for kind in ("audio", "video")))
+        await site.shown("doctor-1", False, shown)
+        shown = len(patient.events)
         await doctor.request("end")
+        await site.shown("doctor-1", True, shown)
     finally:
         await asyncio.gather(patient.leave(), doctor.leave())
