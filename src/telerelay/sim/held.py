@@ -38,6 +38,7 @@ HELD: tuple[str, ...] = (
     "wrong layer, fixed lines",
     "switches a minute, fixed lines",
     "freezes in 10 min, fixed lines",
+    "voice made up, fixed lines",
     "voice made up, 3G",
     "p95 audio queue, fixed lines",
     "p95 audio queue, traces",
