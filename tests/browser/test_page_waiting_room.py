@@ -88,15 +88,16 @@ async def test_a_link_opens_the_page_once(open_page: OpenPage, relay: RelayProce
     await ask(relay, "/consults", {"consult": room})
     link = (await ask(relay, f"/consults/{room}/links", {"sub": "pat", "role": "patient"}))["link"]
     patient = await open_page("pat", token=None)
+    # From elsewhere: another fragment alone would load nothing.
+    await patient.page.goto("about:blank")
     await patient.page.goto(f"{relay.url}/#link={link}")
-    await patient.page.reload()
     await patient.join()
     await patient.says("You are next.")
     await patient.page.reload()
     await patient.says("You are next.")
     other = await open_page("pat", token=None)
+    await other.page.goto("about:blank")
     await other.page.goto(f"{relay.url}/#link={link}")
-    await other.page.reload()
     await other.until("!document.getElementById('notice').hidden")
 
     assert "This link was used already" in await other.see("notice").inner_text()
