@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +19,23 @@ TELERELAY = ("-m", "telerelay.cli")
 
 
 async def lines_of(*arguments: str | Path) -> list[dict[str, Any]]:
-    """What `python ARGUMENTS` prints, a JSON object a line; whatever it exits with."""
+    """
+    What `python ARGUMENTS` prints, a JSON object a line; whatever it exits with. Raises RuntimeError, with the end of
+    what it said, where that is nothing.
+    """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=_environment()
     )
-    out, _ = await process.communicate()
+    out, said = await process.communicate()
+    if process.returncode and not out:
+        raise RuntimeError(f"{arguments[:3]} ended with {process.returncode}: {said.decode(errors='replace')[-500:]}")
     return [json.loads(line) for line in out.splitlines()]
+
+
+def _environment() -> dict[str, str]:
+    """This process's own, and where the rows are."""
+    places = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
 
 
 async def telerelay(*arguments: str | Path) -> dict[str, Any]:
