@@ -55,6 +55,7 @@
 #define GROWTH_BACK 4.0 /* a second, as long as it is less than BACK_SHARE of what it was before the drain */
 #define BACK_SHARE 0.7
 #define BACK_US 3000000            /* after an outage: clusters again until then, if the first has shown little */
+#define LATE_MOST_US 3000000.0     /* of a queue on the way back; a line that keeps more is as good as silent */
 #define CONTESTED_AFTER_US 2500000 /* a queue of our own would have left by then */
 #define CONTESTED_UNTIL_US 3000000 /* a queue that stays short so long is not a TCP that has just halved its window */
 #define CONTESTED_GROWTH_BPS 80000.0
@@ -115,6 +116,13 @@ static double ahead_us(const tr_estimator *e, int64_t now_us)
     return most(most(e->delay.latest_us, 0) + flight_us - (double)(now_us - e->newest_sent_us), 0);
 }
 
+/* How much later than ever the latest feedback came, but for what its packets waited: a queue on the way back. */
+static double late_us(const tr_estimator *e)
+{
+    double late = (double)(e->rtt_us - e->least_rtt_us) - most(e->delay.latest_us, 0);
+    return least(most(late, 0), LATE_MOST_US);
+}
+
 /* What may be encoded so that within WORK_OFF_S no more than WAITING_S waits in the pacer, where nothing leaves for as
  * long as the line has a queue ahead. */
 static double unwaited(const tr_estimator *e, double bps, double ahead_us)
@@ -135,7 +143,7 @@ static void publish(tr_estimator *e, int64_t now_us)
 static void decide(const tr_estimator *e, int64_t now_us, double *target_bps, double *pacing_bps)
 {
     double bps = e->bps, pace = PACE * bps, target = bps, ahead = 0;
-    double round_us = (double)e->least_rtt_us;
+    double round_us = (double)e->least_rtt_us + late_us(e);
     double flight_us = (double)e->sent.flight_bytes * 8e6 / bps;
     /* What waits in the pacer is sent before what is not encoded yet: half a second to work off more than a frame. */
     switch (e->mode) {
@@ -366,10 +374,12 @@ static void drain(tr_estimator *e, int64_t now_us, double queue_us)
         e->mode = TR_ESTIMATOR_FREE;
         return;
     }
+    e->long_queue_us = most(e->long_queue_us, e->delay.queue_us);
     set_line(e, now_us, arriving);
     if (queue_us > drain_from_us(e))
         e->bps = least(e->bps, most(most(DRAIN_SHARE * arriving, e->bps / 3), unused_bps(e, now_us)));
-    if (now_us - e->long_us > CONTESTED_AFTER_US) {
+    /* Told late, where the way back has a queue, too: what counts is when that left which is told of. */
+    if (e->newest_sent_us - e->long_us > CONTESTED_AFTER_US) {
         if (unrest_of(e) <= 0 && e->delay.queue_us > e->long_queue_us / 2) {
             e->mode = TR_ESTIMATOR_CONTESTED;
             e->cut_us = 0;

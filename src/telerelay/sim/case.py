@@ -45,7 +45,10 @@ class RadioPlan:
 
 @dataclass(frozen=True, slots=True)
 class FlowPlan:
-    """A video: when, in which direction, over which of the forward lines, how far away, and when it is silent."""
+    """
+    A video: when, in which direction, over which of the forward lines, how far away, and when it is silent.
+    `controller` is whose rate it has, whatever is judged: the uplink of a browser follows its browser.
+    """
 
     start_s: float = 0.0
     stop_s: float = 99.0
@@ -53,6 +56,7 @@ class FlowPlan:
     extra_ms: float = 0.0
     hops: tuple[int, int] = (0, 99)
     silent_s: tuple[float, float] | None = None
+    controller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ HELD: tuple[str, ...] = (
     "own loss, 5.1 to 5.5",
     "own loss, 5.4 and 5.5",
     "queue calm after a drop",
+    "p95 queue, told late",
     "90 % after the start",
     "90 % after a step up",
     "90 % after an outage",

@@ -84,6 +84,7 @@ ROWS: tuple[Row, ...] = (
     Row(4, "own loss, 5.1 to 5.5", "%", 0.2, True, "own_loss", _MOST, ("5.1", "5.2", "5.3", "5.4", "5.5"), 100),
     Row(4, "own loss, 5.4 and 5.5", "%", 0.0, True, "own_loss", _MOST, ("5.4", "5.5"), 100),
     Row(5, "queue calm after a drop", "s", 1.2, True, "drop_s", _MOST, ("drop",)),
+    Row(5, "p95 queue, told late", "ms", 100, True, "queue_p95_ms", _MOST, ("drop-both",)),
     Row(6, "90 % after the start", "s", 1.5, True, "start_s", _MOST, ("5.1", "5.2", "5.8")),
     Row(6, "90 % after a step up", "s", 3.0, True, "up_s", _MOST, ("up",)),
     Row(6, "90 % after an outage", "s", 2.0, True, "up_s", _MOST, ("outage-3", "outage-10")),

@@ -83,14 +83,15 @@ def build(case: Case, controller: str, seed: int) -> World:
     air = _Air(clock, case, seed, world)
     bounds = bounds_of(case, controller)
     for at, plan in enumerate(case.flows):
+        its_controller = plan.controller or controller
         flow = VideoFlow(
             clock,
-            controllers.make(controller, bounds),
+            controllers.make(its_controller, bounds),
             randomness(seed, case.name, "flow", at),
             bounds,
             extra_us=round(plan.extra_ms * 1_000),
             repairs=case.repairs,
-            make_pacer=controllers.PACERS.get(controller, Pacer),
+            make_pacer=controllers.PACERS.get(its_controller, Pacer),
         )
         ahead, back = air.routes(forward[plan.hops[0] : plan.hops[1] + 1], plan)
         flow.connect(ahead, back)

@@ -68,6 +68,8 @@ def _outage(seconds: float, *, drops: bool) -> Case:
     )
 
 
+_STEPS = LinePlan(tuple((15.0 * at, (4.0, 0.4)[at % 2]) for at in range(8)), 4.0, 300, delay_ms=30)
+
 CASES = (
     _adsl("1M", 1.0, 0.256),
     _adsl("2M", 2.0, 0.512),
@@ -81,12 +83,25 @@ CASES = (
         "R4",
         "4 and 0.4 Mbit/s by turns, every 15 s",
         120,
-        (LinePlan(tuple((15.0 * at, (4.0, 0.4)[at % 2]) for at in range(8)), 4.0, 300, delay_ms=30),),
+        (_STEPS,),
         LinePlan(delay_ms=30),
         flows=(FlowPlan(stop_s=119),),
         min_kbps=30,
         max_kbps=TRACE_MAX_KBPS,
         tags=frozenset({"drop"}),
+    ),
+    Case(
+        SUITE,
+        "R4-both",
+        "the same each way, a browser sends up: what arrived is told late",
+        120,
+        (_STEPS,),
+        _STEPS,
+        flows=(FlowPlan(stop_s=119), FlowPlan(stop_s=119, is_backward=True, controller="gcc")),
+        min_kbps=30,
+        max_kbps=TRACE_MAX_KBPS,
+        judged=(0,),
+        tags=frozenset({"drop-both"}),
     ),
 )
 
