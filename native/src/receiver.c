@@ -271,34 +271,46 @@ static uint64_t nack_at(const tr_stream *stream)
     return stream->has_nack && stream->ssrc ? tr__nack_at(&stream->nack) : UINT64_MAX;
 }
 
+/* Before `other`: whom nobody who waits has a picture of; then what was asked for longest ago. */
+static bool is_before(const tr_stream *stream, const tr_stream *other)
+{
+    if (stream->keyframe_can_wait != other->keyframe_can_wait) return other->keyframe_can_wait;
+    return stream->keyframe_asked_us < other->keyframe_asked_us;
+}
+
 /* One keyframe request for all encodings in TR_KEYFRAME_INTERVAL_US, the first at once: an encoder that makes several
  * encodings of one camera answers for all of them, and where it did not, the next one is asked for when that time is
- * over. Of several that are wanted it is the one that was asked for longest ago; NULL: none is. */
+ * over. NULL: none is wanted. */
 static tr_stream *next_keyframe(const tr_receiver *receiver)
 {
     tr_stream *next = NULL;
     for (uint32_t i = receiver->source.count; i-- > 0;) {
         tr_stream *stream = &receiver->source.streams[i];
-        if (tr__stream_is_keyframe_due(stream) && (!next || stream->keyframe_asked_us < next->keyframe_asked_us))
-            next = stream;
+        if (tr__stream_is_keyframe_due(stream) && (!next || is_before(stream, next))) next = stream;
     }
     return next;
 }
 
-static uint64_t keyframe_at(const tr_receiver *receiver)
+static uint64_t patience_us(const tr_receiver *receiver)
 {
-    return receiver->keyframe_asked_us ? receiver->keyframe_asked_us + TR_KEYFRAME_INTERVAL_US : 0;
+    uint64_t others = receiver->sender_count ? receiver->sender_count - 1 : 0;
+    uint64_t patience = others * TR_KEYFRAME_PATIENCE_US;
+    return patience < TR_KEYFRAME_PATIENCE_MOST_US ? patience : TR_KEYFRAME_PATIENCE_MOST_US;
+}
+
+static uint64_t keyframe_at(const tr_receiver *receiver, const tr_stream *stream)
+{
+    if (!receiver->keyframe_asked_us) return 0;
+    uint64_t wait = TR_KEYFRAME_INTERVAL_US + (stream->keyframe_can_wait ? patience_us(receiver) : 0);
+    return receiver->keyframe_asked_us + wait;
 }
 
 uint64_t tr__receiver_feedback_at(const tr_receiver *receiver)
 {
     uint64_t at = UINT64_MAX;
-    bool is_due = false;
-    for (uint32_t i = 0; i < receiver->source.count; i++) {
-        at = earlier(at, nack_at(&receiver->streams[i]));
-        is_due |= tr__stream_is_keyframe_due(&receiver->streams[i]);
-    }
-    return is_due ? earlier(at, keyframe_at(receiver)) : at;
+    for (uint32_t i = 0; i < receiver->source.count; i++) at = earlier(at, nack_at(&receiver->streams[i]));
+    const tr_stream *next = next_keyframe(receiver);
+    return next ? earlier(at, keyframe_at(receiver, next)) : at;
 }
 
 static size_t room(const tr_pen *pen) { return pen->failed ? 0 : (size_t)(pen->end - pen->at); }
@@ -321,8 +333,8 @@ static bool put_nack(tr_receiver *receiver, tr_stream *stream, tr_pen *pen, uint
 
 static bool put_keyframe_request(tr_receiver *receiver, tr_pen *pen, uint32_t sender_ssrc, uint64_t now_us)
 {
-    tr_stream *stream = keyframe_at(receiver) <= now_us ? next_keyframe(receiver) : NULL;
-    if (!stream || room(pen) < FIR_SIZE) return false;
+    tr_stream *stream = next_keyframe(receiver);
+    if (!stream || keyframe_at(receiver, stream) > now_us || room(pen) < FIR_SIZE) return false;
     if (stream->has_pli)
         tr__rtcp_put_pli(pen, sender_ssrc, stream->ssrc);
     else

@@ -366,7 +366,7 @@ static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
     case TR_LAYERS_OMIT:
         tr__seqmap_omit(&sender->map, media->index, &rewrite);
         note_index(sender, media);
-        if (tr__layers_wait(&sender->layers, &media->info)) tr__stream_request_keyframe(stream, now_us);
+        if (tr__layers_wait(&sender->layers, &media->info)) tr__stream_wish_keyframe(stream);
         return TR_DROP_LAYER;
     }
     return send(sender, media, now_us);
@@ -493,12 +493,22 @@ static bool has_group(const tr_sender *sender, int8_t encoding, uint64_t now_us)
     return true;
 }
 
+/* The peer has a picture, and that comes on. */
+static bool can_wait(const tr_sender *sender, int8_t encoding, uint64_t now_us)
+{
+    return sender->current != NO_ENCODING && encoding > sender->current &&
+           tr__stream_is_active(&sender->source->streams[sender->current], now_us);
+}
+
 static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
 {
     sender->target = encoding;
     if (encoding == NO_ENCODING || encoding == sender->current || sender->is_paused || sender->kind != TR_VIDEO) return;
     tr_stream *stream = &sender->source->streams[encoding];
-    if (!has_group(sender, encoding, now_us) && may_begin_again(sender, now_us))
+    if (has_group(sender, encoding, now_us) || !may_begin_again(sender, now_us)) return;
+    if (can_wait(sender, encoding, now_us))
+        tr__stream_wish_keyframe(stream);
+    else
         tr__stream_request_keyframe(stream, now_us);
 }
 

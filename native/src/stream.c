@@ -62,8 +62,14 @@ void tr__stream_restart(tr_stream *stream, uint32_t ssrc)
 void tr__stream_request_keyframe(tr_stream *stream, uint64_t now_us)
 {
     (void)now_us;
+    tr__stream_wish_keyframe(stream);
+    stream->keyframe_can_wait = false;
+}
+
+void tr__stream_wish_keyframe(tr_stream *stream)
+{
     if (stream->keyframe_wanted) return;
-    stream->keyframe_wanted = true;
+    stream->keyframe_wanted = stream->keyframe_can_wait = true;
     stream->fir_number++; /* repeats of one request carry one number (RFC 5104, 4.3.1.1) */
 }
 

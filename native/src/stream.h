@@ -17,6 +17,11 @@
 /* One keyframe request upstream in this time for a track, the first at once: encoders answer in a frame or two, and a
  * storm of requests costs everybody picture quality. */
 #define TR_KEYFRAME_INTERVAL_US 500000
+/* Who has a picture and would have a larger one can wait, and the longer the more of them there are: each keyframe is
+ * paid for by all who watch, and one serves all who wait for it. A second and a half leaves twenty people who come
+ * within a second, and whose lines show what they carry in the second after, with one request more than the first. */
+#define TR_KEYFRAME_PATIENCE_US 100000 /* for each who watches besides */
+#define TR_KEYFRAME_PATIENCE_MOST_US 1000000
 /* A video encoding without packets this long is inactive: the next best one is taken. */
 #define TR_STREAM_IDLE_US 1000000
 
@@ -59,6 +64,7 @@ typedef struct tr_stream {
     int64_t expected_before; /* of earlier generations */
     /* keyframes wanted upstream */
     bool keyframe_wanted;
+    bool keyframe_can_wait;     /* by none who has no picture */
     uint64_t keyframe_asked_us; /* 0: never */
     uint8_t fir_number;
     /* the latest keyframe: its first packet, and when that came */
@@ -89,6 +95,8 @@ void tr__stream_init(tr_stream *stream, const tr_encoding *encoding, uint8_t kin
 void tr__stream_restart(tr_stream *stream, uint32_t ssrc);
 /* A sender, or control, needs a keyframe: asked upstream now or when the interval allows, once for all who wait. */
 void tr__stream_request_keyframe(tr_stream *stream, uint64_t now_us);
+/* The same for a sender whose peer has a picture meanwhile, and waits for a better one. */
+void tr__stream_wish_keyframe(tr_stream *stream);
 bool tr__stream_is_active(const tr_stream *stream, uint64_t now_us);
 
 /* Is one to be asked for, and is there a way to? */

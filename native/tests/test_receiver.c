@@ -337,6 +337,45 @@ static void encodings_of_one_track_share_their_requests(void)
     tr__receiver_free(receiver);
 }
 
+/* A tenth of a second for each who watches besides, up to one second; whoever has no picture is not kept waiting. */
+static void who_has_a_picture_waits_the_longer_the_more_watch(void)
+{
+    static const struct {
+        uint32_t viewers;
+        uint64_t patience_ms;
+    } rows[] = {{0, 0}, {1, 0}, {2, 100}, {5, 400}, {11, 1000}, {20, 1000}};
+    static rig r;
+    rig_init(&r, TR_SRTP_AEAD_AES_128_GCM);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_add_receiver params = video_params(3);
+        begin(&params);
+        tr_sender *senders[20];
+        for (uint32_t n = 0; n < rows[i].viewers; n++) {
+            tr_add_sender viewer = sender_params(TR_VIDEO, 5000 + n, 0);
+            tr_bind_sender bind = bind_params(&params, &viewer);
+            senders[n] = tr__sender_new(&viewer, &r.egress, 1, 1, 0);
+            CHECK_EQ(TR_OK, tr__receiver_add_sender(receiver, senders[n], &bind, 0));
+        }
+        tr__stream_wish_keyframe(stream(2));
+        CHECK_EQ(1, ask(1000, 1 * S).plis); /* the first one at once */
+        uint64_t at = 1 * S + TR_KEYFRAME_INTERVAL_US + rows[i].patience_ms * MS;
+        CHECK_EQ(at, tr__receiver_feedback_at(receiver));
+        CHECK_EQ(0, ask(1000, at - 1).plis);
+        CHECK_EQ(1, ask(1000, at).plis);
+        tr__stream_request_keyframe(stream(1), at);
+        tr__stream_wish_keyframe(stream(1)); /* others who can wait do not make it wait */
+        CHECK_EQ(at + TR_KEYFRAME_INTERVAL_US, tr__receiver_feedback_at(receiver));
+        asked a = ask(1000, at + TR_KEYFRAME_INTERVAL_US);
+        CHECK_EQ(1, a.plis);
+        CHECK_EQ(1010, a.ssrc);
+        while (tr__receiver_any_sender(receiver))
+            tr__receiver_remove_sender(receiver, tr__receiver_any_sender(receiver), 3 * S);
+        for (uint32_t n = 0; n < rows[i].viewers; n++) tr__sender_free(senders[n]);
+        tr__receiver_free(receiver);
+    }
+    rig_dispose(&r);
+}
+
 static void the_best_active_encoding_is_asked_for_a_keyframe(void)
 {
     tr_add_receiver params = video_params(3);
@@ -500,6 +539,7 @@ static const check_test tests[] = {
     TEST(requests_keep_within_their_room),
     TEST(keyframes_are_asked_for_once_an_interval),
     TEST(encodings_of_one_track_share_their_requests),
+    TEST(who_has_a_picture_waits_the_longer_the_more_watch),
     TEST(the_best_active_encoding_is_asked_for_a_keyframe),
     TEST(what_is_given_up_leads_to_a_keyframe_if_anyone_watches),
     TEST(the_list_of_senders_grows_and_shrinks),
