@@ -493,6 +493,16 @@ static bool has_group(const tr_sender *sender, int8_t encoding, uint64_t now_us)
     return true;
 }
 
+/* Who joins has no picture: of what is wanted the best whose latest keyframe is at hand comes at once. What is better
+ * can wait then, and needs no request of its own where many join. */
+static int8_t at_hand(const tr_sender *sender, int8_t encoding, uint64_t now_us)
+{
+    if (sender->latest != NO_ENCODING) return encoding;
+    for (int8_t i = encoding; i >= 0; i--)
+        if (tr__stream_is_active(&sender->source->streams[i], now_us) && has_group(sender, i, now_us)) return i;
+    return encoding;
+}
+
 /* The peer has a picture, and that comes on. */
 static bool can_wait(const tr_sender *sender, int8_t encoding, uint64_t now_us)
 {
@@ -502,8 +512,10 @@ static bool can_wait(const tr_sender *sender, int8_t encoding, uint64_t now_us)
 
 static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
 {
+    bool is_chosen = encoding != NO_ENCODING && !sender->is_paused && sender->kind == TR_VIDEO;
+    if (is_chosen) encoding = at_hand(sender, encoding, now_us);
     sender->target = encoding;
-    if (encoding == NO_ENCODING || encoding == sender->current || sender->is_paused || sender->kind != TR_VIDEO) return;
+    if (!is_chosen || encoding == sender->current) return;
     tr_stream *stream = &sender->source->streams[encoding];
     if (has_group(sender, encoding, now_us) || !may_begin_again(sender, now_us)) return;
     if (can_wait(sender, encoding, now_us))
