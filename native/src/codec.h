@@ -15,8 +15,8 @@ typedef struct tr_codec_info {
     bool has_layers;
     bool is_sync; /* VP8, Y: of the layers below its own the frame needs the lowest alone. VP9, U: what comes behind
                    * it of higher temporal layers needs nothing of those from before it */
-    bool is_frame_end; /* VP9, E; AV1: the last packet of its (layer) frame */
-    /* AV1: its layers, and indications for decode targets, are by the structure of this number; 0: by none */
+    bool is_frame_end; /* VP9, E; AV1, VP8 by descriptor: the last packet of its (layer) frame */
+    /* AV1, VP8: its layers, and indications for decode targets, are by the structure of this number; 0: by none */
     uint8_t structure;
     uint64_t indications;
     /* What of a payload descriptor is counted up, and has to go on where frames are left out or another encoding begins

@@ -3,9 +3,9 @@
  * VP8: a picture id that is missing keeps a receiver from decoding frames of higher layers behind it (it cannot know
  * that nothing refers to it), so they close up as sequence numbers do. VP9: references are told in picture ids, by
  * P_DIFF or by a picture's place in its group, and a receiver knows from them which are needed: they stay as they are.
- * AV1: the same by frame numbers. TL0PICIDX counts frames of the lowest layer, which all leave: it moves where another
- * encoding begins, and nowhere else. KEYIDX (RFC 7741, 4.2) is left as it is: it tells of keyframes lost, and each
- * encoding begins with one.
+ * AV1: the same by frame numbers, as with VP8 that comes with a dependency descriptor. TL0PICIDX counts frames of the
+ * lowest layer, which all leave: it moves where another encoding begins, and nowhere else. KEYIDX (RFC 7741, 4.2) is
+ * left as it is: it tells of keyframes lost, and each encoding begins with one.
  *
  * Of spatial layers all below are forwarded too, also where they are needed at keyframes alone (k-SVC): so that a line
  * that gets worse is answered with the next picture and not with a keyframe, the largest there is.
@@ -20,10 +20,10 @@ void tr__layers_init(tr_layers *layers)
     *layers = (tr_layers){.want = TR_LAYERS_ALL, .spatial = TR_LAYER_ANY, .temporal = TR_LAYER_ANY};
 }
 
-static tr_layers_rule rule_of(tr_codec codec, const tr_codec_info *info, const uint8_t *payload, size_t size)
+static tr_layers_rule rule_of(tr_codec codec, const tr_codec_info *info, bool is_open)
 {
-    if (codec == TR_CODEC_AV1) return info->structure ? TR_LAYERS_AV1 : TR_LAYERS_UNTOLD;
-    if (!tr__codec_is_open(codec, payload, size)) return TR_LAYERS_UNTOLD;
+    if (info->structure) return TR_LAYERS_TOLD;
+    if (!is_open) return TR_LAYERS_UNTOLD;
     return codec == TR_CODEC_VP8 ? TR_LAYERS_VP8 : TR_LAYERS_VP9;
 }
 
@@ -38,7 +38,9 @@ static void note_limits(const tr_layers *layers, const tr_codec_info *info, tr_r
 void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *info, const uint8_t *payload, size_t size,
                       tr_rewrite *rewrite)
 {
-    layers->rule = (uint8_t)rule_of(codec, info, payload, size);
+    bool is_open = tr__codec_is_open(codec, payload, size); /* never of AV1, whose payload has no numbers */
+    layers->rule = (uint8_t)rule_of(codec, info, is_open);
+    layers->closes_up = is_open && codec == TR_CODEC_VP8;
     bool is_told = layers->rule != TR_LAYERS_UNTOLD;
     layers->has_left_out = false;
     layers->spatial = is_told && layers->rule != TR_LAYERS_VP8 ? layers->want.spatial : TR_LAYER_ANY;
@@ -46,7 +48,7 @@ void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *in
     note_limits(layers, info, rewrite);
     rewrite->picture_offset = 0;
     rewrite->tl0_offset = 0;
-    if (!is_told) return;
+    if (!is_open) return;
     if (layers->has_picture && info->picture_at)
         rewrite->picture_offset = (uint16_t)(layers->picture + 1u - info->picture) & PICTURE_MASK;
     if (layers->has_tl0 && info->tl0_at) rewrite->tl0_offset = (uint8_t)(layers->tl0 + 1u - info->tl0);
@@ -61,7 +63,7 @@ static uint8_t temporal_from(const tr_layers *layers, const tr_codec_info *info,
         return info->is_sync && info->temporal_layer == now + 1 ? now + 1 : now;
     case TR_LAYERS_VP9: /* it has the layers that are forwarded, and those above need nothing above from before it */
         return info->is_sync && info->temporal_layer <= now ? want : now;
-    case TR_LAYERS_AV1: {
+    case TR_LAYERS_TOLD: {
         int target = info->structure ? tr__structure_target(structure, layers->spatial, want) : -1;
         bool may = target >= 0 && info->temporal_layer <= now && info->spatial_layer <= layers->spatial &&
                    tr__indication(info->indications, target) == TR_TARGET_SWITCH;
@@ -93,13 +95,13 @@ tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, 
                                   tr_rewrite *rewrite)
 {
     change(layers, info, structure);
-    /* Of AV1, once another structure is in force: what is of none cannot be decoded, for its keyframe was lost. */
+    /* Once another structure is in force: what is of none cannot be decoded, for its keyframe was lost. */
     if (rewrite->structure && !info->structure) return TR_LAYERS_OMIT;
     bool is_changed = layers->spatial != rewrite->spatial || layers->temporal != rewrite->temporal ||
                       (rewrite->structure && rewrite->structure != info->structure);
     if (is_changed) note_limits(layers, info, rewrite);
     if (!tr__layers_are_above(rewrite, info)) return is_changed ? TR_LAYERS_CHANGE : TR_LAYERS_FORWARD;
-    bool closes_up = layers->rule == TR_LAYERS_VP8 && info->picture_at;
+    bool closes_up = layers->closes_up && info->picture_at;
     if (closes_up && !(layers->has_left_out && layers->left_out == info->picture)) {
         layers->has_left_out = true;
         layers->left_out = info->picture;

@@ -24,7 +24,7 @@ typedef enum tr_layers_rule {
     TR_LAYERS_UNTOLD, /* by nothing: all is forwarded */
     TR_LAYERS_VP8, /* the payload descriptor, of an encoding that began with a keyframe in the clear: it is what it */
     TR_LAYERS_VP9, /* seems to be */
-    TR_LAYERS_AV1  /* the dependency descriptor and its structure */
+    TR_LAYERS_TOLD /* the dependency descriptor and its structure: AV1, and VP8 that brings one */
 } tr_layers_rule;
 
 typedef struct tr_layers {
@@ -32,6 +32,7 @@ typedef struct tr_layers {
     tr_layer want;
     /* now, of the encoding that is forwarded */
     uint8_t rule;
+    bool closes_up;            /* its picture ids do: of VP8 in the clear */
     uint8_t spatial, temporal; /* what is above is left out, TR_LAYER_ANY: nothing is */
     bool has_left_out;
     uint16_t left_out; /* the picture left out last, as it came */

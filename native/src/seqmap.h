@@ -21,7 +21,7 @@ typedef struct tr_rewrite {
     uint8_t tl0_offset;        /* of TL0PICIDX (mod 2^8) */
     uint8_t encoding;          /* of the receiver, whose packets these are */
     uint8_t spatial, temporal; /* layers above these are left out; TR_LAYER_ANY: none is */
-    uint8_t structure;         /* of AV1: by which structure that is told, 0: nothing is left out */
+    uint8_t structure;         /* AV1, VP8: by which structure that is told, 0: nothing is left out */
 } tr_rewrite;
 
 typedef struct tr_seqmap_range {

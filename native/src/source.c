@@ -19,8 +19,10 @@ static bool read_red(const tr_source *source, tr_media *media)
     return true;
 }
 
-/* AV1: where a frame ends, and its layers. Without a structure there is nothing that says where layers may be added, so
- * they are none. What came before the present structure cannot be told any more. */
+/* AV1 and VP8: a frame's layers. Without a structure there is nothing that says where layers may be added, so they are
+ * none. What came before the present structure cannot be told any more. libwebrtc tells of VP8's layers here alone: its
+ * payload descriptor is the shortest there is, without numbers or layers, where a dependency descriptor goes with it.
+ */
 static void describe(const tr_stream *stream, tr_media *media)
 {
     tr_codec_info *info = &media->info;
@@ -54,9 +56,12 @@ tr_drop tr__source_inspect(const tr_source *source, tr_media *media)
         media->info.is_keyframe = descriptor.is_keyframe;
         media->info.is_frame_start = descriptor.is_frame_start;
     }
-    if (codec != TR_CODEC_AV1) return TR_DROP_NONE;
-    media->info.has_layers = false;
-    media->info.spatial_layer = media->info.temporal_layer = 0;
+    if (codec == TR_CODEC_AV1) {
+        media->info.has_layers = false;
+        media->info.spatial_layer = media->info.temporal_layer = 0;
+    } else if (codec != TR_CODEC_VP8) {
+        return TR_DROP_NONE;
+    }
     if (is_described) {
         media->info.is_frame_end = descriptor.is_frame_end;
         describe(stream, media);

@@ -267,7 +267,7 @@ static void layers_of_av1_go_by_the_structure_and_its_switches(void)
     tr__layers_init(&layers);
     layers.want.temporal = 0;
     tr__layers_begin(&layers, TR_CODEC_AV1, &key, (const uint8_t *)"", 0, &rewrite);
-    CHECK_EQ(TR_LAYERS_AV1, layers.rule);
+    CHECK_EQ(TR_LAYERS_TOLD, layers.rule);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tr_codec_info info = {.is_readable = true,
                               .is_keyframe = rows[i].is_key,
@@ -287,6 +287,47 @@ static void layers_of_av1_go_by_the_structure_and_its_switches(void)
     CHECK(!tr__layers_matter(&layers));
 }
 
+/* libwebrtc's VP8 beside a dependency descriptor has no numbers and no layers of its own; whose has, is closed up too;
+ * and what is sealed goes by the descriptor alone, whatever its payload looks like. */
+static void vp8_goes_by_a_descriptor_that_comes_with_it(void)
+{
+    static const tr_structure structure = {.template_count = 1, .target_count = 3, .targets = {{0, 0}, {0, 1}, {0, 2}}};
+    static const uint8_t OPEN[] = {0x10, 0x10, 0x6e, 0x00, 0x9d, 0x01, 0x2a};
+    static const uint8_t SEALED[] = {0x10, 0x10, 0x6e, 0x00, 0x11, 0x22, 0x33};
+    static const struct {
+        const uint8_t *payload;
+        uint8_t picture_at;
+        bool closes_up;
+    } rows[] = {{OPEN, 0, false}, {OPEN, 2, true}, {SEALED, 2, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_codec_info key = {.is_keyframe = true,
+                             .is_frame_start = true,
+                             .structure = 1,
+                             .indications = 0x2a, /* SSS */
+                             .picture_at = rows[i].picture_at,
+                             .picture_bits = 15,
+                             .picture = 7};
+        tr__layers_init(&layers);
+        layers.want.temporal = 0;
+        rewrite = (tr_rewrite){0};
+        tr__layers_begin(&layers, TR_CODEC_VP8, &key, rows[i].payload, sizeof OPEN, &rewrite);
+        CHECK_EQ(TR_LAYERS_TOLD, layers.rule);
+        CHECK_EQ(TR_LAYERS_FORWARD, tr__layers_next(&layers, &key, &structure, &rewrite));
+        tr_codec_info above = key;
+        above.is_keyframe = false;
+        above.temporal_layer = 2;
+        above.picture = 8;
+        CHECK_EQ(TR_LAYERS_OMIT, tr__layers_next(&layers, &above, &structure, &rewrite));
+        CHECK_EQ(rows[i].closes_up ? 0x7fff : 0, rewrite.picture_offset);
+        layers.want.temporal = 2;
+        tr_codec_info base = key;
+        base.is_keyframe = false;
+        base.picture = 9;
+        CHECK_EQ(TR_LAYERS_CHANGE, tr__layers_next(&layers, &base, &structure, &rewrite));
+        CHECK_EQ(2, layers.temporal);
+    }
+}
+
 static const check_test tests[] = {
     TEST(nothing_is_asked_while_everything_is_wanted),
     TEST(steps_up_go_one_layer_at_a_time),
@@ -297,5 +338,6 @@ static const check_test tests[] = {
     TEST(spatial_layers_go_with_a_picture_and_come_with_a_keyframe),
     TEST(temporal_layers_of_vp9_come_where_nothing_above_is_needed),
     TEST(layers_of_av1_go_by_the_structure_and_its_switches),
+    TEST(vp8_goes_by_a_descriptor_that_comes_with_it),
 };
 CHECK_MAIN("test_layers", tests)
