@@ -10,52 +10,13 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-import av
-import numpy as np
 import pytest
 
 from support import replay
+from support.encoded import FRAME_US, FRAMES, KEY_EVERY, RATE, SIZES, encoded
 from support.replay import ANY, Decoder, Sent
 
 pytestmark = [pytest.mark.slow]
-FRAMES, RATE, KEY_EVERY = 150, 30, 25
-SIZES = ((160, 96), (320, 192), (640, 384))
-FRAME_US = 1_000_000 // RATE
-ENCODERS = {
-    "VP8": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"}),
-    "VP9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"}),
-    "H264": ("libx264", {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}),
-}
-
-
-def picture(n: int, width: int, height: int) -> Any:
-    """Something that moves, and that no two pictures share."""
-    rng = np.random.default_rng(n)
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
-    image = ((x * 640 // width + 7 * n) % 256).astype(np.uint8)
-    rgb = np.dstack([image, (y * 384 // height + 3 * n) % 256, np.full_like(image, 40)]).astype(np.uint8)
-    rgb[8:40, 8:72] = np.kron(rng.integers(0, 255, (4, 8, 3), dtype=np.uint8), np.ones((8, 8, 1), dtype=np.uint8))
-    return av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
-
-
-@cache
-def encoded(codec: str, encoding: int) -> list[bytes]:
-    """The frames of one encoding, a keyframe first and then each KEY_EVERY."""
-    width, height = SIZES[encoding]
-    name, options = ENCODERS[codec]
-    context: Any = av.CodecContext.create(name, "w")
-    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
-    context.framerate, context.bit_rate, context.thread_count = RATE, 100_000 * 4**encoding, 1
-    context.options, context.gop_size = options, KEY_EVERY
-    frames = []
-    for n in range(FRAMES):
-        image = picture(n, width, height)
-        image.pts = n
-        image.pict_type = 1 if n % KEY_EVERY == 0 else 0
-        frames += [bytes(packet) for packet in context.encode(image)]
-    frames += [bytes(packet) for packet in context.encode(None)]
-    assert len(frames) == FRAMES
-    return frames
 
 
 @cache

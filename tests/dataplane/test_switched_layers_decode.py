@@ -95,6 +95,21 @@ def av1() -> Recording:
     return recording.make("AV1", encodings({"scalability_mode": "L2T3_KEY", "max_bitrate": 1_000_000}), VIDEO, LASTS_S)
 
 
+def vp8(*, is_described: bool) -> Recording:
+    layers = encodings({"scalability_mode": "L1T3", "max_bitrate": 700_000})
+    return recording.make("VP8", layers, VIDEO, LASTS_S, is_described=is_described)
+
+
+@pytest.fixture(scope="module")
+def vp8_by_descriptor() -> Recording:
+    return vp8(is_described=True)
+
+
+@pytest.fixture(scope="module")
+def vp8_by_payload() -> Recording:
+    return vp8(is_described=False)
+
+
 def anything(chance: random.Random) -> tuple[int, int, int]:
     return ANY, chance.choice([0, 1, 2, ANY]), chance.choice([0, 1, 2, ANY])
 
@@ -120,3 +135,20 @@ def test_av1(av1: Recording, loss: int, has_rtx: bool) -> None:
 
     assert {0, 1} == seen
     assert pictures > 60
+
+
+@pytest.mark.parametrize(("loss", "has_rtx"), [(0, True), (3, True), (3, False)])
+@pytest.mark.parametrize("by", ["descriptor", "payload"])
+def test_vp8(request: pytest.FixtureRequest, by: str, loss: int, has_rtx: bool) -> None:
+    """
+    L1T3. With a dependency descriptor libwebrtc's payload descriptors have neither numbers nor layers; without one they
+    have both. A quarter of the pictures and more is left out either way.
+    """
+    made: Recording = request.getfixturevalue(f"vp8_by_{by}")
+    packets = made.encodings[0]
+    has_numbers = [bool(replay.places("VP8", packet.payload)[0]) for packet in packets if packet.payload]
+    _, pictures = check("VP8", packets, anything, loss=loss, has_rtx=has_rtx)
+
+    assert [by == "payload"] * len(has_numbers) == has_numbers
+    made_pictures = len(replay.pictures(recording.from_keyframe("VP8", packets)))
+    assert made_pictures / 4 < pictures < 0.85 * made_pictures

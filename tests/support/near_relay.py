@@ -54,9 +54,9 @@ class NearRelay:
 
 
 @asynccontextmanager
-async def near_relay() -> AsyncIterator[NearRelay]:
-    """One worker on loopback, with `media.adaptation` on."""
-    config = with_values(Config(), {"udp": {"binds": ["127.0.0.1:0"]}, "media": {"adaptation": True}})
+async def near_relay(*, adapts: bool = True) -> AsyncIterator[NearRelay]:
+    """One worker on loopback; unless it `adapts`, a test says which layers are forwarded."""
+    config = with_values(Config(), {"udp": {"binds": ["127.0.0.1:0"]}, "media": {"adaptation": adapts}})
     async with Relay(config, keys=TokenKeys.of(b"k" * 32)) as relay:
         server = TestServer(relay.app())
         await server.start_server()

@@ -56,12 +56,13 @@ class RawPeer:
         self.ssrc = next(_SSRCS)
         self.packets: list[bytes] = []
         self.on_packet: Callable[[bytes], None] = self.packets.append
+        self.on_rtcp: Callable[[bytes], None] = lambda compound: None
         self.bad_tags = 0
         self.connected = asyncio.Event()
         self._highest: dict[int, int] = {}
         self._rx: sealing.Direction | None = None
         self._tx: sealing.Direction | None = None
-        self._seq = 0
+        self._seq = self._rtcp_index = 0
         self._loop = asyncio.get_running_loop()
         self._timers: list[asyncio.TimerHandle] = []
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -183,8 +184,11 @@ class RawPeer:
                 self._dtls.bio_write(data)
                 if self._tx is None:
                     self._shake()
-            elif data[0] >= 128 and self._rx is not None and not 192 <= data[1] <= 223:
-                self._on_srtp(data)
+            elif data[0] >= 128 and self._rx is not None:
+                if 192 <= data[1] <= 223:
+                    self._on_srtcp(data)
+                else:
+                    self._on_srtp(data)
 
     def _on_srtp(self, data: bytes) -> None:
         assert self._rx is not None
@@ -198,6 +202,21 @@ class RawPeer:
             return
         self._highest[ssrc] = max(highest, index)
         self.on_packet(plain)
+
+    def _on_srtcp(self, data: bytes) -> None:
+        assert self._rx is not None
+        try:
+            compound = self._rx.open_rtcp(data)
+        except InvalidTag:
+            self.bad_tags += 1
+            return
+        self.on_rtcp(compound)
+
+    def tell(self, compound: bytes) -> None:
+        """Send RTCP."""
+        assert self._tx is not None
+        self._rtcp_index += 1
+        self._send(self._tx.seal_rtcp(compound, self._rtcp_index))
 
     def close(self) -> None:
         """Let go of the socket; the relay is not told."""

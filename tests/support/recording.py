@@ -75,10 +75,31 @@ async def _take(relay: NearRelay, http: aiohttp.ClientSession, room: str, codec:
     return peer
 
 
-async def record(codec: str, encodings: list[Any], video: tuple[int, int, int], lasts_s: float) -> Recording:
-    """Record for `lasts_s`; a keyframe is asked for each 1.2 s."""
+KEY_EVERY_S = 1.2
+
+
+def plainly(sdp: str) -> str:
+    """An offer without the dependency descriptor: with it, libwebrtc's payload descriptors of VP8 have no numbers."""
+    return "".join(line for line in sdp.splitlines(keepends=True) if DESCRIPTOR not in line)
+
+
+async def record(
+    codec: str,
+    encodings: list[Any],
+    video: tuple[int, int, int],
+    lasts_s: float,
+    *,
+    key_every_s: float = KEY_EVERY_S,
+    is_described: bool = True,
+) -> Recording:
+    """
+    Record for `lasts_s`; a keyframe is asked for each `key_every_s`. What libwebrtc sends of VP8 is described in the
+    dependency descriptor, or in the payload.
+    """
     async with near_relay() as relay, Peers(relay) as peers, aiohttp.ClientSession() as http:
         ada = await peers.join("studio", "ada")
+        if not is_described:
+            ada.edit_offer = plainly
         await ada.publish(audio=False, video=video, prefer=codec, encodings=encodings)
         (worker,) = relay.relay._workers
         recorders: list[_Recorder] = []
@@ -97,10 +118,10 @@ async def record(codec: str, encodings: list[Any], video: tuple[int, int, int], 
         await until(lambda: all(each.came for each in recorders))
         for each in recorders:
             each.came.clear()
-        for _ in range(int(lasts_s / 1.2)):
+        for _ in range(round(lasts_s / key_every_s)):
             for receiver in receivers:
                 await worker.request_keyframe(receiver)
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(key_every_s)
         for each in recorders:
             assert not each.bad_tags
             each.close()
@@ -108,9 +129,9 @@ async def record(codec: str, encodings: list[Any], video: tuple[int, int, int], 
         return Recording(tuple(_by_number(each.came, begun) for each in recorders))
 
 
-def make(codec: str, encodings: list[Any], video: tuple[int, int, int], lasts_s: float) -> Recording:
+def make(codec: str, encodings: list[Any], video: tuple[int, int, int], lasts_s: float, **options: Any) -> Recording:
     """`record`, in a loop of its own."""
-    return asyncio.run(record(codec, encodings, video, lasts_s))
+    return asyncio.run(record(codec, encodings, video, lasts_s, **options))
 
 
 def _by_number(packets: list[Packet], begun_us: int) -> list[Packet]:
@@ -134,6 +155,8 @@ def is_keyframe(codec: str, packet: Packet) -> bool:
     payload = packet.payload
     if not payload:
         return False
+    if codec == "H264":
+        return payload[0] & 31 == 7
     if codec == "VP8":
         return replay.is_start(codec, payload) and not payload[replay.descriptor_size(codec, payload)] & 1
     if codec == "VP9":
@@ -157,16 +180,19 @@ def layer_of(codec: str, packet: Packet) -> tuple[int, int]:
 
 def sent(codec: str, encoding: int, packets: list[Packet]) -> list[Sent]:
     """As the publisher would send them with all its numbers just before their wraps."""
-    pictures = frames = None
+    pictures = frames = lowest = None
     out = []
     for packet in packets:
         payload, descriptor = packet.payload, packet.elements.get(DESCRIPTOR_ID, b"")
-        if payload and codec in {"VP8", "VP9"}:
-            at = 2 if codec == "VP8" else 1
+        picture_at, tl0_at = replay.places(codec, payload) if payload else (0, 0)
+        if picture_at:
             number = replay.picture_id(codec, payload)
             pictures = number if pictures is None else pictures
             moved = 0x8000 | (number - pictures + replay.EPOCH_PICTURE) & 0x7FFF
-            payload = payload[:at] + struct.pack("!H", moved) + payload[at + 2 :]
+            payload = payload[:picture_at] + struct.pack("!H", moved) + payload[picture_at + 2 :]
+        if tl0_at:
+            lowest = payload[tl0_at] if lowest is None else lowest
+            payload = payload[:tl0_at] + bytes([(payload[tl0_at] - lowest + 0xFC) & 0xFF]) + payload[tl0_at + 1 :]
         if descriptor:
             number = int.from_bytes(descriptor[1:3], "big")
             frames = number if frames is None else frames

@@ -203,6 +203,23 @@ def picture_id(codec: str, payload: bytes) -> int:
     return int.from_bytes(payload[at : at + 2], "big") & 0x7FFF
 
 
+def places(codec: str, payload: bytes) -> tuple[int, int]:
+    """Where picture id (of 15 bits) and TL0PICIDX stand in a payload; 0: it has none."""
+    if codec == "VP8":
+        if not payload[0] & 0x80:
+            return 0, 0
+        picture = 2 if payload[1] & 0x80 else 0
+        assert not picture or payload[2] & 0x80
+        at = 4 if picture else 2
+        return picture, at if payload[1] & 0x40 else 0
+    if codec == "VP9":
+        picture = 1 if payload[0] & 0x80 else 0
+        assert not picture or payload[1] & 0x80
+        at = 3 if picture else 1
+        return picture, at + 1 if payload[0] & 0x20 and not payload[0] & 0x10 else 0
+    return 0, 0
+
+
 def assembled(codec: str, payloads: Iterable[bytes]) -> bytes:
     """What a decoder takes, from a picture's payloads."""
     if codec in {"VP8", "VP9"}:
@@ -279,6 +296,10 @@ class Decoder:
     def decode(self, picture: bytes | None) -> list[Any]:
         """The pictures that come of one, each as (width, height, digest); None: what was kept back."""
         return [each for each, _ in self.decode_at(picture, 0)]
+
+    def sizes(self, picture: bytes) -> list[tuple[int, int]]:
+        """The size of each picture that comes of one."""
+        return [(each.width, each.height) for each in self._context.decode(av.Packet(picture))]
 
     def decode_at(self, picture: bytes | None, pts: int) -> list[Any]:
         """The same, each with the `pts` that it was given with."""
