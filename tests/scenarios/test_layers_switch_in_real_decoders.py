@@ -31,6 +31,7 @@ from support.near_relay import NearRelay, near_relay
 from support.playing import Player, Watcher
 from support.recording import Recording
 from support.replay import ANY
+from support.starved import Starved
 from support.waiting import until
 from support.wrtc_peer import through
 
@@ -252,8 +253,9 @@ async def test_layers_go_up_and_down_and_both_decode(name: str) -> None:
                 await watcher.watch(relay, http, "room")
                 await browser.receive(relay, http, "room", mode.codec, line.port)
                 senders = list((await worker.inventory()).senders)
-                seen = await switch(mode, worker, senders, browser, watcher, player)
-                inbound, still_s = await browser.inbound(), await browser.still_s()
+                with Starved() as starved:  # a picture that the machine kept from being shown is not the relay's
+                    seen = await switch(mode, worker, senders, browser, watcher, player)
+                    inbound, still_s = await browser.inbound(), await browser.still_s()
                 if (folder := os.environ.get("TELERELAY_SCREENSHOTS")) is not None:
                     await opened.screenshot(path=f"{folder}/{name.replace(' ', '-')}.png")
             finally:
@@ -270,7 +272,8 @@ async def test_layers_go_up_and_down_and_both_decode(name: str) -> None:
         f"{len(watcher.shown)} pictures by PyAV, {watcher.repaired} repaired, "
         f"{len(watcher.errors)} errors, {watcher.cut} cut; Chromium: "
         f"{ {key: inbound.get(key) for key in SAID} }, "
-        f"still {still_s:.2f} s; {seen.requests} keyframe requests for {seen.keyframe_changes} changes, {seen.plis} of "
+        f"still {still_s:.2f} s, starved for {starved.total_s:.2f} s; "
+        f"{seen.requests} keyframe requests for {seen.keyframe_changes} changes, {seen.plis} of "
         f"Chromium's own; "
         f"{player.asked['nack']} of the publisher's packets asked for again"
     )
@@ -278,9 +281,9 @@ async def test_layers_go_up_and_down_and_both_decode(name: str) -> None:
     assert [] == watcher.errors
     assert 0 == watcher.bad_tags + player.bad_tags
     assert 0 == seen.plis
-    assert still_s <= STILL_MOST_S
-    assert statistics.median(took) <= TOOK_S
-    assert took[-1] <= TOOK_MOST_S
+    assert still_s <= STILL_MOST_S + starved.total_s
+    assert statistics.median(took) <= TOOK_S + starved.total_s / len(took)
+    assert took[-1] <= TOOK_MOST_S + starved.total_s
     assert seen.requests <= seen.keyframe_changes + 2
     if mode.temporal == 3:
         assert 0.15 <= shares[0] <= 0.35
