@@ -13,6 +13,36 @@ from typing import Any
 from telerelay.logs import say
 
 
+class Bell:
+    """
+    What one task waits for, to be told that there is something to do: once, however often it was rung meanwhile.
+
+    An asyncio.Event is for any number of waiters and has a deque for them, 816 bytes for each person of a relay who has
+    one.
+    """
+
+    __slots__ = ("_is_rung", "_waiter")
+
+    def __init__(self) -> None:
+        self._is_rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        self._is_rung = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Until it is rung, or at once where it was; from then on it is not. For one task at a time."""
+        if not self._is_rung:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._is_rung = False
+
+
 class Tasks:
     """The running tasks of one owner."""
 

@@ -19,6 +19,7 @@ from telerelay.dataplane import Inventory, LineEstimate, SenderHeld
 from telerelay.errors import NativeError, TelerelayError
 from telerelay.protocol.negotiation import Offer, SubscribedTrack, SubscribeNegotiation, bind_table, red_type, with_red
 from telerelay.protocol.parameters import TWCC, SendParameters
+from telerelay.tasks import Bell
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class SubscribeConnection:
         self._answered = 0
         self._wants_data = False
         self._must_restart = False
-        self._changed = asyncio.Event()
+        self._changed = Bell()
         self._lock = asyncio.Lock()
 
     # ---------------------------------------------------------------- what is wanted (never waits)
@@ -79,16 +80,16 @@ class SubscribeConnection:
     def want(self, source: Source) -> None:
         """Send this from now on, or go on sending it from its new receiver."""
         self._wanted[source.publication] = source
-        self._changed.set()
+        self._changed.ring()
 
     def unwant(self, publication: str) -> None:
         self._wanted.pop(publication, None)
-        self._changed.set()
+        self._changed.ring()
 
     def pause(self, publication: str, is_paused: bool) -> None:
         """Stop or resume one publication; it stays negotiated."""
         (self._paused.add if is_paused else self._paused.discard)(publication)
-        self._changed.set()
+        self._changed.ring()
 
     def want_data(self) -> DataTransport | None:
         """
@@ -97,7 +98,7 @@ class SubscribeConnection:
         if not self._wants_data:
             self._wants_data = True
             self._negotiation.want_data()
-            self._changed.set()
+            self._changed.ring()
             self.transport.open_data()
         data = self.transport.data
         return None if data is None or data.is_gone else data
@@ -108,7 +109,7 @@ class SubscribeConnection:
         meanwhile, it is one restart. Nothing happens before there is a connection.
         """
         self._must_restart = self.transport.is_open
-        self._changed.set()
+        self._changed.ring()
 
     # ---------------------------------------------------------------- what is done
 
@@ -117,7 +118,6 @@ class SubscribeConnection:
         try:
             while True:
                 await self._changed.wait()
-                self._changed.clear()
                 async with self._lock:
                     await self._reconcile()
         except TelerelayError:

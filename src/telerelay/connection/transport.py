@@ -110,7 +110,7 @@ class Connection:
         self._data_listener = data_listener or DataListener()
         self._found: TransportFound | None = None
         self._found_data: tuple[DataParameters | None, tuple[ChannelState, ...]] = (None, ())
-        self._chunks = Bucket(CHUNK_BURST, CHUNKS_PER_S, time.monotonic())
+        self._chunks: Bucket | None = None  # once there is data
         self._waiting: list[bytes] = []  # not a deque: that is 760 bytes while it is empty
 
     @property
@@ -474,18 +474,24 @@ class Connection:
     def _on_data(self, packet: bytes) -> None:
         if self.data is None:
             return
-        if not self._waiting and self._chunks.take(time.monotonic(), chunk_count(packet)):
+        if not self._waiting and self._may_feed(packet):
             self.data.feed(packet)
         elif len(self._waiting) < MAX_WAITING_PACKETS:
             self._waiting.append(packet)
             if len(self._waiting) == 1:
                 asyncio.get_running_loop().call_later(TURN_S, self._take_turn)
 
+    def _may_feed(self, packet: bytes) -> bool:
+        now = time.monotonic()
+        if self._chunks is None:
+            self._chunks = Bucket(CHUNK_BURST, CHUNKS_PER_S, now)
+        return self._chunks.take(now, chunk_count(packet))
+
     def _take_turn(self) -> None:
         while self._waiting:
             if self.data is None or self.data.is_gone:
                 self._waiting.clear()
-            elif self._chunks.take(time.monotonic(), chunk_count(self._waiting[0])):
+            elif self._may_feed(self._waiting[0]):
                 self.data.feed(self._waiting.pop(0))
             else:
                 asyncio.get_running_loop().call_later(TURN_S, self._take_turn)

@@ -4,7 +4,6 @@ A WHEP connection (draft-ietf-wish-whep): the client offers sections to receive 
 Event loop's thread. Sections are fixed by the one offer; a track that ends frees its section for the next of its kind.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from telerelay.dataplane import Inventory, LineEstimate, SenderHeld
 from telerelay.errors import NativeError, RemoteProtocolError, TelerelayError
 from telerelay.protocol.negotiation import CANNOT, CodecPolicy, WhepNegotiation, bind_table
 from telerelay.protocol.parameters import TWCC, SendParameters
+from telerelay.tasks import Bell
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class WhepConnection:
         self._is_estimated = site.is_estimated
         self._negotiation = WhepNegotiation(policy, is_estimated=self._is_estimated)
         self._wanted: dict[str, Source] = {}
-        self._changed = asyncio.Event()
+        self._changed = Bell()
 
     def on_adapting(self, on_line: Callable[[LineEstimate | SenderHeld], None], on_carried: Callable[[], None]) -> None:
         """Who is to hear of its line, and of what it carries, from now on."""
@@ -88,11 +88,11 @@ class WhepConnection:
 
     def want(self, source: Source) -> None:
         self._wanted[source.publication] = source
-        self._changed.set()
+        self._changed.ring()
 
     def unwant(self, publication: str) -> None:
         self._wanted.pop(publication, None)
-        self._changed.set()
+        self._changed.ring()
 
     async def offer(self, sdp: str) -> str:
         """Take the one offer, return the answer. Raises RemoteProtocolError; close the connection then."""
@@ -149,7 +149,6 @@ class WhepConnection:
         try:
             while True:
                 await self._changed.wait()
-                self._changed.clear()
                 await self._reconcile()
         except TelerelayError:
             self._on_state("failed")
