@@ -43,6 +43,16 @@ class Count(NamedTuple):
 _count = cast(Callable[[tuple[int, ...]], Count], partial(tuple.__new__, Count))
 
 
+def packed(count: Count) -> bytes:
+    """As it came, 73 bytes of memory: a tuple and the numbers in it have 400."""
+    return _ROW.pack(*count)
+
+
+def unpacked(row: bytes) -> Count:
+    """What `packed` was given."""
+    return _count(_ROW.unpack(row))
+
+
 class CountsPage(NamedTuple):
     """Where the next page begins (0: there is none), and the packed rows of this one."""
 

@@ -7,7 +7,7 @@ Pure: rows come in every few seconds, differences go out.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from telerelay.dataplane.counts import WRAP, Count
+from telerelay.dataplane.counts import WRAP, Count, packed, unpacked
 
 
 class Stream(NamedTuple):
@@ -73,12 +73,12 @@ class Meter:
     """One worker's streams, between two looks at all of them."""
 
     def __init__(self) -> None:
-        self._before: dict[int, Count] = {}
-        self._now: dict[int, Count] = {}
+        self._before: dict[int, bytes] = {}  # packed: there are four for each person of a relay
+        self._now: dict[int, bytes] = {}
         self._at = 0.0
         self._seconds = 0.0
         self._found: dict[int, Stream | None] = {}  # a publication's receiver is asked for by everyone who gets it
-        self._fine: dict[int, Count] = {}
+        self._fine: set[int] = set()
 
     def is_due(self, now: float) -> bool:
         """Whether it is long enough since the last look to say anything (monotonic seconds)."""
@@ -87,31 +87,31 @@ class Meter:
     def take(self, now: float, rows: Iterable[Count]) -> None:
         """What the worker counts now (monotonic seconds)."""
         before = self._before = self._now
-        self._now = {row.id << 1 | row.is_sender: row for row in rows}
+        self._now = {}
         self._seconds, self._at = now - self._at, now
         self._found.clear()
-        self._fine = {
-            key: row
-            for key, row in self._now.items()
-            if (was := before.get(key)) is not None
-            and 0 != was.packets != row.packets
-            and row.lost == was.lost
-            and not row.fraction_lost
-            and row.encoding == was.encoding
-        }
+        self._fine.clear()
+        for row in rows:
+            key = row.id << 1 | row.is_sender
+            self._now[key] = packed(row)
+            if not row.fraction_lost and key in before and _is_fine(unpacked(before[key]), row):
+                self._fine.add(key)
 
     def fine_receiver(self, receiver: int) -> Count | None:
         """As it is now, where packets came before and since the last look and none was lost: most of them, mostly."""
-        return self._fine.get(receiver << 1)
+        return self._fine_row(receiver << 1)
 
     def fine_sender(self, sender: int) -> Count | None:
         """As `fine_receiver`; and its peer's latest report calls nothing lost."""
-        return self._fine.get(sender << 1 | 1)
+        return self._fine_row(sender << 1 | 1)
+
+    def _fine_row(self, key: int) -> Count | None:
+        return unpacked(self._now[key]) if key in self._fine else None
 
     def rate_bps(self, receiver: int) -> float:
         """Of one that `fine_receiver` finds."""
         key = receiver << 1
-        return 8 * ((self._now[key].bytes - self._before[key].bytes) % WRAP) / self._seconds
+        return 8 * ((unpacked(self._now[key]).bytes - unpacked(self._before[key]).bytes) % WRAP) / self._seconds
 
     def receiver(self, receiver: int) -> Stream | None:
         """None: not there, or not long enough to say anything."""
@@ -127,9 +127,9 @@ class Meter:
         return self._found[key]
 
     def _difference(self, key: int) -> Stream | None:
-        now, before = self._now.get(key), self._before.get(key)
-        if now is None or before is None or self._seconds <= 0:
+        if key not in self._now or key not in self._before or self._seconds <= 0:
             return None
+        now, before = unpacked(self._now[key]), unpacked(self._before[key])
         if now.encoding != before.encoding and not now.is_sender:
             return None  # the counters are another encoding's
         lost = (now.lost - before.lost) % WRAP
@@ -148,3 +148,8 @@ class Meter:
             before.packets != 0,
             (now.asked - before.asked) % WRAP,
         )
+
+
+def _is_fine(was: Count, row: Count) -> bool:
+    """Packets came before and since, none was lost, and they are of the same encoding."""
+    return 0 != was.packets != row.packets and row.lost == was.lost and row.encoding == was.encoding
