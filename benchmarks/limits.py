@@ -243,15 +243,7 @@ async def reconnect(bench: Bench) -> list[Row]:
 
 
 async def memory(bench: Bench) -> list[Row]:
-    """
-    Memory of a participant at call rate, and what joins and leaves leave behind.
-
-    The latter is measured when nobody is there, for what people hold while they are there swings by more than what they
-    leave: a relay without load after each of nine rounds of comings and goings, 1,200 joins each. The first four fill
-    what is bounded and kept for the next ones (ids that rest, notes that are remembered, heaps as large as the most
-    people at once made them); growth is from their end to the last one's. It is what the processes hold of their own,
-    without mapped files, whose share of each moves with who else maps them.
-    """
+    """Memory of a participant at call rate."""
     rows = []
     for figure, video_bps, audio_bps in (
         ("the consult's rate, 1.5 Mbit/s and 32 kbit/s", 1_500_000, 32_000),
@@ -265,11 +257,25 @@ async def memory(bench: Bench) -> list[Row]:
                 report = await bench.load(relay, *flags)
         each = report["server"]["memory_per_participant_bytes"] / 1024
         rows.append(Row("memory", f"memory per participant at {figure}", each, "KiB", 300))
+    return rows
+
+
+async def growth(bench: Bench) -> list[Row]:
+    """
+    What joins and leaves leave behind.
+
+    Measured when nobody is there, for what people hold while they are there swings by more than what they leave: a
+    relay without load after each of nine rounds of comings and goings, 1,200 joins each. The first four fill what is
+    bounded and kept for the next ones (ids that rest, notes that are remembered, heaps as large as the most people at
+    once made them); growth is from their end to the last one's. It is what the processes hold of their own, without
+    mapped files, whose share of each moves with who else maps them.
+    """
+    rows = []
     for name, whip in (("", False), (", WHIP and WHEP", True)):
         async with bench.relay() as relay:
-            growth, joined = await growth_bytes(bench, relay, rounds=1 if bench.is_quick else 5, whip=whip)
+            grown, joined = await growth_bytes(bench, relay, rounds=1 if bench.is_quick else 5, whip=whip)
         figure = f"growth per 1,000 joins and leaves{name}"
-        rows.append(Row("memory", figure, growth / joined * 1000 / 1024, "KiB", 64, note=f"over {joined} joins"))
+        rows.append(Row("growth", figure, grown / joined * 1000 / 1024, "KiB", 64, note=f"over {joined} joins"))
     return rows
 
 
@@ -376,7 +382,7 @@ def _limited(report: dict[str, Any]) -> str:
 
 ROWS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     each.__name__: each
-    for each in (consults, latency, generator, rooms, joins, reconnect, memory, control, workers, surge)
+    for each in (consults, latency, generator, rooms, joins, reconnect, memory, growth, control, workers, surge)
 }
 NOT_BY_DEFAULT = ("workers", "surge")
 
