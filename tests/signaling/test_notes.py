@@ -100,6 +100,22 @@ def test_the_latest_events_of_a_participant_are_kept() -> None:
     assert ["7/event/p/100"] == list(store.notes)
 
 
+def test_events_that_are_known_to_have_come_are_taken_back() -> None:
+    """
+    All but the latest, whose number is noted nowhere else: a successor goes on from it.
+    """
+    store = Store()
+    notes = RoomNotes(7, lambda: store)
+    notes.put("room", ROOM)
+    notes.put(seat_key("p"), seat("p", 3, notes.seq_to_note("p", 0)))
+    for seq, confirmed in ((1, 0), (2, 0), (3, 2), (4, 3), (5, 5)):
+        notes.event("p", seq, f"text {seq}", confirmed)
+        notes.put(seat_key("p"), seat("p", 3, notes.seq_to_note("p", seq)))
+    assert ["7/event/p/5"] == [key for key in store.notes if "/event/" in key]
+    (found,) = read_rooms(store.notes)
+    assert (5, ("text 5",)) == (found.seats[0].seat.seq, found.seats[0].events)
+
+
 @given(
     st.lists(st.sampled_from(["event", "event", "event", "huge", "change", "save", "renew", "succeed"]), max_size=80)
 )

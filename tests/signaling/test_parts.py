@@ -93,6 +93,34 @@ def test_missed_events_are_all_or_nothing(count: int, since: int, expected: list
     assert expected == (None if missed is None else [json.loads(text)["seq"] for text in missed])
 
 
+@pytest.mark.parametrize(
+    ("confirmed", "since", "expected"),
+    [
+        ([2], 2, [3, 4]),
+        ([2], 1, None),
+        ([4], 4, []),
+        ([4], 3, None),
+        ([2, 1], 2, [3, 4]),
+        ([0], 0, [1, 2, 3, 4]),
+        ([1, 3], 3, [4]),
+    ],
+)
+def test_what_a_client_is_known_to_have_is_not_kept_for_it(
+    confirmed: list[int], since: int, expected: list[int] | None
+) -> None:
+    """
+    All after it is, and its bytes are counted right.
+    """
+    log = log_of(4)
+    for seq in confirmed:
+        log.confirm(seq)
+    missed = log.since(since)
+
+    assert expected == (None if missed is None else [json.loads(text)["seq"] for text in missed])
+    assert log._kept_bytes == sum(map(len, log._kept))
+    assert json.loads(log.add(MuteChanged("p", "4", True)))["seq"] == 5
+
+
 def test_a_log_is_bound_in_bytes_too() -> None:
     """
     All of it fits into a socket's queue.

@@ -115,6 +115,26 @@ async def test_events_that_are_no_longer_kept_make_a_fresh_start(make_live: Make
     assert alice.id == (await bob.event("unpublished"))["participant"]
 
 
+async def test_what_came_before_an_answered_offer_is_not_kept(live: Live) -> None:
+    """
+    Who answered has it: so coming back with its number nothing is missed, and with an earlier one media begins anew.
+    """
+    alice, bob = await live.join("alice"), await live.join("bob")
+    publication = (await bob.publish())["publications"][0]["id"]
+    offer = await alice.event("offer")
+    while len(offer["tracks"]) < 2:
+        await alice.ask("answer", offer_id=offer["offer_id"], sdp=answer_to(offer["sdp"]))
+        offer = await alice.event("offer", after=offer["seq"])
+    await alice.ask("answer", offer_id=offer["offer_id"], sdp=answer_to(offer["sdp"]))
+    await bob.ask("mute", publication=publication, muted=True)
+    again = await live.join("alice", resume=alice.joined["resume"], media="keep", last_seq=offer["seq"])
+    missed = await again.receive()
+    too_early = await live.join("alice", resume=again.joined["resume"], media="keep", last_seq=offer["seq"] - 1)
+
+    assert (True, "muted", offer["seq"] + 1) == (again.joined["resumed"], missed["type"], missed["seq"])
+    assert (False, alice.id) == (too_early.joined["resumed"], too_early.id)
+
+
 async def test_a_seat_is_given_up_when_its_time_is_over(make_live: MakeLive) -> None:
     """
     The participant leaves for good, by `timeout`, and its transports go.

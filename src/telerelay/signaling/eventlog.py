@@ -14,7 +14,7 @@ MAX_KEPT_BYTES = 192 * 1024
 
 
 class EventLog:
-    """The latest events of one seat, as they went or would have gone over the wire."""
+    """The latest events of one seat that it may not have, as they went or would have gone over the wire."""
 
     def __init__(self, max_kept: int) -> None:
         self._max_kept = max_kept
@@ -38,6 +38,13 @@ class EventLog:
         while len(self._kept) > self._max_kept or self._kept_bytes > MAX_KEPT_BYTES:
             self._kept_bytes -= len(self._kept.pop(0))
         return text
+
+    def confirm(self, seq: int) -> None:
+        """The client has every event up to that number: none of them is kept any more."""
+        got = len(self._kept) - (self.seq - seq)
+        if got > 0:
+            del self._kept[:got]
+            self._kept_bytes = sum(map(len, self._kept))
 
     def since(self, seq: int) -> tuple[str, ...] | None:
         """Every event after that number; None if some are no longer kept, or if it lies ahead of us."""

@@ -214,15 +214,22 @@ class RoomNotes:
             if key.removeprefix(prefix) not in names:
                 self.put(key, None)
 
-    def event(self, participant: str, seq: int, text: str) -> None:
-        """One of the latest events of a participant, as it goes to it."""
+    def event(self, participant: str, seq: int, text: str, confirmed: int = 0) -> None:
+        """
+        One of the latest events of a participant, as it goes to it; of those before, the ones up to `confirmed` are
+        known to have come. The latest stays in any case, for its number is noted nowhere else.
+        """
         if not self.is_kept:
             return
         body = text.encode()
         events = self._events.setdefault(participant, [])
         events.append((seq, len(body)))
         self._store().put(self._prefix + event_key(participant, seq), body)
-        while len(events) > MAX_EVENTS or sum(size for _, size in events) > MAX_EVENT_BYTES:
+        while (
+            len(events) > MAX_EVENTS
+            or sum(size for _, size in events) > MAX_EVENT_BYTES
+            or (len(events) > 1 and events[0][0] <= confirmed)
+        ):
             oldest, _ = events.pop(0)
             self._store().delete(self._prefix + event_key(participant, oldest))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from telerelay.config import LimitsConfig
 from telerelay.connection import PublishConnection, SubscribeConnection, WhepConnection
 from telerelay.errors import LocalProtocolError, NativeError, RemoteProtocolError
-from telerelay.events import Event, Limit, LimitsChanged, QualityChanged, ScoreInfo, Sign
+from telerelay.events import Event, Limit, LimitsChanged, OfferMade, QualityChanged, ScoreInfo, Sign
 from telerelay.logs import say
 from telerelay.protocol.fragment import IceFragment
 from telerelay.protocol.messages import ReportedTrack, encode
@@ -130,6 +130,8 @@ class Seat:
         self._notes = notes
         self.number = number
         self.log = EventLog(max_replayed_events)
+        self._offered = (0, 0)  # the latest offer's id, and its number among the events
+        self._confirmed_seq = 0
         self.socket: Socket | None = None
         self.publishing: PublishConnection | None = None
         self.subscribing: SubscribeConnection | None = None
@@ -140,7 +142,7 @@ class Seat:
         Held while a connection of this seat is made, negotiated or taken down; never while waiting for its network.
         """
         self.is_closed = False
-        self.channel_rates = ChannelRates(time.monotonic())
+        self._channel_rates: ChannelRates | None = None
         self.quality: dict[Direction, Told] = {direction: Told() for direction in DIRECTIONS}
         self.reported: dict[str, ReportedTrack] = {}
         """What the client said last of each publication, at `reported_at` (monotonic seconds)."""
@@ -154,14 +156,32 @@ class Seat:
     def id(self) -> str:
         return self.participant.id
 
+    @property
+    def channel_rates(self) -> ChannelRates:
+        """Made when the participant first does anything with a data channel, which few do."""
+        if self._channel_rates is None:
+            self._channel_rates = ChannelRates(time.monotonic())
+        return self._channel_rates
+
     def tell(self, event: Event) -> None:
         """Number an event, send it if the socket is there, keep it for when it is again."""
         text = self.log.add(event)
         # Before it is sent: a successor of this process must not know less than the client does.
-        self._notes.event(self.id, self.log.seq, text)
+        self._notes.event(self.id, self.log.seq, text, self._confirmed_seq)
+        if isinstance(event, OfferMade):
+            self._offered = (event.offer_id, self.log.seq)
         self.save()
         if self.socket is not None:
             self.socket.send(text)
+
+    def answered(self, offer_id: int) -> None:
+        """
+        The client answered an offer, and so has every event up to that: they need not be kept for it, and offers are
+        most of what would be.
+        """
+        if offer_id == self._offered[0]:
+            self._confirmed_seq = self._offered[1]
+            self.log.confirm(self._confirmed_seq)
 
     def show(self, sign: Sign) -> None:
         """Tell what is now, if the socket is there."""

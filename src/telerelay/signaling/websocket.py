@@ -199,6 +199,7 @@ class Session:
                 if seat.subscribing is None:
                     raise RemoteProtocolError("bad_message", "there is no offer to answer")
                 await seat.subscribing.answer(offer_id, sdp)
+                seat.answered(offer_id)
             case Mute(_, publication, is_muted, reason):
                 host.mute(seat, publication, is_muted, reason)
             case Pause(_, publication, is_paused):
