@@ -105,8 +105,7 @@ class RoomHost:
         self._key = found.key if found else secrets.token_urlsafe(12)
         self._sequence = found.sequence if found else 0
         self._is_over = False
-        self._has_worker = asyncio.Event()
-        self._has_worker.set()
+        self._new_worker: asyncio.Event | None = None  # while the room's is lost
         self.notes = RoomNotes(site.room, lambda: self.site.worker.notes)
 
     # ---------------------------------------------------------------- coming and going
@@ -217,7 +216,7 @@ class RoomHost:
         await self._policies.check_publish(seat.participant.sub, seat.participant.role, sdp, tracks, own)
         async with seat.media_lock:
             while True:
-                await self._has_worker.wait()
+                await self._until_worker()
                 self._check_open(seat)
                 is_first = seat.publishing is None
                 connection = seat.publishing = seat.publishing or self.publish_connection(seat)
@@ -227,7 +226,7 @@ class RoomHost:
                     if is_first or connection.is_broken:
                         await self._unpublish(seat)
                     # Its worker died under an offer that has no answer yet: the next worker can give one.
-                    is_lost = isinstance(error, RemoteProtocolError) and not self._has_worker.is_set()
+                    is_lost = isinstance(error, RemoteProtocolError) and self._new_worker is not None
                     if not (is_lost and is_first):
                         raise
 
@@ -256,7 +255,7 @@ class RoomHost:
     async def reconnect(self, seat: Seat, connection: str) -> None:
         """Take one of the seat's connections down and begin it anew."""
         async with seat.media_lock:
-            await self._has_worker.wait()
+            await self._until_worker()
             self._check_open(seat)
             if connection == "publish":
                 await self._unpublish(seat)
@@ -304,7 +303,7 @@ class RoomHost:
         if not check_role(grant.role).may_publish:
             raise RemoteProtocolError("forbidden", "this role may not publish")
         await self._policies.check_publish(grant.sub, grant.role, sdp)
-        await self._has_worker.wait()
+        await self._until_worker()
         resource, connection = self._new_session(PublishConnection, self._number_of(grant.sub), is_admitted=False)
         answer, seat = await self._open(resource, grant, connection.offer(sdp))
         try:
@@ -329,7 +328,7 @@ class RoomHost:
             if found is None or not found.is_admitted:
                 raise RemoteProtocolError("not_found", "there is no such participant in this room")
             only = found.id
-        await self._has_worker.wait()
+        await self._until_worker()
         resource, connection = self._new_session(WhepConnection, self._number_of(grant.sub), is_admitted=False)
         answer, seat = await self._open(resource, grant, connection.offer(sdp))
         resource.publisher = only
@@ -446,7 +445,13 @@ class RoomHost:
 
     def worker_lost(self) -> None:
         """All transports are gone; whoever comes for a new one waits until there is a worker again."""
-        self._has_worker.clear()
+        if self._new_worker is None:
+            self._new_worker = asyncio.Event()
+
+    async def _until_worker(self) -> None:
+        """There is a worker: at once, but for the time from the loss of one until there is another."""
+        while self._new_worker is not None:
+            await self._new_worker.wait()
 
     def move_to(self, site: Site) -> None:
         """
@@ -455,7 +460,9 @@ class RoomHost:
         """
         self.site = site
         self.notes.renew()
-        self._has_worker.set()
+        if self._new_worker is not None:
+            self._new_worker.set()
+            self._new_worker = None
         self.save()
         for seat in list(self.seats.values()):
             for resource in list(seat.resources.values()):
