@@ -90,7 +90,8 @@ class Connection:
         self._is_admitted = is_admitted
         self._on_state = on_state
         self._on_line = on_line
-        self.held: set[int] = set()
+        # Lists, of few: a set has 216 bytes while it is empty, and everybody has eight of these.
+        self.held: list[int] = []
         """Senders that the worker holds back for lack of room on the line."""
         self.is_found = False
         """It is from before this process."""
@@ -102,9 +103,9 @@ class Connection:
         self.reason = ""
         self._transport = 0
         self._remote: RemoteTransport | None = None
-        self._receivers: set[int] = set()
-        self._senders: set[int] = set()
-        self._ssrcs: set[int] = set()
+        self._receivers: list[int] = []
+        self._senders: list[int] = []
+        self._ssrcs: list[int] = []
         self.data: DataTransport | None = None
         """Data channels, once they are wanted on this connection or were negotiated."""
         self._data_listener = data_listener or DataListener()
@@ -283,7 +284,7 @@ class Connection:
         site = self._site
         self.local = LocalTransport(state.ice, site.fingerprint, site.candidates, state.name)
         self._remote = state.remote
-        self._ssrcs = set(state.ssrcs)
+        self._ssrcs = list(state.ssrcs)
         self.state = state.state
         if not state.transport:
             return True
@@ -292,14 +293,14 @@ class Connection:
             return False
         self._transport = state.transport
         self.is_found = True
-        self.held = {
+        self.held = [
             sender for sender in inventory.senders_of.get(state.transport, ()) if inventory.senders[sender].is_held
-        }
+        ]
         self._found = found
         self._found_data = (state.data, state.channels)
         self.srtp_profile = found.srtp_profile
-        self._receivers = set(inventory.receivers_of.get(state.transport, ()))
-        self._senders = set(inventory.senders_of.get(state.transport, ()))
+        self._receivers = list(inventory.receivers_of.get(state.transport, ()))
+        self._senders = list(inventory.senders_of.get(state.transport, ()))
         self._worker.listen(self._transport, self._on_event)
         return True
 
@@ -319,9 +320,9 @@ class Connection:
         found, self._found = self._found, None
         if found is None:
             return
-        for receiver in self._receivers - set(receivers):
+        for receiver in set(self._receivers) - set(receivers):
             await self.remove_receiver(receiver)
-        for sender in self._senders - set(senders):
+        for sender in set(self._senders) - set(senders):
             await self.remove_sender(sender)
         if receivers:
             await self.set_limit(0)  # whoever gave it one gives it again
@@ -369,24 +370,24 @@ class Connection:
     def begin_receiver(self, params: ReceiveParameters) -> tuple[int, Awaitable[object]]:
         """The id of a new receiver, and its being there."""
         receiver = self._worker.receivers.take()
-        self._receivers.add(receiver)
+        self._receivers.append(receiver)
         return receiver, self._worker.add_receiver(receiver, self._transport, params)
 
     async def remove_receiver(self, receiver: int) -> None:
         await self._worker.remove_receiver(receiver)
-        self._receivers.discard(receiver)
+        _discard(self._receivers, receiver)
         self._worker.receivers.give_back(receiver)
 
     def begin_sender(self, params: SendParameters) -> tuple[int, Awaitable[object]]:
         """The id of a new sender, bound to nothing, and its being there."""
         sender = self._worker.senders.take()
-        self._senders.add(sender)
+        self._senders.append(sender)
         return sender, self._worker.add_sender(sender, self._transport, params)
 
     async def remove_sender(self, sender: int) -> None:
         await self._worker.remove_sender(sender)
-        self._senders.discard(sender)
-        self.held.discard(sender)
+        _discard(self._senders, sender)
+        _discard(self.held, sender)
         self._worker.senders.give_back(sender)
 
     async def bind(self, sender: int, source: Source, tables: tuple[list[int], list[int]], red_pt: int = 0) -> bool:
@@ -425,7 +426,7 @@ class Connection:
         """Random (RFC 3550, 8.1), never 0, never the same twice on this connection."""
         while (ssrc := secrets.randbits(32)) == 0 or ssrc in self._ssrcs:
             pass
-        self._ssrcs.add(ssrc)
+        self._ssrcs.append(ssrc)
         return ssrc
 
     async def stats(self) -> StatsReport:
@@ -450,7 +451,7 @@ class Connection:
         for pool, taken in (
             (self._worker.receivers, self._receivers),
             (self._worker.senders, self._senders),
-            (self._worker.transports, {transport}),
+            (self._worker.transports, [transport]),
         ):
             for each in taken:
                 pool.give_back(each)
@@ -464,7 +465,9 @@ class Connection:
         elif isinstance(event, LineEstimate):
             self._on_line(event)
         elif isinstance(event, SenderHeld):
-            (self.held.add if event.is_held else self.held.discard)(event.sender)
+            _discard(self.held, event.sender)
+            if event.is_held:
+                self.held.append(event.sender)
             self._on_line(event)
         elif isinstance(event, TransportStateChanged):
             self.srtp_profile = event.srtp_profile
@@ -496,6 +499,11 @@ class Connection:
             else:
                 asyncio.get_running_loop().call_later(TURN_S, self._take_turn)
                 return
+
+
+def _discard(ids: list[int], id: int) -> None:
+    if id in ids:
+        ids.remove(id)
 
 
 async def _nothing() -> None:
