@@ -44,6 +44,13 @@ def test_a_thin_line_gets_longer_packets_and_no_copies() -> None:
     assert {} == voices.copies_bps
 
 
+def test_a_line_with_two_voices_gets_longer_packets_for_both() -> None:
+    """62 kbit/s each on the wire, 24 of them the sender's: together more than a line of 100 carries."""
+    voices = Voices()
+    looks = [voices.look({1: {7: GOOD, 8: GOOD}}, {1: 100_000}, frozenset()) for _ in range(2)]
+    assert [{7: VoicePlan((), 60), 8: VoicePlan((), 60)}, {}] == looks
+
+
 def test_who_left_is_forgotten() -> None:
     """The id of a sender that comes later is another's."""
     voices = Voices()

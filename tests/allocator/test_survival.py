@@ -54,6 +54,37 @@ def test_a_thin_line_has_long_packets_and_no_copies() -> None:
     assert [(1, 2), (), (), (), (1, 2), (1, 2)] == [each.distances for each in seen]
 
 
+def test_two_voices_are_thin_where_two_do_not_fit() -> None:
+    """
+    Whatever one alone would take: bounds are for each voice.
+    """
+    rule = VoiceRule()
+    seen = [
+        rule.look(look(estimate_bps=each, voices_bps=66_000, voices=2)).packet_ms for each in (100_000, 79_000, 100_000)
+    ]
+
+    assert [0, 60, 60] == seen
+
+
+def test_voices_that_fill_a_line_have_long_packets() -> None:
+    """
+    112 kbit/s of voices on a line of 100 are 72 in packets of 60 ms; those stay until the line has room for more.
+    """
+    rule = VoiceRule()
+    seen = [
+        rule.look(look(estimate_bps=line, voices_bps=taken, voices=2)).packet_ms
+        for line, taken in (
+            (120_000, 112_000),
+            (100_000, 112_000),
+            (100_000, 72_000),
+            (140_000, 72_000),
+            (160_000, 72_000),
+        )
+    ]
+
+    assert [0, 60, 60, 60, 0] == seen
+
+
 def test_what_copies_take_is_known() -> None:
     """
     Each takes the sound once more, and four bytes a packet; no header of a packet.

@@ -50,7 +50,7 @@ class Voices:
                 if voice is None:
                     voice = _Voice(VoiceRule(), None if transport in found else VoicePlan())
                 self._voices[sender] = voice
-                plan = voice.rule.look(_look(stream, estimate_bps, voices_bps))
+                plan = voice.rule.look(_look(stream, estimate_bps, voices_bps, len(streams)))
                 if plan != voice.posted:
                     voice.posted = changed[sender] = plan
                 if plan.distances:
@@ -70,7 +70,14 @@ def _payload_bps(stream: Stream) -> int:
     return max(0, stream.rate_bps - round(8 * HEADER_BYTES * _rate(stream)))
 
 
-def _look(stream: Stream, estimate_bps: int, voices_bps: int) -> VoiceLook:
+def _look(stream: Stream, estimate_bps: int, voices_bps: int, voices: int) -> VoiceLook:
     return VoiceLook(
-        stream.packets, stream.asked, stream.gaps, stream.fraction_lost, stream.rtt_ms, estimate_bps, voices_bps
+        stream.packets,
+        stream.asked,
+        stream.gaps,
+        stream.fraction_lost,
+        stream.rtt_ms,
+        estimate_bps,
+        voices_bps,
+        voices,
     )

@@ -32,8 +32,17 @@ MOST_VOICE_SHARE = 0.4
 
 THIN_BPS, WIDE_BPS = 40_000, 56_000
 """
-Below the first, packets of 60 ms; above the second, as they come. A voice of 24 kbit/s is 50 kbit/s on the wire in
-packets of 20 ms, and 33 in those of 60 ms: so a line that has grown does not fall back by the change itself.
+For each voice: below the first, packets of 60 ms; above the second, as they come. A voice of 24 kbit/s is 50 kbit/s on
+the wire in packets of 20 ms, and 33 in those of 60 ms: so a line that has grown does not fall back by the change itself.
+"""
+
+SAVED_BPS = 20_000
+"""What two headers of three are, 33 times a second."""
+
+FULL_SHARE, ROOMY_SHARE = 0.95, 0.75
+"""
+Packets of 60 ms, too, where voices fill the line by themselves, however much that is: somebody's fan, two who talk at
+once. As they come again where they would then leave a quarter of it.
 """
 
 LONG_MS = 60
@@ -48,7 +57,8 @@ class VoiceLook:
     """
     One voice on its way to one receiver since the last look. `asked` packets were asked for again, each counted once,
     in so many `runs`; `fraction_lost` is what the receiver reports, which counts where nobody asks. `estimate_bps` is
-    what the line carries, 0: not known; `voices_bps` what all voices take of it on the wire, without copies.
+    what the line carries, 0: not known; `voices` go over it, and `voices_bps` is what all of them take on the wire as
+    they are sent now, without copies.
     """
 
     packets: int
@@ -58,6 +68,7 @@ class VoiceLook:
     rtt_ms: float = 0.0
     estimate_bps: int = 0
     voices_bps: int = 0
+    voices: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +89,20 @@ class VoiceRule:
     def look(self, look: VoiceLook) -> VoicePlan:
         """What holds from now on."""
         self._looks.append(look)
-        packet_ms = self._packet_ms(look.estimate_bps)
+        packet_ms = self._packet_ms(look)
         self.plan = VoicePlan(() if packet_ms else self._distances(look), packet_ms)
         return self.plan
 
-    def _packet_ms(self, estimate_bps: int) -> int:
-        if not estimate_bps:  # nothing is known: what held goes on
+    def _packet_ms(self, look: VoiceLook) -> int:
+        if not look.estimate_bps:  # nothing is known: what held goes on
             return self.plan.packet_ms
-        if estimate_bps < THIN_BPS:
+        if look.estimate_bps < THIN_BPS * look.voices:
             return LONG_MS
-        return 0 if estimate_bps > WIDE_BPS else self.plan.packet_ms
+        if not self.plan.packet_ms:
+            return LONG_MS if look.voices_bps > FULL_SHARE * look.estimate_bps else 0
+        shorter_bps = look.voices_bps + SAVED_BPS * look.voices
+        is_roomy = look.estimate_bps > WIDE_BPS * look.voices and shorter_bps < ROOMY_SHARE * look.estimate_bps
+        return 0 if is_roomy else LONG_MS
 
     def _distances(self, look: VoiceLook) -> tuple[int, ...]:
         if look.estimate_bps and look.voices_bps > MOST_VOICE_SHARE * look.estimate_bps:
