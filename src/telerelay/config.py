@@ -31,11 +31,12 @@ DECISION_NAMES = (
     "publish_policy",
     "subscribe_policy",
     "channel_policy",
+    "camera_control",
     "waiting_content",
     "attest",
     "degrade",
 )
-EVENT_NAMES = ("on_state", "on_person", "on_quality", "on_timer", "on_fact", "on_presence", "on_end")
+EVENT_NAMES = ("on_state", "on_person", "on_quality", "on_timer", "on_fact", "on_presence", "on_measurement", "on_end")
 
 Check = Callable[[Any], str | None]
 """What is wrong with a value, as the end of a sentence that begins with the key; None where nothing is."""
@@ -297,7 +298,8 @@ class HooksConfig:
     )
     webhook_events: tuple[str, ...] = _option(
         ("on_state", "on_person", "on_timer", "on_fact", "on_presence", "on_end"),
-        "Events that are told over HTTP; on_quality is for whoever wants it every two seconds.",
+        "Events that are told over HTTP; on_quality is for whoever wants it every two seconds, on_measurement for"
+        " whoever takes measurements: their senders then wait for it.",
         _one_of(*EVENT_NAMES),
     )
     give_up_s: float = _option(
@@ -349,6 +351,23 @@ class ConsultsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasurementsConfig:
+    """What devices may measure, and how much of it (docs/measurements.md)."""
+
+    max_series: int = _option(32, "Series of one person in a room.", _range(1, 256))
+    samples_per_s: float = _option(
+        10000.0, "Samples taken of one person, a second; more wait with their sender.", _range(10, 1e6)
+    )
+    buffer_bytes: int = _option(
+        524288,
+        "What is held of one series until everybody has it, bytes as it is written: a wave of 250 Hz takes 1 to 2 KB a"
+        " second.",
+        _range(16384, 16777216),
+    )
+    types: tuple[str, ...] = _option((), "Types that are taken, such as ecg or heart_rate; empty: all.")
+
+
+@dataclass(frozen=True, slots=True)
 class ServeConfig:
     """The process of `telerelay serve`."""
 
@@ -385,6 +404,7 @@ class Config:
     journal: JournalConfig = field(default_factory=JournalConfig)
     attest: AttestConfig = field(default_factory=AttestConfig)
     consults: ConsultsConfig = field(default_factory=ConsultsConfig)
+    measurements: MeasurementsConfig = field(default_factory=MeasurementsConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

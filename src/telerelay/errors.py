@@ -12,6 +12,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "token_expired": 401,
     "forbidden": 403,
     "denied": 403,
+    "camera_refused": 403,
     "too_early": 403,
     "too_late": 403,
     "not_found": 404,
@@ -25,13 +26,20 @@ STATUS_BY_CODE: dict[str, int] = {
     "too_large": 413,
     "unsupported_media_type": 415,
     "unsupported_sdp": 422,
+    "type_not_allowed": 422,
+    "unknown_series": 422,
+    "camera_unsupported": 422,
+    "camera_failed": 422,
     "precondition_required": 428,
     "too_many_requests": 429,
+    "too_many_series": 429,
     "internal": 500,
     "room_full": 503,
     "draining": 503,
     "not_durable": 503,
     "no_capacity": 503,
+    "not_taken": 503,
+    "camera_timeout": 504,
 }
 """The HTTP status each code of a RemoteProtocolError maps to (RFC 9110, 15)."""
 

@@ -4,7 +4,7 @@ What participants are told: frozen values made by rooms and connections, written
 A participant's events are numbered ("seq"); the numbers are not part of the values. docs/signaling.md has the words.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +266,28 @@ class DrainStarted:
     """The relay takes no new rooms; this call goes on."""
 
 
+@dataclass(frozen=True, slots=True)
+class ChatSaid:
+    """A participant wrote something, at `at` (Unix seconds); `message` is its id."""
+
+    participant: str
+    message: str
+    text: str = field(repr=False)
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CameraAsked:
+    """`participant` asks that the own camera be moved, by shares of all that it can, or back to where it began."""
+
+    command: int
+    participant: str
+    pan: float
+    tilt: float
+    zoom: float
+    is_home: bool
+
+
 Event = (
     OfferMade
     | ParticipantJoined
@@ -278,6 +300,7 @@ Event = (
     | ConnectionChanged
     | SubscriptionRefused
     | ChannelRefused
+    | ChatSaid
     | Admitted
     | JoinDuplicated
     | RoomEnded
@@ -291,6 +314,7 @@ Sign = (
     | TrackStateChanged
     | SeenByChanged
     | SpeakerChanged
+    | CameraAsked
     | ConsultChanged
     | WaitingChanged
     | WaitingContentChanged

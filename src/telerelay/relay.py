@@ -46,6 +46,7 @@ from telerelay.signaling.consult_api import ConsultHandlers, add_links
 from telerelay.signaling.consults import Consults
 from telerelay.signaling.http import errors
 from telerelay.signaling.live import LiveRooms, WorkerSite
+from telerelay.signaling.measurement_api import MeasurementHandlers
 from telerelay.signaling.pages import add_pages
 from telerelay.signaling.websocket import websocket_handler
 from telerelay.signaling.whip import WhipHandlers
@@ -171,6 +172,7 @@ class Relay:
         app = web.Application(middlewares=[errors])
         app.router.add_get("/ws", websocket_handler(self._rooms))
         WhipHandlers(self._rooms).add_to(app)
+        MeasurementHandlers(self._rooms, self._hooks, self.config.measurements).add_to(app)
         add_links(app, self.consults, self.config.http.allowed_origins)
         add_health(app, self._health)
         add_metrics(app, self._collector(), self._is_on_loopback)
@@ -322,6 +324,12 @@ class Relay:
             is_durable=self.consults.is_durable,
             hook_failures=self._hooks.failures,
             hook_backlog=dataclasses.asdict(self._hooks.backlog()),
+            samples=self._rooms.shared.samples,
+            repeated_samples=self._rooms.shared.repeated,
+            measurements_refused=self._rooms.shared.refused,
+            receivers_cut=self._rooms.shared.cut,
+            chat_messages=self._rooms.shared.chat_messages,
+            camera_commands=self._rooms.shared.camera_commands,
         )
 
     def _health(self) -> str:

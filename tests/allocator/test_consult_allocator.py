@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telerelay.allocator import MAX_RUNGS, Allocator, ConsultAllocator, Ladder, Layer, Profile, Purpose, Track
+from telerelay.allocator import (
+    MAX_RUNGS,
+    PRIORITY_OF,
+    Allocator,
+    ConsultAllocator,
+    Ladder,
+    Layer,
+    Profile,
+    Purpose,
+    Track,
+)
 
 SHARES = (0.4, 0.6, 1.0)
 KBPS = 1_000
@@ -94,6 +104,19 @@ def test_detail_on_stage_comes_before_a_second_face_grows() -> None:
     face = Track(3, "video", layers(150, 500, 2_500), is_on_stage=True)
 
     assert {2: (2, 0), 3: (0, 2)} == chosen(ladder_of(VOICE, wound, face), 1_230 * KBPS)
+
+
+@pytest.mark.parametrize("kbps", [240, 400, 600, 1_000])
+def test_a_wound_comes_before_the_face_beside_it(kbps: int) -> None:
+    """
+    By the priority of its purpose: on lines up to 1 Mbit/s it never has less than the face.
+    """
+    wound = Track(2, "video", layers(150, 500), Purpose.SCOPE, priority=PRIORITY_OF[Purpose.SCOPE], is_on_stage=True)
+    face = Track(3, "video", layers(150, 500), priority=PRIORITY_OF[Purpose.FACE], is_on_stage=True)
+    has = chosen(ladder_of(VOICE, wound, face), kbps * KBPS)
+
+    assert 2 in has
+    assert has[2] >= has.get(3, (-1, -1))
 
 
 def test_dear_screen_on_stage_does_not_hide_faces() -> None:

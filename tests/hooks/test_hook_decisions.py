@@ -55,6 +55,7 @@ CASES: list[tuple[str, object, object, object, list[object]]] = [
     ("publish_policy", True, False, True, [0, None, "no"]),
     ("subscribe_policy", True, False, True, [0, None]),
     ("channel_policy", True, False, True, [0, None]),
+    ("camera_control", True, False, True, [0, None, "home"]),
     (
         "waiting_content",
         WaitingContent(),

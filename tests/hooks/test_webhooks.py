@@ -80,6 +80,7 @@ async def receiver() -> AsyncIterator[Host]:
         ("publish_policy", True, True),
         ("subscribe_policy", True, True),
         ("channel_policy", True, True),
+        ("camera_control", True, True),
         (
             "waiting_content",
             {"items": [{"id": "w1", "kind": "video", "url": "https://a.example/v.mp4", "title": "Hands"}]},

@@ -352,6 +352,19 @@ def test_what_is_refused_has_its_code() -> None:
     assert "bad_message" == code_of(lambda: exchange.take(0, 0, "doc", ahead))
 
 
+def test_who_left_and_begins_anew_at_0_takes_another_name() -> None:
+    """Receivers would take the new samples for those they have."""
+    bench = Bench()
+    cabin = bench.add("cab")
+    bench.add("doc", receives=True)
+    measure(cabin, 5)
+    bench.turns()
+    bench.exchange.left("cab")
+
+    assert "conflict" == code_of(lambda: bench.exchange.take(0, 0, "cab", declared(ECG)))
+    assert bench.exchange.take(0, 0, "cab", declared(ECG, 5))
+
+
 def test_a_refused_series_is_kept_and_said_no_more() -> None:
     bench = Bench(Limits(types=frozenset({"ecg"})))
     cabin, doctor = bench.add("cab"), bench.add("doc", receives=True)

@@ -190,6 +190,24 @@ def test_what_a_publisher_says_of_its_opus_is_answered(fmtp: str, answered: set[
     assert {"minptime": "10", "useinbandfec": "1", **dict.fromkeys(answered, "1")} == parameters
 
 
+@pytest.mark.parametrize("policy", [RED_FIRST, RED_TOO])
+def test_an_instrument_is_answered_without_silence_left_out_and_without_red(policy: CodecPolicy) -> None:
+    """
+    Whatever is offered, and whatever the operator prefers for voices; stereo and a constant rate stay.
+    """
+    text = re.sub(r"a=fmtp:111 .*?\r\n", "a=fmtp:111 stereo=1;usedtx=1;cbr=1\r\n", offer(CHROMIUM))
+    mid = section(text).mid
+    voice = PublishNegotiation(policy).on_offer(text, local())
+    instrument = PublishNegotiation(policy).on_offer(text, local(), instruments=[mid])
+    parameters = dict(dict(section(instrument.answer).fmtps)[111])
+
+    assert {"red", "opus"} == {each.name for each in section(voice.answer).rtpmaps}
+    assert {"opus"} == {each.name for each in section(instrument.answer).rtpmaps}
+    assert ["opus"] == [each.codec.name for each in sound(instrument).codecs]
+    assert {"minptime": "10", "useinbandfec": "1", "stereo": "1", "cbr": "1"} == parameters
+    assert section(voice.answer, "video") == section(instrument.answer, "video")
+
+
 def test_stereo_reaches_a_subscriber_and_mono_stays_mono() -> None:
     """
     On one connection they are two payload types: one is one codec with one fmtp (RFC 9143, 9.1).

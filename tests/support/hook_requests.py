@@ -5,6 +5,7 @@ from typing import Any
 from telerelay.hooks import (
     AdmitRequest,
     AttestRequest,
+    CameraRequest,
     ChannelRequest,
     DegradeRequest,
     HookRunner,
@@ -24,6 +25,7 @@ REQUESTS: dict[str, Any] = {
     "publish_policy": PublishRequest("c1", "p-9", "patient", "video", "screen"),
     "subscribe_policy": SubscribeRequest("c1", "p-9", "patient", "dr-7", "practitioner", "video", "camera"),
     "channel_policy": ChannelRequest("c1", "p-9", "patient", "chat"),
+    "camera_control": CameraRequest("c1", "dr-7", "practitioner", "cab-1", "device"),
     "waiting_content": WaitingRequest("c1", "", "desk-1", "75", "p-9", "patient"),
     "attest": AttestRequest("c1", "cnam", "2020-03", {"two_way_video_s": 600}),
     "degrade": DegradeRequest("c1", "p-9", "patient", "down", "camera", 100_000),

@@ -12,6 +12,7 @@ from typing import Protocol
 from telerelay.adaptation.speaker import Speaker
 from telerelay.allocator import (
     MAX_RUNGS,
+    PRIORITY_OF,
     Allocator,
     Dynacast,
     Layer,
@@ -398,7 +399,14 @@ class RoomAdaptation:
                     or feed.participant == self.speaker.participant
                     or feed.purpose in SHOWN
                 )
-                yield Track(sender, "video", layers, purpose=feed.purpose, is_on_stage=is_on_stage)
+                yield Track(
+                    sender,
+                    "video",
+                    layers,
+                    purpose=feed.purpose,
+                    priority=PRIORITY_OF[feed.purpose],
+                    is_on_stage=is_on_stage,
+                )
 
     def _layers(self, state: _FeedState, now_us: int) -> tuple[Layer, ...]:
         """What there is to choose from; none: nothing comes, and nothing is to be kept room for."""

@@ -10,10 +10,11 @@ from telerelay.allocator.dynacast import Dynacast, SoleLimit, following
 from telerelay.allocator.ladder import MAX_RUNGS, Allocator, Ladder, Rung
 from telerelay.allocator.rates import SteadyRates
 from telerelay.allocator.survival import VoiceLook, VoicePlan, VoiceRule, copies_bps
-from telerelay.allocator.tracks import Layer, Profile, Purpose, Track
+from telerelay.allocator.tracks import PRIORITY_OF, Layer, Profile, Purpose, Track
 
 __all__ = [
     "MAX_RUNGS",
+    "PRIORITY_OF",
     "Allocator",
     "ConsultAllocator",
     "Dynacast",

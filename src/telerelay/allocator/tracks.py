@@ -40,6 +40,15 @@ PROFILE_OF = {
 }
 """Where nobody says more."""
 
+PRIORITY_OF = {
+    Purpose.FACE: 0,
+    Purpose.SCOPE: 2,
+    Purpose.SCREEN: 0,
+    Purpose.DOCUMENT: 0,
+    Purpose.OTHER: 0,
+}
+"""What is examined comes before whoever shows it: a wound is why the call is made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:

@@ -62,6 +62,7 @@ class _Story:
         self.losses: dict[tuple[str, str], dict[str, Any]] = {}
         self.consents: list[dict[str, Any]] = []
         self.measured: Mapping[str, Any] = {}
+        self.samples: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.is_emergency = False
         self.ended: Mapping[str, Any] | None = None
         self.ended_at = 0.0
@@ -92,6 +93,10 @@ class _Story:
                 )
             case "measured":
                 self.measured = fact.clear
+            case "samples_counted":
+                named = {name: fact.clear[name] for name in ("sub", "device", "series")}
+                found = named | {"kind": fact.clear["shape"], "samples": fact.clear["samples"]}
+                self.samples[tuple(named.values())] = found
             case "ended":
                 self.ended, self.ended_at = fact.clear, fact.at
                 self._close(fact.at)
@@ -188,7 +193,7 @@ def _written(consult: str, story: _Story) -> dict[str, Any]:
         "consents": story.consents,
         "stills": [],
         "documents": [],
-        "measurements": [],
+        "measurements": list(story.samples.values()),
         "recordings": [],
         "ended_by": ended.get("by", ""),
         "outcome": ended.get("outcome", ""),

@@ -77,6 +77,11 @@ class RoomChannel:
         return self._line() is not None
 
     @property
+    def line(self) -> RTCDataChannel | None:
+        """What carries it now; another one after a connection was begun anew."""
+        return self._line()
+
+    @property
     def is_carried(self) -> bool:
         """Whether anything carries this label, open or about to be."""
         return any(line.readyState in ("connecting", "open") for line in self._lines)

@@ -5,7 +5,7 @@ Event loop's thread; one offer at a time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 
 from telerelay.connection.data import DataListener
@@ -48,9 +48,10 @@ class PublishConnection:
         self._negotiation = PublishNegotiation(policy)
         self._lock = asyncio.Lock()
 
-    async def offer(self, sdp: str) -> str:
+    async def offer(self, sdp: str, instruments: Collection[str] = ()) -> str:
         """
-        Take an offer, return the answer; `receiving` then holds exactly the sections that are active.
+        Take an offer, return the answer; `receiving` then holds exactly the sections that are active. `instruments` are
+        the mids of sound that is a measurement.
 
         Raises RemoteProtocolError with everything as it was, or, where the worker refused, with the connection broken.
         """
@@ -59,7 +60,7 @@ class PublishConnection:
             opening = None if self.transport.is_open else self.transport.begin_open()
             restarted = self.transport.restarted() if opening is None else self.transport.local
             try:
-                result = self._negotiation.on_offer(sdp, self.transport.local, restarted)
+                result = self._negotiation.on_offer(sdp, self.transport.local, restarted, instruments)
             except BaseException:
                 await self.transport.settle((), opening)
                 raise

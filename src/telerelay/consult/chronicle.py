@@ -14,6 +14,7 @@ from telerelay.consult.facts import (
     CONSENTS,
     Attested,
     BypassTried,
+    CameraMoved,
     ClockJumped,
     Consent,
     Fact,
@@ -23,6 +24,7 @@ from telerelay.consult.facts import (
     Measured,
     Noted,
     Restarted,
+    SamplesCounted,
     Scheduled,
     TimerCleared,
     TimerSet,
@@ -42,6 +44,10 @@ MAX_LINKS = 64
 
 MAX_BYPASSES = 256
 """After that many different attempts another one is counted, and tells nothing new."""
+
+
+MAX_CAMERA_MOVES = 1024
+"""An hour of a command every four seconds; after that they are counted and not written down."""
 
 
 class Chronicle:
@@ -219,6 +225,26 @@ class Chronicle:
         if record.is_closed or (record.measured is not None and replace(record.measured, at=draft.now) == fact):
             return ()
         return draft.add(fact).settle()
+
+    def count_samples(self, now: float, counts: Iterable[SamplesCounted]) -> Facts:
+        """How many samples of which series were handed over so far. Of what has not changed nothing is noted."""
+        record = self._record
+        if record.is_closed:
+            return ()
+        draft = self._draft(now)
+        for each in counts:
+            fact = replace(each, at=draft.now)
+            if record.samples.get((each.sub, each.device, each.series), 0) < each.samples:
+                draft.add(fact)
+        return draft.settle()
+
+    def move_camera(self, now: float, sub: str, by: str, outcome: str) -> Facts:
+        """Somebody's camera was moved by somebody, or not. Nothing, where enough was noted of that, or it is over."""
+        record = self._record
+        if record.is_over or record.camera_moves >= MAX_CAMERA_MOVES:
+            return ()
+        draft = self._draft(now)
+        return draft.add(CameraMoved(draft.now, sub, by, outcome)).settle()
 
     def attested(self, now: float, digest: str, key_id: str) -> Facts:
         """The attestation is made and kept. Nothing, where it was: there is one."""

@@ -43,6 +43,9 @@ MISSING_SIDES = ("patient_side", "decider")
 CONSENTS = ("recording", "third_party", "still", "document", "measurement", "observer", "data_sharing")
 BYPASSES = ("media", "data", "subscribe", "publish", "roster", "token", "link", "role", "message", "second_tab")
 HOOK_FAULTS = ("timeout", "exception", "nonsense", "unreachable", "status", "too_large")
+SHAPES = ("value", "wave")
+"""Of what is measured: single values, or so many a second."""
+CAMERA_OUTCOMES = ("done", "refused", "unsupported", "failed", "timeout", "forbidden")
 MAX_NOTE_CHARS = 4096
 """A page. A relay keeps no records of health: what is longer belongs to the host."""
 
@@ -391,6 +394,31 @@ class Measured(Fact):
     has_unknown_keyframes: bool = False
     missed_s: float = 0.0
     """Seconds of which the relay knows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesCounted(Fact):
+    """
+    Of one series so far, in samples that were handed over to all who were to have them; the last one counts. What was
+    measured is in no fact.
+    """
+
+    kind: ClassVar[str] = "samples_counted"
+    sub: str
+    device: str
+    series: str
+    shape: Annotated[str, SHAPES]
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class CameraMoved(Fact):
+    """`by` moved the camera of `sub`, or tried to."""
+
+    kind: ClassVar[str] = "camera_moved"
+    sub: str
+    by: str
+    outcome: Annotated[str, CAMERA_OUTCOMES]
 
 
 @dataclass(frozen=True, slots=True)

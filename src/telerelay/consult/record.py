@@ -16,6 +16,7 @@ from telerelay.consult.facts import (
     Attested,
     Back,
     BypassTried,
+    CameraMoved,
     Cancelled,
     ClockJumped,
     Closed,
@@ -40,6 +41,7 @@ from telerelay.consult.facts import (
     Rescheduled,
     Restarted,
     Returned,
+    SamplesCounted,
     Scheduled,
     Taken,
     TimerCleared,
@@ -53,7 +55,7 @@ from telerelay.states import after
 SEAT_LOSSES = frozenset({"socket", "transport"})
 """What a seat is given up for in the end. Somebody without a camera is there."""
 
-_AFTER_THE_END = (Measured, HookFailed, Noted, BypassTried, ClockJumped, Restarted, Attested)
+_AFTER_THE_END = (Measured, SamplesCounted, HookFailed, Noted, BypassTried, ClockJumped, Restarted, Attested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,10 @@ class Record:
     consents: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     bypasses: frozenset[tuple[str, str]] = frozenset()
     measured: Measured | None = None
+    samples: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    """By sub, device and series: handed over so far."""
+
+    camera_moves: int = 0
     ended: Ended | None = None
     is_closed: bool = False
     """There is nothing more to come: attested, or over without that."""
@@ -283,6 +289,10 @@ def _take_of_consult(record: Record, fact: Fact) -> Record:
             return replace(record, bypasses=record.bypasses | {(sub, what)})
         case Measured():
             return replace(record, measured=fact)
+        case SamplesCounted(_, sub, device, series, _, samples):
+            return replace(record, samples={**record.samples, (sub, device, series): samples})
+        case CameraMoved():
+            return replace(record, camera_moves=record.camera_moves + 1)
         case Closed() | Attested():
             return replace(record, timers={})
     return record

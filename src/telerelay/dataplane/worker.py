@@ -7,6 +7,7 @@ several can be under way, and who needs them all awaits one after the other.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -76,6 +77,11 @@ class Worker:
         self.index = settings.index
         self.on_event: Callable[[events.WorkerEvent], None] = lambda event: None
         """Told of every event that no listener of a transport took."""
+        self.wall_offset_s = 0.0
+        """
+        Makes monotonic seconds the Unix time of the worker's sender reports, which it fixes when it starts. Of a worker
+        that was found it is as its notes say, if the wall clock was set since.
+        """
         self.on_end: Callable[[Worker], None] = lambda worker: None
         """Told once when the worker ended without having been told to."""
         self.transports = IdPool(settings.max_transports)
@@ -103,6 +109,7 @@ class Worker:
         self._host.on_end = self._ended
         self._running = await self._host.start(self.settings)
         self.settings = self._running.settings
+        self.wall_offset_s = time.time() - time.monotonic()
         self.transports = IdPool(self.settings.max_transports)
         self._native = self._running.native
         self._loop = asyncio.get_running_loop()

@@ -136,6 +136,17 @@ class ChannelRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraRequest:
+    """Someone wants to move the camera of `target` (a sub), who is in the room."""
+
+    room: str
+    sub: str
+    role: str
+    target: str
+    target_role: str
+
+
+@dataclass(frozen=True, slots=True)
 class WaitingRequest:
     """Someone waits: what is he shown meanwhile?"""
 
@@ -393,6 +404,7 @@ DECISIONS: Mapping[str, Decision] = {
     "publish_policy": Decision(_always(True), _always(False), _is_bool),
     "subscribe_policy": Decision(_always(True), _always(False), _is_bool),
     "channel_policy": Decision(_always(True), _always(False), _is_bool),
+    "camera_control": Decision(_always(True), _always(False), _is_bool),
     "waiting_content": Decision(_always(_NOTHING), _always(_NOTHING), _is_content, _to_content),
     "attest": Decision(_always(None), _always(None), _is_policy, _to_policy),
     "degrade": Decision(_always("usual"), _always("usual"), _is_one_of(get_args(DegradeAnswer))),

@@ -11,6 +11,7 @@ from telerelay.hooks.asked import (
     Admission,
     AdmitRequest,
     AttestRequest,
+    CameraRequest,
     ChannelRequest,
     DegradeAnswer,
     DegradeRequest,
@@ -28,6 +29,7 @@ from telerelay.hooks.asked import (
 from telerelay.hooks.told import (
     EndEvent,
     FactEvent,
+    MeasurementEvent,
     PersonEvent,
     PresenceEvent,
     QualityEvent,
@@ -76,6 +78,10 @@ class Hooks(Protocol):
         """Whether this person may open that data channel. Closed: no."""
         return True
 
+    async def camera_control(self, request: CameraRequest) -> bool:
+        """Whether this person may move that person's camera, where the role may at all. Closed: no."""
+        return True
+
     async def waiting_content(self, request: WaitingRequest) -> WaitingContent:
         """What someone who waits is shown. Closed: nothing."""
         return WaitingContent()
@@ -115,6 +121,13 @@ class Hooks(Protocol):
 
     async def on_quality(self, event: QualityEvent) -> None:
         """The call is better or worse than it was for somebody."""
+        return
+
+    async def on_measurement(self, event: MeasurementEvent) -> None:
+        """
+        Somebody's device measured. Return when it is where it is not lost: its sender forgets it then. Where this is
+        overridden, measurements are taken without anybody being in the room to receive them.
+        """
         return
 
     async def on_end(self, event: EndEvent) -> None:

@@ -19,6 +19,7 @@ from telerelay.hooks.asked import (
     Admission,
     AdmitRequest,
     AttestRequest,
+    CameraRequest,
     ChannelRequest,
     DegradeAnswer,
     DegradeRequest,
@@ -36,7 +37,7 @@ from telerelay.hooks.asked import (
 )
 from telerelay.hooks.hooks import Hooks
 from telerelay.hooks.objects import ObjectWay
-from telerelay.hooks.told import HOOK_OF, HookEvent, PresenceEvent, QualityEvent, Told
+from telerelay.hooks.told import HOOK_OF, HookEvent, MeasurementEvent, PresenceEvent, QualityEvent, Told
 from telerelay.hooks.ways import HookError, Way, Why, stack_of
 from telerelay.logs import say
 from telerelay.tasks import Tasks
@@ -149,6 +150,9 @@ class HookRunner:
     async def channel_policy(self, request: ChannelRequest) -> bool:
         return cast(bool, await self._decide("channel_policy", request))
 
+    async def camera_control(self, request: CameraRequest) -> bool:
+        return cast(bool, await self._decide("camera_control", request))
+
     async def waiting_content(self, request: WaitingRequest) -> WaitingContent:
         return cast(WaitingContent, await self._decide("waiting_content", request))
 
@@ -206,6 +210,10 @@ class HookRunner:
         except Exception as error:
             why = self._failed(told.room, told.hook, error, is_new=is_new, is_event=True)
             raise HookError(why, error.status if isinstance(error, HookError) else 0) from None
+
+    async def tell_measurement(self, event: MeasurementEvent, *, is_new: bool = True) -> None:
+        """As `tell`, of what was measured: whoever has to have it taken waits for it, and tries again."""
+        await self.tell(Told.of(event), is_new=is_new)
 
     def give_up(self, told: Told) -> None:
         """It was tried for long enough, and is a dead letter from now on: counted and named as `dead`."""

@@ -146,7 +146,50 @@ class QualityEvent:
     video_mos: float | None = None
 
 
-HookEvent = PersonEvent | StateEvent | TimerEvent | FactEvent | PresenceEvent | EndEvent | QualityEvent
+@dataclass(frozen=True, slots=True)
+class MeasuredBatch:
+    """
+    Samples that follow each other, the first with the number `seq`. `times` are Unix seconds by the sender's clock, one
+    for each value or, of a wave, that of the first; `device_at` is the instrument's own time of the first; times plus
+    `media_offset_s` are by the clock of the relay's sender reports. A value that is None was not measured.
+    """
+
+    seq: int
+    times: tuple[float, ...]
+    values: tuple[float | None, ...]
+    device_at: float | None = None
+    media_offset_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementEvent:
+    """
+    Somebody's device measured: batches of one series that follow each other. What returns has them: their sender need
+    not keep them any longer. After a failure or a restart they are told again, perhaps in other portions: what counts
+    is sub, device, series and the number of a sample. `key` is that of the first.
+    """
+
+    room: str
+    sub: str
+    role: str
+    device: str
+    series: str
+    kind: Literal["value", "wave"]
+    of: str
+    """What is measured, in the sender's word: ecg, heart_rate."""
+    unit: str
+    """A UCUM unit, as the sender has it."""
+    rate_hz: float
+    """Of a wave; else 0."""
+    codes: Mapping[str, str]
+    """By system, such as `loinc`, as the sender has them."""
+    key: str
+    batches: tuple[MeasuredBatch, ...]
+
+
+HookEvent = (
+    PersonEvent | StateEvent | TimerEvent | FactEvent | PresenceEvent | EndEvent | QualityEvent | MeasurementEvent
+)
 
 EVENTS: Mapping[str, type] = {
     "on_state": StateEvent,
@@ -155,6 +198,7 @@ EVENTS: Mapping[str, type] = {
     "on_timer": TimerEvent,
     "on_presence": PresenceEvent,
     "on_fact": FactEvent,
+    "on_measurement": MeasurementEvent,
     "on_end": EndEvent,
 }
 """Of each event's hook what it is told."""
@@ -181,6 +225,8 @@ class Told:
                 return cls(event.room, 0, "", (event,))
             case PresenceEvent():
                 return cls(event.queue, 0, "", (event,))
+            case MeasurementEvent():
+                return cls(event.room, event.batches[0].seq, event.key, (event,))
             case _:
                 return cls(event.room, event.sequence, event.key, (event,))
 

@@ -65,6 +65,8 @@ class _Line:
     is_blocked: bool = False
     resend_from: int | None = None
     """What its sender was told to go on at, and did not yet."""
+    has_left: bool = False
+    """Its sender gave up the seat: one of that name that begins at 0 again is another series."""
 
     def after(self, position: int) -> tuple[int, int, str] | None:
         """The first entry that holds anything from there on."""
@@ -95,6 +97,8 @@ class _Sender:
     clock: MediaClock = field(default_factory=MediaClock)
     unacked: dict[SeriesKey, None] = field(default_factory=dict)
     resends: dict[SeriesKey, None] = field(default_factory=dict)
+    is_greeted: bool = True
+    """Its last hello was answered."""
     refusals: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_REFUSALS))
 
 
@@ -146,6 +150,7 @@ class Exchange:
         """
         match said:
             case Hello():
+                self._sender(now, sub).is_greeted = False
                 self._hello(sub, said)
             case Declare(series, base):
                 self._declare(now, sub, series, base)
@@ -164,6 +169,8 @@ class Exchange:
     def left(self, sub: str) -> None:
         """This person is out of the room: nobody waits for it any more. What it sent goes on to the others."""
         self._senders.pop(sub, None)
+        for key, line in self._lines.items():
+            line.has_left = line.has_left or key.sub == sub
         if self._receivers.pop(sub, None) is not None:
             self.has_moved = True
             self._settle_all()
@@ -181,6 +188,9 @@ class Exchange:
         """The next text that is due to this person; asked only when it can be sent."""
         sender = self._senders.get(sub)
         if sender is not None:
+            if not sender.is_greeted:
+                sender.is_greeted = True
+                return schema.WELCOME
             if sender.refusals:
                 return sender.refusals.popleft()
             if sender.unacked:
@@ -276,12 +286,12 @@ class Exchange:
                         receiver.untold[key] = None
                         self.dirty.add(name)
             self.has_moved = True
-        elif line.series != series:
-            raise RemoteProtocolError("conflict", "there is another series of that name")
+        elif line.series != series or (line.has_left and base < line.acked):
+            raise RemoteProtocolError("conflict", "there is, or was, another series of that name")
         elif base > line.next:
             # A process before this one acknowledged it: everybody has it.
             self._forward(key, line, base)
-        line.is_blocked = False
+        line.is_blocked = line.has_left = False
         line.resend_from = None
         sender.unacked[key] = None
         sender.resends[key] = None
@@ -303,7 +313,7 @@ class Exchange:
         line = self._lines.get(key)
         if line is None:
             raise RemoteProtocolError("unknown_series", "the series was not declared")
-        self._check_shape(line.series, batch)
+        schema.check_shape(line.series, batch)
         sender = self._sender(now, sub)
         if batch.end <= line.next:
             self.repeated += len(batch.values)
@@ -345,11 +355,6 @@ class Exchange:
             if key in receiver.sent:
                 self.dirty.add(name)
         return True
-
-    @staticmethod
-    def _check_shape(series: Series, batch: Batch) -> None:
-        if (len(batch.times) == 1) != (series.kind == "wave" or len(batch.values) == 1):
-            raise RemoteProtocolError("bad_message", "a wave has the time of its first sample, single values have each")
 
     def _ask_again(self, sender: _Sender, sub: str, key: SeriesKey, line: _Line) -> None:
         """A gap: its sender goes back, and is told so once for each place."""

@@ -45,6 +45,8 @@ class Outbox:
         self._receives = receives
         self._max_samples = max_samples
         self._texts: list[str] = []
+        self.is_welcome = False
+        """The relay has answered the last hello: the channel is what it should be."""
         self.refusals: list[Mapping[str, Any]] = []
         """What the relay did not take, as it said so."""
 
@@ -102,6 +104,7 @@ class Outbox:
     def opened(self) -> None:
         """A channel is open, the first or another one."""
         self._texts = [schema.hello_text(self._receives)]
+        self.is_welcome = False
         for each in self._kept.values():
             each.is_declared = False
 
@@ -134,6 +137,8 @@ class Outbox:
         except (ValueError, TypeError, KeyError):
             raise LocalProtocolError("bad_message", "the relay said what is no measurement message") from None
         match kind:
+            case "welcome":
+                self.is_welcome = True
             case "again":
                 self.opened()
             case "acked":
@@ -150,6 +155,10 @@ class Outbox:
             case _:
                 return False
         return True
+
+    def acknowledged(self, device: str, series: str, next: int) -> None:
+        """All of that series before that number was taken, by another way than a channel."""
+        self._acked({"device": device, "series": series, "next": next})
 
     def _of(self, said: Mapping[str, Any]) -> _Kept | None:
         return self._kept.get((str(said.get("device")), str(said.get("series"))))

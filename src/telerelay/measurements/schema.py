@@ -5,6 +5,7 @@ Pure. Everything that comes in is read against one table a message; what that do
 The relay understands kind, time and number; type, unit and codes are words to it.
 """
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,8 +90,8 @@ class Batch:
 
     `times` are Unix seconds by the clock of the machine that sends camera and samples: one for each value, or, of a
     wave, that of the first sample alone. `device_at` is the instrument's own time of the first sample, where it has a
-    clock of its own. `sent_at` is when the message left. `media_offset_s`, the relay's word, is added to `times` to have
-    them by the clock of the relay's sender reports.
+    clock of its own. `sent_at` is when the message left. `media_offset_s`, the relay's word, is added to `times` to
+    have them by the clock of the relay's sender reports.
     """
 
     device: str
@@ -215,6 +216,9 @@ def refused_text(code: str, message: str, batch: Batch | Series | None = None) -
     return _text({"type": "refused", "code": code, "message": message} | named)
 
 
+WELCOME = '{"type":"welcome"}'
+"""The relay's answer to each hello: it takes part in what is said here."""
+
 HELLO_AGAIN = '{"type":"again"}'
 """The relay began anew and asks for a hello and for what is declared."""
 
@@ -254,7 +258,7 @@ def read(text: str) -> Said:
         case "got":
             return Got(*_read_position(value))
         case _:
-            _bad("type must be hello, series, samples or got")
+            raise RemoteProtocolError("bad_message", "type must be hello, series, samples or got")
 
 
 def read_series(value: object) -> Series:
@@ -300,7 +304,7 @@ def read_batch(value: object) -> Batch:
             _number(each, "values")
     for each in times:
         _number(each, "times")
-    if any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
+    if any(later < earlier for earlier, later in itertools.pairwise(times)):
         _bad("times must not go back")
     seq = _integer(members["seq"], "seq")
     if seq + len(values) > MAX_SEQ:
@@ -316,6 +320,12 @@ def read_batch(value: object) -> Batch:
         values=tuple(None if each is None else each for each in values),
         **optional,
     )
+
+
+def check_shape(series: Series, batch: Batch) -> None:
+    """Whether a batch is one of that series. Raises RemoteProtocolError bad_message."""
+    if (len(batch.times) == 1) != (series.kind == "wave" or len(batch.values) == 1):
+        _bad("a wave has the time of its first sample, single values have one each")
 
 
 def _read_position(value: object) -> tuple[SeriesKey, int]:

@@ -74,6 +74,16 @@ class RelayFacts:
     """How often which of the application's hooks failed, and why."""
     hook_backlog: Mapping[str, int] = field(default_factory=dict)
     """Consults with something that the application was not told yet: pending, waiting for another try; letters."""
+    samples: int = 0
+    repeated_samples: int = 0
+    """Of measurements: taken, and sent again though they had been."""
+    measurements_refused: Mapping[str, int] = field(default_factory=dict)
+    """Messages of measurements that were not taken, by code."""
+    receivers_cut: int = 0
+    """Receivers of measurements who kept others waiting for too long."""
+    chat_messages: int = 0
+    camera_commands: Mapping[str, int] = field(default_factory=dict)
+    """By outcome."""
 
 
 class RelayCollector(Collector):
@@ -135,6 +145,7 @@ class RelayCollector(Collector):
         ):
             yield CounterMetricFamily(name, text, value=value)
         yield from _of_consults(facts)
+        yield from _of_objects(facts)
         scores = CounterMetricFamily(
             "telerelay_quality",
             "Scores found, one each two seconds for each person",
@@ -197,3 +208,24 @@ def _of_consults(facts: RelayFacts) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "telerelay_journal_durable", "1 while the journal's disk keeps up, else 0", value=facts.is_durable
     )
+
+
+def _of_objects(facts: RelayFacts) -> Iterator[Metric]:
+    """What people share in a call beside picture and sound."""
+    for name, text, value in (
+        ("telerelay_measurement_samples", "Samples of measurements taken", facts.samples),
+        ("telerelay_measurement_repeats", "Samples that were sent again though they had come", facts.repeated_samples),
+        ("telerelay_measurement_receivers_cut", "Receivers given up for keeping others waiting", facts.receivers_cut),
+        ("telerelay_chat_messages", "Chat messages passed on", facts.chat_messages),
+    ):
+        yield CounterMetricFamily(name, text, value=value)
+    refused = CounterMetricFamily(
+        "telerelay_measurement_refusals", "Measurement messages that were not taken, by code", labels=["code"]
+    )
+    for code, count in sorted(facts.measurements_refused.items()):
+        refused.add_metric([code], count)
+    yield refused
+    commands = CounterMetricFamily("telerelay_camera_commands", "Camera commands, by outcome", labels=["outcome"])
+    for outcome, count in sorted(facts.camera_commands.items()):
+        commands.add_metric([outcome], count)
+    yield commands

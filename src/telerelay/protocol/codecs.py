@@ -252,6 +252,11 @@ def answer_parameters(codec: Codec) -> Parameters:
     return (*_OPUS, *stereo, *((key, "1") for key in ("usedtx", "cbr") if codec.parameter(key) == "1"))
 
 
+def instrument_parameters(codec: Codec) -> Parameters:
+    """The same of an instrument's sound: silence is part of what it measures, and is sent."""
+    return tuple(each for each in answer_parameters(codec) if each[0] != "usedtx")
+
+
 def sent_parameters(codec: Codec) -> Parameters:
     """
     The fmtp the relay writes of what it sends to a subscriber. In stereo it says so twice: sprop-stereo is the word of

@@ -7,7 +7,7 @@ which also bounds depth. What it is sent is encoded from frozen values.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
 from telerelay import events
@@ -20,6 +20,8 @@ MAX_MESSAGE_BYTES = 65536
 MAX_ID = 2**31
 _MAX_SEQ = 2**53 - 1  # what JavaScript counts exactly
 _MAX_TRACKS = 32
+MAX_CHAT_CHARS = 2000
+"""Of one chat message: a page of a letter is a document."""
 _MAX_REPORTED = 256  # of a participant's own, and of all whom a room may hold beside it
 MUTE_REASONS = ("user", "source", "interrupted", "device_lost", "permission_denied")
 """
@@ -136,6 +138,45 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Chat:
+    """Say something in writing to everyone who is in."""
+
+    id: int | None
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MoveCamera:
+    """
+    Move a participant's camera: `pan` to the right, `tilt` up, `zoom` in, each a share of all that it can, -1 to 1 from
+    where it is; or, `is_home`, back to where it began.
+    """
+
+    id: int | None
+    participant: str
+    pan: float = 0.0
+    tilt: float = 0.0
+    zoom: float = 0.0
+    is_home: bool = False
+
+
+CAMERA_OUTCOMES = ("done", "refused", "unsupported", "failed")
+"""What became of a camera command at its device; `refused`: whoever is there did not want it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraMoved:
+    """A device's answer to a command: `outcome` is one of CAMERA_OUTCOMES, the rest where it stands now, 0 to 1."""
+
+    id: int | None
+    command: int
+    outcome: str
+    pan: float | None = None
+    tilt: float | None = None
+    zoom: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     id: int | None
 
@@ -174,7 +215,24 @@ class Priority:
 Decision = Admit | Deny | End | Priority
 """What only a decider of a consult may ask for."""
 
-Request = Join | Publish | Answer | Candidate | Mute | Pause | Stats | Report | Reconnect | Restart | Leave | Decision
+Object = Chat | MoveCamera | CameraMoved
+"""What people share beside picture and sound."""
+
+Request = (
+    Join
+    | Publish
+    | Answer
+    | Candidate
+    | Mute
+    | Pause
+    | Stats
+    | Report
+    | Reconnect
+    | Restart
+    | Leave
+    | Decision
+    | Object
+)
 
 # -------------------------------------------------------------------- relay to client
 
@@ -345,6 +403,11 @@ def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
             return {"type": "refused", "publication": publication_id, "code": code}
         case events.ChannelRefused(label, code):
             return {"type": "channel_refused", "label": label, "code": code}
+        case events.ChatSaid(participant_id, message_id, text, at):
+            return {"type": "chat", "participant": participant_id, "message": message_id, "text": text, "at": at}
+        case events.CameraAsked(command, participant_id, pan, tilt, zoom, is_home):
+            moves = {"pan": pan, "tilt": tilt, "zoom": zoom, "home": is_home}
+            return {"type": "camera", "command": command, "participant": participant_id} | moves
         case events.ConsultChanged(state, since, is_emergency):
             return {"type": "consult", "state": state, "since": since, "emergency": is_emergency}
         case events.WaitingChanged(position, since, is_held):
@@ -385,6 +448,15 @@ def _text(max_chars: int) -> Check:
         return value
 
     return check
+
+
+def _words(value: object, where: str) -> str:
+    """What somebody wrote: lines may end, and nothing else that does not print."""
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_CHAT_CHARS or not value.strip():
+        _bad(f"{where} must be a string of 1 to {MAX_CHAT_CHARS} characters, and not blank")
+    if any((char < " " and char not in "\n\t") or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in value):
+        _bad(f"{where} holds characters that it may not hold")
+    return value
 
 
 def _word(value: object, where: str) -> str:
@@ -488,6 +560,7 @@ _TRACK = {
     "encrypted": _Field(_boolean, is_required=False),
 }
 _SHARE = _Field(_number(0, 1), is_required=False)
+_STEP = _Field(_number(-1, 1), is_required=False)
 _REPORTED = {
     "publication": _Field(_word),
     "concealed": _SHARE,
@@ -547,6 +620,34 @@ _REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request
     "stats": ({}, lambda f: Stats(f.get("id"))),
     "reconnect": ({"connection": _CONNECTION}, lambda f: Reconnect(f.get("id"), f["connection"])),
     "restart": ({"connection": _Field(_one_of("subscribe"))}, lambda f: Restart(f.get("id"), f["connection"])),
+    "chat": ({"text": _Field(_words)}, lambda f: Chat(f.get("id"), f["text"])),
+    "move_camera": (
+        {
+            "participant": _Field(_word),
+            "pan": _STEP,
+            "tilt": _STEP,
+            "zoom": _STEP,
+            "home": _Field(_boolean, is_required=False),
+        },
+        lambda f: MoveCamera(
+            f.get("id"),
+            f["participant"],
+            f.get("pan", 0.0),
+            f.get("tilt", 0.0),
+            f.get("zoom", 0.0),
+            f.get("home", False),
+        ),
+    ),
+    "camera_moved": (
+        {
+            "command": _Field(_integer(1, MAX_ID)),
+            "outcome": _Field(_one_of(*CAMERA_OUTCOMES)),
+            "pan": _SHARE,
+            "tilt": _SHARE,
+            "zoom": _SHARE,
+        },
+        lambda f: CameraMoved(f.get("id"), f["command"], f["outcome"], f.get("pan"), f.get("tilt"), f.get("zoom")),
+    ),
     "leave": ({}, lambda f: Leave(f.get("id"))),
     "admit": ({"participant": _Field(_word)}, lambda f: Admit(f.get("id"), f["participant"])),
     "deny": ({"participant": _Field(_word)}, lambda f: Deny(f.get("id"), f["participant"])),
@@ -588,10 +689,10 @@ def _fields(value: object, schema: Mapping[str, _Field], where: str) -> dict[str
     if unknown:
         _bad(f"{where} has {unknown} member(s) that it may not have")
     fields: dict[str, Any] = {}
-    for name, field in schema.items():
+    for name, wanted in schema.items():
         found = value.get(name, _ABSENT)
         if found is not _ABSENT:
-            fields[name] = field.check(found, f"{where}.{name}")
-        elif field.is_required:
+            fields[name] = wanted.check(found, f"{where}.{name}")
+        elif wanted.is_required:
             _bad(f"{where}.{name} is missing")
     return fields

@@ -4,7 +4,7 @@ The client offers what it publishes, the relay answers: our own signalling and W
 Sans-I/O.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from telerelay.errors import RemoteProtocolError
@@ -14,6 +14,7 @@ from telerelay.protocol.codecs import (
     answer_parameters,
     answered_extmaps,
     codec_lines,
+    instrument_parameters,
     select_each,
     select_extensions,
     with_parameters,
@@ -89,15 +90,23 @@ class PublishNegotiation:
     def state(self) -> PublishState:
         return PublishState(self._lines, self._remote, self._version)
 
-    def on_offer(self, sdp: str, local: LocalTransport, restarted: LocalTransport | None = None) -> PublishResult:
+    def on_offer(
+        self,
+        sdp: str,
+        local: LocalTransport,
+        restarted: LocalTransport | None = None,
+        instruments: Collection[str] = (),
+    ) -> PublishResult:
         """
-        Answer an offer, as `restarted` where it restarts ICE (RFC 8839, 4.4.3). Raises RemoteProtocolError (bad_sdp,
-        unsupported_sdp, no_common_codec, too_large), with everything as it was.
+        Answer an offer, as `restarted` where it restarts ICE (RFC 8839, 4.4.3). `instruments` are the mids of sound
+        that is a measurement: it is answered without silence left out (DTX) and without redundancy. Raises
+        RemoteProtocolError (bad_sdp, unsupported_sdp, no_common_codec, too_large), with everything as it was.
         """
         session = sdp_text.parse(sdp)
         check_lines(self._lines, session)
         alive = check_sections(session)
         codecs = select_each((media for media in alive if media.kind in KINDS), self._policy.of)
+        codecs |= {mid: _whole(codecs[mid]) for mid in instruments if mid in codecs}
         played = tuple(media for media in alive if codecs.get(media.mid))
         data = data_section(alive)
         is_silent = not any(media.mid in codecs and _is_sending(media) for media in alive)
@@ -113,7 +122,12 @@ class PublishNegotiation:
         _check_sources(receivers)
         answer = answer_session(
             session,
-            {media.mid: answer_data(media) if media is data else _answer(media, codecs[media.mid]) for media in taken},
+            {
+                media.mid: answer_data(media)
+                if media is data
+                else _answer(media, codecs[media.mid], is_instrument=media.mid in instruments)
+                for media in taken
+            },
             restarted if ice_changed and restarted is not None else local,
             setup="active" if remote.is_dtls_client else "passive",
             version=self._version + 1,
@@ -127,6 +141,11 @@ class PublishNegotiation:
         )
         self._lines, self._remote, self._version = lines_of(answer), remote, self._version + 1
         return result
+
+
+def _whole(codecs: tuple[NegotiatedCodec, ...]) -> tuple[NegotiatedCodec, ...]:
+    """Without RED, whose packets hold others; what is left if that is all that there is, is nothing."""
+    return tuple(each for each in codecs if each.codec.name.lower() != "red")
 
 
 def _is_sending(media: Media) -> bool:
@@ -183,7 +202,7 @@ def _is_pair(semantics: str, ssrcs: tuple[int, ...]) -> bool:
     return semantics == "FID" and len(ssrcs) == 2
 
 
-def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...]) -> Media:
+def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...], *, is_instrument: bool = False) -> Media:
     rids = _sent_rids(media)
     pts = {each.pt for each in codecs}
     offered = {rid.id: rid for rid in media.rids}
@@ -202,7 +221,9 @@ def _answer(media: Media, codecs: tuple[NegotiatedCodec, ...]) -> Media:
             for rid in rids
         ),
         simulcast=Simulcast(recv=tuple((rid,) for rid in rids)) if media.simulcast and rids else None,
-        **codec_lines(with_parameters(codecs, answer_parameters), media.kind),
+        **codec_lines(
+            with_parameters(codecs, instrument_parameters if is_instrument else answer_parameters), media.kind
+        ),
     )
 
 

@@ -14,15 +14,17 @@ from telerelay.rooms.participant import Participant
 class RolePolicy:
     may_publish: bool
     may_subscribe: bool
+    may_move_cameras: bool = False
+    """Of others, as far as the application and those others agree."""
 
 
 ROLES: dict[str, RolePolicy] = {
     "patient": RolePolicy(may_publish=True, may_subscribe=True),
     "companion": RolePolicy(may_publish=True, may_subscribe=True),
-    "practitioner": RolePolicy(may_publish=True, may_subscribe=True),
-    "requester": RolePolicy(may_publish=True, may_subscribe=True),
-    "expert": RolePolicy(may_publish=True, may_subscribe=True),
-    "assistant": RolePolicy(may_publish=True, may_subscribe=True),
+    "practitioner": RolePolicy(may_publish=True, may_subscribe=True, may_move_cameras=True),
+    "requester": RolePolicy(may_publish=True, may_subscribe=True, may_move_cameras=True),
+    "expert": RolePolicy(may_publish=True, may_subscribe=True, may_move_cameras=True),
+    "assistant": RolePolicy(may_publish=True, may_subscribe=True, may_move_cameras=True),
     "interpreter": RolePolicy(may_publish=True, may_subscribe=True),
     "device": RolePolicy(may_publish=True, may_subscribe=True),
     "observer": RolePolicy(may_publish=False, may_subscribe=True),

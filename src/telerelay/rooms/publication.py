@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from telerelay.events import PublicationInfo
 
+INSTRUMENTS = frozenset({"stethoscope", "doppler"})
+"""Sources whose sound is a measurement: it is negotiated without DTX and RED, and no packet of it is ever another."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrackDescription:

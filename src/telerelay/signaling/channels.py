@@ -16,6 +16,7 @@ from telerelay.connection.data import Channel, DataListener, DataTransport, Mess
 from telerelay.events import ChannelRefused
 from telerelay.rooms.channels import Channels, CloseChannel
 from telerelay.rooms.policy import check_role
+from telerelay.signaling.measurements import RoomMeasurements
 from telerelay.signaling.seat import Seat
 
 QUEUE_BYTES = 262144
@@ -36,6 +37,7 @@ class ChannelRelay:
     One room's channels. `seats` are the room's, as they come and go. `on_changed` is told when channels were opened or
     closed, or have got their stream: a successor of this process must know them. `on_waiting` is told of somebody who
     waits and sent a message: it goes nowhere. `ask` asks the application of a channel before anything passes on it.
+    `measurements` takes part in what is said on the channels that are its own.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class ChannelRelay:
         on_changed: Callable[[], None] = lambda: None,
         on_waiting: Callable[[Seat], None] = lambda seat: None,
         ask: Ask | None = None,
+        measurements: RoomMeasurements | None = None,
     ) -> None:
         self._seats = seats
+        self._measurements = measurements
         self._on_waiting = on_waiting
         self._ask = ask
         self._asked: set[Channel] = set()
@@ -76,7 +80,7 @@ class ChannelRelay:
     # ---------------------------------------------------------------- what connections tell
 
     def opened(self, participant: str, channel: Channel) -> bool:
-        if not self._has_a_say(participant):
+        if not self._has_a_say(participant) and not self._is_for_reading(participant, channel):
             self.refuse(participant, channel.parameters.label, "forbidden")
             return False
         if not self._seats[participant].channel_rates.openings.take(time.monotonic()):
@@ -92,6 +96,11 @@ class ChannelRelay:
         return self._open(participant, channel)
 
     def _open(self, participant: str, channel: Channel) -> bool:
+        if self._measurements is not None and self._measurements.is_of(channel):
+            self._measurements.opened(self._seats[participant], channel)
+            self._has_changed = True
+            self.changed()
+            return True
         if not self._channels.opened(participant, channel, channel.parameters):
             self.refuse(participant, channel.parameters.label, "too_many_channels")
             return False
@@ -114,7 +123,9 @@ class ChannelRelay:
     def resumed(self, participant: str, channel: Channel) -> None:
         """A channel from before this process."""
         self._owner[channel.data] = participant
-        if channel.is_own:
+        if self._measurements is not None and self._measurements.is_of(channel) and participant in self._seats:
+            self._measurements.resumed(self._seats[participant], channel)
+        elif channel.is_own:
             self._channels.opened(participant, channel, channel.parameters)
         else:
             self._channels.passed_on(participant, channel, channel.parameters)
@@ -124,6 +135,8 @@ class ChannelRelay:
     def closed(self, channel: Channel) -> None:
         self._asked.discard(channel)
         self._refused.discard(channel)
+        if self._measurements is not None:
+            self._measurements.closed(channel)
         self._channels.closed(channel)
         self._has_changed = True
         self.changed()
@@ -143,6 +156,8 @@ class ChannelRelay:
             return True
         if channel in self._asked or channel in self._refused:
             return channel in self._refused  # dropped; or it waits for the application's answer
+        if seat is not None and self._measurements is not None and self._measurements.is_of(channel):
+            return self._measurements.take(seat, channel, message)
         self._channels.spoke(channel)
         recipients = self._channels.recipients(sender, channel.parameters.name)
         able = [each for each in recipients if each.data.fits(message)]
@@ -166,6 +181,8 @@ class ChannelRelay:
 
     def drained(self, data: DataTransport) -> None:
         """A connection has more room than before, or is gone."""
+        if self._measurements is not None:
+            self._measurements.drained(data)
         if data.is_gone:
             self._paused.pop(data, None)
         if data.is_gone or data.queued_bytes <= RESUME_BYTES:
@@ -235,6 +252,11 @@ class ChannelRelay:
     def _has_a_say(self, participant: str) -> bool:
         seat = self._seats.get(participant)
         return seat is not None and check_role(seat.participant.role).may_publish
+
+    def _is_for_reading(self, participant: str, channel: Channel) -> bool:
+        """Who only receives asks for measurements on a channel of its own; what it would send there is refused."""
+        is_of = self._measurements is not None and self._measurements.is_of(channel)
+        return is_of and participant in self._seats
 
     def _may_send(self, participant: str) -> bool:
         return self._has_a_say(participant) and self._seats[participant].participant.is_admitted

@@ -8,7 +8,7 @@ and whoever asked is answered, when they are durable. Nothing here is waited for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from telerelay.consult import facts
@@ -25,6 +25,7 @@ from telerelay.events import (
     WaitingPerson,
     WaitingRoomChanged,
 )
+from telerelay.measurements import Position
 from telerelay.rooms import Participant, Publication
 from telerelay.signaling.seat import Seat
 from telerelay.signaling.watching import RoomWatcher, What
@@ -269,6 +270,23 @@ class LiveConsult(RoomWatcher):
 
     def on_refused(self, participant: Participant, what: str) -> None:
         self.tried(participant.sub, what)
+
+    def on_measured(self, positions: Sequence[Position]) -> None:
+        now = self._home.now()
+        self.note(
+            self.consult.count_samples(
+                now,
+                [
+                    facts.SamplesCounted(
+                        now, each.sub, each.series.device, each.series.series, each.series.kind, each.counted
+                    )
+                    for each in positions
+                ],
+            )
+        )
+
+    def on_camera(self, sub: str, target: str, outcome: str) -> None:
+        self.note(self.consult.move_camera(self._home.now(), target, sub, outcome))
 
     def tried(self, sub: str, what: str) -> None:
         """Somebody tried what he may not: counted each time, and journalled once."""

@@ -59,6 +59,9 @@ class Measuring:
 
     async def finish(self, live: LiveConsult) -> None:
         """The call is over: the last of what was measured is a fact, and durable."""
+        if live.host is not None:
+            live.host.measurements.tell_counts()
+            await live.take(())  # which has no end before those are durable
         if self._told_at.pop(live.id, None) is None:
             return
         await self._watch.look()

@@ -334,14 +334,17 @@ class Consults:
         has no consult. Raises RemoteProtocolError: as Consult.arrive, consult_over, or forbidden where the room has no
         consult and must have one.
         """
-        room = grant.room
+        await self.check_open(grant.room)
+        # No await between this and the room's opening, where there is no consult: there would be one by then.
+        if (live := self._live.get(grant.room)) is not None:
+            await live.arrive(grant.sub, grant.role, attachment)
+
+    async def check_open(self, room: str) -> None:
+        """Whether a room is one that may be entered at all. Raises RemoteProtocolError consult_over, forbidden."""
         is_past = room not in self._live and (room in self._unreadable or await self.keeping.is_known(room))
         if is_past and room not in self._live:
             raise RemoteProtocolError("consult_over", "the consult is over")
-        # No await between this and the room's opening, where there is no consult: there would be one by then.
-        if (live := self._live.get(room)) is not None:
-            await live.arrive(grant.sub, grant.role, attachment)
-        elif self._config.consults.required:
+        if room not in self._live and self._config.consults.required:
             raise RemoteProtocolError("forbidden", "this token does not open this room")
 
     def tried(self, room: str, sub: str, what: str) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from telerelay import events, states
@@ -38,9 +38,13 @@ from telerelay.rooms import (
 )
 from telerelay.rooms.participant import SOCKET
 from telerelay.rooms.policy import check_role
+from telerelay.rooms.publication import INSTRUMENTS
 from telerelay.routing import Router
 from telerelay.signaling.adapting import RoomAdapter
+from telerelay.signaling.camera import CameraDesk
 from telerelay.signaling.channels import ChannelRelay, has_lines
+from telerelay.signaling.chat import Chat
+from telerelay.signaling.measurements import MeasurementTally, RoomMeasurements, limits_of
 from telerelay.signaling.notes import ROOM_KEY, RoomNote, RoomNotes, SessionNote
 from telerelay.signaling.policies import Policies
 from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat, new_etag
@@ -79,6 +83,7 @@ class RoomHost:
         tally: AdaptationTally,
         found: RoomNote | None = None,
         watcher: RoomWatcher = OPEN,
+        shared: MeasurementTally | None = None,
     ) -> None:
         self.room = room
         self.watcher = watcher
@@ -91,12 +96,33 @@ class RoomHost:
         self._seat_s = config.rooms.seat_s
         self._router = Router()
         self._policies = Policies(hooks, room)
+        self.notes = RoomNotes(site.room, lambda: self.site.worker.notes)
+        self._shared = shared or MeasurementTally()
+        self.measurements = RoomMeasurements(
+            room.name,
+            self.seats,
+            limits_of(config.measurements),
+            hooks,
+            tasks,
+            self.notes,
+            self._shared,
+            lambda: self.site.worker.wall_offset_s,
+            watcher.on_measured,
+        )
         self._data = ChannelRelay(
             self.seats,
             self._save_channels,
             lambda seat: watcher.on_refused(seat.participant, "data"),
             self._ask_channel if self._policies.has_channel_rule else None,
+            self.measurements,
         )
+        self.chat = Chat(
+            self.seats,
+            self._may_open if self._policies.has_channel_rule else None,
+            lambda seat: watcher.on_refused(seat.participant, "data"),
+            self._shared.said,
+        )
+        self.cameras = CameraDesk(room.name, hooks, self._admitted_seat, self._on_camera)
         self.adapter = RoomAdapter(self, allocator, tally)
         self._hooks = hooks
         self._tasks = tasks
@@ -106,7 +132,6 @@ class RoomHost:
         self._sequence = found.sequence if found else 0
         self._is_over = False
         self._new_worker: asyncio.Event | None = None  # while the room's is lost
-        self.notes = RoomNotes(site.room, lambda: self.site.worker.notes)
 
     # ---------------------------------------------------------------- coming and going
 
@@ -231,9 +256,9 @@ class RoomHost:
                         raise
 
     async def _take_offer(
-        self, seat: Seat, connection: PublishConnection, sdp: str, tracks: Iterable[PublishedTrack]
+        self, seat: Seat, connection: PublishConnection, sdp: str, tracks: Sequence[PublishedTrack]
     ) -> tuple[str, tuple[Publication, ...]]:
-        answer = await connection.offer(sdp)
+        answer = await connection.offer(sdp, [each.mid for each in tracks if each.source in INSTRUMENTS])
         self._check_open(seat)
         try:
             return answer, self._publish(seat, connection, SOCKET, {track.mid: track for track in tracks})
@@ -464,6 +489,7 @@ class RoomHost:
             self._new_worker.set()
             self._new_worker = None
         self.save()
+        self.measurements.save()
         for seat in list(self.seats.values()):
             for resource in list(seat.resources.values()):
                 resource.connection.transport.lost()  # ends the session: nobody could be told
@@ -641,6 +667,19 @@ class RoomHost:
         self.adapter.changed()
         self.close_if_empty()
 
+    def _admitted_seat(self, participant: str) -> Seat:
+        seat = self.seats.get(participant)
+        if seat is None or not seat.participant.is_admitted:
+            raise RemoteProtocolError("not_found", "there is no such participant in this room")
+        return seat
+
+    def _on_camera(self, sub: str, target: str, outcome: str) -> None:
+        self._shared.camera_commands[outcome] += 1
+        self.watcher.on_camera(sub, target, outcome)
+
+    async def _may_open(self, seat: Seat, label: str) -> bool:
+        return await self._policies.may_open(seat.participant, label)
+
     async def _ask_route(self, publication: str, subscriber: str) -> None:
         """What the room decided, as far as the application agrees; whoever is not to have it is told."""
         found, person = self.room.publications.get(publication), self.room.participants.get(subscriber)
@@ -657,7 +696,10 @@ class RoomHost:
 
     def _ask_channel(self, seat: Seat, label: str, then: Callable[[bool], None]) -> None:
         async def ask() -> None:
-            then(await self._policies.may_open(seat.participant, label))
+            is_allowed = await self._policies.may_open(seat.participant, label)
+            if not is_allowed:
+                self.watcher.on_refused(seat.participant, "data")
+            then(is_allowed)
 
         self._tasks.spawn(ask(), "channel")
 
@@ -671,6 +713,8 @@ class RoomHost:
             return
         self._person(seat.participant, "left", reason)
         self._router.forget(participant)
+        self.measurements.left(seat.participant.sub)
+        self.chat.left(participant)
         self._data.renewed(participant)
         socket, seat.socket = seat.socket, None
         if socket is not None:
@@ -687,6 +731,7 @@ class RoomHost:
         if self._sequence and not self.watcher.is_consult:  # somebody was here
             self._sequence += 1
             self._hooks.post(EndEvent(self.room.name, self._sequence, f"{self._key}-{self._sequence}"))
+        self.measurements.close()
         self.notes.close()
         self.watcher.on_empty()
         self._on_empty(self)

@@ -28,7 +28,8 @@ from telerelay.signaling.adapting import AdaptationWatch
 from telerelay.signaling.consults import Consults
 from telerelay.signaling.host import RoomHost
 from telerelay.signaling.limits import FailureLimit
-from telerelay.signaling.notes import RoomNote
+from telerelay.signaling.measurements import MeasurementTally
+from telerelay.signaling.notes import RoomNote, clock_note, put_clock
 from telerelay.signaling.placement import Placement
 from telerelay.signaling.quality import QualityWatch
 from telerelay.signaling.restore import restore
@@ -93,6 +94,8 @@ class LiveRooms:
         self._allocator = allocator or ConsultAllocator()
         self.adapted = AdaptationTally()
         """What was done for lines so far."""
+        self.shared = MeasurementTally()
+        """Of what people shared so far beside picture and sound."""
         self.adaptation = AdaptationWatch(lambda: (host.adapter for host in self.hosts))
         self._sites: list[WorkerSite] = []
         self._placement = Placement()
@@ -105,6 +108,8 @@ class LiveRooms:
     def start(self, sites: Iterable[WorkerSite]) -> None:
         """Rooms may be made from now on."""
         self._sites = list(sites)
+        for site in self._sites:
+            put_clock(site.worker.notes, site.worker.wall_offset_s)
         self._tasks.spawn(self._sweep(), "sweep")
         self._tasks.spawn(self.quality.run(), "quality")
         if any(site.is_estimated for site in self._sites):
@@ -114,6 +119,7 @@ class LiveRooms:
         """Go on with what another process had on this worker. Before `start`."""
         worker = site.worker
         notes, inventory = await worker.read_notes(), await worker.inventory()
+        worker.wall_offset_s = clock_note(notes, worker.wall_offset_s)
         await restore(worker, notes, inventory, lambda found: self._open_found(site, found))
         numbers = [seat.number for host in self._hosts.values() for seat in host.seats.values()]
         self._participant_number = max(self._participant_number, *numbers, 0)
@@ -127,6 +133,7 @@ class LiveRooms:
     def replace(self, worker: Worker, site: WorkerSite) -> None:
         """Rooms of a worker that was lost live on another from now on."""
         self._sites = [site if each.worker is worker else each for each in self._sites]
+        put_clock(site.worker.notes, site.worker.wall_offset_s)
         for host in self.hosts:
             if host.site.worker is worker:
                 host.move_to(site.room(host.site.room))
@@ -222,6 +229,20 @@ class LiveRooms:
                 host.watcher.on_absent(grant.sub)
             host.close_if_empty()
 
+    async def check_visitor(self, grant: Grant) -> None:
+        """
+        Whether somebody with a good token who wants no seat may hand something in at this room: the application and the
+        room's consult decide, as of who joins. Raises RemoteProtocolError forbidden, consult_over.
+        """
+        request = JoinRequest(room=grant.room, sub=grant.sub, role=grant.role)
+        if self.consults is not None:
+            await self.consults.check_open(grant.room)
+            request = self.consults.join_request(grant)
+        if not await self._hooks.authorize_join(request):
+            raise forbidden()
+        if not self._watcher(grant.room).is_admitted(grant.sub, grant.role):
+            raise forbidden()
+
     def find(self, grant: Grant, room: str) -> RoomHost:
         """The hosted room that a token is for. Raises RemoteProtocolError forbidden or not_found."""
         require_room(grant, room)
@@ -279,6 +300,7 @@ class LiveRooms:
             self.adapted,
             found,
             watcher,
+            self.shared,
         )
         watcher.on_host(host)
         if not site.worker.is_running:

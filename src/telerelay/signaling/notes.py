@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from telerelay.connection import PublishConnection
 from telerelay.connection.state import PublishConnectionState, SubscribeConnectionState, WhepConnectionState
 from telerelay.dataplane.hosts import NoNotes, NoteStore
+from telerelay.measurements import Position
 from telerelay.notes import decode, encode
 from telerelay.rooms import Participant, Publication
 
@@ -131,6 +132,19 @@ class SeatNote:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockNote:
+    wall_offset_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementsNote:
+    """Of the room's measurements: whom a successor waits for, by sub, and how far each series has got."""
+
+    receivers: tuple[str, ...]
+    positions: tuple[Position, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SessionNote:
     """
     A WHIP session has `publish`, a WHEP session `whep`. The states of their transports are not in it: nobody is told of
@@ -156,6 +170,8 @@ class SessionNote:
 
 
 ROOM_KEY = "room"
+MEASUREMENTS_KEY = "measurements"
+CLOCK_KEY = "clock"
 
 
 def seat_key(participant: str) -> str:
@@ -176,6 +192,19 @@ def session_key(participant: str, secret: str) -> str:
 
 def event_key(participant: str, seq: int) -> str:
     return f"event/{participant}/{seq}"
+
+
+def put_clock(store: NoteStore, wall_offset_s: float) -> None:
+    """What makes monotonic seconds the Unix time of the worker's sender reports: the worker's, not a room's."""
+    store.put(CLOCK_KEY, encode(ClockNote(wall_offset_s)))
+
+
+def clock_note(notes: Mapping[str, bytes], default_s: float) -> float:
+    """The same as a process before this one left it; `default_s` where it left none."""
+    try:
+        return decode(ClockNote, notes[CLOCK_KEY]).wall_offset_s
+    except (KeyError, ValueError):
+        return default_s
 
 
 class RoomNotes:
@@ -293,6 +322,7 @@ class RoomFound:
     seats: list[SeatFound]
     written: dict[str, bytes]
     unreadable: int = 0
+    measurements: MeasurementsNote | None = None
 
 
 def read_rooms(notes: Mapping[str, bytes]) -> list[RoomFound]:
@@ -320,6 +350,11 @@ def _read_room(written: dict[str, bytes]) -> RoomFound | None:
                 found.seats.append(_read_seat(key.removeprefix(seat_key("")), body, written))
             except ValueError:
                 found.unreadable += 1
+    if MEASUREMENTS_KEY in written:
+        try:
+            found.measurements = decode(MeasurementsNote, written[MEASUREMENTS_KEY])
+        except ValueError:
+            found.unreadable += 1
     found.seats.sort(key=lambda each: each.seat.number)
     return found
 

@@ -72,6 +72,8 @@ class _Restored:
         self._gone: list[Connection] = []
         self.transports: set[int] = set()
         host.notes.adopt(found.written)
+        if found.measurements is not None:
+            host.measurements.restore(found.measurements)
         host.room.restore(time.monotonic(), [each.seat.participant.participant() for each in found.seats])
         self._seats = [self._seat(each) for each in found.seats]
         if found.unreadable:

@@ -6,9 +6,11 @@ Event loop's thread; nothing here waits. A room without a consult is open to eve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from telerelay.errors import RemoteProtocolError
+from telerelay.measurements import Position
 from telerelay.rooms import Participant, Publication
 
 if TYPE_CHECKING:
@@ -54,6 +56,12 @@ class RoomWatcher:
 
     def on_refused(self, participant: Participant, what: str) -> None:
         """Somebody who waits tried what is not his yet: one of telerelay.consult.facts.BYPASSES."""
+
+    def on_measured(self, positions: Sequence[Position]) -> None:
+        """So many samples of each series were handed over, so far."""
+
+    def on_camera(self, sub: str, target: str, outcome: str) -> None:
+        """Somebody moved the camera of `target`, or tried to: one of telerelay.consult.facts.CAMERA_OUTCOMES."""
 
     # ---------------------------------------------------------------- what deciders may
 

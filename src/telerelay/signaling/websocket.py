@@ -16,13 +16,16 @@ from telerelay.logs import say
 from telerelay.protocol.messages import (
     Admit,
     Answer,
+    CameraMoved,
     Candidate,
+    Chat,
     Decision,
     Deny,
     End,
     ErrorReply,
     Join,
     Leave,
+    MoveCamera,
     Mute,
     Pause,
     Priority,
@@ -77,6 +80,7 @@ class Session:
         self._host: RoomHost | None = None
         self._seat: Seat | None = None
         self._refused = 0
+        self._moving: set[asyncio.Task[None]] = set()
         now = time.monotonic()
         self._messages = Bucket(self._limits.message_burst, self._limits.messages_per_s, now)
         self._offers = Bucket(self._limits.offer_burst, 1 / max(self._limits.offer_every_s, 1e-6), now)
@@ -90,6 +94,8 @@ class Session:
             async for text in frames:
                 await self._take(text)
         finally:
+            for task in tuple(self._moving):
+                task.cancel()
             await frames.aclose()
             if self._host is not None and self._seat is not None:
                 self._host.lose_socket(self._seat, self._socket)
@@ -169,6 +175,9 @@ class Session:
                 return
             number = request_id(text)
             request = decode(text, self._limits.message_bytes)
+            if isinstance(request, MoveCamera):
+                self._move_camera(request, number)
+                return
             body = await self._do(request)
             self._refused = 0
             if self._seat is not None:
@@ -217,13 +226,36 @@ class Session:
                 seat.reported_at = time.monotonic()
             case Stats():
                 return await self._stats(seat)
+            case Chat(_, text):
+                return await host.chat.say(seat, text)
+            case CameraMoved():
+                host.cameras.moved(seat, request)
             case Admit() | Deny() | End() | Priority():
                 await self._decide(request, host, seat)
             case Join():
                 raise RemoteProtocolError("conflict", "this connection has joined already")
-            case Candidate() | Leave():
+            case Candidate() | Leave() | MoveCamera():
                 pass
         return {}
+
+    def _move_camera(self, request: MoveCamera, number: int | None) -> None:
+        """Answered when the device has: meanwhile other requests are taken."""
+        host, seat = self._host, self._seat
+        assert host is not None
+        assert seat is not None
+
+        async def move() -> None:
+            try:
+                body = await host.cameras.move(seat, request)
+                if number is not None:
+                    self._reply(number, body)
+            except RemoteProtocolError as error:
+                self._note_attempt(request, error.code)
+                self._refuse(number, error.code, str(error))
+
+        task = asyncio.get_running_loop().create_task(move(), name="move_camera")
+        self._moving.add(task)
+        task.add_done_callback(self._moving.discard)
 
     async def _decide(self, request: Decision, host: RoomHost, seat: Seat) -> None:
         """

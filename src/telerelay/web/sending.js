@@ -4,18 +4,24 @@
  * Part of telerelay.js; nothing here keeps a timer, and of the browser it touches the senders it is given.
  */
 
+/** Sources that show what the consultation is about. */
+const EXAMINED = new Set(["scope", "document"]);
+
 /** The encodings of a track, smallest first. */
 export function encodings(track, source, { simulcast = false, maxBitrate } = {}) {
   // Where the line is thin a voice goes to packets of 60 ms by itself; what an instrument hears stays as it is.
   if (track.kind !== "video") return [{ adaptivePtime: source === "microphone" }];
   // libwebrtc's own ceilings for these sizes: beyond them the picture gains nothing.
   const max_bps = maxBitrate ?? ((track.getSettings().height ?? 480) > 480 ? 2_500_000 : 1_500_000);
-  if (!simulcast) return [{ maxBitrate: max_bps }];
-  return [
-    { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
-    { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
-    { rid: "f", maxBitrate: max_bps },
-  ];
+  const all = simulcast
+    ? [
+        { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+        { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+        { rid: "f", maxBitrate: max_bps },
+      ]
+    : [{ maxBitrate: max_bps }];
+  // A thin line is divided in this proportion: what is examined has four times what a face has.
+  return EXAMINED.has(source) ? all.map((each) => ({ ...each, priority: "high" })) : all;
 }
 
 // With less than this of its rate a picture looks worse than the next smaller one does with all of its own.
