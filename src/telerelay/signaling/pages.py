@@ -21,9 +21,14 @@ PAGES = {
     "/desk.js": ("desk.js", "text/javascript"),
     "/people.js": ("people.js", "text/javascript"),
     "/weak.js": ("weak.js", "text/javascript"),
+    "/chat.js": ("chat.js", "text/javascript"),
+    "/camera.js": ("camera.js", "text/javascript"),
+    "/measurements.js": ("measurements.js", "text/javascript"),
+    "/strip.js": ("strip.js", "text/javascript"),
     "/strings.js": ("strings.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
     "/call.css": ("call.css", "text/css"),
+    "/objects.css": ("objects.css", "text/css"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
 }
 """Path under the mount point: file in the package, media type."""

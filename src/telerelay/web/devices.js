@@ -4,7 +4,7 @@
  * Works on `page` (state.js); in a call it goes through `page.call`, which tells the others.
  */
 
-import { devices, openMedia } from "./telerelay.js";
+import { devices, openMedia, readToken } from "./telerelay.js";
 import { $, KINDS, memory, page, publicationOf, query, say, setText, tell, trackOf } from "./state.js";
 import { problemKey } from "./strings.js";
 
@@ -21,7 +21,11 @@ export function setTrack(kind, track) {
 /** What to ask of a kind: what was chosen, or anything, or nothing. */
 function wish(kind) {
   const choice = memory.read()[kind];
-  return choice === "none" ? false : choice ? { deviceId: { exact: choice } } : true;
+  if (choice === "none") return false;
+  // The camera of a site can be moved from afar, where it has motors and the browser agrees.
+  const motors = kind === "video" && readToken(page.token ?? "")?.role === "device" ? { pan: true, tilt: true, zoom: true } : null;
+  if (!choice) return motors ?? true;
+  return { deviceId: { exact: choice }, ...motors };
 }
 
 export let opening = Promise.resolve();

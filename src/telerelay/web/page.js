@@ -6,11 +6,14 @@
  */
 
 import { join, readToken, useLink } from "./telerelay.js";
+import { listenCamera, onCamera, renderCamera } from "./camera.js";
+import { listenChat, onChat, renderChat } from "./chat.js";
 import * as own from "./devices.js";
 import { renderDesk, waitingSentences } from "./desk.js";
 import { isLost, pictures, play, renderTiles, sentencesOn, tiles } from "./people.js";
 import { $, KINDS, memory, name, page, publicationOf, say, setSentences, setText, tell, trackOf } from "./state.js";
 import { LANGUAGES, problemKey } from "./strings.js";
+import { renderStrip } from "./strip.js";
 import { blind, forgetLines, isSpeaking, lineSentences } from "./weak.js";
 
 const TICK_MS = 1000;
@@ -117,6 +120,7 @@ function onEnded(code) {
   page.call = null;
   page.endCode = code;
   forgetLines();
+  renderObjects();
   page.isSoundBlocked = false;
   for (const kind of ["audio", "video"]) own.setTrack(kind, null);
   wakeLock?.release().catch(() => {});
@@ -177,6 +181,12 @@ function onCallEvent(event) {
       break;
     case "admitted":
       tell("wait_over");
+      break;
+    case "chat":
+      onChat(event);
+      break;
+    case "camera":
+      onCamera(event);
       break;
     case "track":
       renderTiles();
@@ -345,6 +355,13 @@ function renderLine() {
   setText($("line-words"), say(worst.score >= LINE_GOOD ? "line_good" : `line_${direction}_${worst.cause}`));
 }
 
+/** What people share beside picture and sound. */
+function renderObjects() {
+  renderStrip();
+  renderChat();
+  renderCamera();
+}
+
 const isVideoOff = () => !trackOf("video") || Boolean(publicationOf("video")?.muted) || Boolean(own.troubleOf("video"));
 
 function render() {
@@ -361,6 +378,7 @@ function render() {
     renderControls();
     renderLine();
     renderDesk();
+    renderObjects();
     setSentences($("said"), callStatus());
   } else if (page.view === "after") {
     const isKnown = ["left", "ended", "duplicate_join", "denied"].includes(page.endCode);
@@ -391,6 +409,8 @@ function speak(language) {
 // ---------------------------------------------------------------------------------------------------- the beginning
 
 function listen() {
+  listenChat();
+  listenCamera();
   const clicks = {
     join: enter,
     leave,

@@ -745,6 +745,24 @@ export class Call extends EventTarget {
     return this.#request("end");
   }
 
+  /** Write to everyone who is in, 2,000 characters at most; resolves to `{message, at}`. They hear it as `chat`. */
+  chat(text) {
+    return this.#request("chat", { text });
+  }
+
+  /**
+   * Move a participant's camera: `{pan, tilt, zoom}` each -1 to 1, a share of all that it can, or `{home: true}`. Resolves
+   * to where it stands; rejects with camera_refused, camera_unsupported, camera_failed, camera_timeout, forbidden.
+   */
+  moveCamera(participant, moves) {
+    return this.#request("move_camera", { participant: participant.id ?? participant, ...moves });
+  }
+
+  /** What became of a `camera` event: "done", "refused", "unsupported" or "failed"; where it stands now, each 0 to 1. */
+  cameraMoved(command, outcome, stands = {}) {
+    return this.#request("camera_moved", { command, outcome, ...stands }).catch(() => {}); // nobody waits any more
+  }
+
   /** Leave for good: the seat is given up. Tracks given to `publish` are not stopped. */
   async leave() {
     if (this.state === "ended") return;
@@ -932,6 +950,16 @@ export class Call extends EventTarget {
         this.waitingRoom = message.people;
         this.#emit("waitingroom", { people: this.waitingRoom });
         break;
+      case "chat": {
+        const { message: id, text, at } = message;
+        this.#emit("chat", { participant: this.participants.get(message.participant) ?? null, id, text, at });
+        break;
+      }
+      case "camera": {
+        const { command, pan, tilt, zoom, home } = message;
+        this.#emit("camera", { command, participant: this.participants.get(message.participant), pan, tilt, zoom, home });
+        break;
+      }
       case "channel_refused":
         this.#emit("channelrefused", { label: message.label, code: message.code });
         break;
