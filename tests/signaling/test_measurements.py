@@ -158,12 +158,12 @@ async def test_who_only_watches_may_read_and_not_measure(live: Live) -> None:
     is_open = listener.on_channel(channel)
     for text in (schema.hello_text(True), schema.declare_text(WEIGHT, 0)):
         listener.on_message(channel, Message(sctp.WEBRTC_STRING, text.encode()))
-    await live.until(lambda: bool(line.sent))
+    await live.until(lambda: len(line.sent) == 2)
+    welcome, refusal = map(json.loads, line.sent)
 
     assert is_open
-    assert ("refused", "forbidden", "s2") == tuple(
-        json.loads(line.sent[0])[name] for name in ("type", "code", "series")
-    )
+    assert {"type": "welcome"} == welcome
+    assert ("refused", "forbidden", "s2") == tuple(refusal[name] for name in ("type", "code", "series"))
     assert ("obs",) == host.measurements._exchange.receivers
 
 
