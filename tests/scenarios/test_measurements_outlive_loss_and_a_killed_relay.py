@@ -70,7 +70,7 @@ class Doctor:
         """Of the wave: when a sample was measured by the relay's clock, and the value, which says when it was."""
         self.payloads: dict[int, set[bytes]] = {}
         self.stamps: dict[bytes, int] = {}
-        self.reports: dict[int, tuple[float, int]] = {}
+        self.reports: dict[int, list[tuple[float, int]]] = {}
 
     def on_batch(self, sub: str, series: Series, batch: Batch) -> None:
         self.values[series.type].extend(batch.values)
@@ -99,7 +99,7 @@ class Doctor:
                     if isinstance(each, RtcpSrPacket):
                         info = each.sender_info
                         ntp_s = info.ntp_timestamp / 2**32 - NTP_UNIX_S
-                        self.reports[each.ssrc] = (ntp_s, info.rtp_timestamp)
+                        self.reports.setdefault(each.ssrc, []).append((ntp_s, info.rtp_timestamp))
                 await handle(data)
 
             if not hasattr(transport, "_is_watched"):
@@ -196,15 +196,23 @@ async def test_no_sample_is_lost_and_the_doctor_can_line_them_up(relay: RelayPro
     # On a machine that is busy the line's estimate may hold one of the pictures back: then the other one is looked at.
     shown = next(each for each in ("scope", "camera") if sources[each].ssrc in doctor_sees.reports)
     ssrc = sources[shown].ssrc
-    ntp_s, stamp = doctor_sees.reports[ssrc]
     errors_ms = []
+
+    def by_relay_s(mine: int) -> float:
+        """A picture's time by the report next to it: a publisher that is starved of time runs slow."""
+        found = [(ntp_s, (mine - stamp + 2**31) % 2**32 - 2**31) for ntp_s, stamp in doctor_sees.reports[ssrc]]
+        ntp_s, ticks = min(found, key=lambda each: abs(each[1]))
+        return ntp_s + ticks / 90_000
+
     pictures = [
         (doctor_sees.stamps[digest], at) for digest, (at, _) in sent[shown].items() if digest in doctor_sees.stamps
     ]
-    biases = [ntp_s + ((mine - stamp + 2**31) % 2**32 - 2**31) / 90_000 - at for mine, at in pictures]
+    biases = [by_relay_s(mine) - at for mine, at in pictures]
     by_sample = [seen - (instruments.began_s + value / 250) for seen, value in doctor_sees.seen_s]
     for bias in by_sample:
         errors_ms += [abs(bias - each) * 1000 for each in biases[:: max(1, len(biases) // 50)]]
     p95_ms = quantiles(errors_ms, n=20)[-1]
+    halves = [sorted(each)[len(each) // 2] for each in (by_sample, biases)]
+    print(f"offsets by samples and pictures, medians: {halves[0]:.3f} s, {halves[1]:.3f} s")
     print(f"samples {instruments.waves} + {instruments.pulses}, sample against picture p95 {p95_ms:.1f} ms")
     assert p95_ms <= 100
