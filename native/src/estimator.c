@@ -65,6 +65,7 @@
 #define PROBE_AFTER_US 1000000     /* of an empty queue */
 #define PROBE_AGAIN_US 400000      /* the encoder has to follow first */
 #define PROBE_GAP_MOST_US 15000000 /* after clusters that failed, half as much again each time up to here */
+#define LOOK_SHARE 1.2             /* of what is wanted: a cluster proves a twentieth less than its rate */
 #define PADDING_SHARE 0.05         /* of what leaves clusters take, as if all of them were padding */
 #define PADDING_SAVED_S 30         /* for steps up and for the way back: it is a mean */
 #define PADDING_FILL_BPS 50000.0   /* sound, and a packet of padding each 400 ms */
@@ -417,6 +418,8 @@ static void answer_loss(tr_estimator *e, int64_t now_us)
     if (!tr__inherent_on_time(&e->inherent, now_us) || e->mode != TR_ESTIMATOR_FREE) return;
     double excess = tr__inherent_excess(&e->inherent);
     if (excess <= 0) return;
+    /* Of little nothing is lost for the rate it has, as long as most of it arrives: a few in twenty are chance. */
+    if (is_little(e, now_us) && 1 - e->inherent.recent >= LITTLE_ARRIVES) return;
     double arriving = arriving_bps(e, 1000000);
     set_line(e, now_us, arriving);
     e->empty_us = now_us;
@@ -537,7 +540,9 @@ static void look_for_more(tr_estimator *e, int64_t now_us)
     if (!is_back && empty_us < FAR_NEAR_LINE_US && gap_us < e->probe_gap_us) return;
     if (tr__probes_are_open(&e->probes)) return;
     e->probed_us = now_us;
-    double rate_bps = least(2 * e->bps, 1.1 * e->most_bps);
+    /* Small clusters take the same at any rate: what is wanted is tried at once, not in steps of a few seconds each. */
+    double at_once_bps = least(tr__probes_free_bps(), LOOK_SHARE * e->wanted_bps);
+    double rate_bps = least(most(2 * e->bps, at_once_bps), 1.1 * e->most_bps);
     e->spare_bytes -= tr__probes_bytes(rate_bps);
     tr__probes_want(&e->probes, now_us, rate_bps);
 }

@@ -316,8 +316,8 @@ uint64_t tr__ladder_wanted_bps(const tr_ladder *l)
     }
     /* Nobody knows yet what the line carries: everything. */
     if (!l->is_placed || l->step * TR_LADDER_STEP_US - l->placed_us < START_US) next = cost_of(l, l->count);
-    next = next * WANTED_PERCENT / 100;
-    return l->is_held && next < BACK_BPS ? BACK_BPS : next;
+    if (l->is_held && next < BACK_BPS) next = BACK_BPS;
+    return next * WANTED_PERCENT / 100;
 }
 
 /* ---------------------------------------------------------------- alone, for the simulator */

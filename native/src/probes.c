@@ -30,6 +30,8 @@ double tr__probes_bytes(double rate_bps)
     return bytes < LEAST_PACKETS * LEAST_PACKET_BYTES ? LEAST_PACKETS * LEAST_PACKET_BYTES : bytes;
 }
 
+double tr__probes_free_bps(void) { return LEAST_PACKETS * LEAST_PACKET_BYTES * 8e6 / LENGTH_US; }
+
 bool tr__probes_want(tr_probes *p, int64_t now_us, double rate_bps)
 {
     for (uint32_t i = 0; i < TR_PROBES; i++) {

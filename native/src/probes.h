@@ -29,6 +29,8 @@ typedef struct tr_probes {
 void tr__probes_init(tr_probes *p);
 /* What a cluster at that rate takes at the least. */
 double tr__probes_bytes(double rate_bps);
+/* Up to that rate each takes the same, for it needs its packets. */
+double tr__probes_free_bps(void);
 /* False: none is free. */
 bool tr__probes_want(tr_probes *p, int64_t now_us, double rate_bps);
 /* The next one to send, told once. */

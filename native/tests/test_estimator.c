@@ -206,6 +206,23 @@ static void a_wait_that_is_not_ours_takes_no_more_than_what_is_unused(void)
     }
 }
 
+static void loss_of_little_takes_nothing_away_as_long_as_most_arrives(void)
+{
+    static const struct {
+        uint32_t lost_of_100;
+        bool is_kept;
+    } rows[] = {{15, true}, {60, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        line *l = line_with_room(300e3);
+        run(l, 20 * SECOND); /* of which nothing was lost: any loss is more than the line's own */
+        double before = (double)rates_of(l->e).estimate_bps;
+        l->lost_of_100 = rows[i].lost_of_100;
+        run(l, 3 * SECOND);
+        CHECK_EQ(rows[i].is_kept, (double)rates_of(l->e).estimate_bps >= before);
+        line_free(l);
+    }
+}
+
 static void a_line_that_breaks_down_is_seen_though_little_is_sent(void)
 {
     line *l = line_with_room(300e3);
@@ -614,6 +631,49 @@ static void clusters_take_a_twentieth_at_most(void)
     line_free(l);
 }
 
+/* A line on which only a voice is sent, found at 100 kbit/s; clusters so far are told. */
+static line *line_with_a_voice(void)
+{
+    line *l = line_new(10e6);
+    tr_estimator_free(l->e);
+    l->e = tr_estimator_new(100000, 30000, 4000000);
+    l->media_bps = 60e3;
+    tr_probe probe;
+    run(l, 2 * SECOND);
+    while (tr_estimator_next_probe(l->e, &probe)) continue;
+    return l;
+}
+
+/* The next one that is asked for within some seconds; 0: none. */
+static uint64_t next_cluster_bps(line *l)
+{
+    tr_probe probe;
+    for (int i = 0; i < 100; i++) {
+        run(l, 100000);
+        if (tr_estimator_next_probe(l->e, &probe)) return probe.rate_bps;
+    }
+    return 0;
+}
+
+static void what_is_wanted_is_tried_at_once_where_it_takes_no_more(void)
+{
+    static const struct {
+        uint64_t wanted_bps, least_bps, most_bps;
+    } rows[] = {
+        {345000, 414000, 414000},  /* five packets of 200 bytes as at twice the estimate, and no second cluster */
+        {4000000, 533000, 534000}, /* as far as five of them go in 15 ms */
+        {120000, 190000, 240000},  /* twice the estimate is more */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        line *l = line_with_a_voice();
+        tr_estimator_on_demand(l->e, l->now_us, rows[i].wanted_bps);
+        uint64_t bps = next_cluster_bps(l);
+        CHECK(bps >= rows[i].least_bps);
+        CHECK(bps <= rows[i].most_bps);
+        line_free(l);
+    }
+}
+
 static void bounds_that_are_none_are_refused(void)
 {
     CHECK(tr_estimator_new(100, 0, 1000) == NULL);
@@ -648,6 +708,7 @@ static const check_test tests[] = {
     TEST(bounds_can_be_changed_and_what_is_known_stays),
     TEST(it_pads_little_media_only_while_the_line_is_well),
     TEST(clusters_take_a_twentieth_at_most),
+    TEST(what_is_wanted_is_tried_at_once_where_it_takes_no_more),
     TEST(what_is_hardly_used_takes_a_page),
     TEST(it_finds_the_rate_of_a_line),
     TEST(it_leaves_when_the_line_narrows_and_comes_back),
@@ -656,6 +717,7 @@ static const check_test tests[] = {
     TEST(silence_leaves_a_trickle),
     TEST(what_is_not_used_does_not_grow),
     TEST(a_wait_that_is_not_ours_takes_no_more_than_what_is_unused),
+    TEST(loss_of_little_takes_nothing_away_as_long_as_most_arrives),
     TEST(a_line_that_breaks_down_is_seen_though_little_is_sent),
     TEST(the_same_calls_give_the_same_answers),
     TEST(numbers_that_were_never_sent_change_nothing),

@@ -219,7 +219,7 @@ static void back_from_a_pause_after_five_seconds_of_300_kbps(void)
     hold(&c, 1200, 0, 10 * SECOND);
     hold(&c, 100, 0, 30 * SECOND);
     CHECK_EQ(1, hold(&c, 290, 0, 60 * SECOND));
-    CHECK_EQ(300 * KBPS, tr__ladder_wanted_bps(&c.ladder));
+    CHECK_EQ(345 * KBPS, tr__ladder_wanted_bps(&c.ladder));
     CHECK_EQ(1, hold(&c, 512, 0, 4 * SECOND));
     hold(&c, 299, 0, 25 * MS); /* a dip begins it anew */
     CHECK_EQ(1, hold(&c, 512, 0, 4900 * MS));
