@@ -44,7 +44,7 @@ def test_rows_are_those_of_the_scoreboard() -> None:
 
 def test_every_row_has_cases_that_measure_it() -> None:
     """No row of the table is empty: what it asks for is a name or a tag of a case that is run."""
-    todo = board.jobs(["telerelay"], ["livekit"], all_made_up(), 1, keeps_series=False)
+    todo = board.jobs(["telerelay"], ["telerelay", "livekit"], all_made_up(), 1, keeps_series=False)
     words = {word for job in todo for word in (job.case.name, *job.case.tags)}
 
     assert [] == [row.label for row in ROWS if not words.intersection(row.where)]
@@ -153,15 +153,21 @@ def test_the_relays_own_allocator_belongs_to_its_own_controller() -> None:
 
 
 def test_check_runs_the_own_one_on_all_seeds_and_rivals_on_one() -> None:
-    """Each case of CI is run by its own contender as often as asked, by each rival once; joins have fifty seeds."""
+    """
+    Each case of CI is run by its own contender as often as asked, by each rival once; joins have fifty seeds, squeezes
+    twenty, and no rivals.
+    """
     todo = board.check_jobs(all_made_up(), 3, keeps_series=True)
-    of = Counter((job.case.name, job.contender) for job in todo if job.case is not consults.JOIN)
+    often = (consults.JOIN, *consults.SQUEEZES)
+    of = Counter((job.case.name, job.contender) for job in todo if job.case not in often)
+    squeezes = Counter((job.case.name, job.contender) for job in todo if job.case in consults.SQUEEZES)
     joins = Counter(job.contender for job in todo if job.case is consults.JOIN)
 
     assert {3} == {count for (_, name), count in of.items() if name in ("telerelay", board.own_pair())}
     assert {1} == {count for (_, name), count in of.items() if name in ("gcc", "nada", BASELINE, "oracle")}
     assert {1} == {job.seed for job in todo if job.keeps_series}
     assert {50} == set(joins.values())
+    assert {("R19", board.own_pair()): 20, ("R19-jitter", board.own_pair()): 20} == squeezes
 
 
 def test_rivals_may_have_fewer_seeds() -> None:

@@ -286,7 +286,7 @@ def test_own_controller_keeps_to_the_queue_and_the_line() -> None:
         (["rfc8867", "--check"], "--check belongs to scoreboard"),
         (["scoreboard", "--check", "--controller", "gcc"], "--check belongs to scoreboard"),
         (["scoreboard", "--case", "5.1"], "--case does not belong to scoreboard"),
-        (["rfc8867", "--allocator", "livekit"], "--allocator belongs to consult, joins, storm and scoreboard"),
+        (["rfc8867", "--allocator", "livekit"], "--allocator belongs to consult, joins, squeeze, storm and scoreboard"),
         (["voice", "--controller", "gcc"], "--controller does not belong to voice"),
         (["lines", "--rival-seeds", "1"], "--rival-seeds belongs to scoreboard"),
         (["rfc8867", "--controller", ","], "--controller names none"),

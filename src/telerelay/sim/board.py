@@ -130,6 +130,7 @@ def _jobs(
         ([*consults.FIXED, *on_traces], of_pairs),
         ([case for case in consults.FIXED if case.line.loss] + slow, red),
         ([consults.JOIN], joins),
+        (consults.SQUEEZES, {own_pair(): consults.SQUEEZE_SEEDS} if own_pair() in of_pairs else {}),
         (storms.CASES, of_pairs),
         (voices.CASES, {each: seeds for each in REPAIRS}),
     ]

@@ -29,10 +29,11 @@ TABLES: dict[str, Sequence[AnyCase]] = {
     storms.SUITE: storms.CASES,
     voices.SUITE: voices.CASES,
     "joins": [consults.JOIN],
+    "squeeze": consults.SQUEEZES,
 }
 """Cases that need no traces, by suite."""
 
-OF_PAIRS = (consults.SUITE, "joins", storms.SUITE)
+OF_PAIRS = (consults.SUITE, "joins", "squeeze", storms.SUITE)
 """Suites of a controller with an allocator."""
 
 QUIET_S = 5.0

@@ -17,6 +17,7 @@ from telerelay.sim.controller import Bounds, Controller
 from telerelay.sim.encoder import Frame
 from telerelay.sim.feedback import BIN_US, FIXED_BYTES, FeedbackReceiver
 from telerelay.sim.fixed import FixedRate
+from telerelay.sim.follower import Follower
 from telerelay.sim.laddered import Laddered
 from telerelay.sim.own_pacer import OwnPacer
 from telerelay.sim.pacer import AUDIO, RESEND, VIDEO, Pacer
@@ -28,7 +29,7 @@ from telerelay.sim.track import Piece, TrackReceiver, cut
 from telerelay.sim.voice import VOICE_BPS, Repair, Voice, VoicePiece
 
 VOICES = 2
-AUDIO_BPS = VOICES * VOICE_BPS
+"""Those of the patient and of the relative."""
 
 BOUNDS = Bounds(start_bps=1_000_000, min_bps=30_000, max_bps=6_000_000)
 """What servers start a receiver with, and more than all layers together cost."""
@@ -58,7 +59,7 @@ class ConsultCase:
     One consult: the doctor's line, and how long.
 
     `back` is the way back; without it, one that limits nothing. The doctor joins at a moment between the two of
-    `joins_s`; the others are there from the beginning.
+    `joins_s`; the others are there from the beginning. `voices` of them speak all the time.
     """
 
     suite: str
@@ -69,6 +70,7 @@ class ConsultCase:
     back: LinePlan | None = None
     tracks: tuple[TrackPlan, ...] = (PATIENT, RELATIVE, IMAGE)
     joins_s: tuple[float, float] = (0.0, 0.0)
+    voices: int = VOICES
     tags: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -124,17 +126,18 @@ class ConsultWorld:
         self.case = case
         self.clock = clock = clock or Clock()
         plans = case.tracks
+        self._audio_bps = case.voices * VOICE_BPS
         # The measure is an oracle of its own, asked at the times of the samples.
-        self._oracle = Oracle(plans, AUDIO_BPS)
+        self._oracle = Oracle(plans, self._audio_bps)
         self.controller: Controller
         self._knowing: FixedRate | None = None
         self.allocator: allocators.Allocator
         if contender == allocators.ORACLE:
             self._knowing = FixedRate(BOUNDS.max_bps)
-            self.controller, self.allocator = self._knowing, Oracle(plans, AUDIO_BPS)
+            self.controller, self.allocator = self._knowing, Oracle(plans, self._audio_bps)
         else:
             self.controller = controllers.make(controller_name, BOUNDS)
-            self.allocator = allocators.MAKERS[allocator_name](plans)
+            self.allocator = allocators.make(allocator_name, plans, case.voices)
         self.link = world.make_link(clock, case.line, seed, "forward", 0)
         back = world.make_link(clock, case.back or LinePlan(delay_ms=case.line.delay_ms), seed, "backward", 0)
         self.receiver = FeedbackReceiver(clock, listener=self)
@@ -153,10 +156,15 @@ class ConsultWorld:
             ]
         )
         self.publishers: Sequence[Source] = self._own if publishers is None else publishers
+        self._followers = [
+            (at, Follower(publisher, self._audio_bps))
+            for at, publisher in enumerate(self._own)
+            if plans[at].is_following
+        ]
         self.forwards = [_Forward() for _ in plans]
         self.voices = [
             Voice(clock, at, Repair(has_red=repair == RED), self._put_voice, lambda: self.controller.target_bps)
-            for at in range(VOICES)
+            for at in range(case.voices)
         ]
         self.most_spatial = 99
         self.layers: list[list[int]] = [[] for _ in plans]
@@ -180,10 +188,10 @@ class ConsultWorld:
         clock, stop_us = self.clock, self._stop_us
         self.sender.run(now_us, stop_us)
         self.receiver.run(now_us, stop_us)
-        self._wanted_bps = self.allocator.wanted_bps() + AUDIO_BPS
+        self._wanted_bps = self.allocator.wanted_bps() + self._audio_bps
         self.sender.demand(now_us, self._wanted_bps)
         for at, voice in enumerate(self.voices):
-            voice.run(now_us + at * AUDIO_FRAME_US // VOICES, stop_us - 2 * SECOND_US)
+            voice.run(now_us + at * AUDIO_FRAME_US // self.case.voices, stop_us - 2 * SECOND_US)
         clock.at(now_us, self._allocate)
         clock.at(now_us + REPAIR_US, self._repair)
         clock.at(now_us + BIN_US, self._sample)
@@ -201,13 +209,15 @@ class ConsultWorld:
         ahead_bps = self._ahead_bps(now_us)
         if self._knowing is not None:
             # Who knows the line paces by it, and takes no loss for a sign.
-            self._knowing.pacing_bps = max(LEAST_PACE_BPS, round(Oracle.SHARE * ahead_bps[0]) - AUDIO_BPS)
+            self._knowing.pacing_bps = max(LEAST_PACE_BPS, round(Oracle.SHARE * ahead_bps[0]) - self._audio_bps)
             loss = self.case.line.loss
         # A controller that knows the line apart from what waits in the pacer says so.
         estimate_bps = getattr(self.controller, "estimate_bps", self.controller.target_bps)
         queue_us = getattr(self.controller, "queue_us", 0)
         for at, choice in enumerate(self.allocator.allocate(now_us, estimate_bps, loss, ahead_bps, queue_us)):
             self._choose(now_us, at, choice)
+        for at, follower in self._followers:
+            follower.on_estimate(now_us, estimate_bps, is_paused=self.forwards[at].choice.spatial < 0)
         if isinstance(self.allocator, Laddered) and self.allocator.wanted_bps() != self._wanted_bps:
             self._wanted_bps = self.allocator.wanted_bps()
             self.sender.demand(now_us, self._wanted_bps)

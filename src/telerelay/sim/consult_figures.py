@@ -53,7 +53,9 @@ def figures(world: ConsultWorld) -> Figures:
         "own_loss": world.link.dropped_packets / max(1, world.link.taken_packets),
         "top_s": top_s(world, stop_us) if "join" in case.tags else None,
         "first_s": _first_s(world, stop_us) if "join" in case.tags else None,
-        "wrong_layer": _wrong(world),
+        # A picture that follows its line has no layers to choose from.
+        "wrong_layer": None if any(plan.is_following for plan in case.tracks) else _wrong(world),
+        **squeezed(world, stop_us),
         "switches_per_min": switches / len(world.forwards) / case.duration_s * 60,
         "quick_switches": float(sum(quick_switches(forward.switches) for forward in world.forwards)),
         "paused": paused_us / (len(cameras) * stop_us),
@@ -162,6 +164,18 @@ def top_s(world: ConsultWorld, stop_us: int) -> float:
         if layer == top and until - when >= STABLE_US:
             return (when - world.join_us) / SECOND_US
     return (stop_us - world.join_us) / SECOND_US
+
+
+def squeezed(world: ConsultWorld, stop_us: int) -> Figures:
+    """Of a line that is cut once and comes back: from the cut to the pause, from its return to the picture's."""
+    if "squeeze" not in world.case.tags:
+        return {"pause_s": None, "back_s": None}
+    (cut_us, _), (back_us, _) = world.link.capacity.steps[1:3]
+    paused = [(max(low, cut_us), high) for low, high in _paused(world, 0, stop_us) if high > cut_us and low < back_us]
+    # One that was never paused has stood in the way of the voice all the time; one that never ends lasts to the end.
+    first_us = paused[0][0] if paused else back_us
+    until_us = max((high for _, high in _paused(world, 0, stop_us) if high > back_us), default=back_us)
+    return {"pause_s": (first_us - cut_us) / SECOND_US, "back_s": (until_us - back_us) / SECOND_US}
 
 
 def _first_s(world: ConsultWorld, stop_us: int) -> float:

@@ -6,7 +6,7 @@ Pure.
 
 import argparse
 
-SUITES = ("rfc8867", "rfc8869", "lines", "traces", "consult", "joins", "storm", "voice", "scoreboard")
+SUITES = ("rfc8867", "rfc8869", "lines", "traces", "consult", "joins", "squeeze", "storm", "voice", "scoreboard")
 
 EPILOG = """\
 suites:
@@ -16,6 +16,7 @@ suites:
   traces      every trace of --dir; without it the made-up ones
   consult     a doctor who receives a patient, a relative and an image over one line
   joins       somebody joins a consult on a good line (try --seeds 50)
+  squeeze     a line for two people goes down to 100 kbit/s and comes back (try --seeds 20)
   storm       twenty join one publisher within a second
   voice       a voice alone on lines that lose packets
   scoreboard  all that the rows of the scoreboard need, in one run
@@ -41,7 +42,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> a
     parser.add_argument(
         "--allocator",
         metavar="NAMES",
-        help="of consults, joins and storm: with commas, of telerelay, livekit, mediasoup, oracle",
+        help="of consults, joins, squeeze and storm: with commas, of telerelay, livekit, mediasoup, oracle",
     )
     parser.add_argument("--seeds", type=_count, default=3, metavar="N", help="runs of each case, seeds 1 to N (3)")
     parser.add_argument(

@@ -5,8 +5,10 @@ Sans-I/O. What a host would say of a consult is here: both cameras are on stage 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from telerelay.allocator import ConsultAllocator, Layer, Profile, Purpose, Rung, Track
+from telerelay.adaptation.room import FLOOR_BPS, FULL_BPS
+from telerelay.allocator import ConsultAllocator, Layer, Profile, Purpose, Rung, Track, following
 from telerelay.dataplane.ladder import Climber
 from telerelay.sim.choices import NONE, Choice, cost_bps
 from telerelay.sim.clock import SECOND_US
@@ -29,7 +31,12 @@ class Laddered:
         self._choices = [NONE] * len(plans)
         self._climber = Climber()
         tracks = [_voice(each) for each in range(voices)] + [_track(at, plan) for at, plan in enumerate(plans)]
-        self._take(self._climber.set(ConsultAllocator().allocate(tracks).rungs, 0))
+        rungs = ConsultAllocator().allocate(tracks).rungs
+        wish_bps = sum(plan.is_following for plan in plans) * (FULL_BPS - FLOOR_BPS)
+        if wish_bps:
+            # Changes nothing for anyone, but is looked for; see RoomAdaptation.
+            rungs = (*rungs, replace(rungs[-1], cost_bps=rungs[-1].cost_bps + wish_bps))
+        self._take(self._climber.set(rungs, 0))
 
     def wanted_bps(self) -> int:
         """What the next step needs, voices included."""
@@ -58,6 +65,11 @@ def _track(at: int, plan: TrackPlan) -> Track:
             0, 0, 2, rate_bps=0, target_bps=cost_bps(plan, Choice(0)), height=IMAGE_HEIGHT, frame_rate=IMAGE_RATE
         )
         return Track(at, "video", (layer,), purpose=Purpose.DOCUMENT)
+    if plan.is_following:
+        whole = Layer(
+            0, 0, 2, rate_bps=0, target_bps=cost_bps(plan, Choice(0)), height=LOWEST_HEIGHT << 1, frame_rate=FRAME_RATE
+        )
+        return Track(at, "video", (following(whole, FLOOR_BPS),), is_on_stage=True)
     layers = tuple(
         Layer(
             spatial,

@@ -20,6 +20,9 @@ ENCODE_US = 10 * MS_US
 KEY_REQUEST_GAP_US = 500 * MS_US
 """A layer is asked for a key frame no more often: what servers of others do for the lowest layer."""
 
+FOLLOWING_START_BPS, FOLLOWING_LEAST_BPS = 300_000, 50_000
+"""What a browser's encoder of one picture begins with, and the least it makes."""
+
 OFF_LOOK_US = 33 * MS_US
 """A layer that is off begins with the camera's next frame."""
 
@@ -42,13 +45,15 @@ class TrackPlan:
     """
     One track: the rates of its spatial layers in kbit/s, lowest first. `priority` as servers count it: higher first.
 
-    `is_slides` makes it a shared image of one layer.
+    `is_slides` makes it a shared image of one layer. `is_following`: of one layer, too, and its publisher sends what
+    the line of its one receiver has room for, up to that layer's rate.
     """
 
     name: str
     layers_kbps: tuple[int, ...]
     priority: int = 1
     is_slides: bool = False
+    is_following: bool = False
 
 
 PATIENT = TrackPlan("patient", (150, 500, 2_500), priority=2)
@@ -72,11 +77,16 @@ class Publisher:
         self._asked_us = [-KEY_REQUEST_GAP_US] * len(plan.layers_kbps)
         self._stop_us = 0
         self._off: set[int] = set()
+        self._limit_bps: int | None = None
         self._sources: list[Encoder | SlideShow] = []
         for kbps in plan.layers_kbps:
             seeded = random.Random(source.getrandbits(64))
             if plan.is_slides:
                 self._sources.append(SlideShow(seeded, target_bps=SLIDES_MEAN_BPS))
+            elif plan.is_following:
+                self._sources.append(
+                    Encoder(seeded, start_bps=FOLLOWING_START_BPS, min_bps=FOLLOWING_LEAST_BPS, max_bps=kbps * 1_000)
+                )
             else:
                 rate = kbps * 1_000
                 self._sources.append(Encoder(seeded, start_bps=rate, min_bps=rate, max_bps=rate))
@@ -105,6 +115,13 @@ class Publisher:
         """Tell the publisher that a layer is wanted or not; it begins again with a key frame."""
         self._clock.at(now_us + REQUEST_US, self._on_switch, (layer, is_on))
 
+    def limit(self, now_us: int, bps: int) -> None:
+        """Tell the publisher that more payload than that is not wanted."""
+        self._clock.at(now_us + REQUEST_US, self._on_limit, bps)
+
+    def _on_limit(self, now_us: int, bps: int) -> None:
+        self._limit_bps = bps
+
     def _on_switch(self, now_us: int, told: tuple[int, bool]) -> None:
         layer, is_on = told
         if is_on:
@@ -122,6 +139,8 @@ class Publisher:
         if layer in self._off:
             self._clock.at(now_us + OFF_LOOK_US, self._capture, layer)
             return
+        if self._limit_bps is not None:
+            self._sources[layer].set_target(now_us, self._limit_bps)
         frame, gap_us = self._sources[layer].next_frame(now_us)
         if not self.plan.is_slides and not frame.is_key:
             factor = TEMPORAL_SIZES[TEMPORAL_PATTERN[frame.number % 4]]

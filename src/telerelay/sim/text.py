@@ -34,6 +34,8 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("audio_mos", "MOS", "share"),
     ("audio_kbps", "audio kb", "whole"),
     ("first_s", "first s", "share"),
+    ("pause_s", "pause s", "tenth"),
+    ("back_s", "back s", "tenth"),
     ("key_storm", "key join", "whole"),
     ("key_requests", "key req", "whole"),
     ("top_p95_s", "top p95", "share"),

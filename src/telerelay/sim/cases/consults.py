@@ -7,6 +7,7 @@ Pure: a table, and how a trace becomes a consult.
 from telerelay.sim.case import LinePlan
 from telerelay.sim.cases.lines import TRACE_MOST_S, trace_case
 from telerelay.sim.consult import ConsultCase
+from telerelay.sim.simulcast import TrackPlan
 from telerelay.sim.traces import Trace
 
 SUITE = "consult"
@@ -45,6 +46,32 @@ JOIN = ConsultCase(
 
 JOINS = 50
 """So often it is joined, by a seed each: percentiles need more than three."""
+
+
+def _squeeze(name: str, jitter_ms: float) -> ConsultCase:
+    def line(mbps: float) -> LinePlan:
+        steps = ((0.0, mbps), (20.0, 0.1), (50.0, mbps))
+        return LinePlan(steps, mbps, 400, delay_ms=100, loss=0.05, jitter_ms=jitter_ms)
+
+    return ConsultCase(
+        SUITE,
+        name,
+        f"two people, 512/256 kbit/s, 5 % loss{f', jitter 0-{jitter_ms:g} ms' if jitter_ms else ''};"
+        " 100 kbit/s from 20 to 50 s",
+        80,
+        line(0.512),
+        line(0.256),
+        (TrackPlan("camera", (2_500,), is_following=True),),
+        voices=1,
+        tags=frozenset({"squeeze"}),
+    )
+
+
+SQUEEZES = (_squeeze("R19", 0), _squeeze("R19-jitter", 8))
+"""A rural line down to what carries a voice only, and back: the picture goes, and comes back once."""
+
+SQUEEZE_SEEDS = 20
+"""So often each: what is asked of the worst is asked of one in twenty."""
 
 
 def consult_on(trace: Trace) -> ConsultCase:
