@@ -13,6 +13,8 @@ import pytest
 from harness import VP8, LiveCall, Peer, World, amount, pair, until
 
 from support import sealing
+from telerelay.dataplane.events import LineEstimate
+from telerelay.protocol.parameters import MID, TWCC, NegotiatedCodec
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -221,3 +223,71 @@ async def test_a40_lies_about_bandwidth_change_nothing(world: World, call: LiveC
 
         assert 0 == counted.numbers["resent_packets"]
         assert 101 == len(subscriber.packets)
+
+
+TWCC_ID, START_BPS = 3, 300_000
+HIGHEST_CLUSTER_BPS = 6 * START_BPS
+"""The second of the two clusters that a line begins with."""
+
+
+def transport_number(packet: bytes) -> int | None:
+    """What a packet has in the extension TWCC_ID of one byte (RFC 8285, 4.2)."""
+    elements = packet[16 : 16 + 4 * int.from_bytes(packet[14:16], "big")]
+    while elements and elements[0]:
+        size = (elements[0] & 15) + 1
+        if elements[0] >> 4 == TWCC_ID:
+            return int.from_bytes(elements[1 : 1 + size], "big")
+        elements = elements[1 + size :]
+    return None
+
+
+def all_at_once(base: int, count: int, at_ms: int) -> bytes:
+    """Feedback that so many packets from `base` on arrived 250 us apart."""
+    head = struct.pack("!HHI", base & 0xFFFF, count, (at_ms // 64 & 0xFFFFFF) << 8)
+    body = head + struct.pack("!H", 1 << 13 | count) + b"\1" * count
+    return sealing.twcc(OWN, HEARD_AS, body + bytes(-len(body) % 4))
+
+
+async def test_a40_claims_of_arrivals_prove_no_more_than_what_was_sent(world: World, call: LiveCall) -> None:
+    """
+    A line that is estimated, of which its peer tells ten times a second that all came at tens of Mbit/s, that numbers
+    came which were never sent, and REMB of 0 and 2^63: the estimate is believed as far as the clusters that were
+    sent, and no further; REMB decides nothing.
+    """
+    publisher, subscriber = await world.peer(room=41), await world.peer(room=41)
+    plain = NegotiatedCodec(VP8.codec, VP8.pt)
+    receiver = await publisher.publishes(SSRC, plain)
+    await world.worker.set_downlink(subscriber.transport, start_bps=START_BPS, least_bps=50_000, most_bps=40_000_000)
+    await subscriber.watches(receiver, HEARD_AS, plain, extensions={MID: 4, TWCC: TWCC_ID})
+    told: list[LineEstimate] = []
+    on_event = subscriber.on_event
+    subscriber.on_event = lambda event: (  # type: ignore[method-assign]
+        told.append(event) if isinstance(event, LineEstimate) else on_event(event)
+    )
+    begun = time.monotonic()
+    base = lies = 0
+    for seq in range(250):
+        publisher.send_rtp(picture(seq, is_key=seq == 0))
+        await asyncio.sleep(0.01)
+        newest = max(
+            (number for each in subscriber.packets if (number := transport_number(each)) is not None), default=-1
+        )
+        if seq % 10 == 9 and newest >= base:
+            at_ms = round((time.monotonic() - begun) * 1_000) + 64_000
+            subscriber.send_rtcp(
+                sealing.receiver_report(OWN),
+                all_at_once(base, newest + 1 - base, at_ms),
+                all_at_once(newest + 2_000, 100, at_ms),
+                sealing.remb(OWN, HEARD_AS, 0, 0),
+                sealing.remb(OWN, HEARD_AS, 1, 63),
+            )
+            base, lies = newest + 1, lies + 1
+    assert await until(lambda: len(told) > 3)
+
+    assert lies > 10
+    assert max(each.estimate_bps for each in told) <= HIGHEST_CLUSTER_BPS
+    assert max(each.estimate_bps for each in told) > START_BPS
+    assert all(each.mode != "told" for each in told)
+    assert 0 == publisher.bad_tags
+    for peer in (subscriber, publisher):
+        await peer.leave()
