@@ -61,19 +61,6 @@ static void turn(int64_t *buckets, int64_t *current, int64_t now)
     *current = now;
 }
 
-/* Averages are above the floor: those of before are so much more above a lower one. Else jitter would seem shorter than
- * it is as long as they are remembered, and each feedback's average a queue. */
-static void set_floor(tr_delay *d, int64_t floor_us)
-{
-    int64_t by_us = d->floor_us == INT64_MAX ? 0 : d->floor_us - floor_us;
-    d->floor_us = floor_us;
-    if (!by_us) return;
-    for (uint32_t i = 0; i < TR_DELAY_BUCKETS; i++)
-        if (d->mean_us[i] != INT64_MAX) d->mean_us[i] += by_us;
-    d->smooth_mean_us += (double)by_us;
-    d->sum_us += (double)by_us * d->count;
-}
-
 void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t received_us, uint32_t size_bytes, int64_t serial_us)
 {
     for (int at = 0; at < TR_DELAY_END - 1; at++) {
@@ -84,12 +71,12 @@ void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t received_us, uin
     d->end_us[TR_DELAY_END - 1] = delay_us;
     d->end_received_us[TR_DELAY_END - 1] = received_us;
     d->end_bytes[TR_DELAY_END - 1] = size_bytes;
-    if (delay_us < d->floor_us) set_floor(d, delay_us);
+    if (delay_us < d->floor_us) d->floor_us = delay_us;
     if (delay_us < d->next_floor_us) d->next_floor_us = delay_us;
     if (delay_us < d->low_us) d->low_us = delay_us;
     d->last_us = delay_us;
     int64_t waited_us = delay_us - d->floor_us - serial_us;
-    if (waited_us > 0) d->sum_us += (double)waited_us;
+    if (waited_us > 0) d->sum_us += waited_us;
     d->count++;
 }
 
@@ -103,7 +90,7 @@ static void age_floor(tr_delay *d, int64_t now_us)
 {
     int64_t bucket = now_us / (TR_DELAY_BUCKETS / 2 * (int64_t)TR_DELAY_BUCKET_US);
     if (d->floor_bucket >= 0 && bucket != d->floor_bucket && d->next_floor_us != INT64_MAX) {
-        set_floor(d, d->next_floor_us);
+        d->floor_us = d->next_floor_us;
         d->next_floor_us = INT64_MAX;
     }
     d->floor_bucket = bucket;
@@ -147,7 +134,7 @@ bool tr__delay_on_feedback(tr_delay *d, int64_t now_us)
 {
     if (!d->count) return false;
     age_floor(d, now_us);
-    double low_us = (double)d->low_us, mean_us = d->sum_us / d->count;
+    double low_us = (double)d->low_us, mean_us = (double)d->sum_us / d->count;
     if (!d->fed_us) {
         d->smooth_low_us = low_us;
         d->smooth_mean_us = mean_us;
@@ -163,7 +150,7 @@ bool tr__delay_on_feedback(tr_delay *d, int64_t now_us)
         lower(&d->mean_us[d->mean_bucket % TR_DELAY_BUCKETS], d->smooth_mean_us);
     d->base_us = least_of(d->least_us);
     d->mean_base_us = d->feedbacks < LEARN_FROM ? 0 : least_of(d->mean_us);
-    if (d->mean_base_us == INT64_MAX || d->mean_base_us < 0) d->mean_base_us = 0;
+    if (d->mean_base_us == INT64_MAX) d->mean_base_us = 0;
     double queue_us = low_us - (double)d->base_us, gap_us = (double)(now_us - d->fed_us);
     if (queue_us < 0) queue_us = 0;
     if (d->fed_us && gap_us > 0)

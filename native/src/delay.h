@@ -21,15 +21,14 @@
 
 typedef struct tr_delay {
     int64_t least_us[TR_DELAY_BUCKETS]; /* of the smoothed low of feedbacks: what jitter adds is in it */
-    int64_t mean_us[TR_DELAY_BUCKETS];  /* of their smoothed average, above the floor there is now */
+    int64_t mean_us[TR_DELAY_BUCKETS];  /* of their smoothed average */
     int64_t bucket, mean_bucket;        /* of now, -1: nothing yet */
     int64_t floor_us, next_floor_us;    /* least of any packet in five to ten minutes: no queue, jitter at its least */
     int64_t floor_bucket;
     int64_t base_us, mean_base_us; /* least of all buckets */
     double smooth_low_us, smooth_mean_us;
     /* of the feedback that is being taken */
-    int64_t low_us, last_us;
-    double sum_us; /* whole numbers; a peer's times may be so large that no integer holds their sum */
+    int64_t low_us, last_us, sum_us;
     int64_t end_us[TR_DELAY_END], end_received_us[TR_DELAY_END]; /* of its last packets */
     uint32_t end_bytes[TR_DELAY_END];
     uint32_t count;

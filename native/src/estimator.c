@@ -540,8 +540,11 @@ static void look_for_more(tr_estimator *e, int64_t now_us)
     if (!is_back && empty_us < FAR_NEAR_LINE_US && gap_us < e->probe_gap_us) return;
     if (tr__probes_are_open(&e->probes)) return;
     e->probed_us = now_us;
-    /* Small clusters take the same at any rate: what is wanted is tried at once, not in steps of a few seconds each. */
-    double at_once_bps = least(tr__probes_free_bps(), LOOK_SHARE * e->wanted_bps);
+    /* Beside a voice alone the next cluster is a long way off; small ones take the same at any rate, so what is wanted
+     * is tried at once. */
+    double saved = PADDING_SHARE * tr__delivered_bps(&e->departed, 1000000) / 8e6 * PROBE_GAP_US;
+    bool is_rare = saved < tr__probes_bytes(tr__probes_free_bps());
+    double at_once_bps = is_rare ? least(tr__probes_free_bps(), LOOK_SHARE * e->wanted_bps) : 0;
     double rate_bps = least(most(2 * e->bps, at_once_bps), 1.1 * e->most_bps);
     e->spare_bytes -= tr__probes_bytes(rate_bps);
     tr__probes_want(&e->probes, now_us, rate_bps);

@@ -97,35 +97,6 @@ static void run(line *l, int64_t for_us)
 
 static uint64_t target_of(const line *l) { return rates_of(l->e).target_bps; }
 
-/* ---------------------------------------------------------------- delays */
-
-/* A feedback of ten packets that waited 5 to 14 ms more than that. */
-static void feed_jitter(tr_delay *d, int64_t *now_us, int64_t delay_us)
-{
-    for (int64_t k = 0; k < 10; k++)
-        tr__delay_on_packet(d, delay_us + 5000 + 1000 * k, *now_us + delay_us + 10000 * k, SIZE, 0);
-    *now_us += 100000;
-    tr__delay_on_feedback(d, *now_us);
-}
-
-static void averages_are_above_the_floor_there_is_now(void)
-{
-    tr_delay d;
-    tr__delay_init(&d);
-    int64_t now_us = SECOND;
-    for (int i = 0; i < 50; i++) feed_jitter(&d, &now_us, 50000);
-    CHECK_EQ(4500, d.mean_base_us);
-    /* The first packet that waits for nothing: the others had jitter of 14.5 ms all the time, and no queue since. */
-    tr__delay_on_packet(&d, 45000, now_us + 45000, SIZE, 0);
-    feed_jitter(&d, &now_us, 50000);
-    CHECK(d.mean_base_us > 13000);
-    CHECK(d.average_us < 1000);
-    /* A floor that is forgotten, for the clocks drift, leaves what is above the next one. */
-    for (int i = 0; i < 6600; i++) feed_jitter(&d, &now_us, 70000);
-    CHECK_EQ(75000, d.floor_us);
-    CHECK(d.mean_base_us >= 4499 && d.mean_base_us <= 4501);
-}
-
 /* ---------------------------------------------------------------- lines */
 
 static void it_finds_the_rate_of_a_line(void)
@@ -739,7 +710,6 @@ static const check_test tests[] = {
     TEST(clusters_take_a_twentieth_at_most),
     TEST(what_is_wanted_is_tried_at_once_where_it_takes_no_more),
     TEST(what_is_hardly_used_takes_a_page),
-    TEST(averages_are_above_the_floor_there_is_now),
     TEST(it_finds_the_rate_of_a_line),
     TEST(it_leaves_when_the_line_narrows_and_comes_back),
     TEST(a_deep_drop_is_known_by_the_end_of_its_feedback),
