@@ -27,7 +27,6 @@ HELD: tuple[str, ...] = (
     "Jain, five round trips (5.5)",
     "share beside a TCP (5.6), at least",
     "share beside a TCP (5.6), at most",
-    "utilisation at 5 % loss",
     "utilisation at 10 % loss",
     "utilisation at 20 % loss",
     "p95 queue with loss",
