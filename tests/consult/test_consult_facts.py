@@ -24,6 +24,8 @@ def values_of(hint: object) -> st.SearchStrategy[object]:
     if get_origin(hint) is Annotated:
         mark = hint.__metadata__[0]  # type: ignore[attr-defined]
         return st.text(max_size=40) if mark == PERSONAL else st.sampled_from(mark)
+    if hint == tuple[str, ...]:
+        return st.lists(IDS, max_size=3).map(tuple)
     if get_origin(hint) is tuple:
         return st.lists(st.tuples(st.integers(1, 2160), TIMES), max_size=3).map(tuple)
     return {
@@ -109,6 +111,9 @@ def test_only_parts_that_somebody_wrote_are_personal() -> None:
         ("consent", {"sub": "pat", "what": "recording", "is_given": "yes"}),
         ("scheduled", {"plan": {"consult": "no room"}}),
         ("scheduled", {}),
+        ("routed", {"queue": "desk", "people": "doc"}),
+        ("routed", {"queue": "desk", "people": ["doc\n"]}),
+        ("routed", {"queue": "desk", "people": ["doc"] * 33}),
         ("eaten", {}),
     ],
 )

@@ -265,7 +265,9 @@ class Chronicle:
         return self._record
 
     def _check_may_come(self, sub: str, role: str) -> None:
-        invited = self._record.plan.invited
+        invited, rota = self._record.plan.invited, self._record.rota
+        if sub in rota.people and self._record.is_decider(role):
+            return  # the host has this person rung
         if invited and not any(each.sub == sub and each.role == role for each in invited):
             raise RemoteProtocolError("forbidden", "this person is not invited")
 

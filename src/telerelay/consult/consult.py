@@ -7,12 +7,15 @@ effects out, and answers, when they are durable. Nothing here awaits, logs or re
 clock (clock.py), Unix seconds.
 """
 
+from collections.abc import Mapping
+
 from telerelay.consult import states
 from telerelay.consult.chronicle import Chronicle
 from telerelay.consult.draft import Facts
 from telerelay.consult.facts import (
     CANCEL_REASONS,
     DENY_REASONS,
+    MAX_RUNG,
     OUTCOMES,
     RELAY,
     Admitted,
@@ -31,6 +34,9 @@ from telerelay.consult.facts import (
     Released,
     Rescheduled,
     Returned,
+    RingEnded,
+    Routed,
+    Rung,
     Scheduled,
     Taken,
     check_note,
@@ -38,6 +44,7 @@ from telerelay.consult.facts import (
 )
 from telerelay.consult.plan import ConsultPlan, is_unix_s
 from telerelay.consult.record import SEAT_LOSSES, Person, Record
+from telerelay.consult.rota import UNREACHED
 from telerelay.errors import RemoteProtocolError
 from telerelay.rooms import policy
 
@@ -262,6 +269,93 @@ class Consult(Chronicle):
             return ()
         draft = self._draft(now)
         return draft.add(Returned(draft.now, by)).settle()
+
+    # ---------------------------------------------------------------- ringing
+
+    def route(
+        self,
+        now: float,
+        queue: str,
+        people: tuple[str, ...],
+        by: str = RELAY,
+        *,
+        attempt: int = 1,
+        is_now: bool = False,
+    ) -> Facts:
+        """
+        It is for that desk, and these are rung for it; `is_now`: whether or not anybody waits, to the end of the call.
+
+        Raises RemoteProtocolError bad_message (more people than may be), consult_over.
+        """
+        self._live()
+        if len(people) > MAX_RUNG or len(set(people)) < len(people):
+            raise RemoteProtocolError("bad_message", f"people must be at most {MAX_RUNG}, each named once")
+        draft = self._draft(now)
+        return draft.add(Routed(draft.now, queue, people, attempt, by, is_now)).settle()
+
+    def ring(self, now: float, presence: Mapping[str, str]) -> Facts:
+        """
+        The next one is rung, if somebody is to be and nobody is. `presence` has of each what presence.py says; who is
+        not there, or not for this, is passed over, and is next again once that has changed. Nothing, where it rings.
+        """
+        record, draft = self._record, self._draft(now)
+        if not record.awaits_answer or record.rota.ringing:
+            return ()
+        fresh = [sub for sub in record.rota.people if sub not in record.rota.ended]
+        for sub in fresh:
+            if why := self._unreachable(sub, presence):
+                draft.add(RingEnded(draft.now, sub, why))
+            else:
+                return draft.add(Rung(draft.now, sub)).settle()
+        for sub in record.rota.people:
+            if record.rota.ended.get(sub) in UNREACHED and not self._unreachable(sub, presence):
+                return draft.add(Rung(draft.now, sub)).settle()
+        return draft.settle()
+
+    def accept(self, now: float, by: str, role: str) -> Facts:
+        """
+        Somebody answers whose desk rings, or rang. Who does so first gets it. Nothing, where it was `by`.
+
+        Raises RemoteProtocolError not_found (it does not ring for this person), forbidden (no decider), conflict
+        (somebody else was first, or nobody waits any more), consult_over.
+        """
+        record = self._live()
+        if by not in record.rota.people:
+            raise RemoteProtocolError("not_found", "no such consult rings here")
+        if not record.is_decider(role):
+            raise RemoteProtocolError("forbidden", "only a decider may answer")
+        if record.rota.ended.get(by) == "accepted":
+            return ()
+        if not record.awaits_answer or not record.rota.may_accept(by):
+            raise RemoteProtocolError("conflict", "somebody else has answered, or nobody waits any more")
+        draft = self._draft(now)
+        draft.add(RingEnded(draft.now, by, "accepted"))
+        if record.can_be_taken:
+            draft.add(Taken(draft.now, by))
+        return draft.settle()
+
+    def decline(self, now: float, by: str) -> Facts:
+        """Somebody whose desk rings, or rang, will not. Nothing, where it does not ring for `by`."""
+        record = self._record
+        if not record.awaits_answer or not record.rota.may_accept(by):
+            return ()
+        draft = self._draft(now)
+        return draft.add(RingEnded(draft.now, by, "declined")).settle()
+
+    @property
+    def is_unanswered(self) -> bool:
+        """All were rung, nobody answered, and the host may know of others."""
+        record = self._record
+        return record.awaits_answer and record.rota.is_through and not record.rota.is_last
+
+    def _unreachable(self, sub: str, presence: Mapping[str, str]) -> str:
+        """Why this one is passed over; "": is not. An emergency rings wherever a desk is open."""
+        status = presence.get(sub, "gone")
+        if status == "gone":
+            return "absent"
+        if any(each.sub == sub for each in self._record.there):
+            return "busy"
+        return status if status in UNREACHED and not self._record.is_emergency else ""
 
     # ---------------------------------------------------------------- within
 

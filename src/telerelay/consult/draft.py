@@ -18,6 +18,7 @@ from telerelay.consult.facts import (
     NoShow,
     Resumed,
     Returned,
+    RingEnded,
     TimerFired,
 )
 from telerelay.consult.record import Person, Record, fold
@@ -72,6 +73,8 @@ class Draft:
                 self.add(NoShow(now, "patient_side"))
             case timers.TAKE:
                 self.add(Returned(now, record.taken_by))
+            case timers.RING:
+                self.add(RingEnded(now, timer.sub, "unanswered"))
             case timers.CLOSE:
                 if not record.was_no_show:
                     self.add(NoShow(now, _missing(record)))

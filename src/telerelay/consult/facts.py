@@ -25,6 +25,9 @@ LOSSES = ("socket", "transport", "camera")
 LEAVE_REASONS = ("left", "timeout", "removed", "denied")
 DENY_REASONS = ("", "hook", "full", "identity", "not_now", "wrong_service")
 CANCEL_REASONS = ("", "patient", "practitioner", "replaced", "technical")
+RING_ENDS = ("accepted", "declined", "unanswered", "absent", "away", "busy")
+"""Why it rings there no more; the last three: it never did, for nobody was there, or not for this."""
+
 FAIL_REASONS = ("never_connected", "no_worker", "no_capacity", "hook", "journal")
 OUTCOMES = (
     "completed",
@@ -46,6 +49,9 @@ HOOK_FAULTS = ("timeout", "exception", "nonsense", "unreachable", "status", "too
 SHAPES = ("value", "wave")
 """Of what is measured: single values, or so many a second."""
 CAMERA_OUTCOMES = ("done", "refused", "unsupported", "failed", "timeout", "forbidden")
+MAX_RUNG = 32
+"""People one consult rings: a duty roster, not a directory."""
+
 MAX_NOTE_CHARS = 4096
 """A page. A relay keeps no records of health: what is longer belongs to the host."""
 
@@ -301,6 +307,37 @@ class Returned(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class Routed(Fact):
+    """
+    It is for this desk, and these people are rung for it, the first one first. `is_now`: whether or not anybody waits.
+    """
+
+    kind: ClassVar[str] = "routed"
+    queue: str
+    people: tuple[str, ...] = ()
+    attempt: int = 1
+    by: str = RELAY
+    is_now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rung(Fact):
+    """Somebody's desks ring."""
+
+    kind: ClassVar[str] = "rung"
+    sub: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingEnded(Fact):
+    """They do not, or no longer. Where the consult was taken, left or ended meanwhile, that fact says so instead."""
+
+    kind: ClassVar[str] = "ring_ended"
+    sub: str
+    why: Annotated[str, RING_ENDS]
+
+
+@dataclass(frozen=True, slots=True)
 class Consent(Fact):
     kind: ClassVar[str] = "consent"
     sub: str
@@ -451,6 +488,10 @@ def from_json(kind: str, at: float, clear: Mapping[str, Any], personal: Mapping[
             parts["plan"] = ConsultPlan.from_json({**parts["plan"], **labels})
         else:
             parts.update(personal or {})
+        if wanted is Routed:
+            if not isinstance(parts.get("people", ()), list | tuple):
+                raise ValueError("people must be a list")
+            parts["people"] = tuple(parts.get("people", ()))
         if wanted is Measured:
             parts["by_height"] = tuple((int(height), float(s)) for height, s in parts.get("by_height", ()))
         return wanted(at=at, **parts)
@@ -492,4 +533,7 @@ def _is_valid(value: Any, wanted: Any, words: Any) -> bool:
         return type(value) is float and math.isfinite(value)
     if wanted in (bool, int, ConsultPlan):
         return type(value) is wanted
+    if wanted == tuple[str, ...]:
+        is_list = isinstance(value, tuple) and len(value) <= MAX_RUNG
+        return is_list and all(isinstance(each, str) and is_sub(each) for each in value)
     return isinstance(value, tuple)

@@ -82,6 +82,9 @@ class ConsultPlan:
     seat_s: float = 120.0
     """How long the place of somebody is kept who was lost."""
 
+    ring_s: float = 30.0
+    """How long one person is rung before the next one of its route is."""
+
     is_emergency: bool = False
     policy: str = ""
     policy_date: str = ""
@@ -105,7 +108,7 @@ class ConsultPlan:
         for name in ("tenant", "queue", "policy", "policy_date", "region"):
             value = getattr(self, name)
             _check(name, "bad_value", "must be at most 128 printable characters", value == "" or _is_sub(value))
-        for name in ("opens_before_s", "closes_after_s", "no_show_after_s", "seat_s"):
+        for name in ("opens_before_s", "closes_after_s", "no_show_after_s", "seat_s", "ring_s"):
             value = getattr(self, name)
             _check(name, "bad_time", "must be 0 s to a year", _is_span(value))
         _check("overrun_after_s", "bad_time", "must be 0 s to a year", _is_span(self.overrun_after_s, or_none=True))

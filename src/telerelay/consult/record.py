@@ -41,6 +41,9 @@ from telerelay.consult.facts import (
     Rescheduled,
     Restarted,
     Returned,
+    RingEnded,
+    Routed,
+    Rung,
     SamplesCounted,
     Scheduled,
     Taken,
@@ -49,6 +52,7 @@ from telerelay.consult.facts import (
     TimerSet,
 )
 from telerelay.consult.plan import ConsultPlan
+from telerelay.consult.rota import Rota
 from telerelay.errors import LocalProtocolError
 from telerelay.states import after
 
@@ -122,6 +126,7 @@ class Record:
     last_left: Left | None = None
     taken_by: str = ""
     taken_at: float = 0.0
+    rota: Rota = field(default_factory=Rota)
     timers: Mapping[str, float] = field(default_factory=dict)
     """The host's, not fired yet: when they are due."""
 
@@ -152,6 +157,20 @@ class Record:
         """Who waits to be admitted, longest first."""
         return tuple(person for person in self.there if person.status == states.AT_DOOR)
 
+    @property
+    def can_be_taken(self) -> bool:
+        """Somebody waits who could be let in, and nobody is there, or on the way, who could do that."""
+        is_waited = any(self.is_emergency or not each.held_at for each in self.waiting)
+        has_decider = any(self.is_decider(each.role) for each in self.there)
+        return self.state == states.WAITING and is_waited and not has_decider and not self.taken_by
+
+    @property
+    def awaits_answer(self) -> bool:
+        """The people of its rota are to be rung until one of them answers."""
+        if self.is_over or not self.rota.people:
+            return False
+        return not self.rota.is_accepted if self.rota.is_now else self.can_be_taken
+
     def is_decider(self, role: str) -> bool:
         return role in self.plan.deciders
 
@@ -172,7 +191,7 @@ def fold(record: Record, fact: Fact) -> Record:
         state=after(states.CONSULT, record.state, states.event_of(fact)),
         is_closed=fact.kind in FINAL_KINDS,
     )
-    return _settle_there(record, _take(changed, fact))
+    return _settle_rota(record, _settle_there(record, _take(changed, fact)))
 
 
 def replay(facts: Iterable[Fact]) -> Record:
@@ -209,6 +228,10 @@ def _check(record: Record, fact: Fact) -> None:
             is_same = after(states.CONSULT, record.state, fact.kind) == record.state
             if is_same and not (isinstance(fact, Rescheduled) and record.state == states.SCHEDULED):
                 raise _misfit(fact, f"not of a consult that is {record.state}")
+        case Rung(_, sub) if record.rota.ringing or not record.awaits_answer or sub not in record.rota.people:
+            raise _misfit(fact, "nobody, or somebody else, is to be rung")
+        case RingEnded(_, sub) if sub not in record.rota.people:
+            raise _misfit(fact, "it does not ring for that person")
         case Taken() if record.taken_by:
             raise _misfit(fact, "it is taken")
         case LinkUsed(_, link) if link not in record.links or record.links[link].is_used:
@@ -270,7 +293,14 @@ def _take_of_consult(record: Record, fact: Fact) -> Record:
         case Taken(at, by):
             return replace(record, taken_by=by, taken_at=at)
         case Returned():
-            return replace(record, taken_by="", taken_at=0.0)
+            return replace(record, taken_by="", taken_at=0.0, rota=record.rota.returned(record.taken_by))
+        case Routed(_, queue):
+            rota = record.rota.after_routed(fact, record.plan.queue)
+            return replace(record, plan=replace(record.plan, queue=queue), rota=rota)
+        case Rung():
+            return replace(record, rota=record.rota.after_rung(fact))
+        case RingEnded():
+            return replace(record, rota=record.rota.after_ended(fact))
         case TimerSet(_, timer, due_at):
             return replace(record, timers={**record.timers, timer: due_at})
         case TimerCleared(_, timer) | TimerFired(_, timer):
@@ -303,6 +333,14 @@ def _settle_there(before: Record, record: Record) -> Record:
     if record.is_over or record.there:
         return record if record.gone_at is None else replace(record, gone_at=None)
     return replace(record, gone_at=record.at) if before.there else record
+
+
+def _settle_rota(before: Record, record: Record) -> Record:
+    """Where nobody is to be rung, nobody rings; and whoever comes to wait where nobody did is rung for anew."""
+    rota = record.rota if record.awaits_answer else record.rota.silent()
+    if not rota.is_now and record.waiting and not before.waiting and not before.is_over:
+        rota = rota.anew()
+    return record if rota is record.rota else replace(record, rota=rota)
 
 
 def _rescheduled(record: Record, fact: Rescheduled, starts_at: float) -> Record:

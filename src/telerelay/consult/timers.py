@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from telerelay.consult import states
 from telerelay.consult.record import Record
 
-NO_SHOW, CLOSE, EMPTY, SEAT, OVERRUN, TAKE = "no_show", "close", "empty", "seat", "overrun", "take"
-OWN = (NO_SHOW, CLOSE, EMPTY, SEAT, OVERRUN, TAKE)
+NO_SHOW, CLOSE, EMPTY, SEAT, OVERRUN, TAKE, RING = "no_show", "close", "empty", "seat", "overrun", "take", "ring"
+OWN = (NO_SHOW, CLOSE, EMPTY, SEAT, OVERRUN, TAKE, RING)
 """A consult's own timers, whose names no host may use."""
 
 TAKE_UP_S = 60.0
@@ -20,7 +20,7 @@ TAKE_UP_S = 60.0
 
 @dataclass(frozen=True, slots=True, order=True)
 class Timer:
-    """`due_at` in Unix seconds by the consult's clock; `sub` is whose seat."""
+    """`due_at` in Unix seconds by the consult's clock; `sub` is whose seat, or whose ring."""
 
     due_at: float
     name: str
@@ -74,6 +74,8 @@ def _others(record: Record) -> list[Timer]:
     is_awaited = record.taken_by and not any(each.sub == record.taken_by for each in record.there)
     if is_awaited and record.state in (states.SCHEDULED, states.WAITING, states.NO_SHOW):
         timers.append(Timer(record.taken_at + TAKE_UP_S, TAKE))
+    if record.rota.ringing:
+        timers.append(Timer(record.rota.since + record.plan.ring_s, RING, record.rota.ringing))
     return timers
 
 
