@@ -78,7 +78,7 @@ def _token(options: argparse.Namespace) -> int:
     if options.new_key:
         write_key(Path(options.new_key))
         return OK
-    needed = ("key_file", "sub") if options.admin else ("key_file", "room", "sub", "role")
+    needed = ("key_file", "sub") if options.admin or options.desk else ("key_file", "room", "sub", "role")
     missing = [f"--{name.replace('_', '-')}" for name in needed if not getattr(options, name)]
     if missing:
         print(f"telerelay token: give --new-key, or {', '.join(missing)}", file=sys.stderr)
@@ -86,6 +86,10 @@ def _token(options: argparse.Namespace) -> int:
     keys = load_key(Path(options.key_file))
     if options.admin:
         print(keys.sign_admin(sub=options.sub, ttl_s=options.ttl, now=time.time()))
+        return OK
+    if options.desk:
+        role = options.role or "practitioner"
+        print(keys.sign_desk(sub=options.sub, queues=options.desk, role=role, ttl_s=options.ttl, now=time.time()))
         return OK
     print(keys.sign(room=options.room, sub=options.sub, role=options.role, ttl_s=options.ttl, now=time.time()))
     return OK
@@ -164,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--sub", help="whom it is for: an opaque id")
     token.add_argument("--role", help="what that person may do")
     token.add_argument("--admin", action="store_true", help="for the admin listener instead: --key-file and --sub")
+    token.add_argument("--desk", metavar="QUEUE", action="append", help="for a desk at this queue; may be repeated")
     token.add_argument("--ttl", type=int, default=600, help="seconds it is valid for (600)")
     token.set_defaults(run=_token)
 

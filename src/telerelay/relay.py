@@ -12,7 +12,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -44,6 +44,7 @@ from telerelay.protocol.names import is_room_name
 from telerelay.protocol.parameters import Candidate, Fingerprint
 from telerelay.signaling.consult_api import ConsultHandlers, add_links
 from telerelay.signaling.consults import Consults
+from telerelay.signaling.desks import desk_handler
 from telerelay.signaling.http import errors
 from telerelay.signaling.live import LiveRooms, WorkerSite
 from telerelay.signaling.measurement_api import MeasurementHandlers
@@ -171,6 +172,7 @@ class Relay:
         """An application to mount under any prefix, or to serve as it is. It does not start the relay."""
         app = web.Application(middlewares=[errors])
         app.router.add_get("/ws", websocket_handler(self._rooms))
+        app.router.add_get("/desk", desk_handler(self.consults.desks))
         WhipHandlers(self._rooms).add_to(app)
         MeasurementHandlers(self._rooms, self._hooks, self.config.measurements).add_to(app)
         add_links(app, self.consults, self.config.http.allowed_origins)
@@ -196,6 +198,10 @@ class Relay:
     def admin_token(self, *, sub: str, ttl_s: int = 600) -> str:
         """A token for the consults of the admin listener; `sub` is an opaque id: whose decisions they are."""
         return self._keys.sign_admin(sub=sub, ttl_s=ttl_s, now=time.time())
+
+    def desk_token(self, *, sub: str, queues: Sequence[str], role: str = "practitioner", ttl_s: int = 600) -> str:
+        """A token that opens somebody's desk at these queues (1 to 16); it limits opening, not how long it is open."""
+        return self._keys.sign_desk(sub=sub, queues=queues, role=role, ttl_s=ttl_s, now=time.time())
 
     def stats(self) -> tuple[WorkerStats, ...]:
         """Counters of each worker; one that was lost and is not replaced yet is left out."""
@@ -363,7 +369,7 @@ class Relay:
 
     async def _on_shutdown(self, _app: web.Application) -> None:
         """The listener ends: so do its sockets, or it would wait for them."""
-        for socket in tuple(self._rooms.sockets):
+        for socket in (*self._rooms.sockets, *self.consults.desks.sockets):
             socket.close(1001, "shutdown")
 
 

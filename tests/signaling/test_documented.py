@@ -42,6 +42,21 @@ def test_every_event_is_described() -> None:
     )
 
 
+def test_every_message_of_a_desk_is_described() -> None:
+    """
+    What it may ask, and what it is shown.
+    """
+    code = (ROOT / "src" / "telerelay" / "protocol" / "desks.py").read_text()
+    section = DOC.split("#### Desks", 1)[1].split("\n#### ", 1)[0]
+    shown = set(re.findall(r'"type": "(\w+)"', code))
+    asked = set(re.findall(r'^    "(\w+)": \(', code, re.MULTILINE))
+
+    assert {"presence", "line", "ringing"} == shown
+    assert 6 == len(asked)
+    assert set() == {name for name in shown if f"| `{name}` |" not in section}
+    assert set() == {name for name in asked if f'{{"type":"{name}",' not in section}
+
+
 def test_close_codes_roles_and_pages_are_listed() -> None:
     """
     Close codes in their table, roles by name, pages by path.

@@ -6,9 +6,10 @@ Sans-I/O: what workers count and tell comes in with its time, what is to be told
 signaling/adapting.py carries both; docs/allocator.md has the rules in words.
 """
 
-from telerelay.adaptation.room import Decisions, Feed, Line, RoomAdaptation
+from telerelay.adaptation.degrading import How
+from telerelay.adaptation.room import Decisions, Feed, Lacking, Line, RoomAdaptation
 from telerelay.adaptation.speaker import Speaker
 from telerelay.adaptation.tally import AdaptationTally
 from telerelay.adaptation.voices import Voices
 
-__all__ = ["AdaptationTally", "Decisions", "Feed", "Line", "RoomAdaptation", "Speaker", "Voices"]
+__all__ = ["AdaptationTally", "Decisions", "Feed", "How", "Lacking", "Line", "RoomAdaptation", "Speaker", "Voices"]

@@ -7,8 +7,9 @@ in is only noted; `decide` says what follows from it, and nothing twice.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
+from telerelay.adaptation.degrading import How, Lack, degraded
 from telerelay.adaptation.speaker import Speaker
 from telerelay.allocator import (
     MAX_RUNGS,
@@ -140,6 +141,21 @@ class Line:
     is_found: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """
+    Not everything goes over a line any more: to `participant` (`direction` "down"), or from it. `publication` is the
+    picture that is missed first, `bps` what the line is taken to carry; `transport` is 0 of "up".
+    """
+
+    participant: str
+    direction: Literal["up", "down"]
+    publication: str
+    source: str
+    bps: int
+    transport: int = 0
+
+
 @dataclass(slots=True)
 class Decisions:
     """What is another than before: ladders by transport, limits by publisher, and who speaks."""
@@ -147,6 +163,10 @@ class Decisions:
     ladders: dict[int, tuple[Rung, ...]] = field(default_factory=dict)
     limits: dict[str, dict[str, Limit]] = field(default_factory=dict)
     has_speaker_changed: bool = False
+    lacking: list[Lacking] = field(default_factory=list)
+    """Where the application is to be asked what is given up."""
+    restored: list[tuple[str, Literal["up", "down"]]] = field(default_factory=list)
+    """Whose line carries again what was given up on it."""
 
 
 @dataclass(slots=True)
@@ -171,6 +191,10 @@ class _FeedState:
     """When `sole` last said something new."""
     follows: bool = False
     """One line alone gets it, and its source goes by that line."""
+    lack: Lack = field(default_factory=Lack)
+    """Of the line that it comes over."""
+    is_held_back: bool | None = None
+    """Whether its client says that its line holds it back; None: it says nothing of late."""
 
     def __post_init__(self) -> None:
         self.encodings = self.feed.encodings
@@ -187,6 +211,8 @@ class _LineState:
     line: Line
     tracks: tuple[Track, ...] | None = None
     wish_bps: int = 0
+    how: How = "usual"
+    lack: Lack = field(default_factory=Lack)
     rungs: tuple[Rung, ...] | None = None
     """As posted; None: nothing was yet."""
     estimate_bps: int | None = None
@@ -214,6 +240,8 @@ class RoomAdaptation:
         self._copies_bps: dict[int, int] = {}
         self.speaker = Speaker()
         self._failures = 0
+        self.asks = False
+        """Whether anybody is to be asked what is given up on a line."""
 
     # ---------------------------------------------------------------- what is so
 
@@ -308,6 +336,28 @@ class RoomAdaptation:
         """What each line carries, where its worker has said so, bit/s."""
         return {each: state.estimate_bps for each, state in self._lines.items() if state.estimate_bps is not None}
 
+    def on_reported(self, publication: str, is_limited: bool | None) -> None:
+        """What a client says of a picture that it sends: whether its line holds the encoder back; None: nothing."""
+        if (state := self._feeds.get(publication)) is not None:
+            state.is_held_back = is_limited
+
+    def on_degrade(self, lacking: Lacking, how: How, now_us: int) -> bool:
+        """What the application wants given up, once it was asked; whether that changes anything."""
+        if lacking.direction == "down":
+            line = self._lines.get(lacking.transport)
+            is_changed = line is not None and line.lack.on_answer(how, now_us)
+        else:
+            feed = self._feeds.get(lacking.publication)
+            is_changed = feed is not None and feed.lack.on_answer(how, now_us)
+            self._are_limits_changed |= is_changed
+        self._is_changed |= is_changed
+        return is_changed
+
+    @property
+    def given_up(self) -> frozenset[str]:
+        """Pictures that are not to be sent at all."""
+        return frozenset(each for each, state in self._feeds.items() if state.lack.how == "audio_only")
+
     # ---------------------------------------------------------------- what follows
 
     def decide(self, now_us: int) -> Decisions:
@@ -317,6 +367,8 @@ class RoomAdaptation:
             decisions.has_speaker_changed = self._is_changed = True
         self._notice_gone(now_us)
         self._limit_soles(now_us)
+        if self.asks:
+            self._look_for_lacks(now_us, decisions)
         if self._is_changed:
             self._is_changed = False
             for state in self._lines.values():
@@ -346,22 +398,64 @@ class RoomAdaptation:
                 levels[feed.participant] = max(levels[feed.participant], state.loudness)
         return levels
 
+    # ---------------------------------------------------------------- what is given up
+
+    def _look_for_lacks(self, now_us: int, decisions: Decisions) -> None:
+        for state in self._lines.values():
+            rungs = state.rungs
+            if state.estimate_bps is None or not rungs:
+                continue
+            if state.rung >= len(rungs):
+                if state.lack.on_carried(now_us):
+                    self._is_changed = True
+                    decisions.restored.append((state.line.participant, "down"))
+            elif state.lack.on_lacking(now_us):
+                publication = state.line.carried.get(rungs[state.rung].sender, "")
+                source = self._feeds[publication].feed.source if publication in self._feeds else ""
+                decisions.lacking.append(
+                    Lacking(
+                        state.line.participant, "down", publication, source, state.estimate_bps, state.line.transport
+                    )
+                )
+        for feed_state in self._feeds.values():
+            self._look_for_lack_of(feed_state, now_us, decisions)
+
+    def _look_for_lack_of(self, state: _FeedState, now_us: int, decisions: Decisions) -> None:
+        """A picture whose client says that its own line holds it back; not one that is limited by us."""
+        feed, lack = state.feed, state.lack
+        if feed.kind != "video":
+            return
+        if lack.how == "audio_only":  # its client has nothing to say of what it does not send
+            is_over = lack.on_blind(now_us)
+        elif state.is_held_back and state.sole.limit_bps is None and not feed.is_muted:
+            is_over = False
+            if lack.on_lacking(now_us):
+                bps = sum(state.latest_bps.values())
+                decisions.lacking.append(Lacking(feed.participant, "up", feed.publication, feed.source, bps))
+        else:
+            is_over = lack.on_carried(now_us)
+        if is_over:
+            self._are_limits_changed = True
+            decisions.restored.append((feed.participant, "up"))
+
     # ---------------------------------------------------------------- ladders
 
     def _ladder(self, state: _LineState, now_us: int, decisions: Decisions) -> None:
         tracks = tuple(self._tracks(state, now_us))
         wish_bps = self._wish_bps(state)
-        if (tracks, wish_bps) == (state.tracks, state.wish_bps):
+        how = state.lack.how
+        if (tracks, wish_bps, how) == (state.tracks, state.wish_bps, state.how):
             return
         try:
             ladder = self._allocator.allocate(tracks)
         except Exception:  # a host's own; the ladder there is holds
             self._failures += 1
             return
-        state.tracks, state.wish_bps = tracks, wish_bps
+        state.tracks, state.wish_bps, state.how = tracks, wish_bps, how
         rungs = _opened(ladder.rungs, tracks)
         if wish_bps and rungs and len(rungs) < MAX_RUNGS:
             rungs += (replace(rungs[-1], cost_bps=rungs[-1].cost_bps + wish_bps),)
+        rungs = degraded(rungs, how)
         if rungs != (state.rungs or ()):
             self._are_wants_changed = True
             state.rungs = decisions.ladders[state.line.transport] = rungs
@@ -528,7 +622,8 @@ class RoomAdaptation:
     def _tell_limits(self, decisions: Decisions) -> None:
         limits: dict[str, dict[str, Limit]] = {each: {} for each in self._limits}
         for publication, state in self._feeds.items():
-            limit = Limit(state.sole.limit_bps, _rids(state))
+            rids = () if state.lack.how == "audio_only" else _rids(state)
+            limit = Limit(state.sole.limit_bps, rids)
             if limit != Limit():
                 limits.setdefault(state.feed.participant, {})[publication] = limit
         decisions.limits = {who: each for who, each in limits.items() if each != self._limits.get(who, {})}

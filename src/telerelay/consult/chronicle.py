@@ -17,6 +17,7 @@ from telerelay.consult.facts import (
     CameraMoved,
     ClockJumped,
     Consent,
+    Degraded,
     Fact,
     HookFailed,
     LinkMade,
@@ -208,6 +209,13 @@ class Chronicle:
             return ()
         draft = self._draft(now)
         return draft.add(HookFailed(draft.now, hook, why)).settle()
+
+    def degraded(self, now: float, sub: str, direction: str, how: str) -> Facts:
+        """What the host has given up on somebody's line. Nothing, where that person is not there."""
+        if self._record.is_over or not any(each.sub == sub for each in self._record.there):
+            return ()
+        draft = self._draft(now)
+        return draft.add(Degraded(draft.now, sub, direction, how)).settle()
 
     def note(self, now: float, by: str, note: str) -> Facts:
         """The host's own words: personal. Raises RemoteProtocolError consult_over."""

@@ -322,8 +322,7 @@ class Consult(Chronicle):
         record = self._live()
         if by not in record.rota.people:
             raise RemoteProtocolError("not_found", "no such consult rings here")
-        if not record.is_decider(role):
-            raise RemoteProtocolError("forbidden", "only a decider may answer")
+        self.check_decider(by, role)
         if record.rota.ended.get(by) == "accepted":
             return ()
         if not record.awaits_answer or not record.rota.may_accept(by):
@@ -341,6 +340,12 @@ class Consult(Chronicle):
             return ()
         draft = self._draft(now)
         return draft.add(RingEnded(draft.now, by, "declined")).settle()
+
+    def check_decider(self, sub: str, role: str) -> None:
+        """Whether somebody who has not come may come and decide. Raises RemoteProtocolError forbidden."""
+        self._check_may_come(sub, role)
+        if not self._record.is_decider(role):
+            raise RemoteProtocolError("forbidden", "only a decider may answer")
 
     @property
     def is_unanswered(self) -> bool:

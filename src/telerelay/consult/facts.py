@@ -49,6 +49,8 @@ HOOK_FAULTS = ("timeout", "exception", "nonsense", "unreachable", "status", "too
 SHAPES = ("value", "wave")
 """Of what is measured: single values, or so many a second."""
 CAMERA_OUTCOMES = ("done", "refused", "unsupported", "failed", "timeout", "forbidden")
+DIRECTIONS = ("up", "down")
+DEGRADES = ("usual", "keep", "audio_only")
 MAX_RUNG = 32
 """People one consult rings: a duty roster, not a directory."""
 
@@ -417,6 +419,16 @@ class HookFailed(Fact):
     kind: ClassVar[str] = "hook_failed"
     hook: str
     why: Annotated[str, HOOK_FAULTS]
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded(Fact):
+    """A line did not carry everything, and the host said what is given up; "usual": its order, or nothing any more."""
+
+    kind: ClassVar[str] = "degraded"
+    sub: str
+    direction: Annotated[str, DIRECTIONS]
+    how: Annotated[str, DEGRADES]
 
 
 @dataclass(frozen=True, slots=True)

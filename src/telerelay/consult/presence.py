@@ -7,11 +7,16 @@ Somebody may have the desk open in several places, and is there if it is so in o
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from telerelay.errors import RemoteProtocolError
 
-AVAILABLE, BUSY, AWAY, GONE = "available", "busy", "away", "gone"
-STATUSES = (AVAILABLE, BUSY, AWAY, GONE)
+Status = Literal["available", "busy", "away", "gone"]
+AVAILABLE: Status = "available"
+BUSY: Status = "busy"
+AWAY: Status = "away"
+GONE: Status = "gone"
+STATUSES: tuple[Status, ...] = (AVAILABLE, BUSY, AWAY, GONE)
 
 MAX_PLACES = 8
 """Open desks of one person: a surgery, a home, a telephone; more is a page that opens itself."""
@@ -34,7 +39,7 @@ class AtDesk:
     queue: str
     sub: str
     role: str
-    status: str
+    status: Status
     since: float
 
 
@@ -84,7 +89,7 @@ class Presence:
         """Who is there, as last looked at, longest in that status first."""
         return tuple(sorted((each for each in self._known.values() if each.queue == queue), key=_rank))
 
-    def status(self, sub: str) -> str:
+    def status(self, sub: str) -> Status:
         """Of one person, at whatever desk, as last looked at."""
         found = [each.status for each in self._known.values() if each.sub == sub]
         return min(found, key=STATUSES.index, default=GONE)

@@ -50,7 +50,8 @@ class Rota:
 
     def after_routed(self, fact: Routed, queue: str) -> "Rota":
         """`queue` is the desk before. An answer without people changes the desk; who was not reached may be yet."""
-        queues = (*self.queues, queue) if queue and queue not in self.queues else self.queues
+        is_another = fact.attempt > 1 and queue not in ("", *self.queues)
+        queues = (*self.queues, queue) if is_another else self.queues
         if not fact.people:
             return replace(self, attempt=fact.attempt, queues=queues, is_last=True)
         return Rota(fact.people, fact.attempt, queues, fact.is_now, is_last=False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from telerelay.consult.facts import FINAL_KINDS
+from telerelay.consult.presence import Status
 
 PersonWhat = Literal[
     "joined", "interrupted", "back", "left", "arrived", "admitted", "denied", "entered", "lost", "held", "released"
@@ -98,8 +99,9 @@ class FactEvent:
 @dataclass(frozen=True, slots=True)
 class PresenceEvent:
     """
-    Someone is at a desk, or no longer. A sample, not part of a record: it has no number, and where a hook is slow only
-    the latest of each person is told.
+    Someone is at a desk, or no longer: `status` is available, busy (in a consult, or was handed one), away (said so) or
+    gone; `at` is since when, Unix seconds. A sample, not part of a record: it has no number, and where a hook is slow
+    only the latest of each person is told.
     """
 
     queue: str
@@ -107,6 +109,7 @@ class PresenceEvent:
     role: str
     is_available: bool
     at: float
+    status: Status = "available"
 
 
 @dataclass(frozen=True, slots=True)

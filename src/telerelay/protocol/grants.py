@@ -11,7 +11,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -27,7 +27,11 @@ from telerelay.protocol.names import is_room_name, is_sub
 
 AUDIENCE = "telerelay"
 ADMIN_AUDIENCE = "telerelay-admin"
-"""Of tokens for the admin listener; neither kind is ever taken for the other."""
+"""Of tokens for the admin listener."""
+DESK_AUDIENCE = "telerelay-desk"
+"""Of tokens that open a desk. No kind is ever taken for another."""
+MAX_QUEUES = 16
+"""Of one desk's token."""
 MIN_KEY_BYTES = 32
 MAX_TOKEN_CHARS = 4096
 MAX_TTL_S = 366 * 24 * 3600
@@ -49,6 +53,15 @@ class Grant:
     exp: int
     jti: str
     iat: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeskGrant:
+    """What a valid desk token says: who is there, in which role, and for which queues. `exp` limits opening alone."""
+
+    sub: str
+    role: str
+    queues: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +130,13 @@ class TokenKeys:
             raise LocalProtocolError("bad_grant", "the sub or the life is not one a token may have")
         return self._sign(ADMIN_AUDIENCE, ttl_s, now, {"sub": sub})
 
-    def _sign(self, audience: str, ttl_s: int, now: float, claims: dict[str, str | int]) -> str:
+    def sign_desk(self, *, sub: str, queues: Sequence[str], role: str, ttl_s: int, now: float) -> str:
+        """A token for one person's desk at these queues, 1 to 16. Raises LocalProtocolError."""
+        if not is_sub(sub) or not _is_role(role) or not _are_queues(queues) or not 1 <= ttl_s <= MAX_TTL_S:
+            raise LocalProtocolError("bad_grant", "the sub, role, queues or life is not one a token may have")
+        return self._sign(DESK_AUDIENCE, ttl_s, now, {"sub": sub, "role": role, "queues": list(queues)})
+
+    def _sign(self, audience: str, ttl_s: int, now: float, claims: Mapping[str, str | int | list[str]]) -> str:
         able = [(kid, key.algorithm, key.signing) for kid, key in self._keys.items() if key.signing is not None]
         if not able:
             raise LocalProtocolError("no_key", "there is no key to sign with")
@@ -145,6 +164,15 @@ class TokenKeys:
             raise _unauthorized()
         self._check_times(claims, now)
         return str(claims["sub"])
+
+    def verify_desk(self, token: str, now: float) -> DeskGrant:
+        """What a desk's token grants at `now` (Unix seconds). Raises RemoteProtocolError as `verify`."""
+        claims = self._verified(DESK_AUDIENCE, ("sub", "role", "queues"), token)
+        sub, role, queues = claims["sub"], claims["role"], claims["queues"]
+        if not (isinstance(sub, str) and is_sub(sub) and _is_role(role) and _are_queues(queues)):
+            raise _unauthorized()
+        self._check_times(claims, now)
+        return DeskGrant(sub, role, tuple(dict.fromkeys(queues)))
 
     def _check_times(self, claims: Mapping[str, Any], now: float, *, may_be_expired: bool = False) -> None:
         exp, iat = claims["exp"], claims["iat"]
@@ -198,6 +226,16 @@ def _unauthorized() -> RemoteProtocolError:
 
 def _is_time(value: object) -> bool:
     return type(value) is int and 0 <= value <= _MAX_TIME
+
+
+def _is_role(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= 32
+
+
+def _are_queues(value: object) -> bool:
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_QUEUES:
+        return False
+    return all(isinstance(each, str) and is_sub(each) for each in value)
 
 
 def _grant(claims: Mapping[str, Any]) -> Grant:

@@ -8,16 +8,28 @@ which also bounds depth. What it is sent is encoded from frozen values.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from telerelay import events
-from telerelay.errors import RemoteProtocolError
 from telerelay.events import ParticipantInfo, PublicationInfo
-from telerelay.protocol import objects
-from telerelay.protocol.names import is_room_name
+from telerelay.protocol.fields import (
+    MAX_ID,
+    MAX_MESSAGE_BYTES,
+    Field,
+    any_text,
+    bad,
+    boolean,
+    decoded,
+    fields_of,
+    ignored,
+    integer,
+    number,
+    one_of,
+    room,
+    text,
+    word,
+)
 
-MAX_MESSAGE_BYTES = 65536
-MAX_ID = 2**31
 _MAX_SEQ = 2**53 - 1  # what JavaScript counts exactly
 _MAX_TRACKS = 32
 MAX_CHAT_CHARS = 2000
@@ -429,102 +441,22 @@ def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
 
 # -------------------------------------------------------------------- decoding
 
-Check = Callable[[object, str], Any]
-_ABSENT = object()
-
-
-def _bad(message: str) -> NoReturn:
-    raise RemoteProtocolError("bad_message", message)
-
-
-def _text(max_chars: int) -> Check:
-    """A string without control characters, and without half surrogate pairs (no UTF-8 can carry those on)."""
-
-    def check(value: object, where: str) -> str:
-        if not isinstance(value, str) or not 1 <= len(value) <= max_chars:
-            _bad(f"{where} must be a string of 1 to {max_chars} characters")
-        if any(char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in value):
-            _bad(f"{where} holds characters that it may not hold")
-        return value
-
-    return check
-
 
 def _words(value: object, where: str) -> str:
     """What somebody wrote: lines may end, and nothing else that does not print."""
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_CHAT_CHARS or not value.strip():
-        _bad(f"{where} must be a string of 1 to {MAX_CHAT_CHARS} characters, and not blank")
+        bad(f"{where} must be a string of 1 to {MAX_CHAT_CHARS} characters, and not blank")
     if any((char < " " and char not in "\n\t") or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in value):
-        _bad(f"{where} holds characters that it may not hold")
+        bad(f"{where} holds characters that it may not hold")
     return value
-
-
-def _word(value: object, where: str) -> str:
-    """An identifier of ours or of the client's: letters, digits and a few signs."""
-    if not isinstance(value, str) or not 1 <= len(value) <= 64 or not value.isascii():
-        _bad(f"{where} must be a word of 1 to 64 characters")
-    if not all(char.isalnum() or char in "-_.:+/" for char in value):
-        _bad(f"{where} must be a word of 1 to 64 characters")
-    return value
-
-
-def _room(value: object, where: str) -> str:
-    if not isinstance(value, str) or not is_room_name(value):
-        _bad(f"{where} must be 1 to 64 letters, digits, dots, dashes and underscores")
-    return value
-
-
-def _sdp(value: object, where: str) -> str:
-    """Any string: the SDP parser has its own bounds and its own code."""
-    if not isinstance(value, str):
-        _bad(f"{where} must be a string")
-    return value
-
-
-def _boolean(value: object, where: str) -> bool:
-    if not isinstance(value, bool):
-        _bad(f"{where} must be true or false")
-    return value
-
-
-def _integer(low: int, high: int) -> Check:
-    def check(value: object, where: str) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            _bad(f"{where} must be an integer from {low} to {high}")
-        return value
-
-    return check
-
-
-def _number(low: float, high: float) -> Check:
-    def check(value: object, where: str) -> float:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-            _bad(f"{where} must be a number from {low:g} to {high:g}")
-        return float(value)
-
-    return check
-
-
-def _one_of(*words: str) -> Check:
-    def check(value: object, where: str) -> str:
-        if not isinstance(value, str) or value not in words:
-            _bad(f"{where} must be one of {', '.join(words)}")
-        return value
-
-    return check
-
-
-def _ignored(value: object, where: str) -> None:
-    if not (value is None or (isinstance(value, str) and len(value) <= 1024) or type(value) is int):
-        _bad(f"{where} must be a short string")
 
 
 def _tracks(value: object, where: str) -> tuple[PublishedTrack, ...]:
     if not isinstance(value, list) or len(value) > _MAX_TRACKS:
-        _bad(f"{where} must be a list of at most {_MAX_TRACKS} objects")
+        bad(f"{where} must be a list of at most {_MAX_TRACKS} objects")
     tracks = []
     for index, item in enumerate(value):
-        fields = _fields(item, _TRACK, f"{where}[{index}]")
+        fields = fields_of(item, _TRACK, f"{where}[{index}]")
         tracks.append(
             PublishedTrack(
                 fields["mid"], fields.get("source", "camera"), fields.get("muted", False), fields.get("encrypted")
@@ -535,60 +467,53 @@ def _tracks(value: object, where: str) -> tuple[PublishedTrack, ...]:
 
 def _reported(value: object, where: str) -> tuple[ReportedTrack, ...]:
     if not isinstance(value, list) or len(value) > _MAX_REPORTED:
-        _bad(f"{where} must be a list of at most {_MAX_REPORTED} objects")
+        bad(f"{where} must be a list of at most {_MAX_REPORTED} objects")
     tracks = []
     for index, item in enumerate(value):
-        fields = _fields(item, _REPORTED, f"{where}[{index}]")
+        fields = fields_of(item, _REPORTED, f"{where}[{index}]")
         is_limited = fields.pop("limited", None)
         tracks.append(ReportedTrack(**fields, is_limited=is_limited))
     return tuple(tracks)
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    check: Check
-    is_required: bool = True
-
-
-_ID = {"id": _Field(_integer(1, MAX_ID), is_required=False)}
-_CONNECTION = _Field(_one_of("publish", "subscribe"))
-_IGNORED = _Field(_ignored, is_required=False)
+_CONNECTION = Field(one_of("publish", "subscribe"))
+_IGNORED = Field(ignored, is_required=False)
 _TRACK = {
-    "mid": _Field(_word),
-    "source": _Field(_word, is_required=False),
-    "muted": _Field(_boolean, is_required=False),
-    "encrypted": _Field(_boolean, is_required=False),
+    "mid": Field(word),
+    "source": Field(word, is_required=False),
+    "muted": Field(boolean, is_required=False),
+    "encrypted": Field(boolean, is_required=False),
 }
-_SHARE = _Field(_number(0, 1), is_required=False)
-_STEP = _Field(_number(-1, 1), is_required=False)
+_SHARE = Field(number(0, 1), is_required=False)
+_STEP = Field(number(-1, 1), is_required=False)
 _REPORTED = {
-    "publication": _Field(_word),
+    "publication": Field(word),
     "concealed": _SHARE,
     "frozen": _SHARE,
-    "buffer_ms": _Field(_number(0, 60_000), is_required=False),
-    "frames_per_s": _Field(_number(0, 1_000), is_required=False),
-    "limited": _Field(_boolean, is_required=False),
+    "buffer_ms": Field(number(0, 60_000), is_required=False),
+    "frames_per_s": Field(number(0, 1_000), is_required=False),
+    "limited": Field(boolean, is_required=False),
 }
 
-_REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request]]] = {
+_REQUESTS: dict[str, tuple[dict[str, Field], Callable[[dict[str, Any]], Request]]] = {
     "join": (
         {
-            "room": _Field(_room),
-            "token": _Field(_text(4096)),
-            "resume": _Field(_text(128), is_required=False),
-            "media": _Field(_one_of("keep", "new"), is_required=False),
-            "last_seq": _Field(_integer(0, _MAX_SEQ), is_required=False),
+            "room": Field(room),
+            "token": Field(text(4096)),
+            "resume": Field(text(128), is_required=False),
+            "media": Field(one_of("keep", "new"), is_required=False),
+            "last_seq": Field(integer(0, _MAX_SEQ), is_required=False),
         },
         lambda f: Join(
             f.get("id"), f["room"], f["token"], f.get("resume"), f.get("media") == "keep", f.get("last_seq")
         ),
     ),
     "publish": (
-        {"sdp": _Field(_sdp), "tracks": _Field(_tracks, is_required=False)},
+        {"sdp": Field(any_text), "tracks": Field(_tracks, is_required=False)},
         lambda f: Publish(f.get("id"), f["sdp"], f.get("tracks", ())),
     ),
     "answer": (
-        {"offer_id": _Field(_integer(1, MAX_ID)), "sdp": _Field(_sdp)},
+        {"offer_id": Field(integer(1, MAX_ID)), "sdp": Field(any_text)},
         lambda f: Answer(f.get("id"), f["offer_id"], f["sdp"]),
     ),
     "candidate": (
@@ -603,31 +528,31 @@ _REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request
     ),
     "mute": (
         {
-            "publication": _Field(_word),
-            "muted": _Field(_boolean),
-            "reason": _Field(_one_of(*MUTE_REASONS), is_required=False),
+            "publication": Field(word),
+            "muted": Field(boolean),
+            "reason": Field(one_of(*MUTE_REASONS), is_required=False),
         },
         lambda f: Mute(f.get("id"), f["publication"], f["muted"], f.get("reason")),
     ),
     "pause": (
-        {"publication": _Field(_word), "paused": _Field(_boolean)},
+        {"publication": Field(word), "paused": Field(boolean)},
         lambda f: Pause(f.get("id"), f["publication"], f["paused"]),
     ),
     "report": (
-        {"tracks": _Field(_reported)},
+        {"tracks": Field(_reported)},
         lambda f: Report(f.get("id"), f["tracks"]),
     ),
     "stats": ({}, lambda f: Stats(f.get("id"))),
     "reconnect": ({"connection": _CONNECTION}, lambda f: Reconnect(f.get("id"), f["connection"])),
-    "restart": ({"connection": _Field(_one_of("subscribe"))}, lambda f: Restart(f.get("id"), f["connection"])),
-    "chat": ({"text": _Field(_words)}, lambda f: Chat(f.get("id"), f["text"])),
+    "restart": ({"connection": Field(one_of("subscribe"))}, lambda f: Restart(f.get("id"), f["connection"])),
+    "chat": ({"text": Field(_words)}, lambda f: Chat(f.get("id"), f["text"])),
     "move_camera": (
         {
-            "participant": _Field(_word),
+            "participant": Field(word),
             "pan": _STEP,
             "tilt": _STEP,
             "zoom": _STEP,
-            "home": _Field(_boolean, is_required=False),
+            "home": Field(boolean, is_required=False),
         },
         lambda f: MoveCamera(
             f.get("id"),
@@ -640,8 +565,8 @@ _REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request
     ),
     "camera_moved": (
         {
-            "command": _Field(_integer(1, MAX_ID)),
-            "outcome": _Field(_one_of(*CAMERA_OUTCOMES)),
+            "command": Field(integer(1, MAX_ID)),
+            "outcome": Field(one_of(*CAMERA_OUTCOMES)),
             "pan": _SHARE,
             "tilt": _SHARE,
             "zoom": _SHARE,
@@ -649,27 +574,19 @@ _REQUESTS: dict[str, tuple[dict[str, _Field], Callable[[dict[str, Any]], Request
         lambda f: CameraMoved(f.get("id"), f["command"], f["outcome"], f.get("pan"), f.get("tilt"), f.get("zoom")),
     ),
     "leave": ({}, lambda f: Leave(f.get("id"))),
-    "admit": ({"participant": _Field(_word)}, lambda f: Admit(f.get("id"), f["participant"])),
-    "deny": ({"participant": _Field(_word)}, lambda f: Deny(f.get("id"), f["participant"])),
+    "admit": ({"participant": Field(word)}, lambda f: Admit(f.get("id"), f["participant"])),
+    "deny": ({"participant": Field(word)}, lambda f: Deny(f.get("id"), f["participant"])),
     "end": ({}, lambda f: End(f.get("id"))),
-    "priority": ({"emergency": _Field(_boolean)}, lambda f: Priority(f.get("id"), f["emergency"])),
+    "priority": ({"emergency": Field(boolean)}, lambda f: Priority(f.get("id"), f["emergency"])),
 }
 
 
-def decode(text: str, max_bytes: int = MAX_MESSAGE_BYTES) -> Request:
+def decode(message: str, max_bytes: int = MAX_MESSAGE_BYTES) -> Request:
     """
     A client's message. Raises RemoteProtocolError bad_message, naming the field, or too_large.
     """
-    if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
-        raise RemoteProtocolError("too_large", f"a message may have {max_bytes} bytes")
-    value = objects.load(text)
-    kind = value.get("type") if isinstance(value, dict) else None
-    if not isinstance(kind, str) or kind not in _REQUESTS:
-        _bad("the message must be an object of a known type")
-    schema, make = _REQUESTS[kind]
-    assert isinstance(value, dict)
-    del value["type"]
-    return make(_fields(value, _ID | schema, kind))
+    request: Request = decoded(_REQUESTS, message, max_bytes)
+    return request
 
 
 def request_id(text: str) -> int | None:
@@ -680,19 +597,3 @@ def request_id(text: str) -> int | None:
         return None
     found = value.get("id") if isinstance(value, dict) else None
     return found if type(found) is int and 1 <= found <= MAX_ID else None
-
-
-def _fields(value: object, schema: Mapping[str, _Field], where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        _bad(f"{where} must be an object")
-    unknown = len(value.keys() - schema.keys())
-    if unknown:
-        _bad(f"{where} has {unknown} member(s) that it may not have")
-    fields: dict[str, Any] = {}
-    for name, wanted in schema.items():
-        found = value.get(name, _ABSENT)
-        if found is not _ABSENT:
-            fields[name] = wanted.check(found, f"{where}.{name}")
-        elif wanted.is_required:
-            _bad(f"{where}.{name} is missing")
-    return fields

@@ -16,13 +16,14 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from telerelay import events
-from telerelay.adaptation import AdaptationTally, Decisions, Feed, Line, RoomAdaptation, Voices
+from telerelay.adaptation import AdaptationTally, Decisions, Feed, How, Lacking, Line, RoomAdaptation, Voices
 from telerelay.allocator import Allocator
 from telerelay.connection import SubscribeConnection, WhepConnection
 from telerelay.dataplane import LineEstimate, SenderHeld, Worker
 from telerelay.errors import NativeError
 from telerelay.logs import say
 from telerelay.quality import Meter, Stream
+from telerelay.signaling.seat import REPORT_GOOD_FOR_S
 
 if TYPE_CHECKING:
     from telerelay.signaling.host import RoomHost
@@ -83,6 +84,7 @@ class RoomAdapter:
         if self._worker is not self.worker:  # another took the place of one that died; ids are used anew
             self._worker, self._downlinks = self.worker, set()
             self.room, self._voices = RoomAdaptation(self._allocator), Voices()
+        self.room.asks = self._host.has_degrade_rule
         people = [each.id for each in self._host.room.participants.values() if each.is_admitted]
         lines = list(self._lines())
         self.room.arrange(people, self._feeds(), lines)
@@ -150,6 +152,8 @@ class RoomAdapter:
 
     def look(self, now: float) -> None:
         """Twice a second."""
+        if self.room.asks:
+            self._read_reports(now)
         self.room.on_rates_read()
         self._apply(self.room.decide(_us(now)))
 
@@ -180,6 +184,20 @@ class RoomAdapter:
         found = self._host.room.publications.get(publication)
         return found is not None and found.kind == "audio"
 
+    def _read_reports(self, now: float) -> None:
+        """What clients say of the pictures that they send."""
+        for seat in self._host.seats.values():
+            is_fresh = now - seat.reported_at <= REPORT_GOOD_FOR_S
+            for publication in seat.participant.publications:
+                said = seat.reported.get(publication) if is_fresh else None
+                self.room.on_reported(publication, None if said is None else said.is_limited)
+
+    def degrade(self, room: RoomAdaptation, lacking: Lacking, how: How) -> None:
+        """What the application wants given up on a line. Nothing, where its worker was replaced meanwhile."""
+        if room is self.room and room.on_degrade(lacking, how, _us(time.monotonic())):
+            self.decide()
+            self._note_held()
+
     def decide(self) -> None:
         self._apply(self.room.decide(_us(time.monotonic())))
 
@@ -194,6 +212,12 @@ class RoomAdapter:
         for participant, limits in decisions.limits.items():
             self._tally.limits += 1
             self._host.set_limits(participant, limits)
+        for lacking in decisions.lacking:
+            self._host.ask_degrade(self.room, lacking)
+        for participant, direction in decisions.restored:
+            self._host.tell_degraded(participant, direction, "usual")
+        if decisions.restored:
+            self._note_held()
         if decisions.has_speaker_changed:
             self._tally.speakers += 1
             for seat in self._host.seats.values():
@@ -218,8 +242,11 @@ class RoomAdapter:
 
     def _note_held(self) -> None:
         """Both ends hear what the line of one of them has no room for, and that it has again."""
-        held = set()
+        held: set[tuple[str, str]] = set()
+        given_up = self.room.given_up
         for seat, connection in self._connections():
+            if given_up:
+                held.update((each, seat.id) for each in given_up.intersection(connection.carried().values()))
             if not connection.transport.held:
                 continue
             paused = seat.participant.paused if connection is seat.subscribing else ()

@@ -16,6 +16,7 @@ from telerelay.consult.plan import ConsultPlan, PlanError
 from telerelay.errors import LocalProtocolError, RemoteProtocolError
 from telerelay.protocol import objects
 from telerelay.protocol.grants import TokenKeys
+from telerelay.protocol.names import is_sub
 from telerelay.signaling.consults import Consults
 from telerelay.signaling.http import Handler, bearer, cors, errors, json_text, read_text, require_origin
 
@@ -42,6 +43,7 @@ class ConsultHandlers:
         router.add_get("/consults/{consult}", self._show)
         router.add_get("/consults/{consult}/attestation", self._attestation)
         router.add_post("/queues/{queue}/next", self._next)
+        router.add_get("/queues/{queue}/people", self._people)
         for name, (members, command) in self._commands().items():
             router.add_post(f"/consults/{{consult}}/{name}", self._handler(members, command))
 
@@ -88,6 +90,10 @@ class ConsultHandlers:
             await consults.give_back(consult, _text(body, "sub"))
             return {}
 
+        async def ring(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            await consults.ring(consult, _subs(body, "people"), by)
+            return {}
+
         async def links(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
             return {"link": await consults.link(consult, _text(body, "sub"), _text(body, "role"))}
 
@@ -101,6 +107,7 @@ class ConsultHandlers:
             "remove": (frozenset({"sub"}), remove),
             "timers": (frozenset({"timer", "due_at"}), timers),
             "give_back": (frozenset({"sub"}), give_back),
+            "ring": (frozenset({"people"}), ring),
             "links": (frozenset({"sub", "role"}), links),
         }
 
@@ -138,6 +145,17 @@ class ConsultHandlers:
         if body.keys() != {"sub"}:
             raise _bad("the body has one member, sub")
         return _json({"consult": await self._consults.take_next(request.match_info["queue"], _text(body, "sub"))})
+
+    async def _people(self, request: web.Request) -> web.StreamResponse:
+        self._by(request)
+        people = self._consults.at_desk(request.match_info["queue"])
+        return _json(
+            {
+                "people": [
+                    {"sub": each.sub, "role": each.role, "status": each.status, "since": each.since} for each in people
+                ]
+            }
+        )
 
     def _handler(self, members: frozenset[str], command: Command) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -192,6 +210,13 @@ def _text(body: Mapping[str, Any], name: str, default: str | None = None) -> str
     if not isinstance(value, str) or len(value) > 256:
         raise _bad(f"{name} must be a string")
     return value
+
+
+def _subs(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = body.get(name)
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) and is_sub(each) for each in value):
+        raise _bad(f"{name} must be a list of subs")
+    return tuple(value)
 
 
 def _seconds(body: Mapping[str, Any], name: str) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from telerelay.consult import facts
 from telerelay.consult.consult import Consult
@@ -131,6 +131,11 @@ class LiveConsult(RoomWatcher):
             self._home.changed(self)
         is_under_way = self._latest is not None and not self._latest.done()
         return asyncio.shield(self._latest) if self._latest is not None and (made or is_under_way) else _done()
+
+    def begin(self, made: Facts) -> None:
+        """What is written down with its first fact."""
+        self.consult.apply(*made)
+        self.durable = self.consult.record
 
     def resume(self, effects: Iterable[Effect]) -> None:
         """What a process before this one may not have done."""
@@ -287,6 +292,9 @@ class LiveConsult(RoomWatcher):
 
     def on_camera(self, sub: str, target: str, outcome: str) -> None:
         self.note(self.consult.move_camera(self._home.now(), target, sub, outcome))
+
+    def on_degraded(self, participant: Participant, direction: Literal["up", "down"], how: str) -> None:
+        self.note(self.consult.degraded(self._home.now(), participant.sub, direction, how))
 
     def tried(self, sub: str, what: str) -> None:
         """Somebody tried what he may not: counted each time, and journalled once."""

@@ -52,13 +52,22 @@ class Rules:
         self._now = now
         self._spawn = spawn
         self._position = position
+        self._routing: set[str] = set()
+        """Of these it is asked whom to ring."""
 
-    async def routed(self, plan: ConsultPlan) -> ConsultPlan:
-        """The plan, with the desk that the application gives it."""
+    async def routed(self, plan: ConsultPlan) -> tuple[ConsultPlan, tuple[str, ...]]:
+        """The plan, with the desk that the application gives it, and whom it is to ring."""
         if not self._hooks.hears("route"):
-            return plan
+            return plan, ()
         request = RouteRequest(plan.consult, plan.tenant, plan.queue, plan.region, plan.is_emergency)
-        return dataclasses.replace(plan, queue=(await self._hooks.route(request)).queue)
+        answer = await self._hooks.route(request)
+        return dataclasses.replace(plan, queue=answer.queue), tuple(dict.fromkeys(answer.people))
+
+    def unanswered(self, live: LiveConsult) -> None:
+        """All who were named were rung, and nobody answered: whom else?"""
+        if self._hooks.hears("route") and live.id not in self._routing:
+            self._routing.add(live.id)
+            self._spawn(self._ask_route(live), "route_rule")
 
     def waits(self, live: LiveConsult, sub: str) -> None:
         """Somebody waits, from now on or still: durably."""
@@ -71,6 +80,20 @@ class Rules:
         """There is no room for a consult: what becomes of it?"""
         if self._hooks.hears("surge"):
             self._spawn(self._ask_surge(live, surge, release), "surge_rule")
+
+    async def _ask_route(self, live: LiveConsult) -> None:
+        record = live.consult.record
+        plan, attempt = record.plan, record.rota.attempt + 1
+        tried = (*(queue for queue in record.rota.queues if queue != plan.queue), plan.queue)  # the latest one last
+        try:
+            answer = await self._hooks.route(
+                RouteRequest(live.id, plan.tenant, plan.queue, plan.region, record.is_emergency, attempt, tried)
+            )
+        finally:
+            self._routing.discard(live.id)
+        people = tuple(dict.fromkeys(answer.people))
+        if live.consult.is_unanswered:
+            await _taken(live, lambda: live.consult.route(self._now(), answer.queue, people, attempt=attempt))
 
     async def _ask_admit(self, live: LiveConsult, sub: str) -> None:
         person, plan = live.durable.people.get(sub), live.durable.plan

@@ -27,7 +27,7 @@ class PersonStatus:
 
 @dataclass(frozen=True, slots=True)
 class ConsultStatus:
-    """A consult as it is now; times are Unix seconds."""
+    """A consult as it is now; times are Unix seconds. `ringing` is for whom it rings, "": for nobody."""
 
     consult: str
     state: str
@@ -35,6 +35,7 @@ class ConsultStatus:
     starts_at: float | None
     is_emergency: bool
     people: tuple[PersonStatus, ...]
+    ringing: str = ""
 
     @classmethod
     def of(cls, record: Record) -> "ConsultStatus":
@@ -43,7 +44,15 @@ class ConsultStatus:
             for each in record.there
         )
         plan = record.plan
-        return cls(plan.consult, record.state, plan.queue, record.starts_at, record.is_emergency, tuple(people))
+        return cls(
+            plan.consult,
+            record.state,
+            plan.queue,
+            record.starts_at,
+            record.is_emergency,
+            tuple(people),
+            record.rota.ringing,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As the admin listener has it."""
@@ -65,4 +74,5 @@ class ConsultStatus:
             "starts_at": self.starts_at,
             "emergency": self.is_emergency,
             "people": people,
+            "ringing": self.ringing,
         }

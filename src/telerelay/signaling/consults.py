@@ -15,7 +15,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from telerelay.config import Config
 from telerelay.consult import consult as machine
@@ -25,17 +25,21 @@ from telerelay.consult.consult import Consult
 from telerelay.consult.draft import Facts
 from telerelay.consult.effects import owed
 from telerelay.consult.plan import ConsultPlan
+from telerelay.consult.presence import AtDesk
 from telerelay.consult.surge import Holding, Surge
 from telerelay.consult.waiting import WaitingQueue
 from telerelay.errors import RemoteProtocolError, TelerelayError
 from telerelay.hooks import HookRunner, JoinRequest
 from telerelay.logs import say
+from telerelay.protocol.desks import Call, InLine
 from telerelay.protocol.grants import Grant, TokenKeys
 from telerelay.signaling.consult_keeping import Keeping
 from telerelay.signaling.consult_live import PATIENCE_S, LiveConsult
 from telerelay.signaling.consult_measuring import Measuring
+from telerelay.signaling.consult_ringing import Ringing
 from telerelay.signaling.consult_rules import Rules, failed
 from telerelay.signaling.consult_status import ConsultStatus
+from telerelay.signaling.desks import Desks
 from telerelay.signaling.limits import FailureLimit
 from telerelay.signaling.watching import OPEN, RoomWatcher
 from telerelay.tasks import Tasks
@@ -90,6 +94,10 @@ class Consults:
         self._tasks = Tasks()
         self._rules = Rules(hooks, limits, self.now, self._tasks.spawn, self.position)
         self._hooks = hooks
+        self.desks = Desks(config, keys, hooks)
+        """The desks that are open, and who is at them."""
+        self.desks.consults = self
+        self._ringing = Ringing(self.now, self.desks.statuses, self._rules.unanswered)
         self._due: list[tuple[float, int, LiveConsult]] = []
         self._numbers = itertools.count()
         self._woken = asyncio.Event()
@@ -167,7 +175,7 @@ class Consults:
         There is such a consult from now on; its room is the one of that name. Raises RemoteProtocolError conflict
         (there is one, or was, or people are in that room without one), too_late.
         """
-        plan = await self._rules.routed(plan)
+        plan, people = await self._rules.routed(plan)
         scheduled = machine.schedule(self.now(), plan, by)
         is_known = await self.keeping.is_known(plan.consult)
         if is_known or plan.consult in self._live:
@@ -175,9 +183,11 @@ class Consults:
         if self.is_open(plan.consult):
             raise RemoteProtocolError("conflict", "people are in the room of that name already")
         live = self._live[plan.consult] = LiveConsult(Consult(scheduled), self)
+        made: Facts = live.consult.route(self.now(), plan.queue, people) if people else ()
+        live.begin(made)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await self.journal(live, (scheduled,))
+                await self.journal(live, (scheduled, *made))
         except TimeoutError:
             raise RemoteProtocolError("not_durable", "it is not written down yet: ask for it") from None
         except TelerelayError:
@@ -248,6 +258,18 @@ class Consults:
         """It goes back to its desk. Raises RemoteProtocolError not_found."""
         live = self._of(consult)
         await live.settle(live.consult.give_back(self.now(), by))
+
+    async def ring(self, consult: str, people: Sequence[str], by: str) -> None:
+        """
+        Have these rung now, the first one first, whether anybody waits or the call runs: a nurse, a colleague. They may
+        come in as deciders. Raises RemoteProtocolError bad_message, consult_over.
+        """
+        live = self._of(consult)
+        await live.settle(live.consult.route(self.now(), live.queue, tuple(people), by, is_now=True))
+
+    def at_desk(self, queue: str) -> tuple[AtDesk, ...]:
+        """Who is at that queue's desks now; who is not named is gone."""
+        return self.desks.at(queue)
 
     async def link(self, consult: str, sub: str, role: str) -> str:
         """
@@ -353,6 +375,47 @@ class Consults:
         if live is not None:
             live.tried(sub, what)
 
+    # ---------------------------------------------------------------- what desks ask
+
+    def is_busy(self, sub: str) -> bool:
+        return bool(self._queue.consults_of(sub))
+
+    def calls_for(self, sub: str) -> Sequence[Call]:
+        return self._ringing.calls_for(sub)
+
+    def in_line(self, queue: str) -> Sequence[InLine]:
+        return [
+            InLine(each.consult, queue, each.since, each.is_emergency, len(each.subs), each.is_free)
+            for each in self._queue.line(queue)
+        ]
+
+    def reached(self, subs: frozenset[str]) -> None:
+        self._ringing.reached(subs)
+
+    async def accept(self, consult: str, sub: str, role: str) -> None:
+        """Somebody answers whom it rings for. Raises RemoteProtocolError as Consult.accept."""
+        live = self._of(consult)
+        await live.settle(live.consult.accept(self.now(), sub, role))
+
+    async def decline(self, consult: str, sub: str) -> None:
+        """Somebody does not. Nothing, where it does not ring there. Raises RemoteProtocolError not_found."""
+        live = self._of(consult)
+        await live.settle(live.consult.decline(self.now(), sub))
+
+    async def take_for(self, queue: str, sub: str, role: str) -> str:
+        """
+        As `take_next`, for somebody at the desk itself. Raises RemoteProtocolError forbidden, too: whoever may not come
+        into the consult that is next is not handed it.
+        """
+        consult = await self.take_next(queue, sub)
+        live = self._of(consult)
+        try:
+            live.consult.check_decider(sub, role)
+        except RemoteProtocolError:
+            await self.give_back(consult, sub)
+            raise
+        return consult
+
     # ---------------------------------------------------------------- what live consults share
 
     def now(self) -> float:
@@ -370,6 +433,7 @@ class Consults:
     def changed(self, live: LiveConsult) -> None:
         self._make_room(live)
         self._queue.see(live.consult.record)
+        self._ringing.see(live)
         due_at = live.consult.next_due()
         if due_at != live.due_at:
             live.due_at = due_at
@@ -382,6 +446,7 @@ class Consults:
 
     def settled(self, live: LiveConsult) -> None:
         self._measuring.see(live)
+        self.desks.changed()
         if not self._stale:
             asyncio.get_running_loop().call_soon(self._show_lines)
         self._stale.add(live.queue)
@@ -408,6 +473,7 @@ class Consults:
     def forget(self, live: LiveConsult) -> None:
         if self._live.get(live.id) is live:
             del self._live[live.id]
+        self._ringing.forget(live)
         live.due_at = None
 
     def attempted(self, what: str) -> None:
@@ -461,6 +527,7 @@ class Consults:
         for live in tuple(self._live.values()):
             live.is_settling = False
             live.look_at_all()
+            self._ringing.see(live)
 
     # ---------------------------------------------------------------- room for calls, and places in line
 

@@ -21,11 +21,9 @@ from telerelay.quality.model import FINE_BPS, FINE_MS
 from telerelay.rooms import Publication
 from telerelay.rooms.participant import SOCKET
 from telerelay.signaling.host import RoomHost
-from telerelay.signaling.seat import Seat
+from telerelay.signaling.seat import REPORT_GOOD_FOR_S, Seat
 
 EVERY_S = 2.0
-# A client reports each five seconds at least (telerelay.js); what it said longer ago is not so any more.
-REPORT_GOOD_FOR_S = 7.0
 # How many rooms are judged in one go: about a millisecond, after which signalling has its turn.
 ROOMS_A_TURN = 10
 # A frame rate this much below what is sent is the line's doing; less is how it is counted.

@@ -35,6 +35,8 @@ from telerelay.signaling.notes import (
 )
 from telerelay.signaling.socket import Socket
 
+# A client reports each five seconds at least (telerelay.js); what it said longer ago is not so any more.
+REPORT_GOOD_FOR_S = 7.0
 # A session whose client never finishes ICE and DTLS is given up: sooner where not one check came (A49).
 UNCHECKED_DEADLINE_S = 10.0
 HALF_OPEN_DEADLINE_S = 30.0

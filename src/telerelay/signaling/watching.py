@@ -63,6 +63,9 @@ class RoomWatcher:
     def on_camera(self, sub: str, target: str, outcome: str) -> None:
         """Somebody moved the camera of `target`, or tried to: one of telerelay.consult.facts.CAMERA_OUTCOMES."""
 
+    def on_degraded(self, participant: Participant, direction: Literal["up", "down"], how: str) -> None:
+        """The application said what is given up on this person's line; "usual" again: it carries everything."""
+
     # ---------------------------------------------------------------- what deciders may
 
     def check_decider(self, participant: Participant) -> None:
