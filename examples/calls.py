@@ -30,12 +30,15 @@ FRAMES_A_SECOND = 5
 @dataclass(frozen=True, slots=True)
 class Part:
     """
-    One person in one call. Of a decider (`admits`) the call lasts `talk_s` from the first that is heard or seen of the
-    other; `kinds` are what he sends, nothing of it: he is there and sends nothing.
+    One person in one call, who comes by a link, or by a token for a room. Of a decider (`admits`) the call lasts
+    `talk_s` from the first that is heard or seen of the other; `kinds` are what he sends, nothing of it: he is there
+    and sends nothing.
     """
 
     url: str
-    link: str
+    link: str = ""
+    room: str = ""
+    token: str = ""
     admits: bool = False
     kinds: tuple[str, ...] = ("audio", "video")
     talk_s: float = 0.0
@@ -65,17 +68,31 @@ class Seen:
     """Its places in line, as they were told."""
 
 
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+async def ask(method: str, url: str, body: object = None) -> tuple[int, Any]:
+    """One request of somebody's browser: its status, and what it answers."""
+    async with aiohttp.ClientSession() as http, http.request(method, url, json=body) as response:
+        return response.status, await response.json()
+
+
 async def play(part: Part, http: aiohttp.ClientSession, seen: Seen | None = None) -> Seen:
     """From the link to the end of the call, written into `seen` as it goes. What goes wrong is in `error`."""
     seen = seen or Seen()
     try:
-        async with http.post(f"{part.url}/link", json={"link": part.link}) as response:
-            found = await response.json()
-        seen.consult = found["room"]
-        async with asyncio.timeout(part.patience_s), await _join(part, found["token"], seen) as client:
+        seen.consult, token = part.room, part.token
+        if part.link:
+            async with http.post(f"{part.url}/link", json={"link": part.link.rpartition("=")[2]}) as response:
+                found = await response.json()
+            if response.status != 200:
+                raise PermissionError(found["error"]["code"])
+            seen.consult, token = found["room"], found["token"]
+        async with asyncio.timeout(part.patience_s), await _join(part, token, seen) as client:
             await _call(part, client, seen)
     except Exception as error:
-        seen.error = f"{type(error).__name__} {getattr(error, 'code', '')}".strip()
+        seen.error = f"{type(error).__name__} {getattr(error, 'code', '') or error}".strip()
     return seen
 
 

@@ -2,8 +2,8 @@
 Online booking: a patient holds a time at a doctor's desk, books it, moves it, and comes by a link that is good from 15
 minutes before it to 30 after; whoever has not come by 10 minutes after is a no-show.
 
-All rules are here, as numbers and as `_check`; the relay keeps to the plan it is given. Who is logged in is your site's
-affair: here the body of a request says who asks, by opaque ids.
+All rules are here, as numbers and as `_check`; the relay keeps to the plan it is given, and gives a time to one alone.
+Who is logged in is your site's affair: here the body of a request says who asks, by opaque ids.
 """
 
 import os
@@ -20,9 +20,6 @@ from telerelay.config import load
 OPENS_BEFORE_S, CLOSES_AFTER_S, NO_SHOW_AFTER_S = 15 * 60, 30 * 60, 10 * 60
 SLOT_S = 15 * 60
 """Times begin on this grid, so that no two of a doctor overlap."""
-HOLD_S = 5 * 60
-"""As long as somebody needs for the form."""
-
 Slot = tuple[str, int]
 """A doctor and a beginning, Unix seconds."""
 
@@ -42,54 +39,38 @@ class Booking(Hooks):
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._holds: dict[Slot, tuple[str, float]] = {}  # by whom, until when
-        self._booked: dict[Slot, str] = {}
         self._appointments: dict[str, Appointment] = {}
         self._told: set[str] = set()
         self.relay: Relay
 
-    def _check(self, slot: Slot, who: str) -> None:
-        """Whether this person may have that time: it is to come, nobody has booked it, and nobody else holds it."""
-        by, until = self._holds.get(slot, ("", 0.0))
+    def _check(self, slot: Slot) -> None:
+        """Whether there is such a time: on the grid, and to come."""
         if slot[1] % SLOT_S or slot[1] < self._now():
             raise RemoteProtocolError("bad_message", "there is no such time")
-        if slot in self._booked or (by != who and until > self._now()):
-            raise RemoteProtocolError("conflict", "another has that time")
 
     async def hold(self, request: web.Request) -> web.Response:
         slot, who = _slot(request), str((await request.json())["patient"])
-        self._check(slot, who)
-        self._holds[slot] = who, self._now() + HOLD_S
-        return web.json_response({"until": self._now() + HOLD_S})
+        self._check(slot)
+        return web.json_response({"until": self.relay.consults.booking.hold(*slot, who)})
 
     async def book(self, request: web.Request) -> web.Response:
         slot, who = _slot(request), str((await request.json())["patient"])
-        self._check(slot, who)
-        if self._holds.get(slot, ("", 0.0))[0] != who:
-            raise RemoteProtocolError("conflict", "hold it first")
+        self._check(slot)
         name = f"a-{secrets.token_hex(8)}"
-        self._booked[slot] = name  # before anything is waited for: nobody else gets it meanwhile
         self._appointments[name] = Appointment(slot, who)
         try:
-            await self.relay.consults.schedule(_plan(name, slot))
+            await self.relay.consults.booking.book(_plan(name, slot), who, by="booking")
         except RemoteProtocolError:
-            del self._booked[slot], self._appointments[name]
+            del self._appointments[name]
             raise
-        del self._holds[slot]
         return web.json_response(await self._shown(name), status=201)
 
     async def move(self, request: web.Request) -> web.Response:
         name, body = request.match_info["name"], await request.json()
         appointment = self._of(name, body["key"])
-        before, slot = appointment.slot, (appointment.slot[0], int(body["starts_at"]))
-        self._check(slot, appointment.patient)
-        self._booked[slot] = name
-        try:
-            await self.relay.consults.reschedule(name, slot[1], by="booking")
-        except RemoteProtocolError:
-            del self._booked[slot]
-            raise
-        del self._booked[before]
+        slot = (appointment.slot[0], int(body["starts_at"]))
+        self._check(slot)
+        await self.relay.consults.booking.move(name, slot[1], appointment.patient, by="booking")
         appointment.slot = slot
         return web.json_response(await self._shown(name))
 

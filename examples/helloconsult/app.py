@@ -1,9 +1,9 @@
 """
 Doctors who are there now: a patient sees who is available, and talks to one now, or books a time.
 
-A doctor is available who has the desk open and no patient. The desk is a WebSocket that answers pings: one that is
-closed, killed, or silent for a few seconds is no longer there. Who is logged in is your site's affair: here the address
-says which doctor it is, and the body who the patient is, by opaque ids.
+A doctor is available who has the desk open and no patient. The desk is the relay's: it says who is there, and rings as
+soon as a patient waits; here is only which doctor gets which patient. Who is logged in is your site's affair: here the
+address says which doctor it is, and the body who the patient is, by opaque ids.
 """
 
 import asyncio
@@ -15,54 +15,50 @@ from typing import Any
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, EndEvent, Hooks, PersonEvent, Relay, RemoteProtocolError, TokenKeys
+from telerelay import Config, ConsultPlan, EndEvent, Hooks, Relay, RemoteProtocolError, TokenKeys
 from telerelay.config import load
+from telerelay.hooks import PresenceEvent, Route, RouteRequest
 
 PING_EVERY_S = 5.0
-"""A desk that does not answer within half of that is gone: 7.5 s at the most after it fell silent."""
+"""A page that does not answer is closed."""
 
 
 class Desks(Hooks):
     """Who is there, who has a patient, and who looks."""
 
     def __init__(self) -> None:
-        self._open: dict[str, web.WebSocketResponse] = {}
-        self._busy: dict[str, str] = {}  # by doctor: the consult
+        self._status: dict[str, str] = {}  # by doctor; who is gone is not in it
+        self._given: dict[str, str] = {}  # by doctor: a consult that was given to this one and is not over
         self._watching: set[web.WebSocketResponse] = set()
         self.relay: Relay
 
     # ---------------------------------------------------------------- doctors
 
-    async def desk(self, request: web.Request) -> web.WebSocketResponse:
-        """A doctor's desk: what is said here are the links of consults."""
+    async def desk(self, request: web.Request) -> web.Response:
+        """What opens a doctor's desk: this page, or a WebSocket with this token."""
         doctor = request.match_info["doctor"]
-        socket = web.WebSocketResponse(heartbeat=PING_EVERY_S)
-        await socket.prepare(request)
-        self._open[doctor] = socket  # a second desk of one doctor takes over
-        await self._show()
-        try:
-            async for _ in socket:
-                pass
-        finally:
-            if self._open.get(doctor) is socket:
-                del self._open[doctor]
-                await self._show()
-        return socket
+        token = self.relay.desk_token(sub=doctor, queues=[doctor])
+        return web.json_response({"token": token, "page": f"/consult/desk.html#token={token}"})
 
     def availability(self) -> dict[str, bool]:
         """Of each doctor who is there: whether a patient may come now."""
-        return {doctor: doctor not in self._busy for doctor in self._open}
+        return {doctor: status == "available" and doctor not in self._given for doctor, status in self._status.items()}
 
-    async def on_person(self, event: PersonEvent) -> None:
-        """A doctor who goes into a consult, booked or not, has a patient."""
-        if event.role == "practitioner" and event.what == "arrived":
-            self._busy[event.sub] = event.room
-            await self._show()
+    async def route(self, request: RouteRequest) -> Route:
+        """Each consult is for one doctor, whose desk rings when the patient waits."""
+        return Route(request.queue, (request.queue,) if request.attempt == 1 else ())
+
+    async def on_presence(self, event: PresenceEvent) -> None:
+        """A doctor opens the desk, is in a consult, steps away, is gone."""
+        self._status[event.sub] = event.status
+        if event.status == "gone":
+            del self._status[event.sub]
+        await self._show()
 
     async def on_end(self, event: EndEvent) -> None:
-        """The consult is over: its doctor has no patient."""
-        for doctor in [doctor for doctor, consult in self._busy.items() if consult == event.room]:
-            del self._busy[doctor]
+        """The consult is over: its doctor may have another patient."""
+        for doctor in [doctor for doctor, consult in self._given.items() if consult == event.room]:
+            del self._given[doctor]
         await self._show()
 
     # ---------------------------------------------------------------- patients
@@ -87,33 +83,26 @@ class Desks(Hooks):
         if doctor is None:
             raise RemoteProtocolError("busy", "no doctor is available: book a time")
         name = f"now-{secrets.token_hex(8)}"
-        self._busy[doctor] = name  # before anything is waited for: nobody else gets this doctor meanwhile
+        self._given[doctor] = name  # before anything is waited for: nobody else gets this doctor meanwhile
         try:
             link = await self._plan(ConsultPlan(name, queue=doctor), patient)
         except RemoteProtocolError:
-            del self._busy[doctor]
+            del self._given[doctor]
             raise
         await self._show()
         return web.json_response({"doctor": doctor, "link": link}, status=201)
 
     async def book(self, request: web.Request) -> web.Response:
-        """Talk to a doctor of one's choice, at a time of one's choice, who is told at the desk."""
+        """Talk to a doctor of one's choice, at a time of one's choice: the desk rings then."""
         body = await request.json()
         name = f"book-{secrets.token_hex(8)}"
         plan = ConsultPlan(name, queue=str(body["doctor"]), starts_at=float(body["starts_at"]))
         return web.json_response({"link": await self._plan(plan, str(body["patient"]))}, status=201)
 
     async def _plan(self, plan: ConsultPlan, patient: str) -> str:
-        """There is such a consult: its doctor is told at the desk, and the patient's link is returned."""
+        """There is such a consult; the patient's link to it."""
         await self.relay.consults.schedule(plan)
-        links = [
-            await self.relay.consults.link(plan.consult, sub, role)
-            for sub, role in ((plan.queue, "practitioner"), (patient, "patient"))
-        ]
-        shown = [f"/consult/#link={link}" for link in links]
-        if (desk := self._open.get(plan.queue)) is not None:
-            await _say(desk, {"consult": plan.consult, "starts_at": plan.starts_at, "link": shown[0]})
-        return shown[1]
+        return f"/consult/#link={await self.relay.consults.link(plan.consult, patient, 'patient')}"
 
     async def _show(self) -> None:
         said = self.availability()
@@ -144,7 +133,7 @@ def make(
     keys = TokenKeys.of(secrets.token_bytes(32))
     desks.relay = Relay(config, hooks=desks, keys=keys, wall=wall, monotonic=monotonic)
     app = web.Application(middlewares=[_refusals])
-    app.router.add_get("/desks/{doctor}", desks.desk)
+    app.router.add_post("/desks/{doctor}", desks.desk)
     app.router.add_get("/available", desks.watch)
     app.router.add_post("/now", desks.now)
     app.router.add_post("/book", desks.book)

@@ -257,6 +257,18 @@ class WaitingRoomChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptMade:
+    """
+    A consult has ended and is attested: by this digest (SHA-256, in hex), with so many seconds in which two saw, or
+    heard, each other.
+    """
+
+    attestation: str
+    two_way_video_s: float
+    two_way_audio_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RoomEnded:
     reason: str
 
@@ -319,5 +331,6 @@ Sign = (
     | WaitingChanged
     | WaitingContentChanged
     | WaitingRoomChanged
+    | ReceiptMade
 )
 """What is told as it is now, to who is there: neither numbered nor kept."""

@@ -2,7 +2,7 @@
 Times at a desk: of two who hold the same one, the first wins.
 """
 
-from support.courses import START, Course, refused
+from support.courses import START, Course, plan, refused
 from telerelay.consult.slots import HOLD_S, Slots
 
 SLOT = ("dr-7", START)
@@ -68,3 +68,37 @@ def test_a_consult_without_a_desk_or_a_time_has_no_slot() -> None:
 
     slots.check(START, SLOT, "ann")
     slots.check(START, ("", START), "ann")
+
+
+def test_a_time_is_booked_by_who_holds_it() -> None:
+    """
+    And is nobody else's from that moment on, though nothing is written down yet; what comes to nothing is free again.
+    """
+    slots, wanted = Slots(), plan(queue="dr-7")
+    with refused("conflict"):
+        slots.book(START, wanted, "ann")
+    slots.hold(START, SLOT, "ann")
+    with refused("conflict"):
+        slots.book(START, wanted, "ben")
+    assert SLOT == slots.book(START, wanted, "ann")
+    with refused("conflict"):
+        slots.hold(START, SLOT, "ann")
+    slots.unbook(SLOT, "c1")
+    slots.hold(START, SLOT, "ben")
+    with refused("bad_message"):
+        slots.book(START, plan(), "ben")
+
+
+def test_what_is_written_down_is_not_unbooked() -> None:
+    """
+    A move that is refused leaves the time from before.
+    """
+    slots, course = Slots(), Course(START - 3600, queue="dr-7")
+    slots.see(course.consult.record)
+    later = ("dr-7", START + 900)
+    assert later == slots.take(START, plan(queue="dr-7", starts_at=START + 900), "ann")
+    slots.unbook(later, "c1")
+    slots.unbook(SLOT, "c1")
+    slots.hold(START, later, "ben")
+    with refused("conflict"):
+        slots.hold(START, SLOT, "ben")

@@ -46,9 +46,13 @@ class Person(Process):
         """Publish as a browser did whose offer is tests/data/offers/{name}.sdp; the codecs that are sent."""
         return list((await self.do("publish_recorded", name=name))["codecs"])
 
-    async def listen(self, url: str) -> Message:
-        """Open a WebSocket and stay: each message is an event "said" with `said`."""
-        return await self.do("listen", url=url)
+    async def listen(self, url: str, first: Any = None) -> Message:
+        """Open a WebSocket and stay: each message is an event "said" with `said`. `first` is said at once."""
+        return await self.do("listen", url=url, first=first)
+
+    async def tell(self, message: Any) -> None:
+        """Say something over that WebSocket."""
+        await self.do("tell", message=message)
 
     async def hang_up(self) -> None:
         """Close that WebSocket."""
@@ -115,9 +119,16 @@ class _Body:
         await self._client.wait_for(has_any, 30.0)
         return {}
 
-    async def listen(self, url: str) -> Mapping[str, Any]:
+    async def listen(self, url: str, first: Any) -> Mapping[str, Any]:
         self._ws = await self._http.ws_connect(url)
+        if first is not None:
+            await self._ws.send_json(first)
         self._listening = asyncio.create_task(_listen(self._ws))
+        return {}
+
+    async def tell(self, message: Any) -> Mapping[str, Any]:
+        assert self._ws is not None
+        await self._ws.send_json(message)
         return {}
 
     async def hang_up(self) -> Mapping[str, Any]:
@@ -156,7 +167,18 @@ async def _main() -> None:
 
     async with aiohttp.ClientSession() as http:
         body = _Body(http)
-        names = ("http", "join", "publish", "publish_recorded", "request", "received", "listen", "hang_up", "leave")
+        names = (
+            "http",
+            "join",
+            "publish",
+            "publish_recorded",
+            "request",
+            "received",
+            "listen",
+            "tell",
+            "hang_up",
+            "leave",
+        )
         await take_orders({name: getattr(body, name) for name in names})
         await body.hang_up()
         await body.leave()

@@ -42,8 +42,11 @@ class Site:
     def relay(self) -> str:
         return f"{self.host.url}/consult"
 
-    def desk(self, doctor: str) -> str:
-        return f"{self.host.url}/desks/{doctor}"
+    async def open_desk(self, doctor: Person, name: str) -> Message:
+        """The doctor opens the desk, as the page does."""
+        answer = await doctor.ask("POST", f"{self.host.url}/desks/{name}")
+        first = {"type": "open", "id": 1, "token": answer["body"]["token"]}
+        return await doctor.listen(f"{self.relay}/desk", first)
 
     async def shown(self, doctor: str, wanted: bool | None, since: int) -> Message:
         """When the page first says of a doctor, behind `since` events, that he is available, busy (False) or away."""
@@ -71,7 +74,7 @@ async def _opened(site: Site, doctor: Person) -> list[Figure]:
     took: list[float] = []
     for _ in range(tries()):
         since = len(site.patient.events)
-        opened = await doctor.listen(site.desk("doctor-1"))
+        opened = await site.open_desk(doctor, "doctor-1")
         shown = await site.shown("doctor-1", True, since)
         took.append(shown["at"] - opened["began"])
         since = len(site.patient.events)
@@ -91,7 +94,7 @@ async def _killed(site: Site) -> list[Figure]:
                 doctors = [await stack.enter_async_context(Person()) for _ in names]
                 since = len(site.patient.events)
                 for doctor, name in zip(doctors, names, strict=True):
-                    await doctor.listen(site.desk(name))
+                    await site.open_desk(doctor, name)
                     await site.shown(name, True, since)
                 since, killed_at = len(site.patient.events), time.monotonic()
                 for doctor in doctors:
@@ -111,7 +114,7 @@ async def _consults(site: Site, doctor: Person) -> list[Figure]:
     failed = {"now": 0, "book": 0}
     count = tries(10)
     since = len(site.patient.events)
-    await doctor.listen(site.desk("doctor-1"))
+    await site.open_desk(doctor, "doctor-1")
     await site.shown("doctor-1", True, since)
     for way in [*failed] * count:
         body: dict[str, Any] = {"patient": "patient-7"}
@@ -163,13 +166,16 @@ async def _call(site: Site, doctor: Person, way: str, body: Mapping[str, Any], p
     patient, since, shown = site.patient, len(doctor.events), len(site.patient.events)
     answer = await patient.ask("POST", f"{site.host.url}/{way}", body)
     assert answer["status"] == 201, answer
-    said = await doctor.event("said", since=since)
     if way == "book":
         await site.host.put_to(body["starts_at"])
     try:
         joined = await patient.enter(site.relay, answer["body"]["link"])
         assert not joined["admitted"]
-        await doctor.enter(site.relay, said["said"]["link"])
+        rings = await doctor.event("said", lambda said: bool(said["said"].get("calls")), since)
+        (call,) = rings["said"]["calls"]
+        await doctor.tell({"type": "accept", "id": 2, "consult": call["consult"]})
+        entrance = await doctor.event("said", lambda said: "token" in said["said"], since)
+        await doctor.join(site.relay, call["consult"], entrance["said"]["token"])
         await doctor.request("admit", participant=joined["participant"])
         await asyncio.gather(publish(), doctor.publish())
         await asyncio.gather(*(person.received(kind) for person in (patient, doctor) for kind in ("audio", "video")))

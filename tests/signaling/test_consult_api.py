@@ -198,3 +198,82 @@ async def test_a_timer_and_a_removal_are_the_hosts_too(live: Live, admin: Admin)
     assert ("removed", 4010) == ((await patient.event("ended"))["reason"], await patient.close_code())
     assert not (await live.join("pat", role="patient")).joined["admitted"]
     assert {"timer_set", "timer_fired"} <= set(await live.journal())
+
+
+async def test_a_time_is_held_booked_and_moved_over_http(live: Live, admin: Admin) -> None:
+    """
+    By one alone; the time from before is free when it has another, and links from before are dead.
+    """
+    starts_at = float(int(time.time()) + 600)
+    slot = {"starts_at": starts_at, "sub": "ann"}
+    status, held = await admin.ask("POST", "/queues/dr-7/hold", slot)
+    taken, _ = await admin.ask("POST", "/queues/dr-7/hold", slot | {"sub": "ben"})
+    refused, error = await admin.ask("POST", "/queues/dr-7/book", {"consult": "r1", **slot, "sub": "ben"})
+    booked, shown = await admin.ask("POST", "/queues/dr-7/book", {"consult": "r1", **slot})
+    _, link = await admin.ask("POST", "/consults/r1/links", {"sub": "pat", "role": "patient"})
+    again, _ = await admin.ask("POST", "/queues/dr-7/hold", slot)
+    moved, _ = await admin.ask("POST", "/consults/r1/reschedule", {"starts_at": starts_at + 900, "sub": "ann"})
+    free, _ = await admin.ask("POST", "/queues/dr-7/hold", slot | {"sub": "ben"})
+    full, _ = await admin.ask("POST", "/queues/dr-7/hold", {"starts_at": starts_at + 900, "sub": "ben"})
+
+    assert (200, 409, 409, 201) == (status, taken, refused, booked)
+    assert held["until"] > time.time() + 290
+    assert ("conflict", "dr-7", starts_at) == (error["error"]["code"], shown["queue"], shown["starts_at"])
+    assert (409, 200, 200, 409) == (again, moved, free, full)
+    assert 403 == (await change(live, link["link"]))[0]
+
+
+async def test_a_move_onto_a_time_that_another_holds_changes_nothing(live: Live, admin: Admin) -> None:
+    """
+    The appointment keeps its own.
+    """
+    starts_at = float(int(time.time()) + 600)
+    await admin.ask("POST", "/queues/dr-7/hold", {"starts_at": starts_at, "sub": "ann"})
+    await admin.ask("POST", "/queues/dr-7/book", {"consult": "r1", "starts_at": starts_at, "sub": "ann"})
+    await admin.ask("POST", "/queues/dr-7/hold", {"starts_at": starts_at + 900, "sub": "ben"})
+    moved, _ = await admin.ask("POST", "/consults/r1/reschedule", {"starts_at": starts_at + 900, "sub": "ann"})
+    booked, _ = await admin.ask(
+        "POST", "/queues/dr-7/book", {"consult": "r2", "starts_at": starts_at + 900, "sub": "ben"}
+    )
+
+    assert (409, 201, starts_at) == (moved, booked, live.relay.consults.get("r1").starts_at)
+
+
+async def test_a_host_has_somebody_rung_and_sees_who_is_at_a_desk(live: Live, admin: Admin) -> None:
+    """
+    By opaque ids; what is no list of them is refused.
+    """
+    await admin.ask("POST", "/consults", {"consult": "r1", "queue": "dr-7"})
+    desk = await live.http.ws_connect(f"{live.url}/desk")
+    await desk.send_json({"type": "open", "id": 1, "token": live.relay.desk_token(sub="doc", queues=["dr-7"])})
+    assert "reply" == (await desk.receive_json(timeout=5))["type"]
+    rung, _ = await admin.ask("POST", "/consults/r1/ring", {"people": ["doc"]})
+    _, shown = await admin.ask("GET", "/consults/r1")
+    _, at_desk = await admin.ask("GET", "/queues/dr-7/people")
+    wrong = [(await admin.ask("POST", "/consults/r1/ring", {"people": each}))[0] for each in ("doc", [], [7], ["\n"])]
+
+    assert (200, "doc") == (rung, shown["ringing"])
+    assert [("doc", "practitioner", "available")] == [
+        (each["sub"], each["role"], each["status"]) for each in at_desk["people"]
+    ]
+    assert [400] * 4 == wrong
+    await desk.close()
+
+
+async def test_who_was_in_is_told_what_is_attested_and_who_was_sent_away_is_not(live: Live, admin: Admin) -> None:
+    """
+    The receipt comes before the end, with the attestation's own digest.
+    """
+    await live.schedule()
+    doctor = await live.join("doc")
+    patient = await live.join("pat", role="patient")
+    await doctor.ask("admit", participant=patient.id)
+    waiting = await live.join("com", role="companion")
+    await doctor.ask("end")
+    receipt = await patient.sign("receipt")
+    await patient.event("ended")
+    await waiting.event("ended")
+    (attested,) = [each for each in await live.entries() if each.kind == "attested"]
+
+    assert (attested.clear["digest"], 0.0) == (receipt["attestation"], receipt["two_way_video_s"])
+    assert [] == [event for event in waiting.events if event["type"] == "receipt"]

@@ -7,6 +7,7 @@ which loses nobody a consult.
 
 from dataclasses import dataclass
 
+from telerelay.consult.plan import ConsultPlan
 from telerelay.consult.record import Record
 from telerelay.errors import RemoteProtocolError
 
@@ -65,3 +66,35 @@ class Slots:
         hold = self._held.get(slot)
         if slot in self._booked or (hold is not None and hold.until > now and hold.by != by):
             raise RemoteProtocolError("conflict", "another has that time")
+
+    # ---------------------------------------------------------------- while a consult is written down
+
+    def book(self, now: float, plan: ConsultPlan, holder: str) -> Slot:
+        """
+        The plan's consult has the time that `holder` holds, from now on; `see` of its record says the same, or `unbook`
+        that it came to nothing. Raises RemoteProtocolError conflict, bad_message (no desk, or no start).
+        """
+        slot = _slot_of(plan)
+        hold = self._held.get(slot)
+        if hold is None or hold.by != holder or hold.until <= now:
+            raise RemoteProtocolError("conflict", "the time is not held: hold it first")
+        return self.take(now, plan, holder)
+
+    def take(self, now: float, plan: ConsultPlan, holder: str) -> Slot:
+        """As `book`, of a time that need not be held, if nobody else holds or has it."""
+        slot = _slot_of(plan)
+        self.check(now, slot, holder)
+        self._held.pop(slot, None)
+        self._booked[slot] = plan.consult
+        return slot
+
+    def unbook(self, slot: Slot, consult: str) -> None:
+        """That consult does not have it after all. Nothing, where its record says that it does."""
+        if self._booked.get(slot) == consult and self._slots.get(consult) != slot:
+            del self._booked[slot]
+
+
+def _slot_of(plan: ConsultPlan) -> Slot:
+    if not plan.queue or plan.starts_at is None:
+        raise RemoteProtocolError("bad_message", "a time that is booked has a queue and a start")
+    return plan.queue, plan.starts_at

@@ -17,7 +17,7 @@ Claim = bool | int | float | str
 SurgeAnswer = Literal["hold", "take", "refuse"]
 DegradeAnswer = Literal["usual", "keep", "audio_only"]
 AdmitAnswer = Literal["wait", "admit", "deny"]
-ContentKind = Literal["video", "audio", "page"]
+ContentKind = Literal["image", "video", "audio", "page", "text"]
 
 # Answers are bounded, so that no rule makes a page or an attestation as large as it likes.
 MAX_PEOPLE = 32  # whom one consult rings: a duty roster, not a directory
@@ -204,11 +204,14 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class WaitingItem:
-    """One thing to show: `url` is a path of the page's own origin or an https address."""
+    """
+    One thing to show: `url` is a path of the page's own origin or an https address, and "" of a text, which is its
+    title.
+    """
 
     id: str
     kind: ContentKind
-    url: str
+    url: str = ""
     title: str = ""
 
 
@@ -286,7 +289,7 @@ def _is_item(value: object) -> bool:
         isinstance(value, WaitingItem)
         and _is_id(value.id)
         and value.kind in get_args(ContentKind)
-        and _is_url(value.url)
+        and (value.url == "" and value.title != "" if value.kind == "text" else _is_url(value.url))
         and _is_text(value.title)
     )
 
@@ -360,7 +363,12 @@ def _to_admission(value: object) -> Admission:
 
 def _to_content(value: object) -> WaitingContent:
     items = _list(_members(value, (), ("items",)).get("items", []))
-    return WaitingContent(tuple(WaitingItem(**_members(item, ("id", "kind", "url"), ("title",))) for item in items))
+    return WaitingContent(tuple(map(_to_item, items)))
+
+
+def _to_item(value: object) -> WaitingItem:
+    is_text = isinstance(value, dict) and value.get("kind") == "text"
+    return WaitingItem(**_members(value, ("id", "kind", "title" if is_text else "url"), ("url", "title")))
 
 
 def _to_policy(value: object) -> PolicyResult | None:

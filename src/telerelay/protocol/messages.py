@@ -429,6 +429,13 @@ def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
             return {"type": "waiting_content", "items": shown}
         case events.WaitingRoomChanged(people):
             return {"type": "waiting_room", "people": [_waiting_object(each) for each in people]}
+        case events.ReceiptMade(attestation, video_s, audio_s):
+            return {
+                "type": "receipt",
+                "attestation": attestation,
+                "two_way_video_s": video_s,
+                "two_way_audio_s": audio_s,
+            }
         case events.Admitted():
             return {"type": "admitted"}
         case events.JoinDuplicated():

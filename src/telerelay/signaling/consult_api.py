@@ -44,6 +44,9 @@ class ConsultHandlers:
         router.add_get("/consults/{consult}/attestation", self._attestation)
         router.add_post("/queues/{queue}/next", self._next)
         router.add_get("/queues/{queue}/people", self._people)
+        router.add_post("/queues/{queue}/hold", self._hold)
+        router.add_post("/queues/{queue}/release", self._release)
+        router.add_post("/queues/{queue}/book", self._book)
         for name, (members, command) in self._commands().items():
             router.add_post(f"/consults/{{consult}}/{name}", self._handler(members, command))
 
@@ -68,7 +71,10 @@ class ConsultHandlers:
             return {}
 
         async def reschedule(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-            await consults.reschedule(consult, _seconds(body, "starts_at"), by)
+            if "sub" in body:  # of a time that is chosen: nobody else may hold or have it
+                await consults.booking.move(consult, _seconds(body, "starts_at"), _text(body, "sub"), by)
+            else:
+                await consults.reschedule(consult, _seconds(body, "starts_at"), by)
             return {}
 
         async def priority(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -102,7 +108,7 @@ class ConsultHandlers:
             "deny": (frozenset({"sub", "reason"}), deny),
             "end": (frozenset({"outcome"}), end),
             "cancel": (frozenset({"reason"}), cancel),
-            "reschedule": (frozenset({"starts_at"}), reschedule),
+            "reschedule": (frozenset({"starts_at", "sub"}), reschedule),
             "priority": (frozenset({"emergency"}), priority),
             "remove": (frozenset({"sub"}), remove),
             "timers": (frozenset({"timer", "due_at"}), timers),
@@ -117,10 +123,7 @@ class ConsultHandlers:
 
     async def _schedule(self, request: web.Request) -> web.StreamResponse:
         by = self._by(request)
-        try:
-            plan = ConsultPlan.from_json(await _object(request))
-        except PlanError as error:
-            raise RemoteProtocolError(error.code, str(error), status=400) from error
+        plan = _plan(await _object(request))
         await self._consults.schedule(plan, by)
         return _json(self._consults.get(plan.consult).to_json(), 201)
 
@@ -145,6 +148,26 @@ class ConsultHandlers:
         if body.keys() != {"sub"}:
             raise _bad("the body has one member, sub")
         return _json({"consult": await self._consults.take_next(request.match_info["queue"], _text(body, "sub"))})
+
+    async def _hold(self, request: web.Request) -> web.StreamResponse:
+        self._by(request)
+        starts_at, sub = await _slot(request)
+        return _json({"until": self._consults.booking.hold(request.match_info["queue"], starts_at, sub)})
+
+    async def _release(self, request: web.Request) -> web.StreamResponse:
+        self._by(request)
+        starts_at, sub = await _slot(request)
+        self._consults.booking.release(request.match_info["queue"], starts_at, sub)
+        return _json({})
+
+    async def _book(self, request: web.Request) -> web.StreamResponse:
+        """A plan, whose desk is the path's, with whoever holds its time."""
+        by = self._by(request)
+        body = await _object(request)
+        sub = _text(body, "sub")
+        plan = _plan({**{name: value for name, value in body.items() if name != "sub"}, "queue": _queue(request)})
+        await self._consults.booking.book(plan, sub, by)
+        return _json(self._consults.get(plan.consult).to_json(), 201)
 
     async def _people(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
@@ -210,6 +233,24 @@ def _text(body: Mapping[str, Any], name: str, default: str | None = None) -> str
     if not isinstance(value, str) or len(value) > 256:
         raise _bad(f"{name} must be a string")
     return value
+
+
+def _plan(plain: object) -> ConsultPlan:
+    try:
+        return ConsultPlan.from_json(plain)
+    except PlanError as error:
+        raise RemoteProtocolError(error.code, str(error), status=400) from error
+
+
+def _queue(request: web.Request) -> str:
+    return request.match_info["queue"]
+
+
+async def _slot(request: web.Request) -> tuple[float, str]:
+    body = await _object(request)
+    if body.keys() != {"starts_at", "sub"}:
+        raise _bad("the body has two members, starts_at and sub")
+    return _seconds(body, "starts_at"), _text(body, "sub")
 
 
 def _subs(body: Mapping[str, Any], name: str) -> tuple[str, ...]:

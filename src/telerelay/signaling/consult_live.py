@@ -19,6 +19,7 @@ from telerelay.consult.record import Person, Record
 from telerelay.errors import RemoteProtocolError
 from telerelay.events import (
     ConsultChanged,
+    ReceiptMade,
     Sign,
     WaitingChanged,
     WaitingContentChanged,
@@ -38,6 +39,10 @@ ANSWERED_S = 0.1
 # And so many turns of the loop after that: of the answer's way a handful are left, each of which may take a tenth of a
 # second where many calls end at once.
 ANSWERED_TURNS = 20
+
+# So long the end waits for the attestation, so that who was in the call takes its number home: a signature takes
+# milliseconds, a rule of the host's as long as it likes.
+RECEIPT_S, RECEIPT_EVERY_S = 0.5, 0.05
 
 # Clients wait ten seconds for a reply; a disk that needs half of that is not slow but failing.
 PATIENCE_S = 5.0
@@ -104,6 +109,8 @@ class LiveConsult(RoomWatcher):
         """Since when it is in its state, or was known to be."""
         self.durable = consult.record
         """What is known of it as far as that is durable: all that anybody is told."""
+        self.receipt: ReceiptMade | None = None
+        """What is told of its attestation, once there is one."""
         self._home = home
         self._inside = {person.sub for person in consult.record.there if person.is_admitted}  # durably
         self._shown: dict[tuple[str, type[Sign]], Sign] = {}
@@ -198,10 +205,18 @@ class LiveConsult(RoomWatcher):
             case _:
                 pass  # the desk is shown after all of them; hooks are told out of the journal
 
-    def _end_room(self, reason: str, turns: int = 0) -> None:
+    def _end_room(self, reason: str, turns: int = 0, wait_s: float = RECEIPT_S) -> None:
+        loop = asyncio.get_running_loop()
         if turns:
-            asyncio.get_running_loop().call_soon(self._end_room, reason, turns - 1)
-        elif self.host is not None and not self._home.is_closing:
+            loop.call_soon(self._end_room, reason, turns - 1, wait_s)
+        elif self.host is None or self._home.is_closing:
+            return
+        elif self.durable.ended is not None and self.receipt is None and wait_s > 0:
+            loop.call_later(RECEIPT_EVERY_S, self._end_room, reason, 0, wait_s - RECEIPT_EVERY_S)
+        else:
+            for seat in tuple(self.host.seats.values()):
+                if self.receipt is not None and seat.participant.is_admitted:
+                    self._show(seat, self.receipt)
             self.host.end(reason)
 
     # ---------------------------------------------------------------- what the room tells

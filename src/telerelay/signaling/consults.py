@@ -24,15 +24,18 @@ from telerelay.consult.clock import ConsultClock
 from telerelay.consult.consult import Consult
 from telerelay.consult.draft import Facts
 from telerelay.consult.effects import owed
+from telerelay.consult.facts import Measured
 from telerelay.consult.plan import ConsultPlan
 from telerelay.consult.presence import AtDesk
 from telerelay.consult.surge import Holding, Surge
 from telerelay.consult.waiting import WaitingQueue
 from telerelay.errors import RemoteProtocolError, TelerelayError
+from telerelay.events import ReceiptMade
 from telerelay.hooks import HookRunner, JoinRequest
 from telerelay.logs import say
 from telerelay.protocol.desks import Call, InLine
 from telerelay.protocol.grants import Grant, TokenKeys
+from telerelay.signaling.booking import Booking
 from telerelay.signaling.consult_keeping import Keeping
 from telerelay.signaling.consult_live import PATIENCE_S, LiveConsult
 from telerelay.signaling.consult_measuring import Measuring
@@ -98,6 +101,10 @@ class Consults:
         """The desks that are open, and who is at them."""
         self.desks.consults = self
         self._ringing = Ringing(self.now, self.desks.statuses, self._rules.unanswered)
+        self.booking = Booking(
+            self.now, self.schedule, self.reschedule, lambda consult: self._of(consult).consult.record
+        )
+        """Times that people choose: held, booked, moved."""
         self._due: list[tuple[float, int, LiveConsult]] = []
         self._numbers = itertools.count()
         self._woken = asyncio.Event()
@@ -130,6 +137,7 @@ class Consults:
         self._resume_surge()
         for live in tuple(self._live.values()):
             self._queue.see(live.durable)
+            self.booking.see(live.durable)
             self._measuring.see(live)
             live.resume(owed(live.consult.record))
             live.agree()
@@ -434,6 +442,7 @@ class Consults:
         self._make_room(live)
         self._queue.see(live.consult.record)
         self._ringing.see(live)
+        self.booking.see(live.consult.record)
         due_at = live.consult.next_due()
         if due_at != live.due_at:
             live.due_at = due_at
@@ -469,6 +478,8 @@ class Consults:
         await self._measuring.finish(live)
         made = await self.keeping.attest(live.durable.plan)
         await live.take(live.consult.attested(self.now(), made.digest, made.key_id))
+        measured = live.durable.measured or Measured(live.durable.at)
+        live.receipt = ReceiptMade(made.digest, measured.two_way_video_s, measured.two_way_audio_s)
 
     def forget(self, live: LiveConsult) -> None:
         if self._live.get(live.id) is live:

@@ -39,6 +39,9 @@ Body = Mapping[str, object]
 class Consulted(Protocol):
     """What desks ask of the consults."""
 
+    is_closing: bool
+    """The process ends: who is gone is gone by that, and nobody is told."""
+
     def now(self) -> float:
         """The consults' clock, Unix seconds."""
 
@@ -112,6 +115,8 @@ class Desks:
     def look(self) -> None:
         """Tell whoever is to know what is another than before."""
         self._is_due = False
+        if self.consults.is_closing:
+            return
         changes = self._presence.look(self.consults.now(), self.consults.is_busy)
         for each in changes:
             is_available = each.status == "available"

@@ -13,12 +13,17 @@ from aiohttp import web
 PAGES = {
     "/": ("index.html", "text/html"),
     "/telerelay.js": ("telerelay.js", "text/javascript"),
+    "/errors.js": ("errors.js", "text/javascript"),
+    "/media.js": ("media.js", "text/javascript"),
+    "/signaling.js": ("signaling.js", "text/javascript"),
+    "/channel.js": ("channel.js", "text/javascript"),
     "/measuring.js": ("measuring.js", "text/javascript"),
     "/sending.js": ("sending.js", "text/javascript"),
     "/page.js": ("page.js", "text/javascript"),
     "/state.js": ("state.js", "text/javascript"),
     "/devices.js": ("devices.js", "text/javascript"),
     "/desk.js": ("desk.js", "text/javascript"),
+    "/waiting.js": ("waiting.js", "text/javascript"),
     "/people.js": ("people.js", "text/javascript"),
     "/weak.js": ("weak.js", "text/javascript"),
     "/chat.js": ("chat.js", "text/javascript"),
@@ -29,15 +34,20 @@ PAGES = {
     "/style.css": ("style.css", "text/css"),
     "/call.css": ("call.css", "text/css"),
     "/objects.css": ("objects.css", "text/css"),
+    "/desk.html": ("desk.html", "text/html"),
+    "/reception.js": ("reception.js", "text/javascript"),
+    "/desksocket.js": ("desksocket.js", "text/javascript"),
+    "/reception.css": ("reception.css", "text/css"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
 }
 """Path under the mount point: file in the package, media type."""
 
 HEADERS = {
-    # No script but ours, and none inline: what somebody smuggles into a name stays text.
+    # No script but ours, and none inline: what somebody smuggles into a name stays text. Pictures and films of others
+    # are what the host shows to who waits.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; "
+        "media-src 'self' blob: https:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
     # The address of a consult is nobody else's business.

@@ -1,6 +1,5 @@
 /**
- * The consult on the page: the waiting room for who waits, and the desk for who lets in. Uses the document's `desk` and
- * the call's public names.
+ * The desk of a consult, for who lets in. Uses the document's `desk` and the call's public names.
  *
  * Nobody's name is shown, for the page knows none: people are their role, and how long they have waited.
  */
@@ -10,16 +9,6 @@ import { roleKey } from "./strings.js";
 
 const rows = new Map(); // participant id -> {element, since, words, admit, deny}
 const busy = new Set(); // of whom something was asked that is not answered yet
-
-/** What is said to who waits; null: one does not. */
-export function waitingSentences() {
-  const { call } = page;
-  if (!call || call.admitted) return null;
-  const { position = 0, held = false } = call.waiting ?? {};
-  const before = position - 1;
-  const place = before < 1 ? say("wait_next") : before === 1 ? say("wait_one") : say("wait_many", { count: before });
-  return [say("wait_here"), held ? say("wait_held", { count: position }) : position ? place : ""];
-}
 
 /** Draw the desk: the people who wait, the next one first. */
 export function renderDesk() {

@@ -7,6 +7,7 @@
 import { devices, openMedia, readToken } from "./telerelay.js";
 import { $, KINDS, memory, page, publicationOf, query, say, setText, tell, trackOf } from "./state.js";
 import { problemKey } from "./strings.js";
+import { isWaiting } from "./waiting.js";
 
 export function setTrack(kind, track) {
   const old = trackOf(kind);
@@ -247,7 +248,19 @@ export function showSelf() {
   const stream = trackOf("video") ? page.stream : null;
   if (video.srcObject !== stream) video.srcObject = stream;
   if (stream) video.play().catch(() => {});
-  if (page.view === "lobby" || $("devices-dialog").open) meter.start();
+  placeDevices();
+  if (isDevicesShown()) meter.start();
   else meter.stop();
+}
+
+const isDevicesShown = () => page.view === "lobby" || isWaiting() || $("devices-dialog").open;
+
+/** The choice of devices is where one looks: in the lobby, beside what is shown to who waits, or in its dialog. */
+export function placeDevices() {
+  const home = $("devices-dialog").open ? "away" : page.view === "lobby" ? "home" : isWaiting() ? "waiting" : "away";
+  const isElsewhere = $("devices").parentElement !== $(`devices-${home}`);
+  if (!isElsewhere) return;
+  $(`devices-${home}`).append($("devices"));
+  if (!isDevicesShown()) meter.stop();
 }
 

@@ -47,6 +47,15 @@ function pairOf(report) {
   return entries.find(({ type, nominated, state }) => type === "candidate-pair" && nominated && state === "succeeded");
 }
 
+/** What a connection's own checks (RFC 8445, RFC 7675) say of its line; null: no answer yet. */
+export function checksOf(report) {
+  const pair = report && pairOf(report);
+  if (!pair || !Number.isFinite(pair.currentRoundTripTime)) return null;
+  const { requestsSent: checks = 0, responsesReceived: answered = 0 } = pair;
+  const missing = Math.max(0, checks - answered - 1); // the last one may be under way
+  return { rtt_ms: 1000 * pair.currentRoundTripTime, loss: checks ? missing / checks : 0, checks };
+}
+
 const total = (entries, member) => entries.reduce((sum, entry) => sum + (entry[member] ?? 0), 0);
 
 /** What two RTCStatsReports (either may be null) say at one time, as running totals. */

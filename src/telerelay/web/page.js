@@ -9,11 +9,12 @@ import { join, readToken, useLink } from "./telerelay.js";
 import { listenCamera, onCamera, renderCamera } from "./camera.js";
 import { listenChat, onChat, renderChat } from "./chat.js";
 import * as own from "./devices.js";
-import { renderDesk, waitingSentences } from "./desk.js";
+import { renderDesk } from "./desk.js";
 import { isLost, pictures, play, renderTiles, sentencesOn, tiles } from "./people.js";
 import { $, KINDS, memory, name, page, publicationOf, say, setSentences, setText, tell, trackOf } from "./state.js";
 import { LANGUAGES, problemKey } from "./strings.js";
 import { renderStrip } from "./strip.js";
+import { isWaiting, renderWaiting, waitingSentences } from "./waiting.js";
 import { blind, forgetLines, isSpeaking, lineSentences } from "./weak.js";
 
 const TICK_MS = 1000;
@@ -96,7 +97,8 @@ async function enter() {
   }
   const publishing = Promise.all(["audio", "video"].map(own.publish));
   render();
-  document.querySelector(".controls button:enabled").focus();
+  // Who waits has more than a screen to look at, and begins at its top.
+  document.querySelector(".controls button:enabled").focus({ preventScroll: !page.call?.admitted });
   await publishing;
 }
 
@@ -117,8 +119,10 @@ async function endConsult() {
 function onEnded(code) {
   memory.write({ isInside: false, muted: {} });
   for (const { video } of tiles.values()) page.call.detach(video);
+  page.receipt = page.call.receipt;
   page.call = null;
   page.endCode = code;
+  renderWaiting(); // what was shown stops
   forgetLines();
   renderObjects();
   page.isSoundBlocked = false;
@@ -214,8 +218,8 @@ function toggle(kind) {
 }
 
 function openDialog() {
-  $("devices-away").append($("devices"));
   $("devices-dialog").showModal();
+  own.placeDevices();
   own.fillDevices();
   own.meter.start();
   render();
@@ -232,7 +236,6 @@ function show(view) {
   page.news = null;
   document.body.dataset.view = view;
   for (const id of ["lobby", "call", "after"]) $(id).hidden = id !== view;
-  if (view === "lobby") $("devices-home").append($("devices"));
   own.showSelf();
   render();
 }
@@ -284,7 +287,10 @@ function callStatus() {
     return [say(news.key, { ...news.values, who: who ? who() : "" }), ...troubles];
   }
   if (!others.length && call.waitingRoom.length) return [say("desk_waits"), ...troubles];
-  if (!others.length) return [say(page.hasMet ? "alone_again" : "alone"), ...troubles];
+  if (!others.length) {
+    const isKept = page.hasMet && call.consult && !call.decides;
+    return [say(isKept ? "alone_kept" : page.hasMet ? "alone_again" : "alone"), ...troubles];
+  }
   if (!states.includes("connected")) return [say("connecting"), ...troubles];
   const withWhom = others.length > 1 ? say("with_many", { count: others.length }) : say("with_one", { who: name(others[0]) });
   // Whose camera is off is there: that need not be said, too, on a small screen.
@@ -334,6 +340,7 @@ function renderControls() {
   control("mute-audio", "audio", "mute", "unmute", "microphone");
   control("mute-video", "video", "hide", "show", "camera");
   $("turn-on-sound").hidden = !page.isSoundBlocked;
+  $("open-devices").hidden = isWaiting(); // they are on the page
   const isAsked = page.endAsked_ms && Date.now() - page.endAsked_ms < SURE_MS;
   setText($("end-consult").querySelector("span"), say(isAsked ? "end_sure" : "end_consult"));
   const isOff = trackOf("video") && publicationOf("video")?.muted;
@@ -379,18 +386,34 @@ function render() {
     renderLine();
     renderDesk();
     renderObjects();
+    renderWaiting();
+    own.placeDevices();
     setSentences($("said"), callStatus());
   } else if (page.view === "after") {
     const isKnown = ["left", "ended", "duplicate_join", "denied"].includes(page.endCode);
     title = say(isKnown ? `${page.endCode}_title` : "lost_title");
     const text = say(isKnown ? `after_${page.endCode}` : problemKey(page.endCode), { code: page.endCode });
-    $("rejoin").hidden = page.endCode === "denied"; // not in this consultation
+    $("rejoin").hidden = page.endCode === "denied" || Boolean(page.receipt); // not in this consultation
+    renderReceipt();
     setText($("after-title"), title);
     setText($("after-words"), text);
     setSentences($("said"), [text]);
   }
   setText($("said-before"), title);
 }
+
+/** What one takes home of a consultation: how long both saw, or heard, each other, and its number. */
+function renderReceipt() {
+  const receipt = page.endCode === "ended" ? page.receipt : null;
+  $("receipt").hidden = !receipt;
+  if (!receipt) return;
+  setText($("receipt-video"), durationWords(receipt.two_way_video_s));
+  setText($("receipt-audio"), durationWords(receipt.two_way_audio_s));
+  // As much as people compare; the whole of it is in the attestation.
+  setText($("receipt-number"), receipt.attestation.slice(0, 16).replace(/(.{4})(?=.)/g, "$1 "));
+}
+
+const durationWords = (s) => say(s < 60 ? "seconds" : "minutes", { minutes: Math.floor(s / 60), seconds: Math.round(s % 60) });
 
 page.render = render;
 
@@ -440,7 +463,7 @@ function listen() {
   for (const kind of ["audio", "video"]) $(KINDS[kind].select).addEventListener("change", () => own.chooseDevice(kind));
   $("speaker").addEventListener("change", () => page.call?.setDevice("audiooutput", $("speaker").value));
   $("devices-dialog").addEventListener("close", () => {
-    own.meter.stop();
+    own.showSelf();
     render();
   });
   for (const type of ["pointerdown", "keydown"]) addEventListener(type, () => own.meter.context?.resume().catch(() => {}));

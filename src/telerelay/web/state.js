@@ -40,6 +40,7 @@ export const page = {
   news: null, // {key, values, until}
   large: null, // key of the picture that was chosen to be large
   endCode: null,
+  receipt: null, // what the call that has ended was attested as
   endAsked_ms: 0, // when the end was asked for, for everyone; it takes two presses
   render() {},
 };

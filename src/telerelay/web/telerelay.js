@@ -1,21 +1,29 @@
 /**
  * telerelay in the browser: join a room, publish camera and microphone, receive the others.
  *
- * An ES module, with measuring.js and sending.js beside it and nothing else, served by the relay beside its WebSocket;
- * docs/browser.md says how to use it.
+ * An ES module, with six beside it (errors.js, media.js, signaling.js, channel.js, measuring.js, sending.js) and nothing
+ * else, served by the relay beside its WebSocket; docs/browser.md says how to use it.
  * It touches WebSocket, RTCPeerConnection, mediaDevices, permissions and sessionStorage (the seat's resume secret), and
  * hears of the network (`online`, navigator.connection). Of the page it knows whether it is visible or asleep, and the media
  * elements and AudioContexts it is given.
  * Two connections: on "publish" we offer, on "subscribe" the relay does (docs/signaling.md). No candidate is ever sent:
  * the relay is ICE-lite and learns a path from its authenticated checks only.
  *
- * Sections: errors and events · devices · signalling · publishing · messages · the call (what the page calls,
- * the socket, events of the room, weak lines, receiving, sending, one's own sources, what comes and how well, messages,
- * connections).
+ * Sections: publishing · the call (what the page calls, the socket, events of the room, weak lines, receiving, sending,
+ * one's own sources, what comes and how well, messages, connections).
  */
 
-import { ASLEEP_MS, FlowGauge, LOOK_MS, NetworkGauge, reportOf, sampleOf, TrackReporter } from "./measuring.js";
+import { Channel } from "./channel.js";
+import { CallEvent, TelerelayError, later, listen } from "./errors.js";
+import { ASLEEP_MS, FlowGauge, LOOK_MS, NetworkGauge, checksOf, reportOf, sampleOf, TrackReporter } from "./measuring.js";
+import { constraints, getUserMedia, permissionOf } from "./media.js";
 import { encodings, preferCodec, SenderLimit } from "./sending.js";
+import { FATAL, Signaling, readToken, seats } from "./signaling.js";
+
+export { Channel } from "./channel.js";
+export { TelerelayError } from "./errors.js";
+export { devices, openMedia } from "./media.js";
+export { readToken } from "./signaling.js";
 
 /** The WebSocket stands beside this file, under whatever prefix the relay is mounted. */
 const DEFAULT_URL = new URL("./ws", import.meta.url).href.replace(/^http/, "ws");
@@ -25,15 +33,12 @@ const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 5000;
 // A first join that cannot connect says so after three tries: about two seconds.
 const JOIN_TRIES = 3;
-// A mobile network may take seconds to open a connection; beyond this nobody believes in it.
-const CONNECT_TIMEOUT_MS = 8000;
 // Looks from one report of bad things to the next: the relay judges calls every two seconds.
 const REPORT_LOOKS = 4;
 // A picture that is sent again begins with a keyframe, which a weak line takes this long to bring at the most.
 const COMES_MS = 3000;
 // No API shows a dead socket. One small request tells; the pause of a busy relay must not look like a loss.
 const HEARTBEAT_MS = 5000;
-const REPLY_TIMEOUT_MS = 10000;
 // "disconnected" often heals by itself; after this ICE restarts, which costs a healthy connection nothing.
 const DISCONNECTED_MS = 2000;
 // A restart that has brought no path by then will not: the connection is begun anew.
@@ -42,263 +47,6 @@ const RESTART_MS = 6000;
 const MOVED_REPLY_MS = 1000;
 // The relay takes five offers at once, then one in two seconds.
 const REFUSED_PAUSE_MS = 2000;
-
-const CLOSE_CODES = { 4001: "unauthorized", 4003: "forbidden", 4009: "duplicate_join", 4010: "ended" };
-/** After these a new join with the same token is useless. */
-const FATAL = new Set(
-  "unauthorized token_expired forbidden duplicate_join ended denied consult_over too_early too_late room_full not_found conflict".split(
-    " ",
-  ),
-);
-
-const SENTENCES = {
-  permission_denied: "The browser may not use this device.",
-  no_device: "There is no such device.",
-  device_busy: "Another program uses this device.",
-  device_failed: "The device cannot be opened.",
-  insecure_context: "Camera and microphone need a page served over HTTPS.",
-  unsupported: "This browser has no WebRTC.",
-  no_network: "The relay cannot be reached.",
-  media_blocked: "Sound and picture do not get through this network.",
-  no_common_codec: "The relay and this browser have no codec in common.",
-  unauthorized: "The token is missing or not valid.",
-  forbidden: "The token does not open this room.",
-  duplicate_join: "The same person joined in another window.",
-  ended: "The call was ended.",
-  denied: "The consult could not be entered.",
-  left: "The call was left.",
-  too_large: "The message is larger than the relay takes.",
-  not_open: "The data channel is not open.",
-};
-
-// ---------------------------------------------------------------------------------------------------- errors and events
-
-/** What went wrong: `code` is stable (docs/browser.md lists them), `message` an English sentence. */
-export class TelerelayError extends Error {
-  constructor(code, message = SENTENCES[code] ?? code, options = undefined) {
-    super(message, options);
-    this.name = "TelerelayError";
-    this.code = code;
-  }
-}
-
-/** An event of a Call; its members are properties, as with the browser's own events. */
-class CallEvent extends Event {
-  constructor(type, members) {
-    super(type);
-    for (const [name, value] of Object.entries(members)) Object.defineProperty(this, name, { value, enumerable: true });
-  }
-}
-
-/** For tables of events: add or remove all of them at once. */
-function listen(isOn, target, handlers) {
-  for (const [type, handler] of Object.entries(handlers)) {
-    target?.[isOn ? "addEventListener" : "removeEventListener"]?.(type, handler);
-  }
-}
-
-const later = (delay_ms) => new Promise((resolve) => setTimeout(resolve, delay_ms));
-
-// ---------------------------------------------------------------------------------------------------- devices
-
-const DEVICE_CODES = {
-  NotAllowedError: "permission_denied",
-  SecurityError: "permission_denied",
-  NotFoundError: "no_device",
-  NotReadableError: "device_busy",
-  AbortError: "device_busy",
-};
-
-/** What is asked of a device; two cores do not encode 720 lines and decode the others at full rate. */
-function constraints(kind, wish) {
-  if (!wish) return false;
-  const more = typeof wish === "object" ? wish : {};
-  if (kind === "audio") return { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...more };
-  const size = (navigator.hardwareConcurrency ?? 4) > 2 ? [1280, 720] : [640, 480];
-  const facing = more.deviceId ? {} : { facingMode: "user" };
-  const [width, height] = size.map((ideal) => ({ ideal }));
-  return { width, height, frameRate: { ideal: 30, max: 30 }, ...facing, ...more };
-}
-
-async function getUserMedia(wanted) {
-  const media = navigator.mediaDevices;
-  if (!media?.getUserMedia) throw new TelerelayError(globalThis.isSecureContext ? "unsupported" : "insecure_context");
-  try {
-    return await media.getUserMedia(wanted).catch((error) => {
-      if (error.name !== "OverconstrainedError") throw error;
-      return media.getUserMedia({ audio: Boolean(wanted.audio), video: Boolean(wanted.video) });
-    });
-  } catch (error) {
-    throw new TelerelayError(DEVICE_CODES[error.name] ?? "device_failed", undefined, { cause: error });
-  }
-}
-
-/** The live PermissionStatus of "camera" or "microphone"; null from a browser that does not tell. */
-async function permissionOf(name) {
-  try {
-    return await navigator.permissions.query({ name });
-  } catch {
-    return null;
-  }
-}
-
-const isDenied = async (name) => (await permissionOf(name))?.state === "denied";
-
-/**
- * Open microphone and camera: `{audio, video}` are true, false or constraints. Never rejects: gives
- * `{stream, errors: {audio?, video?}}`, so that whatever works can be used.
- */
-export async function openMedia({ audio = true, video = true } = {}) {
-  const wanted = { audio: constraints("audio", audio), video: constraints("video", video) };
-  const kinds = Object.keys(wanted).filter((kind) => wanted[kind]);
-  if (!kinds.length) return { stream: new MediaStream(), errors: {} };
-  try {
-    return { stream: await getUserMedia(wanted), errors: {} };
-  } catch (error) {
-    const errors = Object.fromEntries(kinds.map((kind) => [kind, error]));
-    if (kinds.length < 2 || error.code === "insecure_context" || error.code === "unsupported") {
-      return { stream: new MediaStream(), errors };
-    }
-    // Who said no to both is not asked again; who said no to one is not kept from the other.
-    const denied = { audio: await isDenied("microphone"), video: await isDenied("camera") };
-    if (error.code === "permission_denied" && denied.audio === denied.video) {
-      return { stream: new MediaStream(), errors };
-    }
-    const stream = new MediaStream();
-    for (const kind of kinds) {
-      if (denied[kind]) {
-        errors[kind] = new TelerelayError("permission_denied");
-        continue;
-      }
-      try {
-        const [track] = (await getUserMedia({ [kind]: wanted[kind] })).getTracks();
-        stream.addTrack(track);
-        delete errors[kind];
-      } catch (problem) {
-        errors[kind] = problem;
-      }
-    }
-    return { stream, errors };
-  }
-}
-
-/** All devices the browser shows: `[{kind, deviceId, label}]`; labels are empty before the first permission. */
-export async function devices() {
-  const found = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-  return found.map(({ kind, deviceId, label }) => ({ kind, deviceId, label }));
-}
-
-// ---------------------------------------------------------------------------------------------------- signalling
-
-/** One WebSocket: requests with replies, events, and its end. */
-class Signaling {
-  #socket;
-  #nextId = 1;
-  #waiting = new Map();
-  #lastError = null;
-  onevent = () => {};
-  /** Called once with a TelerelayError; `no_network` means that a new socket may be tried. */
-  onclose = () => {};
-
-  static open(url) {
-    return new Promise((resolve, reject) => {
-      const socket = new WebSocket(url);
-      const timer = setTimeout(() => socket.close(), CONNECT_TIMEOUT_MS);
-      socket.onopen = () => {
-        clearTimeout(timer);
-        resolve(new Signaling(socket));
-      };
-      socket.onclose = () => {
-        clearTimeout(timer);
-        reject(new TelerelayError("no_network"));
-      };
-    });
-  }
-
-  constructor(socket) {
-    this.#socket = socket;
-    socket.onmessage = ({ data }) => this.#onMessage(JSON.parse(data));
-    socket.onclose = ({ code }) => this.#end(this.#lastError ?? new TelerelayError(CLOSE_CODES[code] ?? "no_network"));
-  }
-
-  /** Send one request; resolves with its reply, rejects with the relay's error, or `no_network` when the socket ends. */
-  request(type, fields = {}, timeout_ms = REPLY_TIMEOUT_MS) {
-    return new Promise((resolve, reject) => {
-      if (this.#socket.readyState !== WebSocket.OPEN) {
-        reject(new TelerelayError("no_network"));
-        return;
-      }
-      const id = this.#nextId++;
-      // A socket that stays silent is dead, whatever the browser believes.
-      const timer = setTimeout(() => this.#end(new TelerelayError("no_network")), timeout_ms);
-      this.#waiting.set(id, { resolve, reject, timer });
-      this.#socket.send(JSON.stringify({ type, id, ...fields }));
-    });
-  }
-
-  close() {
-    this.onclose = () => {};
-    this.#end(new TelerelayError("left"));
-  }
-
-  #onMessage(message) {
-    if (message.type === "error" && message.id === undefined) {
-      this.#lastError = new TelerelayError(message.code, message.message);
-    } else if (message.type !== "reply" && message.type !== "error") {
-      this.onevent(message);
-    } else {
-      const waiting = this.#waiting.get(message.id);
-      this.#waiting.delete(message.id);
-      clearTimeout(waiting?.timer);
-      if (message.type === "reply") waiting?.resolve(message);
-      else waiting?.reject(new TelerelayError(message.code, message.message));
-    }
-  }
-
-  #end(error) {
-    this.#socket.onclose = null;
-    this.#socket.onmessage = null;
-    this.#socket.close();
-    for (const { reject, timer } of this.#waiting.values()) {
-      clearTimeout(timer);
-      reject(FATAL.has(error.code) ? error : new TelerelayError("no_network"));
-    }
-    this.#waiting.clear();
-    const { onclose } = this;
-    this.onclose = () => {};
-    onclose(error);
-  }
-}
-
-/** The seat's resume secret outlives a reload of this tab, and nothing else. */
-const seats = {
-  key: (room, sub) => `telerelay:${room}:${sub}`,
-  get(room, sub) {
-    try {
-      return sessionStorage.getItem(this.key(room, sub));
-    } catch {
-      return null; // storage may be forbidden
-    }
-  },
-  set(room, sub, secret) {
-    try {
-      if (secret) sessionStorage.setItem(this.key(room, sub), secret);
-      else sessionStorage.removeItem(this.key(room, sub));
-    } catch {
-      /* then a reload takes a new seat */
-    }
-  },
-};
-
-/** The claims of a token, unverified (the relay verifies); null when it is none. */
-export function readToken(token) {
-  try {
-    const payload = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(payload, (char) => char.charCodeAt(0))));
-  } catch {
-    return null;
-  }
-}
 
 // ---------------------------------------------------------------------------------------------------- publishing
 
@@ -334,124 +82,6 @@ class LocalPublication {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------- messages
-
-// What the relay takes (docs/signaling.md), and how much may wait here before `drained` is worth waiting for.
-const MAX_MESSAGE_BYTES = 65536;
-const MAX_BUFFERED_BYTES = 262144;
-
-/**
- * Messages to and from everyone else in the room under one label, made by `Call.channel`. Events: `open`, `close`, and
- * `message`, whose `data` is a string or an ArrayBuffer; `onmessage` is called with it too.
- */
-export class Channel extends EventTarget {
-  onmessage = null;
-  /** @internal What the page asked for; null as long as only others use the label. */ options = null;
-  #lines = new Map(); // what carries the label, ours or the relay's, with its connection
-  // Those that were open a task ago. Chromium counts what leaves from then on: what is sent in the task in which a channel
-  // is given to us, or opens, and leaves before that task ends, stays in `bufferedAmount` for ever (seen in 156).
-  #opened = new WeakSet();
-  #chosen = null; // what we send on: one and the same as long as it is open, or messages could overtake each other
-
-  constructor(label) {
-    super();
-    this.label = label;
-  }
-
-  get isOpen() {
-    return Boolean(this.#open());
-  }
-
-  /** Bytes that wait to be sent. */
-  get bufferedAmount() {
-    return this.#open()?.bufferedAmount ?? 0;
-  }
-
-  /** Resolves once messages can be sent. */
-  ready() {
-    return this.#until(() => this.isOpen);
-  }
-
-  /** Resolves once less than that waits: the way to send much. */
-  drained(below_bytes = MAX_BUFFERED_BYTES) {
-    const line = this.#open();
-    if (line) line.bufferedAmountLowThreshold = below_bytes;
-    return this.#until(() => this.bufferedAmount <= below_bytes);
-  }
-
-  /** Send a string, an ArrayBuffer or a view of one. Throws `too_large` or `not_open`. */
-  send(data) {
-    const size = typeof data === "string" ? new TextEncoder().encode(data).length : data.byteLength;
-    if (size > MAX_MESSAGE_BYTES) throw new TelerelayError("too_large");
-    const line = this.#open();
-    if (!line) throw new TelerelayError("not_open");
-    line.send(data);
-  }
-
-  /** Close it for oneself; the others' go on. */
-  close() {
-    this.options = null;
-    for (const line of this.#lines.keys()) line.close();
-  }
-
-  /** @internal Whether anything carries it. */
-  get isCarried() {
-    return this.#lines.size > 0;
-  }
-
-  /** @internal Open it on a connection of ours, unless something carries it already. */
-  openOn(pc) {
-    if (this.options && !this.isCarried) this.add(pc.createDataChannel(this.label, this.options), pc);
-  }
-
-  /** @internal `onGone` is called when this line has closed. */
-  add(line, pc, onGone = () => {}) {
-    line.binaryType = "arraybuffer";
-    this.#lines.set(line, pc);
-    line.onopen = () =>
-      setTimeout(() => {
-        this.#opened.add(line);
-        if (this.#lines.has(line)) this.dispatchEvent(new CallEvent("open", {}));
-      });
-    line.onbufferedamountlow = () => this.dispatchEvent(new CallEvent("drain", {}));
-    line.onmessage = ({ data }) => {
-      const event = new CallEvent("message", { data });
-      this.dispatchEvent(event);
-      this.onmessage?.(event);
-    };
-    line.onclose = () => {
-      if (this.#lines.delete(line) && !this.isCarried) this.dispatchEvent(new CallEvent("close", {}));
-      onGone();
-    };
-  }
-
-  /** @internal A connection is gone, and what it carried. */
-  drop(pc) {
-    const had = this.isCarried;
-    for (const [line, on] of this.#lines) if (on === pc) this.#lines.delete(line);
-    if (had && !this.isCarried) this.dispatchEvent(new CallEvent("close", {}));
-  }
-
-  #open() {
-    const isUsable = (line) => this.#lines.has(line) && this.#opened.has(line) && line.readyState === "open";
-    if (!isUsable(this.#chosen)) this.#chosen = [...this.#lines.keys()].find(isUsable);
-    return this.#chosen;
-  }
-
-  #until(condition) {
-    const types = ["open", "close", "drain"];
-    return new Promise((resolve) => {
-      const look = () => {
-        if (!condition()) return;
-        for (const type of types) this.removeEventListener(type, look);
-        resolve();
-      };
-      for (const type of types) this.addEventListener(type, look);
-      look();
-    });
-  }
-}
-
 // ---------------------------------------------------------------------------------------------------- the call
 
 /**
@@ -478,6 +108,8 @@ export class Call extends EventTarget {
   consult = null;
   /** One's own place in the waiting room: `{position, since, held}`; null: one does not wait. */
   waiting = null;
+  waitingContent = []; // {id, kind, url, title}: what the application shows while one waits
+  receipt = null; // {attestation, two_way_video_s, two_way_audio_s}: of a consult that has ended
   /** Whether this person may let others in. */
   decides = false;
   /** For whoever decides: who waits, the next one first. */
@@ -699,6 +331,14 @@ export class Call extends EventTarget {
       for (const entry of report?.values() ?? []) if (entry.type === type) tracks.push(this.#trackStats(report, entry));
     }
     return { tracks, publish, subscribe, relay };
+  }
+
+  /**
+   * What the checks of our own connection say of the line, media or none: `{rtt_ms, loss, checks}`, `loss` being the
+   * share of the relay's `checks` that were not answered; null before the first answer.
+   */
+  async line() {
+    return checksOf(await reportOf(this.#connections.publish));
   }
 
   #trackStats(report, entry) {
@@ -932,6 +572,7 @@ export class Call extends EventTarget {
       case "admitted":
         this.admitted = true;
         this.waiting = null;
+        this.waitingContent = [];
         this.#emit("admitted", {});
         break;
       case "consult":
@@ -942,7 +583,16 @@ export class Call extends EventTarget {
         this.waiting = { position: message.position, since: message.since, held: message.held };
         this.#emit("waiting", this.waiting);
         break;
+      case "receipt":
+        this.receipt = {
+          attestation: message.attestation,
+          two_way_video_s: message.two_way_video_s,
+          two_way_audio_s: message.two_way_audio_s,
+        };
+        this.#emit("receipt", this.receipt);
+        break;
       case "waiting_content":
+        this.waitingContent = message.items;
         this.#emit("waitingcontent", { items: message.items });
         break;
       case "waiting_room":
