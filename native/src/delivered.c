@@ -9,10 +9,17 @@ void tr__delivered_init(tr_delivered *d)
 {
     memset(d, 0, sizeof *d);
     d->newest = -1;
+    d->newest_us = -TR_DELIVERED_BIN_US;
 }
 
 void tr__delivered_on_packet(tr_delivered *d, int64_t received_us, uint32_t size_bytes)
 {
+    /* Of most packets the bin is that of the one before. */
+    if ((uint64_t)received_us - (uint64_t)d->newest_us < TR_DELIVERED_BIN_US) {
+        d->old = 0;
+        d->bytes[d->newest % TR_DELIVERED_BINS] += size_bytes;
+        return;
+    }
     int64_t bin = received_us / TR_DELIVERED_BIN_US;
     bool is_old = d->newest - bin >= TR_DELIVERED_BINS;
     d->old = is_old ? d->old + 1 : 0;
@@ -24,6 +31,7 @@ void tr__delivered_on_packet(tr_delivered *d, int64_t received_us, uint32_t size
         is_old = false;
     }
     for (; d->newest < bin; d->newest++) d->bytes[(d->newest + 1) % TR_DELIVERED_BINS] = 0;
+    d->newest_us = d->newest * TR_DELIVERED_BIN_US;
     if (is_old) return;
     d->bytes[bin % TR_DELIVERED_BINS] += size_bytes;
 }

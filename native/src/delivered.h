@@ -12,9 +12,10 @@
 #define TR_DELIVERED_BINS 64
 
 typedef struct tr_delivered {
-    int64_t newest; /* bin number, -1: nothing yet */
-    int64_t first;  /* bin of the very first arrival since init */
-    uint32_t old;   /* arrivals in a row that were older than the bins hold */
+    int64_t newest;    /* bin number, -1: nothing yet */
+    int64_t newest_us; /* when it began; before that: a bin earlier than any */
+    int64_t first;     /* bin of the very first arrival since init */
+    uint32_t old;      /* arrivals in a row that were older than the bins hold */
     uint32_t bytes[TR_DELIVERED_BINS];
 } tr_delivered;
 

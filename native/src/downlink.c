@@ -69,14 +69,8 @@ void tr__downlink_end_pacing(tr_downlink *d)
 {
     tr__pacer_free(d->pacer);
     d->pacer = NULL;
+    d->is_ample = false;
 }
-
-static uint64_t *resent_word(tr_downlink *d, int64_t number)
-{
-    return &d->resent[(uint64_t)number % TR_SENT_MOST / 64];
-}
-
-static uint64_t resent_bit(int64_t number) { return (uint64_t)1 << (number & 63); }
 
 /* Nothing of it was due: whoever keeps the timers is to hear of it. */
 void tr__downlink_on_waiting(tr_downlink *d)
@@ -99,7 +93,6 @@ tr_downlink *tr__downlink_take_woken(tr_downlink **woken)
 void tr__downlink_on_sent(tr_downlink *d, uint32_t size_bytes, uint64_t now_us)
 {
     int64_t number = d->next_number++;
-    *resent_word(d, number) &= ~resent_bit(number);
     if (!d->estimator) return;
     d->sent_us = now_us;
     if (d->due_us == UINT64_MAX) {
@@ -119,8 +112,7 @@ static int64_t unwrap_number(const tr_downlink *d, uint16_t number)
 
 void tr__downlink_on_resent(tr_downlink *d, uint16_t number)
 {
-    int64_t which = unwrap_number(d, number);
-    if (which >= 0 && d->next_number - which <= TR_SENT_MOST) *resent_word(d, which) |= resent_bit(which);
+    if (d->estimator) tr__estimator_on_resent(d->estimator, unwrap_number(d, number));
 }
 
 /* ------------------------------------------------------------------ the pace */
@@ -143,6 +135,35 @@ void tr__downlink_set_pace(tr_downlink *d, uint64_t now_us)
     tr__pacer_set_pace(d->pacer, rates.pacing_bps, now_us);
 }
 
+/* What leaves is so small a part of the pace that frames need not be taken apart: with an empty queue the estimate is
+ * two and a half times as much. With a queue, or with much on its way, the pace is less, and so on. */
+#define AMPLE_SHARE 2.75
+#define AMPLE_WINDOW_US 1000000
+
+static void look_for_room(tr_downlink *d, uint64_t now_us)
+{
+    if (!d->pacer) return;
+    double leaving_bps = tr__delivered_bps(&d->estimator->departed, AMPLE_WINDOW_US);
+    d->is_ample = leaving_bps > 0 && (double)d->pacer->pace_bps >= AMPLE_SHARE * leaving_bps;
+    tr__pacer_set_ample(d->pacer, d->is_ample, now_us);
+}
+
+/* Nothing waits, is tried or is to be tried: what there is to decide comes with feedback, or is its absence. */
+static bool is_calm(const tr_downlink *d)
+{
+    return d->is_ample && !d->pacer->count && !d->has_probe && !d->pacer->is_probing &&
+           tr__estimator_has_enough(d->estimator);
+}
+
+static uint64_t next_look_us(const tr_downlink *d, uint64_t now_us)
+{
+    uint64_t least_us = now_us + TR_DOWNLINK_INTERVAL_US, most_us = now_us + TR_DOWNLINK_CALM_INTERVAL_US;
+    if (!is_calm(d)) return least_us;
+    uint64_t silent_us = (uint64_t)tr__estimator_silent_at(d->estimator);
+    if (silent_us > most_us) return most_us;
+    return silent_us > least_us ? silent_us : least_us;
+}
+
 /* Later the estimator has given it up. */
 #define PROBE_MOST_US 900000
 
@@ -163,9 +184,7 @@ bool tr__downlink_has_probe(tr_downlink *d, uint64_t now_us)
 
 static void count_padding(tr_downlink *d)
 {
-    tr_rates rates;
-    tr_estimator_rates(d->estimator, &rates);
-    uint64_t wanted = rates.padding_bps * TR_DOWNLINK_INTERVAL_US / 8000000;
+    uint64_t wanted = tr__estimator_padding_bps(d->estimator) * TR_DOWNLINK_INTERVAL_US / 8000000;
     int64_t bytes = d->padding_bytes + (int64_t)wanted - d->sent_bytes;
     if (!wanted || d->pacer->count || bytes < 0) bytes = 0;
     d->padding_bytes = bytes < PADDING_MOST_BYTES ? (int32_t)bytes : PADDING_MOST_BYTES;
@@ -205,9 +224,9 @@ bool tr__downlink_on_feedback(tr_downlink *d, const tr_rtcp_part *part, uint64_t
         if (number < 0) number = 0;
         if (end > d->next_number) end = d->next_number;
         for (; number < end; number++) {
-            bool is_received = status.is_received && !(*resent_word(d, number) & resent_bit(number));
             int64_t at_us = from_us + (int64_t)status.ticks * TR_TWCC_TICK_US;
-            arrivals[count++] = (tr_arrival){.seq = number, .received_us = is_received ? at_us : TR_NOT_RECEIVED};
+            arrivals[count++] =
+                (tr_arrival){.seq = number, .received_us = status.is_received ? at_us : TR_NOT_RECEIVED};
             if (number >= d->reported_to) d->reported_to = number + 1;
             is_of_ours = true;
             if (count < BATCH) continue;
@@ -220,6 +239,11 @@ bool tr__downlink_on_feedback(tr_downlink *d, const tr_rtcp_part *part, uint64_t
     d->is_heard = true;
     d->feedbacks++;
     tr__downlink_set_pace(d, now_us);
+    if (d->is_ample) look_for_room(d, now_us);
+    if (d->due_us != UINT64_MAX && d->due_us > next_look_us(d, now_us)) {
+        d->due_us = next_look_us(d, now_us);
+        tr__downlink_on_waiting(d);
+    }
     return true;
 }
 
@@ -243,8 +267,12 @@ void tr__downlink_on_time(tr_downlink *d, uint64_t now_us)
 {
     tr_estimator_on_time(d->estimator, (int64_t)now_us, d->pacer ? d->pacer->bytes : 0);
     tr__downlink_set_pace(d, now_us);
-    if (d->pacer) count_padding(d);
-    d->due_us = now_us - d->sent_us < IDLE_US ? now_us + TR_DOWNLINK_INTERVAL_US : UINT64_MAX;
+    look_for_room(d, now_us);
+    if (d->pacer) {
+        count_padding(d);
+        tr__pacer_rest(d->pacer, now_us);
+    }
+    d->due_us = now_us - d->sent_us < IDLE_US ? next_look_us(d, now_us) : UINT64_MAX;
 }
 
 /* ------------------------------------------------------------------ what control is told */

@@ -12,8 +12,10 @@
 #include "pacer.h"
 #include "twcc.h"
 
-/* The estimator and what is heard are looked at this often while media flows: libwebrtc's process interval. */
+/* The estimator and what is heard are looked at this often while media flows: libwebrtc's process interval. Where there
+ * is ample room, and all that is wanted, nothing is decided in between two feedbacks: then as often as those come. */
 #define TR_DOWNLINK_INTERVAL_US 25000
+#define TR_DOWNLINK_CALM_INTERVAL_US 100000
 
 /* How often control is told: what it decides by that holds for seconds, and thousands of peers are told of. */
 #define TR_DOWNLINK_TELL_US 200000        /* at most */
@@ -26,14 +28,14 @@ struct tr_downlink {
     uint32_t owner;      /* transport index */
     tr_downlink **woken; /* borrowed: list of those whose time has begun to run; NULL: nobody asks for it */
     tr_downlink *next_woken;
-    bool is_woken;                      /* it is in that list */
-    bool is_told;                       /* control wants to know of it */
-    int64_t next_number;                /* of the next packet; its low 16 bits leave */
-    uint64_t sent_us;                   /* when the latest one left, 0: never */
-    uint64_t resent[TR_SENT_MOST / 64]; /* a bit a number: it has left twice */
+    bool is_woken;       /* it is in that list */
+    bool is_told;        /* control wants to know of it */
+    int64_t next_number; /* of the next packet; its low 16 bits leave */
+    uint64_t sent_us;    /* when the latest one left, 0: never */
     /* what is heard */
     bool is_heard;        /* feedback has come, ever */
     bool is_silent;       /* it was heard of, and is not now */
+    bool is_ample;        /* what leaves is a small part of the pace */
     uint64_t back_us;     /* when the latest silence was over; 0: there was none */
     int64_t reported_to;  /* numbers below were told of, as arrived or missing */
     int64_t their_offset; /* of their reference time from ours, in its units */

@@ -233,7 +233,13 @@ void tr_estimator_on_packet_sent(tr_estimator *e, int64_t now_us, int64_t seq, u
     tr__delivered_on_packet(&e->departed, now_us < 0 ? 0 : now_us, size_bytes);
     e->spare_bytes = least(e->spare_bytes + PADDING_SHARE * size_bytes, PADDING_SHARE * PADDING_SAVED_S / 8 * e->bps);
     tr__probes_on_sent(&e->probes, probe_id, now_us, size_bytes);
-    publish(e, now_us);
+    e->published_us = now_us;
+}
+
+void tr__estimator_on_resent(tr_estimator *e, int64_t seq)
+{
+    tr_sent_packet *p = tr__sent_find(&e->sent, seq);
+    if (p) p->is_resent = 1;
 }
 
 /* ---------------------------------------------------------------- control */
@@ -455,6 +461,7 @@ void tr_estimator_on_feedback(tr_estimator *e, int64_t now_us, const tr_arrival 
             e->unknown++;
             continue;
         }
+        if (p->is_resent) received_us = TR_NOT_RECEIVED;
         if (p->fate == TR_FATE_RECEIVED || (p->fate == TR_FATE_LOST && received_us < 0)) {
             e->repeated++;
             continue;
@@ -525,10 +532,15 @@ void tr__estimator_on_report(tr_estimator *e, int64_t now_us, uint8_t lost_of_25
 
 /* ---------------------------------------------------------------- time and demand */
 
+bool tr__estimator_has_enough(const tr_estimator *e)
+{
+    return e->mode == TR_ESTIMATOR_FREE && e->bps >= least(e->wanted_bps, e->most_bps);
+}
+
 static void look_for_more(tr_estimator *e, int64_t now_us)
 {
     e->padding_bps = 0;
-    if (e->mode != TR_ESTIMATOR_FREE || e->bps >= least(e->wanted_bps, e->most_bps)) return;
+    if (e->mode != TR_ESTIMATOR_FREE || tr__estimator_has_enough(e)) return;
     int64_t empty_us = now_us - e->empty_us, gap_us = now_us - e->probed_us;
     /* Where sound alone is sent, too little is heard of the line for anything larger to come back. */
     if (empty_us >= PROBE_AFTER_US) e->padding_bps = least(e->bps, PADDING_FILL_BPS);
@@ -550,13 +562,19 @@ static void look_for_more(tr_estimator *e, int64_t now_us)
     tr__probes_want(&e->probes, now_us, rate_bps);
 }
 
-static void watch_silence(tr_estimator *e, int64_t now_us)
+int64_t tr__estimator_silent_at(const tr_estimator *e)
 {
+    if (!e->sent.flight_bytes) return INT64_MAX;
     int64_t most_us = e->least_rtt_us + FLIGHT_SLACK_US;
     if (most_us < SILENCE_US) most_us = SILENCE_US;
     if (e->mode == TR_ESTIMATOR_CONTESTED || e->mode == TR_ESTIMATOR_DRAINING) most_us += e->rtt_us;
-    bool is_silent = e->mode == TR_ESTIMATOR_TOLD ? tr__told_is_silent(&e->told, now_us)
-                                                  : e->sent.flight_bytes && now_us - e->fed_us > most_us;
+    return e->fed_us + most_us + 1;
+}
+
+static void watch_silence(tr_estimator *e, int64_t now_us)
+{
+    bool is_silent =
+        e->mode == TR_ESTIMATOR_TOLD ? tr__told_is_silent(&e->told, now_us) : now_us >= tr__estimator_silent_at(e);
     if (!is_silent || e->mode == TR_ESTIMATOR_SILENT) return;
     e->mode = TR_ESTIMATOR_SILENT;
     e->before_silence_bps = e->bps;
@@ -600,7 +618,7 @@ void tr_estimator_rates(const tr_estimator *e, tr_rates *rates)
     *rates = (tr_rates){
         .target_bps = (uint64_t)target_bps,
         .pacing_bps = (uint64_t)pacing_bps,
-        .padding_bps = e->mode == TR_ESTIMATOR_FREE ? (uint64_t)e->padding_bps : 0,
+        .padding_bps = tr__estimator_padding_bps(e),
         .estimate_bps = (uint64_t)e->bps,
         .queue_us = e->delay.queue_us > 0 ? (uint64_t)e->delay.queue_us : 0,
     };

@@ -66,6 +66,17 @@ struct tr_estimator {
 
 /* Other bounds than it was made with, as tr_estimator_new has them; what it knows of the line stays. */
 void tr__estimator_set_bounds(tr_estimator *e, uint64_t least_bps, uint64_t most_bps);
+/* It has left again as it was: what comes back of it tells of a loss. */
+void tr__estimator_on_resent(tr_estimator *e, int64_t seq);
+/* Nothing is to be looked for on a line whose queue is short. */
+bool tr__estimator_has_enough(const tr_estimator *e);
+/* What is to be filled up to with padding, 0: nothing. */
+static inline uint64_t tr__estimator_padding_bps(const tr_estimator *e)
+{
+    return e->mode == TR_ESTIMATOR_FREE ? (uint64_t)e->padding_bps : 0;
+}
+/* When it would be silence that no transport-wide feedback has come; INT64_MAX: none is missing. */
+int64_t tr__estimator_silent_at(const tr_estimator *e);
 /* What a receiver without transport-wide feedback says; taken note of, no more, while there is such feedback.
  * REMB: bit/s as it was sent; 0 and beyond the most rate: no bound. A report: RFC 3550's fraction lost, of 256, and the
  * round trip it gives (6.4.1), 0 where it gives none; of a compound of several either each block, or the worst. */

@@ -1,7 +1,7 @@
 /* pacer: see pacer.h. Touches its own memory and the flows it is given. Worker thread. */
 #include "pacer.h"
 
-#include <stddef.h>
+#include <stdlib.h>
 
 #include "pages.h"
 
@@ -13,23 +13,37 @@
 #define DEBT_US 100000
 #define DEBT_BYTES 1500
 
+/* A few more than are used, so that they are whole pages. */
+#define REST_BYTES (TR_PACER_REFS * sizeof(tr_pacer_ref))
+
 tr_pacer *tr__pacer_new(uint64_t pace_bps)
 {
-    tr_pacer *p = tr__pages_new(sizeof *p);
+    tr_pacer *p = calloc(1, sizeof *p);
     if (!p) return NULL;
+    p->rest = tr__pages_new(REST_BYTES);
+    if (!p->rest) {
+        free(p);
+        return NULL;
+    }
     p->pace_bps = p->rate_bps = pace_bps ? pace_bps : 1;
+    p->kept_us = TR_PACER_QUANTUM_US;
     p->free = TR_PACER_REFS;
     return p;
 }
 
-void tr__pacer_free(tr_pacer *p) { tr__pages_free(p, sizeof *p); }
+void tr__pacer_free(tr_pacer *p)
+{
+    if (!p) return;
+    tr__pages_free(p->rest, REST_BYTES);
+    free(p);
+}
 
 /* ------------------------------------------------------------------ the budget */
 
 static void pass(tr_pacer *p, uint64_t now_us)
 {
-    uint64_t credit_us = p->count || p->is_probing ? TR_PACER_LATE_US : TR_PACER_QUANTUM_US;
-    int64_t least = -(int64_t)(p->rate_bps * credit_us), debt = p->debt - tr__pacer_gained(p, now_us);
+    uint64_t kept_us = p->count || p->is_probing ? TR_PACER_LATE_US : p->kept_us;
+    int64_t least = -(int64_t)(p->rate_bps * kept_us), debt = p->debt - tr__pacer_gained(p, now_us);
     p->debt = debt > least ? debt : least;
     p->at_us = now_us;
 }
@@ -40,6 +54,14 @@ void tr__pacer_set_pace(tr_pacer *p, uint64_t pace_bps, uint64_t now_us)
     pass(p, now_us);
     p->pace_bps = pace_bps ? pace_bps : 1;
     if (!p->is_probing) p->rate_bps = p->pace_bps;
+}
+
+void tr__pacer_set_ample(tr_pacer *p, bool is_ample, uint64_t now_us)
+{
+    uint64_t kept_us = is_ample ? TR_PACER_AMPLE_US : TR_PACER_QUANTUM_US;
+    if (kept_us == p->kept_us) return;
+    pass(p, now_us);
+    p->kept_us = kept_us;
 }
 
 void tr__pacer_begin_probe(tr_pacer *p, uint64_t rate_bps, uint32_t bytes, uint32_t packets, uint64_t now_us)
@@ -85,27 +107,46 @@ uint64_t tr__pacer_at(const tr_pacer *p)
 
 /* ------------------------------------------------------------------ what waits */
 
-static tr_pacer_ref *take_free(tr_pacer *p, uint16_t *at)
+static inline tr_pacer_ref *ref_at(tr_pacer *p, uint16_t at)
+{
+    return at < TR_PACER_FEW ? &p->few[at] : &p->rest[at - TR_PACER_FEW];
+}
+
+static tr_pacer_ref *take_free(tr_pacer *p, uint16_t *at, uint64_t now_us)
 {
     if (p->free < TR_PACER_REFS) {
         *at = p->free;
-        p->free = p->refs[*at].next;
+        p->free = ref_at(p, *at)->next;
     } else if (p->used < TR_PACER_REFS) {
         *at = p->used++;
     } else {
         return NULL;
     }
-    return &p->refs[*at];
+    if (*at >= TR_PACER_FEW) {
+        p->needed_us = now_us;
+        p->is_rest_touched = true;
+    }
+    return ref_at(p, *at);
 }
 
+/* Where nothing waits any more the first are the next to be used again. */
 static void give_back(tr_pacer *p, uint16_t at)
 {
-    tr_pacer_ref *ref = &p->refs[at];
-    p->count--;
+    tr_pacer_ref *ref = ref_at(p, at);
     p->bytes -= ref->bytes;
     ref->flow = NULL;
     ref->next = p->free;
     p->free = at;
+    if (--p->count) return;
+    p->free = TR_PACER_REFS;
+    p->used = 0;
+}
+
+void tr__pacer_rest(tr_pacer *p, uint64_t now_us)
+{
+    if (!p->is_rest_touched || p->count || now_us - p->needed_us < TR_PACER_REST_US) return;
+    tr__pages_forget(p->rest, REST_BYTES);
+    p->is_rest_touched = false;
 }
 
 /* Behind all others: who comes has no turn before those that wait already. */
@@ -135,7 +176,7 @@ bool tr__pacer_put(tr_pacer *p, tr_pacer_flow *flow, tr_pacer_kind kind, uint8_t
     uint16_t at;
     tr_pacer_ref *ref;
     if (kind == TR_PACER_RESEND && p->resends.count == TR_PACER_RESENDS) return false;
-    if (!(ref = take_free(p, &at))) return false;
+    if (!(ref = take_free(p, &at, now_us))) return false;
     *ref = (tr_pacer_ref){.index = index,
                           .put_us = now_us,
                           .flow = flow,
@@ -152,14 +193,14 @@ bool tr__pacer_put(tr_pacer *p, tr_pacer_flow *flow, tr_pacer_kind kind, uint8_t
     p->bytes += ref->bytes;
     if (kind == TR_PACER_RESEND) {
         if (p->resends.count++)
-            p->refs[p->resends.tail].next = at;
+            ref_at(p, p->resends.tail)->next = at;
         else
             p->resends.head = at;
         p->resends.tail = at;
         return true;
     }
     if (flow->count++) {
-        p->refs[flow->tail].next = at;
+        ref_at(p, flow->tail)->next = at;
         if (index > flow->last_index) flow->last_index = index;
     } else {
         join(p, flow);
@@ -176,10 +217,10 @@ bool tr__pacer_put(tr_pacer *p, tr_pacer_flow *flow, tr_pacer_kind kind, uint8_t
 static uint16_t take_head(tr_pacer *p, tr_pacer_flow *flow)
 {
     uint16_t at = flow->head;
-    flow->bytes -= p->refs[at].bytes;
+    flow->bytes -= ref_at(p, at)->bytes;
     if (--flow->count) {
-        flow->head = p->refs[at].next;
-        flow->put_us = p->refs[flow->head].put_us;
+        flow->head = ref_at(p, at)->next;
+        flow->put_us = ref_at(p, flow->head)->put_us;
     } else {
         leave(p, flow);
     }
@@ -191,7 +232,7 @@ bool tr__pacer_next(tr_pacer *p, tr_pacer_ref *out)
     uint16_t at;
     if (p->resends.count) {
         at = p->resends.head;
-        p->resends.head = p->refs[at].next;
+        p->resends.head = ref_at(p, at)->next;
         p->resends.count--;
     } else if (p->turn) {
         while (p->turn->turn_bytes <= 0) {
@@ -200,11 +241,11 @@ bool tr__pacer_next(tr_pacer *p, tr_pacer_ref *out)
         }
         tr_pacer_flow *flow = p->turn;
         at = take_head(p, flow);
-        flow->turn_bytes -= p->refs[at].bytes;
+        flow->turn_bytes -= ref_at(p, at)->bytes;
     } else {
         return false;
     }
-    *out = p->refs[at];
+    *out = *ref_at(p, at);
     give_back(p, at);
     return true;
 }
@@ -222,13 +263,13 @@ void tr__pacer_forget(tr_pacer *p, tr_pacer_flow *flow)
     tr_pacer_queue kept = {0};
     for (uint32_t left = p->resends.count, at = p->resends.head; left; left--) {
         uint16_t here = (uint16_t)at;
-        at = p->refs[here].next;
-        if (p->refs[here].flow == flow) {
+        at = ref_at(p, here)->next;
+        if (ref_at(p, here)->flow == flow) {
             give_back(p, here);
             continue;
         }
         if (kept.count++)
-            p->refs[kept.tail].next = here;
+            ref_at(p, kept.tail)->next = here;
         else
             kept.head = here;
         kept.tail = here;

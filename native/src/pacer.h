@@ -2,8 +2,9 @@
  * histories, resends before media, tracks in turn by bytes, all within one budget of bytes on the wire.
  * What leaves without waiting, voices above all, is paid for by what comes after it. What a track has waiting is
  * forgotten as a whole, where it is paused or something newer takes its place; its owner says when that is.
- * Pure: its memory is taken when it is made, in pages: of a line that carries all at once hardly any is touched. Worker
- * thread. */
+ * Pure: its memory is taken when it is made: references for what waits of a frame, and pages for the rest, of which a
+ * line that carries its keyframes at once touches none, and which are given back once nothing has reached them for a
+ * while. Worker thread. */
 #ifndef TR_PACER_H
 #define TR_PACER_H
 
@@ -12,10 +13,17 @@
 
 /* References at most: a second of 10 Mbit/s, and no history reaches further back. */
 #define TR_PACER_REFS 1024
+/* Of these always there: what waits of a camera's frame at 2 Mbit/s. */
+#define TR_PACER_FEW 16
+/* The rest is given back where so long none of it was needed: a line that is too thin needs it with each keyframe. */
+#define TR_PACER_REST_US 10000000
 /* Of these resends at most: more than what a quarter of a second of a good line may cost to repair. */
 #define TR_PACER_RESENDS 256
-/* What was not used is kept for so long: no burst is longer than what the pace carries in that time, and a packet. */
+/* What was not used is kept for so long: no burst is longer than what the pace carries in that time, and a packet.
+ * Where what is sent is a small part of the pace, so much longer: a frame of a third of it, at 30 a second and half as
+ * large again as others, leaves as it came, in one run. */
 #define TR_PACER_QUANTUM_US 5000
+#define TR_PACER_AMPLE_US 15000
 /* While something waits a late timer is made up for, up to this. */
 #define TR_PACER_LATE_US 10000
 
@@ -55,6 +63,7 @@ struct tr_pacer {
     uint64_t charged;            /* bytes, ever */
     int64_t debt;                /* at at_us; below zero: what may still leave at once */
     uint64_t at_us;
+    uint64_t kept_us;     /* for how long what was not used is kept: one of the above */
     uint64_t released_us; /* when it was last looked after */
     /* the cluster that is on its way (estimator.h): what is still to be sent of it */
     bool is_probing;
@@ -64,9 +73,12 @@ struct tr_pacer {
     uint64_t longest_us;   /* that anything has waited that left, since somebody took note */
     tr_pacer_flow *turn;   /* whose turn it is; NULL: no media waits */
     tr_pacer_queue resends;
-    /* references that are free: those that were used, then those never touched */
+    /* references that are free: those that were used, then those that were not since nothing waited */
     uint16_t free, used;
-    tr_pacer_ref refs[TR_PACER_REFS];
+    bool is_rest_touched;
+    uint64_t needed_us; /* when one of the rest was taken last */
+    tr_pacer_ref few[TR_PACER_FEW];
+    tr_pacer_ref *rest; /* owned: the others, in pages */
 };
 
 tr_pacer *tr__pacer_new(uint64_t pace_bps); /* NULL: no memory */
@@ -75,6 +87,8 @@ void tr__pacer_free(tr_pacer *pacer);
 
 /* bit/s from now on, at least 1. */
 void tr__pacer_set_pace(tr_pacer *pacer, uint64_t pace_bps, uint64_t now_us);
+/* Whether what is sent is a small part of it. */
+void tr__pacer_set_ample(tr_pacer *pacer, bool is_ample, uint64_t now_us);
 
 /* What the budget has won since at_us: no more than it can owe, whatever the pace. */
 static inline int64_t tr__pacer_gained(const tr_pacer *pacer, uint64_t now_us)
@@ -112,6 +126,9 @@ void tr__pacer_begin_probe(tr_pacer *pacer, uint64_t rate_bps, uint32_t bytes, u
 /* A packet of it has left. */
 void tr__pacer_probed(tr_pacer *pacer, uint32_t bytes, uint64_t now_us);
 void tr__pacer_end_probe(tr_pacer *pacer, uint64_t now_us);
+
+/* Called now and then: gives back what has not been needed for long. */
+void tr__pacer_rest(tr_pacer *pacer, uint64_t now_us);
 
 /* When to let go next; UINT64_MAX: nothing waits, and no cluster is on its way. */
 uint64_t tr__pacer_at(const tr_pacer *pacer);

@@ -1,26 +1,11 @@
 /* sent: see sent.h. */
 #include "sent.h"
 
-#include "telerelay.h"
-
 void tr__sent_init(tr_sent *s)
 {
     s->mask = TR_SENT_LEAST - 1;
     s->oldest_seq = s->next_seq = -1;
     s->flight_bytes = 0;
-}
-
-int64_t tr__sent_us(const tr_sent_packet *p, int64_t now_us)
-{
-    return now_us - (int64_t)((uint32_t)(uint64_t)now_us - p->sent_us);
-}
-
-int32_t tr__sent_probe(const tr_sent_packet *p) { return p->probe == TR_SENT_PROBES ? TR_NO_PROBE : p->probe; }
-
-void tr__sent_settle(tr_sent *s, tr_sent_packet *p, tr_fate fate)
-{
-    if (p->fate == TR_FATE_ON_WAY) s->flight_bytes -= p->size_bytes;
-    p->fate = (uint16_t)(fate & 7);
 }
 
 /* Twice the ring: each packet stays, or goes up by the old length, where nothing was ever written. */
@@ -36,15 +21,20 @@ static void grow(tr_sent *s)
     s->mask = 2 * old - 1;
 }
 
+/* Numbers that were passed over were never sent. */
+__attribute__((cold, noinline)) static void pass_over(tr_sent *s, int64_t seq)
+{
+    int64_t passed = s->next_seq;
+    if (seq - passed > s->mask) passed = seq - s->mask;
+    for (; passed < seq; passed++) tr__sent_settle(s, &s->packets[passed & s->mask], TR_FATE_NONE);
+}
+
 bool tr__sent_put(tr_sent *s, int64_t now_us, int64_t seq, uint32_t size_bytes, int32_t probe_id, bool is_tracked)
 {
     if (seq < 0 || seq < s->next_seq) return false;
     if (s->next_seq < 0) s->oldest_seq = s->next_seq = seq;
     if (s->packets[seq & s->mask].fate == TR_FATE_ON_WAY && s->mask + 1 < TR_SENT_MOST) grow(s);
-    /* Numbers that were passed over were never sent. */
-    int64_t passed = s->next_seq;
-    if (seq - passed > s->mask) passed = seq - s->mask;
-    for (; passed < seq; passed++) tr__sent_settle(s, &s->packets[passed & s->mask], TR_FATE_NONE);
+    if (seq != s->next_seq) pass_over(s, seq);
     tr_sent_packet *p = &s->packets[seq & s->mask];
     tr__sent_settle(s, p, TR_FATE_NONE);
     uint32_t probe = probe_id >= 0 && probe_id < TR_SENT_PROBES ? (uint32_t)probe_id : TR_SENT_PROBES;
@@ -58,13 +48,6 @@ bool tr__sent_put(tr_sent *s, int64_t now_us, int64_t seq, uint32_t size_bytes, 
     s->next_seq = seq + 1;
     if (s->oldest_seq < s->next_seq - s->mask - 1) s->oldest_seq = s->next_seq - s->mask - 1;
     return true;
-}
-
-tr_sent_packet *tr__sent_find(tr_sent *s, int64_t seq)
-{
-    if (seq < 0 || seq >= s->next_seq || s->next_seq - seq > (int64_t)s->mask + 1) return NULL;
-    tr_sent_packet *p = &s->packets[seq & s->mask];
-    return p->fate == TR_FATE_NONE ? NULL : p;
 }
 
 void tr__sent_give_up(tr_sent *s, int64_t before_us, int64_t now_us)

@@ -132,6 +132,15 @@ static void pad(tr_pen *pen, uint8_t *slot)
     slot[0] |= 0x20;
 }
 
+/* Every packet has it: written in one go. In a block of one-byte headers its id is one that fits (init). */
+static inline void put_number(tr_pen *pen, const tr_rtp_block *block, uint8_t id, uint16_t number)
+{
+    if (block->two_byte)
+        tr__put32(pen, (uint32_t)id << 24 | 2u << 16 | number);
+    else
+        tr__put24(pen, (uint32_t)id << 20 | 1u << 16 | number);
+}
+
 size_t tr__writer_write(const tr_writer *writer, uint8_t *slot, const tr_media *media, const tr_heading *h)
 {
     const tr_rtp *rtp = &media->rtp;
@@ -148,11 +157,7 @@ size_t tr__writer_write(const tr_writer *writer, uint8_t *slot, const tr_media *
     tr__rtp_put_header(&pen, has_block, marker, h->pt, h->seq, h->ts, h->ssrc);
     if (has_block) {
         tr_rtp_block block = tr__rtp_begin_block(&pen, is_two_byte);
-        if (writer->is_numbered) {
-            uint8_t number[2];
-            tr__store16(number, h->number);
-            tr__rtp_put_element(&pen, &block, writer->extensions[TR_EXT_TWCC], number, sizeof number);
-        }
+        if (writer->is_numbered) put_number(&pen, &block, writer->extensions[TR_EXT_TWCC], h->number);
         if (has_mid(writer))
             tr__rtp_put_element(&pen, &block, writer->extensions[TR_EXT_MID], writer->mid, writer->mid_size);
         for (size_t i = 0; i < COPIED_COUNT; i++)

@@ -420,6 +420,42 @@ static void time_begins_with_the_first_packet(void)
     world_dispose(&w);
 }
 
+/* Four times as much as is sent, and no more is wanted: as often as there is feedback; when that fails as soon as ever.
+ */
+static void a_line_with_ample_room_is_looked_at_less_often(void)
+{
+    tr_estimate told = {0};
+    begin(true, true);
+    CHECK_EQ(TR_OK, set_downlink(true, 2000000, 2000000, 2000000));
+    stream(20, false, &told);
+    CHECK(downlink()->is_ample);
+    int looks = 0;
+    for (int i = 0; i < 50; i++) { /* tenths of a second */
+        uint64_t arrivals[5];
+        int64_t first = downlink()->next_number;
+        for (int k = 0; k < 5; k++) {
+            send_video(1000);
+            arrivals[k] = w.now_us + 30 * MS;
+            for (int ms = 0; ms < 20; ms++) {
+                uint64_t at_us = tr__downlink_at(downlink());
+                pass(MS, &told);
+                looks += at_us != tr__downlink_at(downlink());
+            }
+        }
+        CHECK_EQ(TR_DROP_NONE, send_feedback((uint16_t)first, arrivals, 5));
+    }
+    CHECK(looks >= 45 && looks <= 55);
+    uint64_t heard_us = w.now_us;
+    while (told.mode != TR_ESTIMATOR_SILENT && w.now_us < heard_us + 1000 * MS) {
+        send_video(1000);
+        pass(5 * MS, &told);
+    }
+    CHECK_EQ(TR_ESTIMATOR_SILENT, told.mode);
+    CHECK(w.now_us - heard_us <= 350 * MS + TR_DOWNLINK_INTERVAL_US + 30 * MS);
+    CHECK(!downlink()->is_ample);
+    world_dispose(&w);
+}
+
 static void a_transport_may_go_with_its_time_just_begun(void)
 {
     tr_estimate none;
@@ -565,6 +601,7 @@ static const check_test tests[] = {
     TEST(feedback_that_claims_the_world_is_cheap),
     TEST(reports_and_remb_reach_the_estimator),
     TEST(time_begins_with_the_first_packet),
+    TEST(a_line_with_ample_room_is_looked_at_less_often),
     TEST(a_transport_may_go_with_its_time_just_begun),
     TEST(nothing_is_told_that_was_not_asked_for),
     TEST(control_is_told_of_the_estimate),

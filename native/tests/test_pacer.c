@@ -92,6 +92,22 @@ static void no_burst_is_longer_than_a_quantum_and_a_packet(void)
     end();
 }
 
+static void where_there_is_ample_room_a_frame_leaves_as_it_came(void)
+{
+    begin();
+    tr__pacer_set_pace(p, 10 * PACE, now);
+    tr__pacer_set_ample(p, true, now);
+    now += 33 * MS;
+    uint32_t burst = 0;
+    for (; tr__pacer_may(p, now); burst++) tr__pacer_charge(p, PACKET, now);
+    CHECK(burst >= 15 && burst <= 16); /* a packet each ms */
+    tr__pacer_set_ample(p, false, now);
+    now += 33 * MS;
+    for (burst = 0; tr__pacer_may(p, now); burst++) tr__pacer_charge(p, PACKET, now);
+    CHECK(burst >= 5 && burst <= 6);
+    end();
+}
+
 static void what_waits_leaves_at_the_pace_in_quanta(void)
 {
     begin();
@@ -282,6 +298,28 @@ static void there_is_room_for_so_many_and_no_more(void)
     end();
 }
 
+static void what_many_took_is_given_back_once_it_was_not_needed_for_long(void)
+{
+    begin();
+    for (uint64_t i = 0; i < 300; i++) CHECK(put(0, i));
+    CHECK(p->is_rest_touched);
+    for (uint64_t i = 0; i < 300; i++) CHECK_EQ((int64_t)i, next());
+    for (uint64_t i = 0; i < 1000; i++) { /* frames, for each of which a few wait */
+        now += 33 * MS;
+        for (uint64_t k = 0; k < TR_PACER_FEW; k++) CHECK(put(1, k));
+        tr__pacer_rest(p, now);
+        while (next() >= 0) {}
+        tr__pacer_rest(p, now);
+        CHECK_EQ(i < 303, p->is_rest_touched); /* ten seconds */
+    }
+    for (uint64_t i = 0; i < TR_PACER_REFS; i++) CHECK(put(2, i % 1000));
+    CHECK(!put(2, 0));
+    now += TR_PACER_REST_US;
+    tr__pacer_rest(p, now); /* not what waits */
+    for (uint64_t i = 0; i < TR_PACER_REFS; i++) CHECK_EQ((int64_t)(2000 + i % 1000), next());
+    end();
+}
+
 /* Whatever is put, taken and dropped: each leaves once, or was dropped. */
 static void nothing_is_lost_and_nothing_leaves_twice(void)
 {
@@ -314,6 +352,7 @@ static void nothing_is_lost_and_nothing_leaves_twice(void)
 static const check_test tests[] = {
     TEST(what_comes_alone_leaves_at_once_and_is_paid_for),
     TEST(no_burst_is_longer_than_a_quantum_and_a_packet),
+    TEST(where_there_is_ample_room_a_frame_leaves_as_it_came),
     TEST(what_waits_leaves_at_the_pace_in_quanta),
     TEST(a_late_timer_is_made_up_for_but_not_by_more_than_ten_milliseconds),
     TEST(voices_are_paid_for_by_what_waits),
@@ -326,6 +365,7 @@ static const check_test tests[] = {
     TEST(what_is_dropped_does_not_leave_and_the_rest_does),
     TEST(a_sender_that_goes_takes_its_resends_along),
     TEST(there_is_room_for_so_many_and_no_more),
+    TEST(what_many_took_is_given_back_once_it_was_not_needed_for_long),
     TEST(nothing_is_lost_and_nothing_leaves_twice),
 };
 CHECK_MAIN("test_pacer", tests)
