@@ -1,6 +1,8 @@
 /* resends: see resends.h. Touches only its own memory. Worker thread. */
 #include "resends.h"
 
+#include <stdlib.h>
+
 #include "pages.h"
 #include "telerelay.h"
 
@@ -9,22 +11,35 @@
 #define VIDEO_PACKETS 1024
 #define AUDIO_PACKETS 128
 
-static size_t bytes_of(uint32_t count, bool is_numbered)
+/* What fits into a page with others' things needs none of its own: what is numbered at all is written lap after lap. */
+#define PAGE 4096u
+
+static size_t resend_bytes(uint32_t count) { return count * sizeof(tr_resend); }
+static size_t number_bytes(uint32_t count) { return count * sizeof(tr_sent_number); }
+
+static tr_sent_number *numbers_new(uint32_t count)
 {
-    return count * (sizeof(tr_resend) + (is_numbered ? sizeof(tr_sent_number) : 0));
+    return number_bytes(count) < PAGE ? calloc(1, number_bytes(count)) : tr__pages_new(number_bytes(count));
 }
 
 bool tr__resends_init(tr_resends *resends, uint8_t kind, bool is_numbered)
 {
     uint32_t count = kind == TR_VIDEO ? VIDEO_PACKETS : AUDIO_PACKETS;
-    *resends = (tr_resends){.mask = count - 1, .of = tr__pages_new(bytes_of(count, is_numbered))};
-    if (resends->of && is_numbered) resends->numbers = (tr_sent_number *)(resends->of + count);
-    return resends->of != NULL;
+    *resends = (tr_resends){.mask = count - 1, .of = tr__pages_new(resend_bytes(count))};
+    if (is_numbered) resends->numbers = numbers_new(count);
+    if (resends->of && (resends->numbers || !is_numbered)) return true;
+    tr__resends_dispose(resends);
+    return false;
 }
 
 void tr__resends_dispose(tr_resends *resends)
 {
-    tr__pages_free(resends->of, bytes_of(resends->mask + 1, resends->numbers != NULL));
+    uint32_t count = resends->mask + 1;
+    tr__pages_free(resends->of, resend_bytes(count));
+    if (number_bytes(count) < PAGE)
+        free(resends->numbers);
+    else
+        tr__pages_free(resends->numbers, number_bytes(count));
 }
 
 bool tr__resends_reach(const tr_resends *resends, uint64_t out, uint64_t next_out)

@@ -31,7 +31,7 @@ typedef struct tr_sent_number {
 typedef struct tr_resends {
     uint32_t credit_bytes, mask;
     tr_resend *of;           /* owned */
-    tr_sent_number *numbers; /* the same, behind them; NULL: what leaves has no transport-wide numbers */
+    tr_sent_number *numbers; /* owned; NULL: what leaves has no transport-wide numbers */
 } tr_resends;
 
 bool tr__resends_init(tr_resends *resends, uint8_t kind, bool is_numbered); /* false: no memory */
