@@ -94,6 +94,20 @@ static void estimate_line(const job *j, end *e)
     tr__twcc_init(e->twcc);
 }
 
+/* Control is told of each line every two seconds, if nothing changes. */
+static double take_least_bps(void)
+{
+    static double least_bps;
+    tr_event event;
+    while (tr_worker_take(worker, &event) == 1) {
+        tr_estimate told;
+        if (event.type != TR_EVENT_ESTIMATE) continue;
+        memcpy(&told, event.body, sizeof told);
+        if (!least_bps || told.estimate_bps < least_bps) least_bps = told.estimate_bps;
+    }
+    return least_bps;
+}
+
 static figures read_worker(void)
 {
     tr_stats stats;
@@ -102,10 +116,12 @@ static figures read_worker(void)
         .cpu_ns = tr_worker_thread_cpu_ns(worker),
         .forwarded = stats.tx_rtp_packets,
         .sent = stats.tx_packets,
+        .sent_bytes = stats.tx_bytes,
         .send_calls = stats.send_calls,
         .received = stats.rx_packets,
         .receive_calls = stats.receive_calls,
         .paced = stats.paced_packets,
+        .least_bps = take_least_bps(),
     };
 }
 

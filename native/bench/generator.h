@@ -30,6 +30,8 @@
 #define STUCK_US 100000 /* a packet was lost after all: begin a new window */
 #define KEYFRAMES 30    /* one frame in so many is a keyframe */
 #define WARM_UP_US 300000
+/* Where lines are judged: how much leaves is known after a second, and first clusters are over. */
+#define WARM_UP_JUDGED_US 1500000
 #define TWCC_ID 3 /* of the transport-wide numbers, both ways */
 
 typedef struct end {
@@ -216,7 +218,8 @@ static job read_job(int argc, char **argv)
 /* Counters of what is measured, all of them rising. */
 typedef struct figures {
     int64_t cpu_ns;
-    uint64_t forwarded, sent, send_calls, received, receive_calls, paced;
+    uint64_t forwarded, sent, sent_bytes, send_calls, received, receive_calls, paced;
+    double least_bps; /* the least that a line was estimated at; 0: none was */
 } figures;
 
 /* One round: what is due is sent, what has come is counted. */
@@ -238,7 +241,8 @@ static void turn(double rate, uint64_t now_us)
 /* Runs the load, and prints what it cost from WARM_UP_US on as one line of JSON. */
 static void measure(const job *j, figures (*read)(void))
 {
-    uint64_t begin = clock_us(), measured = begin + WARM_UP_US, until = measured + (uint64_t)(j->seconds * 1e6);
+    uint64_t begin = clock_us(), measured = begin + (j->room ? WARM_UP_JUDGED_US : WARM_UP_US),
+             until = measured + (uint64_t)(j->seconds * 1e6);
     figures before = {.cpu_ns = -1};
     for (int i = 0; i < end_count; i++) ends[i].due_us = begin + (uint64_t)(i * 7919) % 33000;
     for (uint64_t now = begin; now < until; now = clock_us()) {
@@ -248,13 +252,16 @@ static void measure(const job *j, figures (*read)(void))
     figures after = read();
     double wall_s = (double)(clock_us() - measured) / 1e6, cpu_ns = (double)(after.cpu_ns - before.cpu_ns);
     double forwarded = (double)(after.forwarded - before.forwarded);
+    /* With what is around them on the wire; what goes to publishers is little. */
+    double lines_bps = 8.0 * (double)(after.sent_bytes - before.sent_bytes + 28 * (after.sent - before.sent)) / wall_s;
     printf("{\"forwarded\": %.0f, \"ns_per_forwarded_packet\": %.0f, \"forwarded_per_second\": %.0f, "
            "\"worker_cpu_share\": %.3f, \"packets_per_send_call\": %.2f, \"packets_per_receive_call\": %.2f, "
-           "\"paced_share\": %.3f}\n",
+           "\"paced_share\": %.3f, \"room\": %.2f}\n",
            forwarded, forwarded > 0 ? cpu_ns / forwarded : 0, forwarded / wall_s, cpu_ns / 1e9 / wall_s,
            (double)(after.sent - before.sent) / (double)(after.send_calls - before.send_calls + 1),
            (double)(after.received - before.received) / (double)(after.receive_calls - before.receive_calls + 1),
-           forwarded > 0 ? (double)(after.paced - before.paced) / forwarded : 0);
+           forwarded > 0 ? (double)(after.paced - before.paced) / forwarded : 0,
+           lines_bps > 0 ? after.least_bps * j->rooms * j->fanout / lines_bps : 0);
 }
 
 #endif
