@@ -17,7 +17,7 @@ void tr__delivered_on_packet(tr_delivered *d, int64_t received_us, uint32_t size
     /* Of most packets the bin is that of the one before. */
     if ((uint64_t)received_us - (uint64_t)d->newest_us < TR_DELIVERED_BIN_US) {
         d->old = 0;
-        d->bytes[d->newest % TR_DELIVERED_BINS] += size_bytes;
+        d->bytes[(uint64_t)d->newest % TR_DELIVERED_BINS] += size_bytes;
         return;
     }
     int64_t bin = received_us / TR_DELIVERED_BIN_US;
@@ -40,7 +40,8 @@ double tr__delivered_bps(const tr_delivered *d, int64_t window_us)
 {
     int64_t bins = window_us / TR_DELIVERED_BIN_US, known = d->newest - d->first;
     if (d->newest < 0 || known < bins || bins < 1) return 0;
-    double sum = 0;
-    for (int64_t bin = d->newest - bins; bin < d->newest; bin++) sum += d->bytes[bin % TR_DELIVERED_BINS];
-    return sum * 8e6 / ((double)bins * TR_DELIVERED_BIN_US);
+    uint64_t sum = 0; /* exact in a double, too */
+    for (uint64_t bin = (uint64_t)(d->newest - bins); bin < (uint64_t)d->newest; bin++)
+        sum += d->bytes[bin % TR_DELIVERED_BINS];
+    return (double)sum * 8e6 / ((double)bins * TR_DELIVERED_BIN_US);
 }

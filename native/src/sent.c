@@ -9,7 +9,7 @@ void tr__sent_init(tr_sent *s)
 }
 
 /* Twice the ring: each packet stays, or goes up by the old length, where nothing was ever written. */
-static void grow(tr_sent *s)
+__attribute__((cold, noinline)) static void grow(tr_sent *s)
 {
     uint32_t old = s->mask + 1;
     for (uint32_t at = 0; at < old; at++) {
