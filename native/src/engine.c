@@ -873,16 +873,14 @@ void tr__engine_on_timer(tr_engine *e, uint64_t now_us)
         wake(e, t);
     }
     /* One look at each: what stays due, a datagram that found no room, comes again with the next look. */
-    uint32_t due[TR_TRANSPORTS_NEAR], count;
-    while ((count = tr__deadlines_due(&e->deadlines, now_us, due, TR_TRANSPORTS_NEAR)) > 0) {
-        tr__transports_near(e->transports, due, count);
-        for (uint32_t i = 0; i < count; i++) {
-            tr_transport *t = e->transports[due[i]];
-            if (t->due_us <= now_us) tr__transport_on_timer(t, now_us);
-            if (t->downlink && tr__downlink_release_at(t->downlink) <= now_us) tr__transport_release(t, now_us);
-            uint64_t at_us = tr__transport_at(t);
-            tr__deadlines_set(&e->deadlines, due[i], at_us > now_us ? at_us : now_us + 1);
-        }
+    uint64_t next;
+    while ((next = tr__deadlines_next(&e->deadlines)) <= now_us) {
+        uint32_t index = tr__deadlines_first(&e->deadlines);
+        tr_transport *t = e->transports[index];
+        if (t->due_us <= now_us) tr__transport_on_timer(t, now_us);
+        if (t->downlink && tr__downlink_release_at(t->downlink) <= now_us) tr__transport_release(t, now_us);
+        uint64_t at_us = tr__transport_at(t);
+        tr__deadlines_set(&e->deadlines, index, at_us > now_us ? at_us : now_us + 1);
     }
 }
 

@@ -489,30 +489,6 @@ void tr__transport_near(const tr_transport *t)
     tr__near(t->ssrcs, TR_LINE);
 }
 
-/* Level by level, as ahead.c has it for what comes. */
-void tr__transports_near(tr_transport *const *transports, const uint32_t *which, uint32_t count)
-{
-    const tr_transport *paced[TR_TRANSPORTS_NEAR];
-    uint32_t n = 0;
-    if (count < 2) return;
-    for (uint32_t i = 0; i < count; i++) tr__near(transports[which[i]], offsetof(tr_transport, receivers));
-    for (uint32_t i = 0; i < count; i++)
-        if (transports[which[i]]->downlink) tr__near(transports[which[i]]->downlink, sizeof(tr_downlink));
-    for (uint32_t i = 0; i < count; i++) {
-        const tr_transport *t = transports[which[i]];
-        if (!t->downlink || !t->downlink->pacer || !t->srtp) continue;
-        tr__near(t->downlink->pacer, offsetof(tr_pacer, rest));
-        tr__near(t->downlink->estimator, offsetof(tr_estimator, delivered));
-        tr__srtp_near(t->srtp);
-        paced[n++] = t;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        const tr_pacer_flow *turn = paced[i]->downlink->pacer->turn;
-        if (turn) tr__sender_near(turn->sender);
-        tr__srtp_near_tx(paced[i]->srtp);
-    }
-}
-
 static bool is_stranger(const tr_strangers *strangers, uint32_t ssrc)
 {
     for (uint32_t i = 0; i < strangers->count && i < TR_TRANSPORT_STRANGERS; i++)

@@ -121,12 +121,9 @@ tr_drop tr__transport_on_rtp(tr_transport *transport, uint8_t *data, size_t size
 
 int tr__transport_send_data(tr_transport *transport, const uint8_t *data, size_t size);
 
+/* The receiver's entry of an SSRC of the peer's, or NULL. */
 /* Fetch what a packet of it touches. */
 void tr__transport_near(const tr_transport *transport);
-/* And what the timers of so many, TR_TRANSPORTS_NEAR at most, touch that let go of what waits. */
-#define TR_TRANSPORTS_NEAR 16
-void tr__transports_near(tr_transport *const *transports, const uint32_t *which, uint32_t count);
-/* The receiver's entry of an SSRC of the peer's, or NULL. */
 const tr_ssrc_entry *tr__transport_find_ssrc(const tr_transport *transport, uint32_t ssrc);
 /* Now, as sender reports say it. */
 static inline uint64_t tr__transport_ntp(const tr_transport *transport, uint64_t now_us)
