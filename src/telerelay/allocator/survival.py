@@ -33,7 +33,7 @@ MOST_VOICE_SHARE = 0.4
 THIN_BPS, WIDE_BPS = 40_000, 56_000
 """
 For each voice: below the first, packets of 60 ms; above the second, as they come. A voice of 24 kbit/s is 50 kbit/s on
-the wire in packets of 20 ms, and 33 in those of 60 ms: so a line that has grown does not fall back by the change itself.
+the wire in packets of 20 ms, and 33 in those of 60 ms: so a line that has grown does not fall back by the change.
 """
 
 SAVED_BPS = 20_000

@@ -61,6 +61,7 @@ class _Story:
         self.interruptions: list[dict[str, Any]] = []
         self.losses: dict[tuple[str, str], dict[str, Any]] = {}
         self.consents: list[dict[str, Any]] = []
+        self.objects: dict[str, list[dict[str, Any]]] = {"document": [], "still": []}
         self.measured: Mapping[str, Any] = {}
         self.samples: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.is_emergency = False
@@ -91,6 +92,8 @@ class _Story:
                 self.consents.append(
                     {"at": fact.at, **{name: fact.clear[name] for name in ("sub", "what", "is_given")}}
                 )
+            case "document_received":
+                self.objects[fact.clear["what"]].append({"at": fact.at, **_object(fact.clear)})
             case "measured":
                 self.measured = fact.clear
             case "samples_counted":
@@ -191,13 +194,24 @@ def _written(consult: str, story: _Story) -> dict[str, Any]:
         "unmeasured_s": measured.get("missed_s", 0.0),
         "interruptions": story.interruptions,
         "consents": story.consents,
-        "stills": [],
-        "documents": [],
+        "stills": story.objects["still"],
+        "documents": story.objects["document"],
         "measurements": list(story.samples.values()),
         "recordings": [],
         "ended_by": ended.get("by", ""),
         "outcome": ended.get("outcome", ""),
         "technical_note": story.technical_note(),
+    }
+
+
+def _object(clear: Mapping[str, Any]) -> dict[str, Any]:
+    """What is attested of a document or still: whose it is, its size and hash, what its sender says it is."""
+    return {
+        "document": clear["document"],
+        "sub": clear["sub"],
+        "size_bytes": clear["size_bytes"],
+        "sha256": clear["sha256"],
+        **{name: clear[name] for name in ("media_type", "label", "request", "source") if name in clear},
     }
 
 

@@ -10,7 +10,6 @@ clock (clock.py), Unix seconds.
 from collections.abc import Mapping
 
 from telerelay.consult import states
-from telerelay.consult.chronicle import Chronicle
 from telerelay.consult.draft import Facts
 from telerelay.consult.facts import (
     CANCEL_REASONS,
@@ -42,6 +41,7 @@ from telerelay.consult.facts import (
     check_note,
     check_word,
 )
+from telerelay.consult.objects import Objects
 from telerelay.consult.plan import ConsultPlan, is_unix_s
 from telerelay.consult.record import SEAT_LOSSES, Person, Record
 from telerelay.consult.rota import UNREACHED
@@ -64,7 +64,7 @@ def schedule(now: float, plan: ConsultPlan, by: str = RELAY) -> Scheduled:
     return Scheduled(now, plan, by)
 
 
-class Consult(Chronicle):
+class Consult(Objects):
     """One consult, and what people do with it."""
 
     # ---------------------------------------------------------------- coming and going

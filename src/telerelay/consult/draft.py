@@ -19,6 +19,7 @@ from telerelay.consult.facts import (
     Resumed,
     Returned,
     RingEnded,
+    StillAnswered,
     TimerFired,
 )
 from telerelay.consult.record import Person, Record, fold
@@ -75,6 +76,9 @@ class Draft:
                 self.add(Returned(now, record.taken_by))
             case timers.RING:
                 self.add(RingEnded(now, timer.sub, "unanswered"))
+            case timers.STILL:
+                answer = "timeout" if record.stills[timer.key].state == "asked" else "failed"
+                self.add(StillAnswered(now, timer.key, timer.sub, answer))
             case timers.CLOSE:
                 if not record.was_no_show:
                     self.add(NoShow(now, _missing(record)))

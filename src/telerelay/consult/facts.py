@@ -44,7 +44,20 @@ MISSING_SIDES = ("patient_side", "decider")
 """Of a no-show: nobody came who would have to be admitted; or somebody did, and nobody who could admit."""
 
 CONSENTS = ("recording", "third_party", "still", "document", "measurement", "observer", "data_sharing")
-BYPASSES = ("media", "data", "subscribe", "publish", "roster", "token", "link", "role", "message", "second_tab")
+BYPASSES = (
+    *("media", "data", "subscribe", "publish", "roster", "token", "link", "role", "message", "second_tab"),
+    *("document", "still"),
+)
+OBJECTS = ("document", "still")
+STILL_SOURCES = ("", "photo", "frame")
+"""How a still was made: the camera's own photo at its full resolution, or, marked so, a frame of its video."""
+
+STILL_ANSWERS = ("allowed", "refused", "timeout", "forbidden", "failed", "withdrawn")
+"""
+The person said yes; or no; or nothing in time; the host's rule does not let it be asked; it was allowed and nothing
+came of it; whoever asked wants it no more.
+"""
+
 HOOK_FAULTS = ("timeout", "exception", "nonsense", "unreachable", "status", "too_large")
 SHAPES = ("value", "wave")
 """Of what is measured: single values, or so many a second."""
@@ -348,6 +361,50 @@ class Consent(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentReceived(Fact):
+    """
+    A document or still is here as a whole. `sha256`, in hex, was declared by who sent it and found by the relay;
+    `label` is the sender's word for what it is; of a still, `request` is what it answers. Its name may name somebody.
+    """
+
+    kind: ClassVar[str] = "document_received"
+    document: str
+    sub: str
+    what: Annotated[str, OBJECTS]
+    size_bytes: int
+    sha256: str
+    media_type: str
+    label: str = ""
+    request: str = ""
+    source: Annotated[str, STILL_SOURCES] = ""
+    name: Annotated[str, PERSONAL] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StillRequested(Fact):
+    """`by` asks for a still of what `sub` shows; `until` (Unix seconds) is how long the answer may take."""
+
+    kind: ClassVar[str] = "still_requested"
+    request: str
+    sub: str
+    by: str
+    until: float
+    label: str = ""
+    reason: Annotated[str, PERSONAL] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StillAnswered(Fact):
+    """What became of a request; of `allowed`, `until` is how long the still itself may take."""
+
+    kind: ClassVar[str] = "still_answered"
+    request: str
+    sub: str
+    answer: Annotated[str, STILL_ANSWERS]
+    until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class LinkMade(Fact):
     """`link` is the digest of its secret, never the secret."""
 
@@ -365,7 +422,7 @@ class LinkUsed(Fact):
 
 @dataclass(frozen=True, slots=True)
 class BypassTried(Fact):
-    """Somebody who waits, or is a stranger, tried what only who is inside may do; told once for each `what`."""
+    """Somebody tried what is not his, by waiting, being a stranger, or by role; told once for each `what`."""
 
     kind: ClassVar[str] = "bypass_tried"
     sub: str

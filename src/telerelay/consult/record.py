@@ -22,6 +22,7 @@ from telerelay.consult.facts import (
     Closed,
     Consent,
     Denied,
+    DocumentReceived,
     Ended,
     Entered,
     Fact,
@@ -46,6 +47,8 @@ from telerelay.consult.facts import (
     Rung,
     SamplesCounted,
     Scheduled,
+    StillAnswered,
+    StillRequested,
     Taken,
     TimerCleared,
     TimerFired,
@@ -98,6 +101,19 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Still:
+    """
+    A still that was asked for. `state`: asked, allowed, or how it ended: taken, or an answer but `allowed`. `until` is
+    how long it may take from where it is, None: it is over. `document` is what came of it.
+    """
+
+    request: StillRequested
+    state: str = "asked"
+    until: float | None = None
+    document: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """All that follows from a consult's facts. Mappings are never written to."""
 
@@ -133,6 +149,12 @@ class Record:
     links: Mapping[str, Link] = field(default_factory=dict)
     consents: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     bypasses: frozenset[tuple[str, str]] = frozenset()
+    documents: Mapping[str, DocumentReceived] = field(default_factory=dict)
+    """Documents and stills that are here, in order, by their ids."""
+
+    stills: Mapping[str, Still] = field(default_factory=dict)
+    """Stills that were asked for, in order, by the request."""
+
     measured: Measured | None = None
     samples: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     """By sub, device and series: handed over so far."""
@@ -238,6 +260,12 @@ def _check(record: Record, fact: Fact) -> None:
             raise _misfit(fact, "there is no such link to use")
         case LinkMade(_, link) if link in record.links:
             raise _misfit(fact, "there is such a link")
+        case DocumentReceived() if fact.document in record.documents:
+            raise _misfit(fact, "there is that document")
+        case StillRequested() if fact.request in record.stills:
+            raise _misfit(fact, "there is that request")
+        case StillAnswered() if fact.request not in record.stills or record.stills[fact.request].until is None:
+            raise _misfit(fact, "nothing is asked that this answers")
         case Attested() if record.ended is None:
             raise _misfit(fact, "only what has ended is attested")
 
@@ -323,9 +351,28 @@ def _take_of_consult(record: Record, fact: Fact) -> Record:
             return replace(record, samples={**record.samples, (sub, device, series): samples})
         case CameraMoved():
             return replace(record, camera_moves=record.camera_moves + 1)
+        case DocumentReceived() | StillRequested() | StillAnswered():
+            return _take_of_objects(record, fact)
         case Closed() | Attested():
             return replace(record, timers={})
     return record
+
+
+def _take_of_objects(record: Record, fact: DocumentReceived | StillRequested | StillAnswered) -> Record:
+    stills = dict(record.stills)
+    match fact:
+        case StillRequested():
+            stills[fact.request] = Still(fact, until=fact.until)
+            return replace(record, stills=stills)
+        case StillAnswered():
+            until = fact.until if fact.answer == "allowed" else None
+            stills[fact.request] = replace(stills[fact.request], state=fact.answer, until=until)
+            return replace(record, stills=stills)
+        case DocumentReceived():
+            if fact.request in stills:
+                taken = replace(stills[fact.request], state="taken", until=None, document=fact.document)
+                stills[fact.request] = taken
+            return replace(record, documents={**record.documents, fact.document: fact}, stills=stills)
 
 
 def _settle_there(before: Record, record: Record) -> Record:

@@ -11,7 +11,8 @@ from telerelay.consult import states
 from telerelay.consult.record import Record
 
 NO_SHOW, CLOSE, EMPTY, SEAT, OVERRUN, TAKE, RING = "no_show", "close", "empty", "seat", "overrun", "take", "ring"
-OWN = (NO_SHOW, CLOSE, EMPTY, SEAT, OVERRUN, TAKE, RING)
+STILL = "still"
+OWN = (NO_SHOW, CLOSE, EMPTY, SEAT, OVERRUN, TAKE, RING, STILL)
 """A consult's own timers, whose names no host may use."""
 
 TAKE_UP_S = 60.0
@@ -20,18 +21,19 @@ TAKE_UP_S = 60.0
 
 @dataclass(frozen=True, slots=True, order=True)
 class Timer:
-    """`due_at` in Unix seconds by the consult's clock; `sub` is whose seat, or whose ring."""
+    """`due_at` in Unix seconds by the consult's clock; `sub` is whose seat or ring, `key` the still's request."""
 
     due_at: float
     name: str
     sub: str = ""
+    key: str = ""
 
 
 def timers_of(record: Record) -> tuple[Timer, ...]:
     """All that run, the first one due first."""
     if record.is_over:
         return ()
-    return tuple(sorted([*_seats(record), *_of_call(record), *_of_window(record), *_others(record)]))
+    return tuple(sorted([*_seats(record), *_of_call(record), *_of_window(record), *_others(record), *_stills(record)]))
 
 
 def next_due(record: Record) -> float | None:
@@ -43,6 +45,12 @@ def next_due(record: Record) -> float | None:
 def _seats(record: Record) -> list[Timer]:
     seat_s = record.plan.seat_s
     return [Timer(each.seat_at + seat_s, SEAT, each.sub) for each in record.there if each.seat_at is not None]
+
+
+def _stills(record: Record) -> list[Timer]:
+    return [
+        Timer(each.until, STILL, each.request.sub, key) for key, each in record.stills.items() if each.until is not None
+    ]
 
 
 def _of_window(record: Record) -> list[Timer]:

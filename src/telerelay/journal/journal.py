@@ -184,7 +184,7 @@ class Journal:
         """
         erased = await self._store.write(lambda connection: self._erase(connection, [consult]))
         if erased:
-            await self._scrub()
+            await self.scrub()
         return bool(erased)
 
     async def expire(self, retain_s: float) -> int:
@@ -193,7 +193,7 @@ class Journal:
         while erased := await self._store.write(lambda connection: self._expire(connection, retain_s)):
             count += erased
         if count:
-            await self._scrub()
+            await self.scrub()
         return count
 
     def _expire(self, connection: sqlite3.Connection, retain_s: float) -> int:
@@ -221,7 +221,8 @@ class Journal:
             self._write(connection, OWN, erased)
         return len(erased)
 
-    async def _scrub(self) -> None:
+    async def scrub(self) -> None:
+        """Done when what was overwritten is nowhere in SQLite's log. Raises DiskTrouble busy as `erase`."""
         for left in reversed(range(SCRUB_TRIES)):
             try:
                 await self._store.scrub()
