@@ -32,11 +32,24 @@ DECISION_NAMES = (
     "subscribe_policy",
     "channel_policy",
     "camera_control",
+    "document_policy",
+    "still_consent",
     "waiting_content",
     "attest",
     "degrade",
 )
-EVENT_NAMES = ("on_state", "on_person", "on_quality", "on_timer", "on_fact", "on_presence", "on_measurement", "on_end")
+EVENT_NAMES = (
+    "on_state",
+    "on_person",
+    "on_quality",
+    "on_timer",
+    "on_document",
+    "on_still",
+    "on_fact",
+    "on_presence",
+    "on_measurement",
+    "on_end",
+)
 
 Check = Callable[[Any], str | None]
 """What is wrong with a value, as the end of a sentence that begins with the key; None where nothing is."""
@@ -297,7 +310,7 @@ class HooksConfig:
         _one_of(*DECISION_NAMES),
     )
     webhook_events: tuple[str, ...] = _option(
-        ("on_state", "on_person", "on_timer", "on_fact", "on_presence", "on_end"),
+        ("on_state", "on_person", "on_timer", "on_document", "on_still", "on_fact", "on_presence", "on_end"),
         "Events that are told over HTTP; on_quality is for whoever wants it every two seconds, on_measurement for"
         " whoever takes measurements: their senders then wait for it.",
         _one_of(*EVENT_NAMES),
@@ -368,6 +381,37 @@ class MeasurementsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentsConfig:
+    """Documents and stills that people hand each other in a consult (docs/documents.md)."""
+
+    enabled: bool = _option(True, "Whether there are any: in a consult; a room without one never has.")
+    folder: str = _option(
+        "",
+        "Folder they are kept in, encrypted, until the end of their consult, one relay's own; empty: one beside the"
+        " journal's file, named like it with .documents, or, with the journal in memory, a temporary one.",
+    )
+    max_bytes: int = _option(104857600, "Size of one, bytes.", _range(1, 2**40))
+    per_person: int = _option(32, "How many one person may send in a consult.", _range(1, 1024))
+    per_consult: int = _option(64, "How many there may be in a consult.", _range(1, 1024))
+    consult_bytes: int = _option(524288000, "Size of all of a consult, bytes.", _range(1, 2**44))
+    keep_free_bytes: int = _option(
+        268435456, "What is left free on their disk, bytes: nothing is taken that would use it.", _range(0, 2**44)
+    )
+    beside_call_bps: float = _option(
+        600000.0,
+        "How fast a document comes from, or goes to, somebody whose sound and picture are connected, bit/s; 0: as fast"
+        " as it can. Stills are not held back.",
+        _range(0, 1e10),
+    )
+    idle_s: float = _option(
+        30.0, "How long a body may pause before its connection is given up, seconds.", _range(1, 600)
+    )
+    expire_s: float = _option(3600.0, "How long an upload is kept that nothing is added to, seconds.", _range(1, 86400))
+    answer_s: float = _option(60.0, "How long somebody has to allow or refuse a still, seconds.", _range(1, 3600))
+    still_s: float = _option(120.0, "How long a still may take that was allowed, seconds.", _range(1, 3600))
+
+
+@dataclass(frozen=True, slots=True)
 class ServeConfig:
     """The process of `telerelay serve`."""
 
@@ -405,6 +449,7 @@ class Config:
     attest: AttestConfig = field(default_factory=AttestConfig)
     consults: ConsultsConfig = field(default_factory=ConsultsConfig)
     measurements: MeasurementsConfig = field(default_factory=MeasurementsConfig)
+    documents: DocumentsConfig = field(default_factory=DocumentsConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

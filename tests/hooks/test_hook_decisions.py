@@ -56,6 +56,8 @@ CASES: list[tuple[str, object, object, object, list[object]]] = [
     ("subscribe_policy", True, False, True, [0, None]),
     ("channel_policy", True, False, True, [0, None]),
     ("camera_control", True, False, True, [0, None, "home"]),
+    ("document_policy", True, False, True, [0, None]),
+    ("still_consent", True, False, True, [1, None, "ask"]),
     (
         "waiting_content",
         WaitingContent(),

@@ -81,6 +81,8 @@ async def receiver() -> AsyncIterator[Host]:
         ("subscribe_policy", True, True),
         ("channel_policy", True, True),
         ("camera_control", True, True),
+        ("document_policy", True, True),
+        ("still_consent", False, False),
         (
             "waiting_content",
             {"items": [{"id": "w1", "kind": "video", "url": "https://a.example/v.mp4", "title": "Hands"}]},

@@ -13,11 +13,13 @@ from telerelay.hooks.asked import (
     ChannelRequest,
     DegradeAnswer,
     DegradeRequest,
+    DocumentRequest,
     JoinRequest,
     PolicyResult,
     PublishRequest,
     Route,
     RouteRequest,
+    StillRequest,
     SubscribeRequest,
     SurgeAnswer,
     SurgeRequest,
@@ -28,6 +30,7 @@ from telerelay.hooks.asked import (
 from telerelay.hooks.hooks import Hooks, NoHooks
 from telerelay.hooks.runner import DECISION_DEADLINE_S, HookFailure, HookRunner
 from telerelay.hooks.told import (
+    DocumentEvent,
     EndEvent,
     FactEvent,
     MeasuredBatch,
@@ -36,6 +39,7 @@ from telerelay.hooks.told import (
     PresenceEvent,
     QualityEvent,
     StateEvent,
+    StillEvent,
     TimerEvent,
 )
 
@@ -48,6 +52,8 @@ __all__ = [
     "ChannelRequest",
     "DegradeAnswer",
     "DegradeRequest",
+    "DocumentEvent",
+    "DocumentRequest",
     "EndEvent",
     "FactEvent",
     "HookFailure",
@@ -65,6 +71,8 @@ __all__ = [
     "Route",
     "RouteRequest",
     "StateEvent",
+    "StillEvent",
+    "StillRequest",
     "SubscribeRequest",
     "SurgeAnswer",
     "SurgeRequest",

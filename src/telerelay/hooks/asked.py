@@ -147,6 +147,35 @@ class CameraRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentRequest:
+    """
+    Someone in a consult wants to send a document or still (`action` "send"), or is about to be handed one ("read").
+    `what` is document or still, `label` and `media_type` are the sender's own words. Its name is not told.
+    """
+
+    room: str
+    sub: str
+    role: str
+    action: Literal["send", "read"]
+    what: str
+    label: str
+    media_type: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StillRequest:
+    """`by` wants a still of what `sub` shows, who will be asked. `label` is what of, the asker's own word."""
+
+    room: str
+    by: str
+    by_role: str
+    sub: str
+    role: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class WaitingRequest:
     """Someone waits: what is he shown meanwhile?"""
 
@@ -413,6 +442,8 @@ DECISIONS: Mapping[str, Decision] = {
     "subscribe_policy": Decision(_always(True), _always(False), _is_bool),
     "channel_policy": Decision(_always(True), _always(False), _is_bool),
     "camera_control": Decision(_always(True), _always(False), _is_bool),
+    "document_policy": Decision(_always(True), _always(False), _is_bool),
+    "still_consent": Decision(_always(True), _always(False), _is_bool),
     "waiting_content": Decision(_always(_NOTHING), _always(_NOTHING), _is_content, _to_content),
     "attest": Decision(_always(None), _always(None), _is_policy, _to_policy),
     "degrade": Decision(_always("usual"), _always("usual"), _is_one_of(get_args(DegradeAnswer))),

@@ -15,11 +15,13 @@ from telerelay.hooks.asked import (
     ChannelRequest,
     DegradeAnswer,
     DegradeRequest,
+    DocumentRequest,
     JoinRequest,
     PolicyResult,
     PublishRequest,
     Route,
     RouteRequest,
+    StillRequest,
     SubscribeRequest,
     SurgeAnswer,
     SurgeRequest,
@@ -27,6 +29,7 @@ from telerelay.hooks.asked import (
     WaitingRequest,
 )
 from telerelay.hooks.told import (
+    DocumentEvent,
     EndEvent,
     FactEvent,
     MeasurementEvent,
@@ -34,6 +37,7 @@ from telerelay.hooks.told import (
     PresenceEvent,
     QualityEvent,
     StateEvent,
+    StillEvent,
     TimerEvent,
 )
 
@@ -82,6 +86,14 @@ class Hooks(Protocol):
         """Whether this person may move that person's camera, where the role may at all. Closed: no."""
         return True
 
+    async def document_policy(self, request: DocumentRequest) -> bool:
+        """Whether this person may send, or be handed, that document, where the role may at all. Closed: no."""
+        return True
+
+    async def still_consent(self, request: StillRequest) -> bool:
+        """Whether someone may be asked for a still, who is asked then and may refuse. Closed: no."""
+        return True
+
     async def waiting_content(self, request: WaitingRequest) -> WaitingContent:
         """What someone who waits is shown. Closed: nothing."""
         return WaitingContent()
@@ -109,6 +121,14 @@ class Hooks(Protocol):
 
     async def on_timer(self, event: TimerEvent) -> None:
         """A consult's timer was set, or fired: no-show, overrun, a deadline of the host's."""
+        return
+
+    async def on_document(self, event: DocumentEvent) -> None:
+        """A document is here as a whole."""
+        return
+
+    async def on_still(self, event: StillEvent) -> None:
+        """A still was asked for, allowed or refused, or is here."""
         return
 
     async def on_fact(self, event: FactEvent) -> None:

@@ -23,12 +23,14 @@ from telerelay.hooks.asked import (
     ChannelRequest,
     DegradeAnswer,
     DegradeRequest,
+    DocumentRequest,
     JoinRequest,
     Nonsense,
     PolicyResult,
     PublishRequest,
     Route,
     RouteRequest,
+    StillRequest,
     SubscribeRequest,
     SurgeAnswer,
     SurgeRequest,
@@ -152,6 +154,12 @@ class HookRunner:
 
     async def camera_control(self, request: CameraRequest) -> bool:
         return cast(bool, await self._decide("camera_control", request))
+
+    async def document_policy(self, request: DocumentRequest) -> bool:
+        return cast(bool, await self._decide("document_policy", request))
+
+    async def still_consent(self, request: StillRequest) -> bool:
+        return cast(bool, await self._decide("still_consent", request))
 
     async def waiting_content(self, request: WaitingRequest) -> WaitingContent:
         return cast(WaitingContent, await self._decide("waiting_content", request))

@@ -7,7 +7,7 @@ person, the timer or the fact, then to `on_state` if the consult changed its sta
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from telerelay.consult.facts import FINAL_KINDS
 from telerelay.consult.presence import Status
@@ -16,6 +16,7 @@ PersonWhat = Literal[
     "joined", "interrupted", "back", "left", "arrived", "admitted", "denied", "entered", "lost", "held", "released"
 ]
 TimerWhat = Literal["set", "cleared", "fired"]
+StillWhat = Literal["asked", "allowed", "refused", "timeout", "forbidden", "failed", "withdrawn", "taken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,53 @@ class TimerEvent:
     timer: str
     what: TimerWhat
     due_at: float | None
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentEvent:
+    """
+    A document is here as a whole, from `sub`: `sha256` (hex) was declared by who sent it and found by the relay. It can
+    be fetched under its id until the consult is over. `label` and `media_type` are the sender's own words.
+    """
+
+    room: str
+    sequence: int
+    key: str
+    at: float
+    document: str
+    sub: str
+    role: str
+    size_bytes: int
+    sha256: str
+    media_type: str
+    label: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StillEvent:
+    """
+    A still was asked for of `sub` by `by`; or was allowed, refused, not answered in time (timeout), forbidden by the
+    host's rule, failed, withdrawn; or is here (taken). Of `taken` the rest is as in DocumentEvent, and `source` is
+    photo or, of lesser quality, frame.
+    """
+
+    room: str
+    sequence: int
+    key: str
+    at: float
+    what: StillWhat
+    request: str
+    sub: str
+    role: str
+    by: str = ""
+    document: str = ""
+    size_bytes: int = 0
+    sha256: str = ""
+    media_type: str = ""
+    label: str = ""
+    source: str = ""
     state: str = ""
 
 
@@ -191,7 +239,16 @@ class MeasurementEvent:
 
 
 HookEvent = (
-    PersonEvent | StateEvent | TimerEvent | FactEvent | PresenceEvent | EndEvent | QualityEvent | MeasurementEvent
+    PersonEvent
+    | StateEvent
+    | TimerEvent
+    | DocumentEvent
+    | StillEvent
+    | FactEvent
+    | PresenceEvent
+    | EndEvent
+    | QualityEvent
+    | MeasurementEvent
 )
 
 EVENTS: Mapping[str, type] = {
@@ -199,6 +256,8 @@ EVENTS: Mapping[str, type] = {
     "on_person": PersonEvent,
     "on_quality": QualityEvent,
     "on_timer": TimerEvent,
+    "on_document": DocumentEvent,
+    "on_still": StillEvent,
     "on_presence": PresenceEvent,
     "on_fact": FactEvent,
     "on_measurement": MeasurementEvent,
@@ -305,7 +364,53 @@ def _first(entry: Entry, state: str, role: str) -> HookEvent:
         due_at = clear.get("due_at")
         due_at_s = float(due_at) if isinstance(due_at, int | float) else None
         return TimerEvent(room, sequence, key, at, _text(clear, "timer"), _TIMERS[entry.kind], due_at_s, state)
+    if entry.kind in _OBJECTS:
+        return _object(entry, state, role)
     return FactEvent(room, sequence, key, at, entry.kind, dict(clear), state)
+
+
+_OBJECTS = frozenset({"document_received", "still_requested", "still_answered"})
+
+
+def _object(entry: Entry, state: str, role: str) -> DocumentEvent | StillEvent:
+    room, sequence, key, at, clear = entry.room, entry.sequence, entry.key, entry.at, entry.clear
+    is_here = entry.kind == "document_received"
+    size = clear.get("size_bytes")
+    size_bytes = size if isinstance(size, int) else 0
+    if is_here and _text(clear, "what") != "still":
+        return DocumentEvent(
+            room=room,
+            sequence=sequence,
+            key=key,
+            at=at,
+            document=_text(clear, "document"),
+            sub=_text(clear, "sub"),
+            role=role,
+            size_bytes=size_bytes,
+            sha256=_text(clear, "sha256"),
+            media_type=_text(clear, "media_type"),
+            label=_text(clear, "label"),
+            state=state,
+        )
+    what = "taken" if is_here else "asked" if entry.kind == "still_requested" else _text(clear, "answer")
+    return StillEvent(
+        room=room,
+        sequence=sequence,
+        key=key,
+        at=at,
+        what=cast(StillWhat, what),
+        request=_text(clear, "request"),
+        sub=_text(clear, "sub"),
+        role=role,
+        by=_text(clear, "by"),
+        document=_text(clear, "document"),
+        size_bytes=size_bytes,
+        sha256=_text(clear, "sha256"),
+        media_type=_text(clear, "media_type"),
+        label=_text(clear, "label"),
+        source=_text(clear, "source"),
+        state=state,
+    )
 
 
 def _text(clear: Mapping[str, Any], name: str) -> str:
