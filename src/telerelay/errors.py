@@ -20,11 +20,14 @@ STATUS_BY_CODE: dict[str, int] = {
     "no_common_codec": 406,
     "busy": 409,
     "conflict": 409,
+    "wrong_offset": 409,
+    "too_many_documents": 409,
     "duplicate_join": 409,
     "consult_over": 410,
     "precondition_failed": 412,
     "too_large": 413,
     "unsupported_media_type": 415,
+    "range_not_satisfiable": 416,
     "unsupported_sdp": 422,
     "type_not_allowed": 422,
     "unknown_series": 422,
@@ -33,6 +36,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "precondition_required": 428,
     "too_many_requests": 429,
     "too_many_series": 429,
+    "wrong_hash": 460,
     "internal": 500,
     "room_full": 503,
     "draining": 503,
@@ -40,8 +44,10 @@ STATUS_BY_CODE: dict[str, int] = {
     "no_capacity": 503,
     "not_taken": 503,
     "camera_timeout": 504,
+    "storage_full": 507,
+    "storage_failed": 507,
 }
-"""The HTTP status each code of a RemoteProtocolError maps to (RFC 9110, 15)."""
+"""The HTTP status each code of a RemoteProtocolError maps to (RFC 9110, 15; 460 is of tus)."""
 
 
 class TelerelayError(Exception):

@@ -269,6 +269,59 @@ class ReceiptMade:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """
+    A document or still that is here: `sub` and `role` are its sender's, `at` when it was complete (Unix seconds),
+    `sha256` in hex. Of a still, `request` is what it answers, `source` photo or, of lesser quality, frame.
+    """
+
+    id: str
+    sub: str
+    role: str
+    what: str
+    name: str
+    media_type: str
+    label: str
+    size_bytes: int
+    sha256: str
+    at: float
+    request: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsChanged:
+    """All documents and stills that the participant may have, oldest first. A sign."""
+
+    documents: tuple[DocumentInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StillInfo:
+    """
+    A still that `by` asked for of `sub`, and why. `state`: asked, allowed, or how it ended: taken, refused, timeout,
+    forbidden, failed, withdrawn. `until` is how long it may take from where it is (Unix seconds), 0: it is over.
+    """
+
+    request: str
+    sub: str
+    by: str
+    by_role: str
+    state: str
+    until: float = 0.0
+    label: str = ""
+    reason: str = ""
+    document: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StillsChanged:
+    """Stills that were asked for, of the participant or by it; of a decider all. Oldest first. A sign."""
+
+    stills: tuple[StillInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RoomEnded:
     reason: str
 
@@ -332,5 +385,7 @@ Sign = (
     | WaitingContentChanged
     | WaitingRoomChanged
     | ReceiptMade
+    | DocumentsChanged
+    | StillsChanged
 )
 """What is told as it is now, to who is there: neither numbered nor kept."""

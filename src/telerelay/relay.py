@@ -33,6 +33,7 @@ from telerelay.dataplane import (
 from telerelay.dataplane.hosts import WorkerHost, end_surplus
 from telerelay.dataplane.rundir import RunDir
 from telerelay.dataplane.stats import drop_names
+from telerelay.documents.http import DocumentHandlers, HostDocuments
 from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
 from telerelay.hooks import HookRunner, Hooks, NoHooks
 from telerelay.hooks.entry import way_of
@@ -176,6 +177,7 @@ class Relay:
         WhipHandlers(self._rooms).add_to(app)
         MeasurementHandlers(self._rooms, self._hooks, self.config.measurements).add_to(app)
         add_links(app, self.consults, self.config.http.allowed_origins)
+        DocumentHandlers(self.consults.documents, self._rooms).add_to(app)
         add_health(app, self._health)
         add_metrics(app, self._collector(), self._is_on_loopback)
         app.router.add_get("/demo-token", self._demo_token)
@@ -187,6 +189,7 @@ class Relay:
         """Health, metrics and the host's commands on consults, for a listener of their own."""
         app = web.Application(middlewares=[errors])
         ConsultHandlers(self.consults, self._keys).add_to(app)
+        HostDocuments(self.consults.documents, self._keys).add_to(app)
         add_health(app, self._health)
         add_metrics(app, self._collector(), lambda request: True)
         return app
@@ -325,6 +328,8 @@ class Relay:
             held=sum(host.adapter.held_count for host in hosts),
             adapted=self._rooms.adapted,
             consults=self.consults.states(),
+            documents=self.consults.documents.counts,
+            document_bytes=self.consults.documents.bytes,
             attempts=self.consults.attempts,
             journal_held=self.consults.journal_held,
             is_durable=self.consults.is_durable,

@@ -77,6 +77,16 @@ def refusal(text: str) -> tuple[str, str]:
         ({"type": "admit", "id": 8, "participant": "p1"}, messages.Admit(8, "p1")),
         ({"type": "deny", "id": 9, "participant": "p1"}, messages.Deny(9, "p1")),
         ({"type": "end", "id": 10}, messages.End(10)),
+        (
+            {"type": "request_still", "id": 11, "participant": "p1", "label": "mole", "reason": "Please."},
+            messages.RequestStill(11, "p1", "mole", "Please."),
+        ),
+        ({"type": "request_still", "id": 11, "participant": "p1"}, messages.RequestStill(11, "p1")),
+        (
+            {"type": "answer_still", "id": 12, "request": "s1", "answer": "allowed"},
+            messages.AnswerStill(12, "s1", "allowed"),
+        ),
+        ({"type": "withdraw_still", "id": 13, "request": "s1"}, messages.WithdrawStill(13, "s1")),
         ({"type": "priority", "id": 11, "emergency": True}, messages.Priority(11, True)),
     ],
 )

@@ -66,6 +66,10 @@ class RelayFacts:
     """Consults that are not over, by their state."""
     attempts: Mapping[str, int] = field(default_factory=dict)
     """How often somebody tried what he may not, by what."""
+    documents: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """What became of documents and stills: (document or still, outcome)."""
+    document_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of them that were taken ("in") and handed out ("out")."""
     journal_held: int = 0
     """Writes of the journal that are not durable yet."""
     is_durable: bool = True
@@ -202,6 +206,18 @@ def _of_consults(facts: RelayFacts) -> Iterator[Metric]:
     for what, count in sorted(facts.attempts.items()):
         attempts.add_metric([what], count)
     yield attempts
+    documents = CounterMetricFamily(
+        "telerelay_documents", "Documents and stills, by what became of them", labels=["what", "outcome"]
+    )
+    for (kind, outcome), count in sorted(facts.documents.items()):
+        documents.add_metric([kind, outcome], count)
+    yield documents
+    sizes = CounterMetricFamily(
+        "telerelay_document_bytes", "Bytes of documents taken and handed out", labels=["direction"]
+    )
+    for direction, count in sorted(facts.document_bytes.items()):
+        sizes.add_metric([direction], count)
+    yield sizes
     yield GaugeMetricFamily(
         "telerelay_journal_held", "Writes of the journal that are not durable yet", value=facts.journal_held
     )

@@ -224,6 +224,35 @@ class Priority:
     is_emergency: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RequestStill:
+    """Ask a participant for a still. `label` is what of, a word; `reason` is read by whoever is asked."""
+
+    id: int | None
+    participant: str
+    label: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStill:
+    """What becomes of a still that is asked for: allowed or refused; having been allowed, failed."""
+
+    id: int | None
+    request: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawStill:
+    """A still that one asked for is wanted no more."""
+
+    id: int | None
+    request: str
+
+
+StillMessage = RequestStill | AnswerStill | WithdrawStill
+
 Decision = Admit | Deny | End | Priority
 """What only a decider of a consult may ask for."""
 
@@ -244,6 +273,7 @@ Request = (
     | Leave
     | Decision
     | Object
+    | StillMessage
 )
 
 # -------------------------------------------------------------------- relay to client
@@ -361,6 +391,42 @@ def _waiting_object(person: events.WaitingPerson) -> dict[str, object]:
     }
 
 
+def _document_object(info: events.DocumentInfo) -> dict[str, object]:
+    return {
+        "id": info.id,
+        "sub": info.sub,
+        "role": info.role,
+        "kind": info.what,
+        "name": info.name,
+        "media_type": info.media_type,
+        "label": info.label,
+        "size_bytes": info.size_bytes,
+        "sha256": info.sha256,
+        "at": info.at,
+        "request": info.request,
+        "source": info.source,
+    }
+
+
+def document_objects(infos: tuple[events.DocumentInfo, ...]) -> list[dict[str, object]]:
+    """The list of the sign `documents`, which is that of GET /documents."""
+    return [_document_object(each) for each in infos]
+
+
+def _still_object(still: events.StillInfo) -> dict[str, object]:
+    return {
+        "request": still.request,
+        "sub": still.sub,
+        "by": still.by,
+        "by_role": still.by_role,
+        "state": still.state,
+        "until": still.until,
+        "label": still.label,
+        "reason": still.reason,
+        "document": still.document,
+    }
+
+
 def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
     match event:
         case events.QualityChanged(up, down):
@@ -427,6 +493,10 @@ def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
         case events.WaitingContentChanged(items):
             shown = [{"id": each.id, "kind": each.kind, "url": each.url, "title": each.title} for each in items]
             return {"type": "waiting_content", "items": shown}
+        case events.DocumentsChanged(documents):
+            return {"type": "documents", "documents": document_objects(documents)}
+        case events.StillsChanged(stills):
+            return {"type": "stills", "stills": [_still_object(each) for each in stills]}
         case events.WaitingRoomChanged(people):
             return {"type": "waiting_room", "people": [_waiting_object(each) for each in people]}
         case events.ReceiptMade(attestation, video_s, audio_s):
@@ -584,6 +654,19 @@ _REQUESTS: dict[str, tuple[dict[str, Field], Callable[[dict[str, Any]], Request]
     "admit": ({"participant": Field(word)}, lambda f: Admit(f.get("id"), f["participant"])),
     "deny": ({"participant": Field(word)}, lambda f: Deny(f.get("id"), f["participant"])),
     "end": ({}, lambda f: End(f.get("id"))),
+    "request_still": (
+        {
+            "participant": Field(word),
+            "label": Field(word, is_required=False),
+            "reason": Field(text(256), is_required=False),
+        },
+        lambda f: RequestStill(f.get("id"), f["participant"], f.get("label", ""), f.get("reason", "")),
+    ),
+    "answer_still": (
+        {"request": Field(word), "answer": Field(one_of("allowed", "refused", "failed"))},
+        lambda f: AnswerStill(f.get("id"), f["request"], f["answer"]),
+    ),
+    "withdraw_still": ({"request": Field(word)}, lambda f: WithdrawStill(f.get("id"), f["request"])),
     "priority": ({"emergency": Field(boolean)}, lambda f: Priority(f.get("id"), f["emergency"])),
 }
 

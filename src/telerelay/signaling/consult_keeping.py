@@ -118,6 +118,11 @@ class Keeping:
             await asyncio.sleep(EXPIRE_EVERY_S)
 
     @property
+    def journal(self) -> Journal:
+        """It, opened."""
+        return self._opened
+
+    @property
     def _opened(self) -> Journal:
         assert self._journal is not None
         return self._journal

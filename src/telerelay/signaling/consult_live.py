@@ -16,6 +16,7 @@ from telerelay.consult.consult import Consult
 from telerelay.consult.draft import Facts
 from telerelay.consult.effects import Admit, Attest, Effect, EndRoom, Forget, Remove
 from telerelay.consult.record import Person, Record
+from telerelay.documents import Documents
 from telerelay.errors import RemoteProtocolError
 from telerelay.events import (
     ConsultChanged,
@@ -58,6 +59,9 @@ class Home(Protocol):
 
     is_closing: bool
     """The process ends: what is lost from now on is lost by that."""
+
+    documents: Documents
+    """What people hand each other."""
 
     def now(self) -> float:
         """The consults' clock, Unix seconds."""
@@ -393,12 +397,18 @@ class LiveConsult(RoomWatcher):
                 self._show(seat, WaitingChanged(position, person.since, bool(person.held_at)))
                 if (content := self._content.get(person.sub)) is not None:
                     self._show(seat, content)
+        self._home.documents.show(self)
 
     def _show(self, seat: Seat, sign: Sign) -> None:
         key = (seat.id, type(sign))
         if seat.socket is not None and self._shown.get(key) != sign:
             self._shown[key] = sign
             seat.show(sign)
+
+    def show_to(self, seat: Seat, sign: Sign, *, is_nothing: bool) -> None:
+        """As all that is shown; what `is_nothing` only in the place of something."""
+        if not is_nothing or (seat.id, type(sign)) in self._shown:
+            self._show(seat, sign)
 
     def _waiting_people(self) -> Iterable[WaitingPerson]:
         for person in self.durable.waiting:
@@ -415,6 +425,17 @@ class LiveConsult(RoomWatcher):
             is_emergency=self.durable.is_emergency,
             is_interrupted=bool(person.lost),
         )
+
+    # ---------------------------------------------------------------- stills
+
+    async def request_still(self, by: Participant, sub: str, label: str, reason: str) -> str:
+        return await self._home.documents.stills.request(self, by.sub, sub, label, reason)
+
+    async def answer_still(self, participant: Participant, request: str, answer: str) -> None:
+        await self._home.documents.stills.answer(self, participant.sub, request, answer)
+
+    async def withdraw_still(self, by: Participant, request: str) -> None:
+        await self._home.documents.stills.withdraw(self, by.sub, request)
 
     # ---------------------------------------------------------------- what deciders may
 

@@ -29,6 +29,7 @@ from telerelay.consult.plan import ConsultPlan
 from telerelay.consult.presence import AtDesk
 from telerelay.consult.surge import Holding, Surge
 from telerelay.consult.waiting import WaitingQueue
+from telerelay.documents import Documents
 from telerelay.errors import RemoteProtocolError, TelerelayError
 from telerelay.events import ReceiptMade
 from telerelay.hooks import HookRunner, JoinRequest
@@ -93,6 +94,8 @@ class Consults:
         self._unreadable: set[str] = set()
         self.keeping = Keeping(config, hooks, self.now)
         """Where facts are kept."""
+        self.documents = Documents(config, hooks, self.now, self._live.get)
+        """What people hand each other in them."""
         self._measuring = Measuring(self.now)
         self._tasks = Tasks()
         self._rules = Rules(hooks, limits, self.now, self._tasks.spawn, self.position)
@@ -129,6 +132,7 @@ class Consults:
             live.is_settling = True
             self._live[consult] = live
         self._hooks.on_failure = failed(self._live.get, self.now)
+        await self.documents.open(self.keeping.journal)
         if found:
             say(logging.INFO, "consults_resumed", count=len(self._live))
 
@@ -147,6 +151,7 @@ class Consults:
                 self.waits(live, person.sub)
         if self._live:
             self._tasks.spawn(self._settle(), "consults_settle")
+        self.documents.start()
         self._tasks.spawn(self._run_timers(), "consults_timers")
         self._tasks.spawn(self._run_looks(), "consults_looks")
         self._tasks.spawn(self.keeping.expire(), "consults_expire")
@@ -174,6 +179,7 @@ class Consults:
         self.is_closing = True
         await self._tasks.join(1.0, besides=BACKGROUND)
         await self._tasks.close()
+        await self.documents.close()
         await self.keeping.close()
 
     # ---------------------------------------------------------------- what the host may
@@ -371,11 +377,15 @@ class Consults:
 
     async def check_open(self, room: str) -> None:
         """Whether a room is one that may be entered at all. Raises RemoteProtocolError consult_over, forbidden."""
+        await self.check_past(room)
+        if room not in self._live and self._config.consults.required:
+            raise RemoteProtocolError("forbidden", "this token does not open this room")
+
+    async def check_past(self, room: str) -> None:
+        """Raises RemoteProtocolError consult_over where the room had a consult that is over."""
         is_past = room not in self._live and (room in self._unreadable or await self.keeping.is_known(room))
         if is_past and room not in self._live:
             raise RemoteProtocolError("consult_over", "the consult is over")
-        if room not in self._live and self._config.consults.required:
-            raise RemoteProtocolError("forbidden", "this token does not open this room")
 
     def tried(self, room: str, sub: str, what: str) -> None:
         """Somebody tried what he may not, at a room's door."""
@@ -456,6 +466,7 @@ class Consults:
     def settled(self, live: LiveConsult) -> None:
         self._measuring.see(live)
         self.desks.changed()
+        self.documents.settled(live)
         if not self._stale:
             asyncio.get_running_loop().call_soon(self._show_lines)
         self._stale.add(live.queue)

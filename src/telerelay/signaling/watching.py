@@ -66,6 +66,20 @@ class RoomWatcher:
     def on_degraded(self, participant: Participant, direction: Literal["up", "down"], how: str) -> None:
         """The application said what is given up on this person's line; "usual" again: it carries everything."""
 
+    # ---------------------------------------------------------------- stills
+
+    async def request_still(self, by: Participant, sub: str, label: str, reason: str) -> str:
+        """Somebody asks for a still; under which request. Raises RemoteProtocolError."""
+        raise _no_consult()
+
+    async def answer_still(self, participant: Participant, request: str, answer: str) -> None:
+        """Somebody allows or refuses it, or could not make it. Raises RemoteProtocolError."""
+        raise _no_consult()
+
+    async def withdraw_still(self, by: Participant, request: str) -> None:
+        """Whoever asked wants it no more. Raises RemoteProtocolError."""
+        raise _no_consult()
+
     # ---------------------------------------------------------------- what deciders may
 
     def check_decider(self, participant: Participant) -> None:

@@ -16,6 +16,7 @@ from telerelay.logs import say
 from telerelay.protocol.messages import (
     Admit,
     Answer,
+    AnswerStill,
     CameraMoved,
     Candidate,
     Chat,
@@ -34,8 +35,11 @@ from telerelay.protocol.messages import (
     Reply,
     Report,
     Request,
+    RequestStill,
     Restart,
     Stats,
+    StillMessage,
+    WithdrawStill,
     decode,
     encode,
     joined,
@@ -232,6 +236,8 @@ class Session:
                 host.cameras.moved(seat, request)
             case Admit() | Deny() | End() | Priority():
                 await self._decide(request, host, seat)
+            case RequestStill() | AnswerStill() | WithdrawStill():
+                return await self._still(request, host, seat)
             case Join():
                 raise RemoteProtocolError("conflict", "this connection has joined already")
             case Candidate() | Leave() | MoveCamera():
@@ -272,6 +278,20 @@ class Session:
                 await host.watcher.end(by)
             case Priority(_, is_emergency):
                 await host.watcher.set_priority(is_emergency, by)
+
+    async def _still(self, request: StillMessage, host: RoomHost, seat: Seat) -> Body:
+        """Stills that are asked for, and what is said of them. Answered once it is durable."""
+        if not seat.participant.is_admitted:
+            raise RemoteProtocolError("forbidden", "only who is in may do that")
+        match request:
+            case RequestStill(_, participant, label, reason):
+                sub = host.room.participant(participant).sub
+                return {"request": await host.watcher.request_still(seat.participant, sub, label, reason)}
+            case AnswerStill(_, still, answer):
+                await host.watcher.answer_still(seat.participant, still, answer)
+            case WithdrawStill(_, still):
+                await host.watcher.withdraw_still(seat.participant, still)
+        return {}
 
     async def _stats(self, seat: Seat) -> Body:
         body: dict[str, object] = {}

@@ -1,0 +1,65 @@
+"""
+The key of each consult's documents: made with the first of them, destroyed at the end of the consult.
+
+Event loop's thread; functions that are given a connection run on the store's thread. Kept beside the journal, whose
+disk it shares, and destroyed as the journal destroys its own (journal/sealing.py): overwritten where it is, then gone
+from SQLite's log.
+"""
+
+import sqlite3
+
+from telerelay.journal import Journal
+from telerelay.journal.sealing import ERASED, new_key
+
+TABLE = """CREATE TABLE IF NOT EXISTS document_keys (
+    id INTEGER PRIMARY KEY, consult TEXT NOT NULL UNIQUE, key BLOB NOT NULL) STRICT"""
+
+
+class Keyring:
+    """The keys of one relay's documents. `open` it first."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._keys: dict[str, bytes] = {}
+
+    async def open(self) -> tuple[str, ...]:
+        """Read them; of which consults there are. Raises DiskTrouble."""
+        self._keys = await self._journal.store.read(_found)
+        return tuple(self._keys)
+
+    async def key(self, consult: str) -> bytes:
+        """That consult's, made and durable where there was none. Raises what the store raises."""
+        if consult not in self._keys:
+            self._keys[consult] = await self._journal.store.write(lambda connection: _made(connection, consult))
+        return self._keys[consult]
+
+    def known(self, consult: str) -> bytes | None:
+        """That consult's, if there is one."""
+        return self._keys.get(consult)
+
+    async def destroy(self, consult: str) -> None:
+        """
+        Gone: from memory at once, from the file and its log when this is done. Raises what the store raises.
+        """
+        if self._keys.pop(consult, None) is None:
+            return
+        await self._journal.store.write(lambda connection: _erase(connection, consult))
+        await self._journal.scrub()
+
+
+def _found(connection: sqlite3.Connection) -> dict[str, bytes]:
+    if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'document_keys'").fetchone()[0]:
+        return {}
+    rows = connection.execute("SELECT consult, key FROM document_keys WHERE key != ?", (ERASED,))
+    return {str(consult): bytes(key) for consult, key in rows}
+
+
+def _made(connection: sqlite3.Connection, consult: str) -> bytes:
+    connection.execute(TABLE)
+    connection.execute("INSERT OR IGNORE INTO document_keys (consult, key) VALUES (?, ?)", (consult, new_key()))
+    (key,) = connection.execute("SELECT key FROM document_keys WHERE consult = ?", (consult,)).fetchone()
+    return bytes(key)
+
+
+def _erase(connection: sqlite3.Connection, consult: str) -> None:
+    connection.execute("UPDATE document_keys SET key = ? WHERE consult = ?", (ERASED, consult))
