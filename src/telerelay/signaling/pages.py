@@ -24,6 +24,8 @@ PAGES = {
     "/devices.js": ("devices.js", "text/javascript"),
     "/desk.js": ("desk.js", "text/javascript"),
     "/waiting.js": ("waiting.js", "text/javascript"),
+    "/documents.js": ("documents.js", "text/javascript"),
+    "/papers.js": ("papers.js", "text/javascript"),
     "/people.js": ("people.js", "text/javascript"),
     "/weak.js": ("weak.js", "text/javascript"),
     "/chat.js": ("chat.js", "text/javascript"),
@@ -46,7 +48,7 @@ HEADERS = {
     # No script but ours, and none inline: what somebody smuggles into a name stays text. Pictures and films of others
     # are what the host shows to who waits.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: https:; "
         "media-src 'self' blob: https:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
     "X-Content-Type-Options": "nosniff",

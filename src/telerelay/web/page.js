@@ -9,6 +9,7 @@ import { join, readToken, useLink } from "./telerelay.js";
 import { listenCamera, onCamera, renderCamera } from "./camera.js";
 import { listenChat, onChat, renderChat } from "./chat.js";
 import * as own from "./devices.js";
+import { listenPapers, papersWords, renderPapers } from "./papers.js";
 import { renderDesk } from "./desk.js";
 import { isLost, pictures, play, renderTiles, sentencesOn, tiles } from "./people.js";
 import { $, KINDS, memory, name, page, publicationOf, say, setSentences, setText, tell, trackOf } from "./state.js";
@@ -272,13 +273,14 @@ function callStatus() {
   if (call.state === "reconnecting") return [say("reconnecting")];
   const waiting = waitingSentences();
   if (waiting) return waiting;
+  const papers = papersWords();
   const states = Object.values(page.connections);
   const isSilent = states.includes("failed") || states.includes("disconnected") || call.network === "silent";
   if (isSilent) return [say("media_lost")];
   const others = [...call.participants.values()];
   for (const other of others) if (isLost(other)) wereLost.add(other.id);
   const lines = lineSentences();
-  const troubles = [...others.flatMap(sentencesOn), ...lines];
+  const troubles = [...papers, ...others.flatMap(sentencesOn), ...lines];
   if (call.network === "poor" && !lines.length) troubles.push(say("network_poor"));
   if (page.isSoundBlocked) troubles.push(say("sound_blocked"));
   if (publicationOf("audio")?.muted && !own.troubleOf("audio")) troubles.push(say("you_muted"));
@@ -388,6 +390,7 @@ function render() {
     renderObjects();
     renderWaiting();
     own.placeDevices();
+    renderPapers();
     setSentences($("said"), callStatus());
   } else if (page.view === "after") {
     const isKnown = ["left", "ended", "duplicate_join", "denied"].includes(page.endCode);
@@ -488,6 +491,7 @@ async function begin() {
 
 speak(page.language);
 listen();
+listenPapers();
 await findToken();
 /** For the browser's console and for tests: the call that is on. */
 globalThis.consult = { get call() { return page.call; } };

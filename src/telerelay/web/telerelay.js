@@ -114,6 +114,9 @@ export class Call extends EventTarget {
   decides = false;
   /** For whoever decides: who waits, the next one first. */
   waitingRoom = [];
+  /** Documents and stills that are here, and stills that were asked for (documents.js sends and fetches them). */
+  documents = [];
+  stills = [];
 
   #options;
   #signaling = null;
@@ -403,6 +406,28 @@ export class Call extends EventTarget {
     return this.#request("camera_moved", { command, outcome, ...stands }).catch(() => {}); // nobody waits any more
   }
 
+  /** Ask a participant for a still: `label`, a word for what of; `reason`, which that person reads. Gives `{request}`. */
+  requestStill(participant, { label, reason } = {}) {
+    return this.#request("request_still", { participant: participant.id ?? participant, label, reason });
+  }
+
+  /** "allowed", "refused" or "failed" to a still of `stills` that was asked of us. */
+  answerStill({ request }, answer) {
+    return this.#request("answer_still", { request, answer });
+  }
+
+  /** A still that we asked for is wanted no more. */
+  withdrawStill({ request }) {
+    return this.#request("withdraw_still", { request });
+  }
+
+  /** Headers by which an HTTPS request of ours is known to be of this seat, also when the token has expired since. */
+  async headers() {
+    const { token } = this.#options;
+    const resume = this.#resume ? { "Telerelay-Resume": this.#resume } : {};
+    return { Authorization: `Bearer ${typeof token === "function" ? await token() : token}`, ...resume };
+  }
+
   /** Leave for good: the seat is given up. Tracks given to `publish` are not stopped. */
   async leave() {
     if (this.state === "ended") return;
@@ -610,6 +635,11 @@ export class Call extends EventTarget {
         this.#emit("camera", { command, participant: this.participants.get(message.participant), pan, tilt, zoom, home });
         break;
       }
+      case "documents":
+      case "stills":
+        this[message.type] = message[message.type];
+        this.#emit(message.type, { [message.type]: message[message.type] });
+        break;
       case "channel_refused":
         this.#emit("channelrefused", { label: message.label, code: message.code });
         break;
