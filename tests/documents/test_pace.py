@@ -59,3 +59,4 @@ async def test_without_a_call_nothing_is_held_back(call: Call) -> None:
     grant = call.live.relay._keys.verify(call.live.token("pat", role="patient"), time.time())
 
     assert 0.0 == documents.pace_bps(documents.access(grant), document)
+    assert 200 == (await call.doc.ask("GET", document)).status

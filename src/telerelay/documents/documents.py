@@ -240,6 +240,7 @@ class Documents:
                 async with asyncio.timeout(PATIENCE_S):
                     key = await keyring.key(access.consult)
             except (TimeoutError, TelerelayError):
+                self._check_open(access.live)
                 raise RemoteProtocolError("not_durable", "no key can be written down for it: ask again") from None
             self._check_open(access.live)
             meta = {"sub": item.sub, "role": item.role, "declared": declared.to_json()}
@@ -351,9 +352,9 @@ class Documents:
         is_calling = any(each is not None and each.transport.state == "connected" for each in connections)
         return self.limits.beside_call_bps if is_calling else 0.0
 
-    def expires_at(self, access: Access, item: Item) -> float:
+    def expires_at(self, item: Item) -> float:
         """When what has come of it is thrown away, Unix seconds, unless more comes before."""
-        return self._shelf(access.consult).expires_at(item)
+        return item.at + self.limits.expire_s
 
     async def remove(self, access: Access, document: str) -> None:
         """

@@ -165,7 +165,7 @@ class DocumentHandlers:
             raise RemoteProtocolError("bad_message", "what is in it comes by PATCH")
         item = await self._documents.create(access, declared(size_bytes, request.headers.get("Upload-Metadata", "")))
         app = request.match_info.apps[-1]
-        response = web.Response(status=201, headers=self._of(access, item))
+        response = web.Response(status=201, headers=self._of(item))
         response.headers["Location"] = str(app.router[_ONE].url_for(document=item.id))
         return response
 
@@ -173,7 +173,7 @@ class DocumentHandlers:
         access = await self._access(request)
         tus.check_version(request.headers)
         item = await self._documents.upload(access, request.match_info["document"])
-        response = web.Response(status=200, headers=self._of(access, item))
+        response = web.Response(status=200, headers=self._of(item))
         response.headers["Upload-Length"] = str(item.declared.size_bytes)
         if item.declared.metadata:
             response.headers["Upload-Metadata"] = item.declared.metadata
@@ -192,7 +192,7 @@ class DocumentHandlers:
             self._body(request, access, request.match_info["document"]),
             tus.checksum(request.headers),
         )
-        return web.Response(status=204, headers=self._of(access, item))
+        return web.Response(status=204, headers=self._of(item))
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
         access = await self._access(request)
@@ -212,10 +212,10 @@ class DocumentHandlers:
             case _:
                 raise web.HTTPMethodNotAllowed("POST", ["GET", "HEAD", "PATCH", "DELETE", "OPTIONS"])
 
-    def _of(self, access: Access, item: Item) -> dict[str, str]:
+    def _of(self, item: Item) -> dict[str, str]:
         headers = {"Upload-Offset": str(item.offset)}
         if not item.is_complete:
-            headers["Upload-Expires"] = formatdate(self._documents.expires_at(access, item), usegmt=True)
+            headers["Upload-Expires"] = formatdate(self._documents.expires_at(item), usegmt=True)
         return headers
 
     def _body(self, request: web.Request, access: Access, document: str) -> AsyncIterator[bytes]:

@@ -8,6 +8,7 @@ from SQLite's log.
 
 import sqlite3
 
+from telerelay.errors import RemoteProtocolError
 from telerelay.journal import Journal
 from telerelay.journal.sealing import ERASED, new_key
 
@@ -28,10 +29,17 @@ class Keyring:
         return tuple(self._keys)
 
     async def key(self, consult: str) -> bytes:
-        """That consult's, made and durable where there was none. Raises what the store raises."""
-        if consult not in self._keys:
-            self._keys[consult] = await self._journal.store.write(lambda connection: _made(connection, consult))
-        return self._keys[consult]
+        """
+        That consult's, made and durable where there was none. Raises RemoteProtocolError consult_over where it was
+        destroyed; what the store raises.
+        """
+        if (known := self._keys.get(consult)) is not None:
+            return known
+        key = await self._journal.store.write(lambda connection: _made(connection, consult))
+        if key == ERASED:
+            raise RemoteProtocolError("consult_over", "the consult is over, and its documents are destroyed")
+        self._keys[consult] = key
+        return key
 
     def known(self, consult: str) -> bytes | None:
         """That consult's, if there is one."""

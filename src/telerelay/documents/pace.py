@@ -19,6 +19,7 @@ RECEIVE_BYTES = 16384
 SEND_BYTES = 32768
 # Of Linux (asm-generic/socket.h); the module socket has no name for it.
 SO_MAX_PACING_RATE = 47
+UNPACED = -1  # what the kernel takes for no bound
 
 
 class Pace:
@@ -61,7 +62,7 @@ async def received(request: web.Request, bps: float) -> AsyncIterator[bytes]:
 
 def spread(request: web.Request, bps: float) -> None:
     """What is sent on this connection from now on leaves no faster than that; 0: as fast as it can."""
-    _set(request.transport, SO_MAX_PACING_RATE, int(bps / 8) if bps else 2**32 - 1)
+    _set(request.transport, SO_MAX_PACING_RATE, int(bps / 8) if bps else UNPACED)
     if bps:
         _set(request.transport, socket.SO_SNDBUF, SEND_BYTES)
 

@@ -58,13 +58,10 @@ class Shelf:
         """What is to come of all that is on its way."""
         return sum(each.declared.size_bytes - each.offset for each in self.items.values() if not each.is_complete)
 
-    def expires_at(self, item: Item) -> float:
-        """When what has come of it is thrown away, Unix seconds, unless more comes before."""
-        return item.at + self._limits.expire_s
-
     def expired(self, now: float) -> tuple[Item, ...]:
         """Those on their way that nothing came of for too long."""
-        return tuple(each for each in self.items.values() if not each.is_complete and self.expires_at(each) <= now)
+        before = now - self._limits.expire_s
+        return tuple(each for each in self.items.values() if not each.is_complete and each.at <= before)
 
     def complete(self) -> Iterable[Item]:
         """Those that are here as a whole, in the order they were begun."""

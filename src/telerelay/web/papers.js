@@ -116,7 +116,7 @@ function renderAsked(still) {
   const hadFocus = $("asked").contains(document.activeElement);
   $("asked").hidden = !still;
   setText($("asked-title"), still ? say("still_asked_of_you", { who: whoOf(still.by) }) : "");
-  setText($("asked-reason"), still?.reason ? say("still_why", { reason: still.reason }) : "");
+  setText($("asked-reason"), still ? (still.reason ? say("still_why", { reason: still.reason }) : say("still_usual")) : "");
   if (hadFocus && !still) $("main").focus();
 }
 
@@ -133,7 +133,7 @@ function renderAskers() {
     button.dataset.testid = "ask-still";
     setText(button, say("ask_still", { who: name(other) }));
     button.disabled = call.stills.some(({ sub, state }) => sub === other.sub && (state === "asked" || state === "allowed"));
-    button.onclick = () => call.requestStill(other, { reason: say("ask_still_reason") }).catch(() => page.render());
+    button.onclick = () => call.requestStill(other).catch(() => page.render());
   }
 }
 
