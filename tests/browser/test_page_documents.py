@@ -66,7 +66,7 @@ async def test_a_letter_and_a_photo_come_to_the_doctor(open_page: OpenPage, rela
     await doctor.until("document.querySelector('#papers-list img[src^=\"blob:\"]').naturalWidth > 0", 60)
     for person, name in ((doctor, "documents-desktop"), (patient, "documents-phone-fr")):
         await person.screenshot(name)
-    width = await doctor.page.evaluate("document.querySelector('#papers-list img').naturalWidth || 0")
+    width = await doctor.page.evaluate("document.querySelector('#papers-list img[src^=\"blob:\"]').naturalWidth")
     found = (await ask(relay, "GET", f"/consults/{room}/documents"))["documents"]
     frame = await patient.page.evaluate("document.getElementById('local-video').videoWidth")
 
