@@ -1,0 +1,63 @@
+"""
+A booth with an eye instrument: its files, of tens of megabytes, come to the doctor whatever the line does meanwhile.
+
+An aiohttp application with the relay mounted under /consult. Settings come from the environment, as
+docs/configuration.md has them. Bind it to loopback: whoever reaches it may open a visit.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from telerelay import Config, ConsultPlan, Hooks, Relay, TokenKeys
+from telerelay.config import load
+from telerelay.hooks import DocumentRequest
+
+LABELS = frozenset({"oct", "fundus", "tonometry"})
+"""What the booth's instruments make."""
+
+
+class Booth(Hooks):
+    async def document_policy(self, request: DocumentRequest) -> bool:
+        """An instrument sends what it makes, and nothing else."""
+        return request.role != "device" or request.label in LABELS
+
+
+def make(
+    config: Config, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[web.Application, Relay]:
+    """The application and its relay."""
+    keys = TokenKeys.of(secrets.token_bytes(32))
+    relay = Relay(config, hooks=Booth(), keys=keys, wall=wall, monotonic=monotonic)
+    numbers = itertools.count(1)
+
+    async def visit(request: web.Request) -> web.Response:
+        """Somebody sits down: {"visit", "links": {"device", "practitioner"}}. The instrument is let in by the booth."""
+        name = f"visit-{next(numbers)}"
+        await relay.consults.schedule(ConsultPlan(name, deciders=("practitioner", "device")))
+        people = {"device": "instrument-1", "practitioner": "doctor-3"}
+        links = {role: await relay.consults.link(name, sub, role) for role, sub in people.items()}
+        return web.json_response({"visit": name, "links": links})
+
+    async def attested(request: web.Request) -> web.Response:
+        """What was signed of a visit that is over."""
+        document = await relay.consults.attestation(request.match_info["visit"])
+        return web.Response(body=document, content_type="application/json")
+
+    app = web.Application()
+    app.cleanup_ctx.append(relay.lifetime)
+    app.router.add_post("/visits", visit)
+    app.router.add_get("/visits/{visit}/attestation", attested)
+    app.add_subapp("/consult/", relay.app())
+    return app, relay
+
+
+if __name__ == "__main__":
+    made, _ = make(load(None, os.environ))
+    web.run_app(made, host="127.0.0.1", port=int(os.environ.get("PORT", "8090")))

@@ -1,0 +1,102 @@
+"""
+Who sends a file, and who fetches it, in a process of its own: `Instrument` is the row's end.
+
+It sends by tuspy, another's client of tus, and hashes what it has by itself; the relay's word is not asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from rows.process import Message, Process
+
+CHUNK_BYTES = 1 << 20
+
+
+class Instrument(Process):
+    """`async with Instrument() as instrument:`"""
+
+    def __init__(self) -> None:
+        super().__init__("rows.instrument")
+
+    async def begin(self, url: str, token: str, size: int, label: str) -> None:
+        """Begin to send a file of that size: event "sent" with its address, hash and times tried; "acknowledged"."""
+        await self.do("begin", url=url, token=token, size=size, label=label)
+
+    async def fetch(self, url: str, token: str) -> Message:
+        """{"status", "sha256", "size", "code"} of what an address gives."""
+        return await self.do("fetch", url=url, token=token)
+
+
+def _send(url: str, token: str, size: int, label: str) -> Mapping[str, Any]:
+    import requests
+    from tusclient.client import TusClient
+    from tusclient.exceptions import TusCommunicationError
+
+    from rows.orders import tell
+
+    data = random.Random(7).randbytes(size)
+    digest = hashlib.sha256(data).hexdigest()
+    client = TusClient(url, headers={"Authorization": f"Bearer {token}"})
+    uploader = client.uploader(
+        file_stream=io.BytesIO(data),
+        chunk_size=CHUNK_BYTES,
+        metadata={"sha256": digest, "label": label, "filename": "eye.dcm", "filetype": "application/dicom"},
+    )
+    failures, resumed = 0, []
+    while uploader.offset < size:
+        try:
+            if failures:
+                uploader.offset = uploader.get_offset()
+                resumed.append(uploader.offset)
+                failures = 0
+            uploader.upload_chunk()
+            tell({"type": "acknowledged", "offset": uploader.offset})
+        except (TusCommunicationError, requests.exceptions.RequestException):
+            failures += 1
+            time.sleep(0.5)
+    return {"url": uploader.url, "sha256": digest, "resumed": resumed}
+
+
+async def _begin(url: str, token: str, size: int, label: str) -> Mapping[str, Any]:
+    from rows.orders import tell
+
+    async def send() -> None:
+        tell({"type": "sent", **await asyncio.to_thread(_send, url, token, size, label)})
+
+    _tasks.add(asyncio.create_task(send()))
+    return {}
+
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+async def _fetch(url: str, token: str) -> Mapping[str, Any]:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as response:
+        found, size = hashlib.sha256(), 0
+        async for piece in response.content.iter_any():
+            found.update(piece)
+            size += len(piece)
+        digest = response.headers.get("Repr-Digest", "").removeprefix("sha-256=:").removesuffix(":")
+        told = base64.b64decode(digest).hex()
+        return {"status": response.status, "sha256": found.hexdigest(), "told": told, "size": size}
+
+
+async def _main() -> None:
+    from rows.orders import take_orders
+
+    await take_orders({"begin": _begin, "fetch": _fetch})
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

@@ -1,0 +1,83 @@
+"""
+R12, Télécabine, ophthalmology (D4): a 50 MB instrument file survives a 20 s network cut, goes on from the last
+acknowledged chunk, keeps its type label, and has the same hash at the instrument, the relay and the doctor.
+
+The instrument and the doctor are processes of their own; the line between the instrument and the relay is the row's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import partial
+from urllib.parse import urlsplit
+
+from rows.cut import CutLine
+from rows.figures import Figure, is_short
+from rows.host import Host
+from rows.instrument import CHUNK_BYTES, Instrument
+from rows.person import Person
+
+_figure = partial(Figure, "R12", example="telecabine", is_least=False)
+
+CUT_S = 20.0
+# Heads of requests are not the file: under a thousand bytes each, of some fifty requests.
+HEADS_BYTES = 65536
+
+
+async def measure() -> list[Figure]:
+    """Each figure of the row. In short the file has 10 MB, and the line is away for 4 s."""
+    size, cut_s = (10_000_000, CUT_S / 5) if is_short() else (50_000_000, CUT_S)
+    async with (
+        Host("telecabine") as host,
+        Person() as booth,
+        Person() as doctor,
+        Instrument() as instrument,
+        Instrument() as reader,
+        CutLine("127.0.0.1", urlsplit(host.url).port or 0) as line,
+    ):
+        visit = (await booth.ask("POST", f"{host.url}/visits"))["body"]
+        tokens = {}
+        relay = f"{host.url}/consult"
+        for role, person in (("device", booth), ("practitioner", doctor)):
+            answer = await person.ask("POST", f"{relay}/link", {"link": visit["links"][role]})
+            tokens[role] = answer["body"]["token"]
+            await person.join(relay, visit["visit"], tokens[role])
+        await instrument.begin(f"{line.url}/consult/documents", tokens["device"], size, "oct")
+        await instrument.event("acknowledged", lambda message: message["offset"] > size // 3)
+        cutting = asyncio.create_task(line.cut(cut_s))
+        await asyncio.sleep(cut_s / 2)  # the line is away: what was acknowledged is told by now
+        before = max(each["offset"] for each in instrument.events if each["type"] == "acknowledged")
+        await cutting
+        sent = await instrument.event("sent")
+        address = f"{relay}/documents/{sent['url'].rpartition('/')[2]}"
+        listed = (await doctor.ask("GET", f"{relay}/documents", token=tokens["practitioner"]))["body"]["documents"]
+        got = await reader.fetch(address, tokens["practitioner"])
+        await doctor.request("end")
+        after = await reader.fetch(address, tokens["practitioner"])
+        signed = await _attested(booth, f"{host.url}/visits/{visit['visit']}/attestation")
+    hashes = {sent["sha256"], got["sha256"], got["told"], listed[0]["sha256"], signed["documents"][0]["sha256"]}
+    again_bytes = before - min(sent["resumed"], default=0)
+    return [
+        _figure("the line was away in the middle of it", cut_s, "s", CUT_S if not is_short() else cut_s, is_least=True),
+        _figure("bytes that came", float(got["size"]), "", float(size), is_least=True),
+        _figure("hashes of instrument, relay, list, doctor and attestation that differ", len(hashes) - 1.0, "", 0.0),
+        _figure("acknowledged bytes that were sent again", float(max(0, again_bytes)), "", 0.0),
+        _figure(
+            "sent again of what was not acknowledged",
+            max(0.0, float(line.up_bytes - size - HEADS_BYTES)),
+            "",
+            float(CHUNK_BYTES),
+        ),
+        _figure("labels that are not the instrument's", float(listed[0]["label"] != "oct"), "", 0.0),
+        _figure("answers but 410 after the end", float(after["status"] != 410), "", 0.0),
+    ]
+
+
+async def _attested(person: Person, url: str) -> dict:
+    """The attestation, once it is there."""
+    async with asyncio.timeout(30.0):
+        while (answer := await person.ask("GET", url))["status"] != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    body = answer["body"]
+    return dict((json.loads(body) if isinstance(body, str) else body)["attestation"])
