@@ -44,7 +44,7 @@ def test_only_who_changed_is_told() -> None:
     assert [(7, 0), (8, 0)] == [(each.sender, each.encoding) for each in first]
     assert [] == again
     assert [True] == [each.is_paused for each in paused]
-    assert 300_000 == climber.wanted_bps
+    assert 345_000 == climber.wanted_bps
 
 
 def test_what_is_no_ladder_is_refused() -> None:

@@ -244,9 +244,10 @@ async def test_a_whole_consult_by_keyboard(open_page: OpenPage) -> None:
     await bob.join()
     await alice.sees()
 
-    call = ["mute-video", "open-devices", "leave"]
-    assert call == await walk(alice, 3)
-    await alice.page.keyboard.press("Shift+Tab")
+    call = ["mute-video", "open-devices", "open-chat", "leave"]
+    assert call == await walk(alice, len(call))
+    for _ in ("open-chat", "open-devices"):
+        await alice.page.keyboard.press("Shift+Tab")
     await alice.page.keyboard.press("Enter")
     await alice.until(f"({FOCUSED}) === 'camera'")
     inside = set(await walk(alice, 6)) - {"", "devices-dialog"}
@@ -307,4 +308,4 @@ async def test_what_is_read_aloud_is_read_once(open_page: OpenPage) -> None:
         "status: You are connected with the patient.",
     ] == [each for each in await alice.page.evaluate("read") if "internet connection" not in each]  # a busy machine
     regions = "[...document.querySelectorAll('[aria-live], [role=status]')].map(({id}) => id)"
-    assert ["said"] == await alice.page.evaluate(regions)
+    assert ["said", "camera-trouble", "chat-said"] == await alice.page.evaluate(regions)
