@@ -16,6 +16,7 @@ HELD: tuple[str, ...] = (
     "utilisation, traces, mean, even",
     "p95 queue, traces, median",
     "p95 queue, traces, median, odd",
+    "p95 queue, traces, median, even",
     "own loss, 5.1 to 5.5",
     "own loss, 5.4 and 5.5",
     "queue calm after a drop",
