@@ -314,7 +314,7 @@ class Session:
             case Pause():
                 what = "subscribe"
             case Admit() | Deny() | End() | Priority():
-                what = "role"
+                return  # the consult has counted it: also of those who are in and decide nothing
             case _:
                 what = "message"
         self._host.watcher.on_refused(self._seat.participant, what)
