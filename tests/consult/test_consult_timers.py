@@ -179,6 +179,21 @@ def test_a_hosts_timer_can_be_moved_and_cleared() -> None:
         course.consult.set_timer(START, "never", float("inf"), "host")
 
 
+@pytest.mark.parametrize("has_fired", [False, True])
+def test_a_timer_that_is_said_twice_is_one(has_fired: bool) -> None:
+    """
+    A host that had no answer says it again, before it is due or after; another time is another timer.
+    """
+    course = Course()
+    course.waiting()
+    course.do(course.consult.set_timer(START + 4, "own", START + 10, "host"))
+    if has_fired:
+        course.do(course.consult.tick(START + 11))
+
+    assert () == course.consult.set_timer(START + 12, "own", START + 10, "host")
+    assert 1 == len(course.consult.set_timer(START + 12, "own", START + 20, "host"))
+
+
 def test_a_consult_has_no_more_timers_than_it_may_have() -> None:
     """
     One that is moved is not another.

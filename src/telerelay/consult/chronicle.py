@@ -141,7 +141,9 @@ class Chronicle:
 
     def set_timer(self, now: float, timer: str, due_at: float, by: str) -> Facts:
         """
-        A timer of the host's: told when it is due, once, be the relay running then or not; set again, it is another.
+        A timer of the host's: told when it is due, once, be the relay running then or not. Set to another time it is
+        another one; set to the same time it is the same, also where it has fired: a host whose first request was
+        answered by nobody, for the relay was killed, says it again and is told once.
 
         Raises LocalProtocolError bad_timer (a name of the relay's own), RemoteProtocolError too_many_requests,
         consult_over.
@@ -149,10 +151,13 @@ class Chronicle:
         record = self._live()
         if timer in OWN or not timer or not is_unix_s(due_at):
             raise LocalProtocolError("bad_timer", "not a name, or not a time, that a timer may have")
+        due_at += self._ahead_s
+        if due_at in (record.timers.get(timer), record.fired.get(timer)):
+            return ()
         if timer not in record.timers and len(record.timers) >= MAX_TIMERS:
             raise RemoteProtocolError("too_many_requests", "this consult has as many timers as it may have")
         draft = self._draft(now)
-        return draft.add(TimerSet(draft.now, timer, due_at + self._ahead_s, by)).settle()
+        return draft.add(TimerSet(draft.now, timer, due_at, by)).settle()
 
     def clear_timer(self, now: float, timer: str) -> Facts:
         """Nothing, where it does not run."""

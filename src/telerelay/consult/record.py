@@ -146,6 +146,9 @@ class Record:
     timers: Mapping[str, float] = field(default_factory=dict)
     """The host's, not fired yet: when they are due."""
 
+    fired: Mapping[str, float] = field(default_factory=dict)
+    """The host's that have fired: when each was due the last time."""
+
     links: Mapping[str, Link] = field(default_factory=dict)
     consents: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     bypasses: frozenset[tuple[str, str]] = frozenset()
@@ -333,7 +336,11 @@ def _take_of_consult(record: Record, fact: Fact) -> Record:
             return replace(record, timers={**record.timers, timer: due_at})
         case TimerCleared(_, timer) | TimerFired(_, timer):
             left = {name: due_at for name, due_at in record.timers.items() if name != timer}
-            return replace(record, timers=left, is_overrun=record.is_overrun or timer == "overrun")
+            fired = record.fired
+            if isinstance(fact, TimerFired) and timer in record.timers:
+                fired = {**fired, timer: record.timers[timer]}
+            is_overrun = record.is_overrun or timer == "overrun"
+            return replace(record, timers=left, fired=fired, is_overrun=is_overrun)
         case Restarted(at):
             people = {sub: _kept_anew(person, at) for sub, person in record.people.items()}
             return replace(record, people=people, gone_at=at if record.gone_at is not None else None)
