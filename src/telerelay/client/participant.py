@@ -30,8 +30,9 @@ from telerelay.errors import LocalProtocolError, RemoteProtocolError, TelerelayE
 
 CONNECT_TIMEOUT_S = 10.0
 
-# From a lost signalling connection to the tries to come back: a control process is there again within a second or two.
-COMEBACK_DELAYS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
+# From a lost signalling connection to the tries to come back: a control process is there again within some seconds, and
+# whoever sleeps for three beside it is not back within five. Then less often.
+COMEBACK_DELAYS_S = (0.1, 0.2, 0.4, 0.8, *(1.0,) * 20, 3.0)
 # As long as the relay keeps a seat, by default.
 COMEBACK_TIMEOUT_S = 120.0
 # The relay takes five offers at once, then one in two seconds.
@@ -144,6 +145,7 @@ class Client:
         """How often the signalling connection was lost and the seat found again."""
         self._way_in: tuple[str, str, str] = ("", "", "")
         self._unanswered: tuple[int, str] | None = None
+        self._is_offer_open = False
         self._renewals: dict[str, asyncio.Task[None]] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -218,9 +220,11 @@ class Client:
             self.comebacks += 1
             if reply["resumed"]:
                 await self._answer_again()
-            else:
-                with contextlib.suppress(TelerelayError):  # lost once more: the next time
+            with contextlib.suppress(TelerelayError):  # lost once more: the next time
+                if not reply["resumed"]:
                     await self._begin_anew()
+                elif self._is_offer_open and self._publish is not None:
+                    await self._say_offer(self._publish)
             self._wake()
             return True
         return False
@@ -258,7 +262,8 @@ class Client:
     async def publish(self, tracks: Sequence[MediaStreamTrack], sources: Sequence[str] = ()) -> list[Publication]:
         """
         Publish these tracks beside those already published; `sources` names them ("camera", "microphone" by default).
-        Raises RemoteProtocolError (no_common_codec, bad_sdp …).
+        Raises RemoteProtocolError (no_common_codec, bad_sdp …), and TelerelayError connection_lost where the answer was
+        lost with the socket: they are published then as soon as the seat is found again.
         """
         pc = self._publish = self._publish or self._connection()
         named = [*sources, *("camera" if track.kind == "video" else "microphone" for track in tracks[len(sources) :])]
@@ -320,11 +325,21 @@ class Client:
         with host_addresses(*self._addresses):
             await pc.setLocalDescription(await pc.createOffer())
         self._sources.update({transceiver.mid: source for transceiver, source in added.items()})
+        follow_restarts(pc.sctp)
+        await self._say_offer(pc)
+
+    async def _say_offer(self, pc: RTCPeerConnection) -> None:
+        """Say the offer that the connection has made: again, where its answer was lost with the socket."""
+        self._is_offer_open = True
         described = [
             {"mid": mid, "source": source, "muted": False, "encrypted": False} for mid, source in self._sources.items()
         ]
-        follow_restarts(pc.sctp)
-        reply = await self._socket.request("publish", sdp=pc.localDescription.sdp, tracks=described)
+        try:
+            reply = await self._socket.request("publish", sdp=pc.localDescription.sdp, tracks=described)
+        except RemoteProtocolError:
+            self._is_offer_open = False  # this is an answer, too
+            raise
+        self._is_offer_open = False
         await pc.setRemoteDescription(RTCSessionDescription(self._through(reply["sdp"]), "answer"))
         self.publications = {
             each["id"]: Publication(each["id"], each["mid"], each["kind"], each["source"])

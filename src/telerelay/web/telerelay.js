@@ -31,6 +31,10 @@ const DEFAULT_URL = new URL("./ws", import.meta.url).href.replace(/^http/, "ws")
 // A lost socket is tried again after 0.25 s, then twice as long each time; 5 s is still bearable to a waiting person.
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 5000;
+// A relay that was killed is there again within some seconds: so long it is asked every second, for whoever sleeps 5 s
+// beside a relay that is there again is not back within 5 s.
+const BACKOFF_SOON_MS = 1000;
+const SOON_MS = 20000;
 // A first join that cannot connect says so after three tries: about two seconds.
 const JOIN_TRIES = 3;
 // Looks from one report of bad things to the next: the relay judges calls every two seconds.
@@ -505,8 +509,10 @@ export class Call extends EventTarget {
 
   async #comeBack() {
     this.state = "reconnecting";
+    const lostAt = performance.now();
     for (let attempt = 0; this.state === "reconnecting"; attempt++) {
-      const delay_ms = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt) * (0.5 + Math.random() / 2);
+      const most_ms = performance.now() - lostAt < SOON_MS ? BACKOFF_SOON_MS : BACKOFF_MAX_MS;
+      const delay_ms = Math.min(most_ms, BACKOFF_FIRST_MS * 2 ** attempt) * (0.5 + Math.random() / 2);
       this.#emit("reconnecting", { attempt: attempt + 1, delay_ms });
       await Promise.race([later(delay_ms), new Promise((resolve) => (this.#wake = resolve))]);
       if (this.state !== "reconnecting") return;
