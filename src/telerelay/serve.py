@@ -20,6 +20,7 @@ import uvloop
 from aiohttp import web
 
 from telerelay.config import Config, with_values
+from telerelay.crash import say_no_words
 from telerelay.errors import ConfigError
 from telerelay.garbage import search_after_departures, spare_searches
 from telerelay.hooks.entry import way_of
@@ -40,6 +41,7 @@ MAX_HEADERS = 64
 def serve(config: Config) -> int:
     """Run until drained after SIGTERM (or SIGINT), or until the second one. Raises ConfigError before it is ready."""
     set_up_logging(config.log.level)
+    say_no_words()
     if config.workers.host == "auto":
         config = with_values(config, {"workers": {"host": "process"}})
     way_of(config.hooks)  # what cannot be imported is known before anything is bound

@@ -31,7 +31,7 @@ async def make_live() -> AsyncIterator[MakeLive]:
             app = web.Application()
             app.add_subapp(f"{PREFIX}/", relay.app())
             server = TestServer(app)
-            await server.start_server()
+            await server.start_server(access_log=None)  # as `telerelay serve` has none
             stack.push_async_callback(server.close)
             http = await stack.enter_async_context(aiohttp.ClientSession())
             return Live(relay, server, http)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from telerelay._native import ffi, lib
+from telerelay.crash import say_no_words
 from telerelay.dataplane.frames import PROTOCOL, Decoder, Frame, Kind, encode
 from telerelay.dataplane.settings import WorkerSettings, native_config
 from telerelay.dataplane.status import why
@@ -267,6 +268,7 @@ def main() -> int:
     Settings come on standard input, with the path of the listening socket and `orphan_s`; the socket itself as the
     descriptor that the one argument names.
     """
+    say_no_words()
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     given = json.load(sys.stdin)
     settings = WorkerSettings.of(given)
