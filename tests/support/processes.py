@@ -11,6 +11,7 @@ import os
 import select
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def ended(pids: Iterable[int], within_s: float = 20.0) -> list[int]:
@@ -41,3 +42,11 @@ def ended(pids: Iterable[int], within_s: float = 20.0) -> list[int]:
 def is_alive(pid: int) -> bool:
     """Runs, and is no zombie."""
     return [] == ended([pid], within_s=0)
+
+
+def waited_s(pid: int) -> float:
+    """What its first thread has stood ready to run so far and had no processor for (proc(5), schedstat)."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0

@@ -26,7 +26,7 @@ from typing import IO, Any
 from prometheus_client.parser import text_string_to_metric_families
 
 # A machine with ten things going on takes its time over the imports.
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 180.0
 # Whoever went without a word keeps a seat for a while: a test does not wait for that.
 DRAIN_S = 0.5
 MAIN = "import sys; from telerelay.cli import main; sys.exit(main())"
