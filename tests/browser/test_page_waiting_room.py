@@ -14,6 +14,7 @@ import aiohttp
 import av
 import pytest
 from consulting import PHONE, SCREENSHOTS, OpenPage
+from playwright.async_api import Route
 
 from support.page_rules import LONG_TITLE
 from support.relay_process import RelayProcess, free_port
@@ -202,3 +203,29 @@ async def test_an_emergency_is_first_in_line(open_page: OpenPage, relay: RelayPr
     taken = await ask(relay, f"/queues/{room}/next", {"sub": "doc-of-emergencies"})
 
     assert rooms[1] == taken["consult"]
+
+
+async def test_a_page_that_never_had_the_answer_to_its_link_asks_again(
+    open_page: OpenPage, relay: RelayProcess, room: str
+) -> None:
+    """
+    The relay had changed the link, and its answer was lost on the way: a reload gets it, for it is the same tab.
+    """
+    await ask(relay, "/consults", {"consult": room})
+    link = (await ask(relay, f"/consults/{room}/links", {"sub": "pat", "role": "patient"}))["link"]
+    patient = await open_page("pat", token=None)
+    lost: list[int] = []
+
+    async def lose(route: Route) -> None:
+        lost.append((await route.fetch()).status)
+        await route.abort()
+
+    await patient.page.route("**/link", lose, times=1)
+    await patient.page.goto("about:blank")
+    await patient.page.goto(f"{relay.url}/#link={link}")
+    await patient.until("!document.getElementById('notice').hidden")
+    await patient.page.reload()
+    await patient.join()
+    await patient.says("You are next.")
+
+    assert [200] == lost

@@ -8,7 +8,7 @@ from support.courses import START, Course, refused
 from telerelay.consult.effects import KillLinks, Remove
 from telerelay.consult.record import Link
 
-PAT, DOC = "d1" * 32, "d2" * 32
+PAT, DOC, NONCE = "d1" * 32, "d2" * 32, "d3" * 32
 
 
 def linked(**changes: object) -> Course:
@@ -44,6 +44,50 @@ def test_a_link_is_good_once() -> None:
 
     with refused("forbidden"):
         course.consult.use_link(START + 2, PAT)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    ("nonce", "after_s", "is_good"), [(NONCE, 30, True), (NONCE, 30.001, False), ("d4" * 32, 1, False), ("", 1, False)]
+)
+def test_only_the_browser_that_used_a_link_is_answered_again(
+    nonce: str, after_s: float, is_good: bool, restarts: bool
+) -> None:
+    """
+    For half a minute, by another process too, and nothing is added by that.
+    """
+    course = linked()
+    course.do(course.consult.use_link(START, PAT, NONCE))
+    if restarts:
+        course.restart(START + 0.5)
+    if is_good:
+        assert () == course.consult.use_link(START + after_s, PAT, nonce)
+    else:
+        with refused("forbidden"):
+            course.consult.use_link(START + after_s, PAT, nonce)
+
+
+def test_a_link_that_was_used_without_a_nonce_is_used() -> None:
+    """
+    Nobody can be known again by nothing.
+    """
+    course = linked()
+    course.do(course.consult.use_link(START, PAT))
+    for nonce in ("", NONCE):
+        with refused("forbidden"):
+            course.consult.use_link(START + 1, PAT, nonce)
+
+
+def test_another_time_kills_a_link_for_who_used_it_too() -> None:
+    """
+    Whatever is shown with it.
+    """
+    course = linked()
+    course.do(course.consult.use_link(START, PAT, NONCE))
+    course.do(course.consult.reschedule(START + 1, START + 60, "host"))
+
+    with refused("forbidden"):
+        course.consult.use_link(START + 2, PAT, NONCE)
 
 
 def test_a_link_says_who_comes_and_as_what() -> None:

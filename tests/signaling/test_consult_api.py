@@ -33,9 +33,10 @@ async def admin(live: Live) -> AsyncIterator[Admin]:
     await server.close()
 
 
-async def change(live: Live, link: str) -> tuple[int, Any]:
+async def change(live: Live, link: str, nonce: str | None = None) -> tuple[int, Any]:
     """What the relay gives for a link."""
-    async with live.http.post(f"{live.url}/link", json={"link": link}) as response:
+    body = {"link": link} if nonce is None else {"link": link, "nonce": nonce}
+    async with live.http.post(f"{live.url}/link", json=body) as response:
         return response.status, await response.json()
 
 
@@ -130,6 +131,21 @@ async def test_a_link_is_good_once(live: Live, admin: Admin) -> None:
     assert (403, "forbidden") == (second[0], second[1]["error"]["code"])
     assert ["scheduled", "link_made", "link_used", "bypass_tried", "arrived"] == await live.journal("r1")
     assert 1 == live.relay.consults.attempts["link"]
+
+
+async def test_who_lost_the_answer_to_a_link_gets_it_again_and_nobody_else(live: Live, admin: Admin) -> None:
+    """
+    By what the browser made up before it asked; who has the link alone has nothing, which is written down.
+    """
+    await live.schedule("r1")
+    _, made = await admin.ask("POST", "/consults/r1/links", {"sub": "pat", "role": "patient"})
+    answers = [await change(live, made["link"], nonce=nonce) for nonce in ("n" * 22, "n" * 22, "m" * 22, "short", None)]
+
+    assert [200, 200, 403, 400, 403] == [status for status, _ in answers]
+    assert ["r1", "r1"] == [answer["room"] for status, answer in answers if status == 200]
+    assert ["scheduled", "link_made", "link_used", "bypass_tried"] == await live.journal("r1")
+    assert 2 == live.relay.consults.attempts["link"]
+    assert "nnnn" not in str([entry.clear for entry in await live.entries("r1")])
 
 
 async def test_a_link_is_good_in_its_time_and_dead_when_the_time_is_another(live: Live) -> None:

@@ -4,6 +4,7 @@ A consult's record, and what may be noted in it by whoever runs it: time, links,
 Sans-I/O, as consult.py is, which adds what people do.
 """
 
+import hmac
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Self
@@ -36,6 +37,9 @@ from telerelay.consult.plan import is_unix_s
 from telerelay.consult.record import Record, begin, fold, replay
 from telerelay.consult.timers import OWN, closes_at, next_due
 from telerelay.errors import LocalProtocolError, RemoteProtocolError
+
+LINK_AGAIN_S = 30.0
+"""A reload, or a relay that is killed and starts again, takes some seconds; whoever is slower asks for another link."""
 
 MAX_TIMERS = 16
 """A host's own in one consult: each is written down."""
@@ -118,20 +122,28 @@ class Chronicle:
         draft = self._draft(now)
         return draft.add(LinkMade(draft.now, link, sub, role)).settle()
 
-    def use_link(self, now: float, link: str) -> Facts:
+    def use_link(self, now: float, link: str, nonce: str = "") -> Facts:
         """
-        Somebody shows a link's secret; whose it is, and as what, is in `record.links`.
+        Somebody shows a link's secret; whose it is, and as what, is in `record.links`. Whoever shows the same `nonce`
+        within LINK_AGAIN_S of the first time is the same browser, whose answer was lost: it is answered again, and
+        nothing is added.
 
         Raises RemoteProtocolError forbidden (there is none, or it was used, or is of another time), too_early,
         too_late, consult_over.
         """
         record = self._live()
         found = record.links.get(link)
-        if found is None or found.is_used or found.schedule != record.schedule:
+        is_dead = found is None or found.schedule != record.schedule
+        draft = self._draft(now)
+        if found is not None and not is_dead and found.is_used:
+            is_again = nonce != "" and hmac.compare_digest(nonce, found.nonce)
+            if is_again and draft.now - found.used_at <= LINK_AGAIN_S:
+                return ()
+            is_dead = True
+        if is_dead:
             raise RemoteProtocolError("forbidden", "the link is not valid")
         self._check_window(now, is_late_allowed=False)
-        draft = self._draft(now)
-        return draft.add(LinkUsed(draft.now, link)).settle()
+        return draft.add(LinkUsed(draft.now, link, nonce)).settle()
 
     # ---------------------------------------------------------------- time
 

@@ -416,8 +416,11 @@ class LinkMade(Fact):
 
 @dataclass(frozen=True, slots=True)
 class LinkUsed(Fact):
+    """`nonce` is the digest of what the browser made up that used it, or empty: only that one may ask again."""
+
     kind: ClassVar[str] = "link_used"
     link: str
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,12 +92,17 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """`schedule`: the number of the schedule it was made under; under another one it is dead."""
+    """
+    `schedule`: the number of the schedule it was made under; under another one it is dead. `used_at` and `nonce`: when
+    it was used, and the digest of what its user's browser made up for that.
+    """
 
     sub: str
     role: str
     schedule: int
     is_used: bool = False
+    used_at: float = 0.0
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,8 +351,9 @@ def _take_of_consult(record: Record, fact: Fact) -> Record:
             return replace(record, people=people, gone_at=at if record.gone_at is not None else None)
         case LinkMade(_, link, sub, role):
             return replace(record, links={**record.links, link: Link(sub, role, record.schedule)})
-        case LinkUsed(_, link):
-            return replace(record, links={**record.links, link: replace(record.links[link], is_used=True)})
+        case LinkUsed(at, link, nonce):
+            used = replace(record.links[link], is_used=True, used_at=at, nonce=nonce)
+            return replace(record, links={**record.links, link: used})
         case Consent(_, sub, what, is_given):
             return replace(record, consents={**record.consents, (sub, what): is_given})
         case BypassTried(_, sub, what):

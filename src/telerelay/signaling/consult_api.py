@@ -6,6 +6,7 @@ lists both. Nothing about a person is in a path: links and tokens travel in bodi
 """
 
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -23,6 +24,8 @@ from telerelay.signaling.http import Handler, bearer, cors, errors, json_text, r
 JSON = "application/json"
 # A plan with everybody invited and every label it may have is well under it.
 MAX_BODY_BYTES = 65536
+# 128 random bits in base64url at the least: what is shorter could be guessed.
+_NONCE = re.compile(r"[A-Za-z0-9_-]{22,64}")
 _LINK_METHODS = "POST, OPTIONS"
 
 Command = Callable[[str, str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -199,9 +202,12 @@ def add_links(app: web.Application, consults: Consults, origins: tuple[str, ...]
 
     async def change(request: web.Request) -> web.StreamResponse:
         body = await _object(request)
-        if body.keys() != {"link"}:
-            raise _bad("the body has one member, link")
-        room, token = await consults.use_link(_text(body, "link"), request.remote or "")
+        if body.keys() - {"nonce"} != {"link"}:
+            raise _bad("the body has a member link, and may have a nonce")
+        nonce = _text(body, "nonce", "")
+        if nonce and not _NONCE.fullmatch(nonce):
+            raise _bad("nonce must be 22 to 64 letters, digits, dashes and underscores")
+        room, token = await consults.use_link(_text(body, "link"), request.remote or "", nonce)
         return _json({"room": room, "token": token})
 
     async def guarded(request: web.Request) -> web.StreamResponse:

@@ -295,17 +295,18 @@ class Consults:
         await live.settle(live.consult.make_link(self.now(), _digest(secret), sub, role))
         return f"{consult}{_SEPARATOR}{secret}"
 
-    async def use_link(self, link: str, source: str = "") -> tuple[str, str]:
+    async def use_link(self, link: str, source: str = "", nonce: str = "") -> tuple[str, str]:
         """
-        Change a link for (room, token), once. `source` is the address that asks. Raises RemoteProtocolError: forbidden
-        for a link that there is not, that was used, or that is dead; too_early, too_late, too_many_requests.
+        Change a link for (room, token), once. `source` is the address that asks; `nonce` is what its browser made up,
+        which for half a minute is answered again, for the answer may have been lost. Raises RemoteProtocolError:
+        forbidden for a link that there is not, that was used, or that is dead; too_early, too_late, too_many_requests.
         """
         consult, _, secret = link.partition(_SEPARATOR)
         live, digest = self._live.get(consult), _digest(secret)
         try:
             if live is None:
                 raise RemoteProtocolError("forbidden", "the link is not valid")
-            made = live.consult.use_link(self.now(), digest)
+            made = live.consult.use_link(self.now(), digest, _digest(nonce) if nonce else "")
         except RemoteProtocolError as error:
             if error.code == "forbidden":
                 self._tried_link(live, digest)

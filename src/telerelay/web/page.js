@@ -5,7 +5,7 @@
  * `?codec=h264|vp8` are for those who know. What it shows follows from `page` (state.js); `render` draws all of it again.
  */
 
-import { join, readToken, useLink } from "./telerelay.js";
+import { join, newNonce, readToken, useLink } from "./telerelay.js";
 import { listenCamera, onCamera, renderCamera } from "./camera.js";
 import { listenChat, onChat, renderChat } from "./chat.js";
 import * as own from "./devices.js";
@@ -52,13 +52,16 @@ async function findToken() {
 async function changeLink() {
   page.room ??= page.link.split("~")[0];
   const kept = memory.read();
-  if (kept.link === page.link) {
+  if (kept.link === page.link && kept.token) {
     page.token = kept.token;
     return;
   }
+  // Kept before it is asked: whoever reloads while the answer is under way is known by it.
+  const nonce = (kept.link === page.link && kept.nonce) || newNonce();
+  memory.write({ link: page.link, token: null, nonce });
   try {
-    page.token = (await useLink(page.link)).token;
-    memory.write({ link: page.link, token: page.token });
+    page.token = (await useLink(page.link, undefined, nonce)).token;
+    memory.write({ token: page.token });
   } catch (error) {
     page.problem = error.code === "forbidden" ? "link" : (error.code ?? "other");
   }
