@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from support.live_relay import Live, MakeLive
+from telerelay import Hooks, JoinRequest
 from telerelay.consult.facts import BypassTried
 from telerelay.errors import TelerelayError
 
@@ -35,6 +36,42 @@ async def test_who_was_let_in_is_still_in_and_who_waits_still_waits(make_live: M
     assert "doc" == (await patient.event("participant_joined"))["participant"]["sub"]
     assert 1 == (await live.journal()).count("admitted")
     assert "restarted" in await live.journal()
+
+
+class Once(Hooks):
+    """Lets people join until it is told not to."""
+
+    is_asked = True
+
+    async def authorize_join(self, request: JoinRequest) -> bool:
+        return self.is_asked
+
+
+async def test_who_comes_back_after_a_kill_is_not_asked_about_again(make_live: MakeLive, tmp_path: Path) -> None:
+    """
+    The application said yes to the arrival; whoever had not arrived, or had left, it is asked about.
+    """
+    values, rules = {"journal": {"path": str(tmp_path / "journal")}}, Once()
+    live = await make_live(values, hooks=rules)
+    await live.schedule()
+    await live.join("pat", role="patient")
+    await live.join("com", role="companion")
+    await live.join("doc")
+    gone = await live.join("int", role="interpreter")
+    await gone.ask("leave")
+    consults = live.relay.consults
+    await live.until(lambda: "int" not in [each.sub for each in consults.get("r1").people if each.status != "left"])
+    await live.relay.__aexit__(None, None, None)
+    rules.is_asked = False
+    live = await make_live(values, hooks=rules)
+    back = [await live.join(sub, role=role) for sub, role in (("doc", "practitioner"), ("pat", "patient"))]
+    refused = []
+    for sub, role in (("int", "interpreter"), ("new", "patient"), ("com", "patient")):
+        peer = await live.connect()
+        refused.append((await peer.ask("join", room="r1", token=live.token(sub, role=role)))["code"])
+
+    assert [True, False] == [peer.joined["admitted"] for peer in back]
+    assert ["forbidden"] * 3 == refused
 
 
 async def test_a_consult_that_is_over_is_over_for_good(make_live: MakeLive, tmp_path: Path) -> None:

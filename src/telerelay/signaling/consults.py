@@ -365,6 +365,16 @@ class Consults:
         tenant, is_emergency = live.durable.plan.tenant, live.durable.is_emergency
         return JoinRequest(grant.room, grant.sub, grant.role, tenant, is_emergency)
 
+    def is_kept(self, grant: Grant) -> bool:
+        """
+        Whether the journal has a seat for this person that no room has: the relay was killed with its workers. Coming
+        back to it is no new arrival, which the application would be asked about, and might be too busy to answer.
+        """
+        live = self._live.get(grant.room)
+        if live is None or (live.host is not None and live.host.room.by_sub(grant.sub) is not None):
+            return False
+        return any((each.sub, each.role) == (grant.sub, grant.role) for each in live.durable.there)
+
     async def arrive(self, grant: Grant, attachment: str = "socket") -> None:
         """
         Somebody with a good token is at a room's door. Returns when his arrival is durable, and at once where the room

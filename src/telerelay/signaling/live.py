@@ -215,7 +215,8 @@ class LiveRooms:
             request = JoinRequest(room=room, sub=grant.sub, role=grant.role)
             if self.consults is not None:
                 request = self.consults.join_request(grant)
-            if not await self._hooks.authorize_join(request):
+            is_kept = self.consults is not None and self.consults.is_kept(grant)
+            if not is_kept and not await self._hooks.authorize_join(request):
                 raise forbidden()
             if self.consults is not None:
                 await self.consults.arrive(grant, attachment)
