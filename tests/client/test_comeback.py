@@ -46,3 +46,22 @@ async def test_what_was_offered_when_the_socket_was_lost_is_published_all_the_sa
         await until(lambda: ada.comebacks == 1 and bob.tap.received > 10, timeout_s=60)
 
         assert 1 == len(ada.publications) == len(bob.remote_tracks)
+
+
+async def test_what_was_sent_goes_on_though_aiortc_gave_the_connection_up() -> None:
+    """
+    As it does half a minute after a relay was lost: the tracks outlive it, and end when their owner leaves.
+    """
+    async with near_relay() as relay, await Client.join(relay.url, relay.token("r1", "bob"), "r1") as bob:
+        tone = Tone()
+        async with await Client.join(relay.url, relay.token("r1", "ada"), "r1") as ada:
+            await ada.publish([tone])
+            await until(lambda: bob.tap.received > 10, timeout_s=60)
+            assert ada._publish is not None
+            await ada._publish.close()
+            heard = bob.tap.received
+            await ada.reconnect("publish")
+            await until(lambda: bob.tap.received > heard + 20, timeout_s=60)
+
+            assert "live" == tone.readyState
+        assert "ended" == tone.readyState

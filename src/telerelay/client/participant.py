@@ -39,7 +39,20 @@ COMEBACK_TIMEOUT_S = 120.0
 REFUSED_PAUSE_S = 2.0
 FINAL_CLOSES = frozenset({1000, 1003, 1009, 4001, 4003, 4009, 4010, 4011})
 """Close codes after which the seat is gone or somebody else's (docs/signaling.md)."""
-FINAL_ERRORS = frozenset({"unauthorized", "token_expired", "forbidden", "duplicate_join", "room_full", "conflict"})
+FINAL_ERRORS = frozenset(
+    [
+        "unauthorized",
+        "token_expired",
+        "forbidden",
+        "duplicate_join",
+        "room_full",
+        "conflict",
+        "denied",
+        "consult_over",
+        "too_early",
+        "too_late",
+    ]
+)
 """Refusals of a join that will not be another the next time; a relay that is overloaded says others."""
 
 
@@ -115,6 +128,8 @@ class Client:
         self._subscribe: RTCPeerConnection | None = None
         self._session = ""
         self._sources: dict[str, str] = {}
+        self._tracks: dict[str, MediaStreamTrack] = {}
+        self._publishing = asyncio.Lock()
         self._draining: dict[str, _Draining] = {}
         self.channels: dict[str, RoomChannel] = {}
         self.tap = Tap()
@@ -214,6 +229,9 @@ class Client:
                 if error.code in FINAL_ERRORS:
                     return False
                 continue
+            except BaseException:  # we leave while we come back
+                await socket.close()
+                raise
             self._socket = socket
             await lost.close()
             self._take_seat(reply)
@@ -234,8 +252,9 @@ class Client:
         self._socket.last_seq = 0
         if self._subscribe is not None:
             await self._drop_subscribe(self._subscribe)
-        if self._publish is not None:
-            await self._publish_again(self._publish)
+        async with self._publishing:  # one that is being begun anew is not begun twice
+            if self._publish is not None:
+                await self._publish_again(self._publish)
 
     def _renew(self, connection: str) -> None:
         """The relay lost one of our connections: begin it anew, once."""
@@ -267,9 +286,10 @@ class Client:
         """
         pc = self._publish = self._publish or self._connection()
         named = [*sources, *("camera" if track.kind == "video" else "microphone" for track in tracks[len(sources) :])]
-        added = [pc.addTransceiver(track, direction="sendonly") for track in tracks]
+        lent = [_Lent(track) for track in tracks]
+        added = [pc.addTransceiver(track, direction="sendonly") for track in lent]
         known = set(self.publications)
-        await self._offer(pc, dict(zip(added, named, strict=True)))
+        await self._offer(pc, {each: (track, name) for each, track, name in zip(added, tracks, named, strict=True)})
         return [publication for id, publication in self.publications.items() if id not in known]
 
     async def unpublish(self, publication_id: str) -> None:
@@ -281,6 +301,7 @@ class Client:
                 transceiver.sender.replaceTrack(None)
                 transceiver.direction = "inactive"
         self._sources.pop(publication.mid)
+        self._tracks.pop(publication.mid)
         await self._offer(self._publish, {})
 
     # ------------------------------------------------------------------ messages
@@ -321,10 +342,11 @@ class Client:
         self._channel(line.label).add(line)
         self._wake()
 
-    async def _offer(self, pc: RTCPeerConnection, added: dict[Any, str]) -> None:
+    async def _offer(self, pc: RTCPeerConnection, added: dict[Any, tuple[MediaStreamTrack, str]]) -> None:
         with host_addresses(*self._addresses):
             await pc.setLocalDescription(await pc.createOffer())
-        self._sources.update({transceiver.mid: source for transceiver, source in added.items()})
+        self._sources.update({transceiver.mid: source for transceiver, (_, source) in added.items()})
+        self._tracks.update({transceiver.mid: track for transceiver, (track, _) in added.items()})
         follow_restarts(pc.sctp)
         await self._say_offer(pc)
 
@@ -359,39 +381,21 @@ class Client:
         What was published is published again under other ids, data channels are opened again. What is received comes
         with the relay's next offer.
         """
-        before = self._publish
-        if connection != "publish" or before is None:
+        if connection != "publish" or self._publish is None:
             await self._socket.request("reconnect", connection=connection)
             return
-        senders = [(each.sender, each.sender.track) for each in before.getTransceivers()]
-        again = self._taken_tracks(before)
-        try:
-            await self._socket.request("reconnect", connection=connection)
-        except TelerelayError:
-            for sender, track in senders:
-                sender.replaceTrack(track)
-            raise
-        await self._publish_again(before, again)
+        async with self._publishing:
+            if (before := self._publish) is not None:
+                await self._socket.request("reconnect", connection=connection)
+                await self._publish_again(before)
 
-    def _taken_tracks(self, pc: RTCPeerConnection) -> list[tuple[MediaStreamTrack, str]]:
-        """What a connection publishes, taken off it: aiortc would stop a track once the relay has closed it."""
-        tracks = []
-        for transceiver in pc.getTransceivers():
-            track, source = transceiver.sender.track, self._sources.get(transceiver.mid or "", "")
-            transceiver.sender.replaceTrack(None)
-            if track is not None and source:
-                tracks.append((track, source))
-        return tracks
-
-    async def _publish_again(
-        self, before: RTCPeerConnection, tracks: list[tuple[MediaStreamTrack, str]] | None = None
-    ) -> None:
-        """On a new connection, instead of the one before."""
-        tracks = self._taken_tracks(before) if tracks is None else tracks
-        self._publish, self._sources, self.publications = None, {}, {}
+    async def _publish_again(self, before: RTCPeerConnection) -> None:
+        """On a new connection, instead of the one before; what that one sent goes on, whatever aiortc did to it."""
+        published = [(self._tracks[mid], source) for mid, source in self._sources.items()]
+        self._publish, self._sources, self._tracks, self.publications = None, {}, {}, {}
         await before.close()
-        if tracks:
-            await self.publish([track for track, _ in tracks], [source for _, source in tracks])
+        if published:
+            await self.publish([track for track, _ in published], [source for _, source in published])
         await self._open_channels()
 
     # ------------------------------------------------------------------ requests
@@ -605,6 +609,26 @@ class Client:
         for pc in (self._publish, self._subscribe):
             if pc is not None:
                 await pc.close()
+        for track in self._tracks.values():
+            track.stop()
+
+
+class _Lent(MediaStreamTrack):  # type: ignore[misc,unused-ignore]
+    """
+    A track as it is given to a connection. aiortc stops what it sends when the connection fails, as it does half a
+    minute after a relay was lost: the track itself is the application's, and goes on over the next connection.
+    """
+
+    def __init__(self, track: MediaStreamTrack) -> None:
+        super().__init__()
+        self.kind = track.kind
+        self._track = track
+
+    async def recv(self) -> Any:
+        """The track's next frame. Raises MediaStreamError once either has ended."""
+        if self.readyState != "live":
+            raise MediaStreamError
+        return await self._track.recv()
 
 
 _NOTHING = StreamCount()
