@@ -7,6 +7,7 @@
 #   make rows ARGS="R06"            the health systems of docs/systems.md, played and measured: fails where a bound is missed
 #   make abr                        the scoreboard of docs/abr.md in short: fails where a gate that was met is missed
 #   make soak                       the control process killed fifty times under load
+#   make kills ARGS="--kills 20"    a served relay with consults killed at random moments, 200 times: docs/consult.md
 #   make fuzz-sdp SECONDS=3600      what reads SDP, in Python; make fuzz: what reads packets, in C
 #   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
 #   make bench-peers ARGS="--find-max" the same load against telerelay, Janus and aiortc (as root; installs Janus)
@@ -26,7 +27,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch] native/bench/*.[ch])
 
-.PHONY: build demo test slow rows abr soak interop bench bench-leaves bench-lines bench-peers fuzz fuzz-sdp lint format clean
+.PHONY: build demo test slow rows abr soak kills interop bench bench-leaves bench-lines bench-peers fuzz fuzz-sdp lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -63,6 +64,9 @@ abr: build
 
 soak: build
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+kills: build
+	@PYTHONPATH=src:tests $(BIN)/python -m kills $(ARGS)
 
 interop: build
 	@tools/interop.sh

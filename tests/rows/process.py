@@ -37,6 +37,9 @@ class Failed(Exception):
 class Process:
     """`async with Process(module, …)`: `python -m module …`, started and ended. `events` are what it told, in order."""
 
+    timeout_s = TIMEOUT_S
+    """How long an order may take."""
+
     def __init__(self, module: str, *arguments: str) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
         self._process: asyncio.subprocess.Process | None = None
@@ -95,7 +98,7 @@ class Process:
         self._asked[number] = answer
         self._process.stdin.write(json.dumps({"id": number, "do": what, **fields}).encode() + b"\n")
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self.timeout_s):
                 return await answer
         finally:
             del self._asked[number]
