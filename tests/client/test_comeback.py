@@ -65,3 +65,22 @@ async def test_what_was_sent_goes_on_though_aiortc_gave_the_connection_up() -> N
 
             assert "live" == tone.readyState
         assert "ended" == tone.readyState
+
+
+async def test_an_offer_for_a_connection_that_aiortc_gave_up_is_answered_by_another() -> None:
+    """
+    Whoever comes later is heard all the same.
+    """
+    async with (
+        near_relay() as relay,
+        await Client.join(relay.url, relay.token("r1", "ada"), "r1") as ada,
+        await Client.join(relay.url, relay.token("r1", "bob"), "r1") as bob,
+    ):
+        await ada.publish([Tone()])
+        await until(lambda: bob.tap.received > 10, timeout_s=60)
+        assert bob._subscribe is not None
+        await bob._subscribe.close()
+        heard = bob.tap.received
+        async with await Client.join(relay.url, relay.token("r1", "eve"), "r1") as eve:
+            await eve.publish([Tone()])
+            await until(lambda: bob.tap.received > heard + 40 and len(bob.remote_tracks) == 2, timeout_s=60)

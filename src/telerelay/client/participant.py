@@ -469,6 +469,9 @@ class Client:
         if self._subscribe is not None and session != self._session:
             await self._drop_subscribe(self._subscribe)
         self._session = session
+        if self._subscribe is not None and self._subscribe.signalingState == "closed":
+            self._renew("subscribe")  # aiortc gave it up, and the relay does not know: the next offer is another one's
+            return
         pc = self._subscribe = self._subscribe or self._connection()
         sdp = self._through(message["sdp"])
         self.tap.learn(sdp)
