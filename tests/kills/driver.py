@@ -11,6 +11,7 @@ import contextlib
 import math
 import random
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -86,7 +87,7 @@ async def play(
         await cast.end_long()
         await _all_told(host, relay)
         code = await relay.stop()
-        report.wrong += cast.wrong + ([f"the relay exited with {code}"] if code else [])
+        report.wrong += cast.wrong + ([f"the relay exited with {code}"] if code not in (0, -signal.SIGTERM) else [])
         report.stages = cast.stages
         report.starts_s, report.waited_s = relay.starts_s, relay.waited_s
     report.lasted_s = time.monotonic() - began

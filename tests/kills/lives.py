@@ -176,15 +176,7 @@ class Cast:
         if kind == "desk":
             await self.desk.command(consult, "admit", {"sub": "pat"}, "admitted", sub="pat")
         elif kind != "rule":
-            participants: list[str] = []
-            patience = Patience(60.0)
-            while not participants and patience:
-                participants = (await doctor.people.shown(doctor.name))["waiting_room"]
-                await asyncio.sleep(0.05)
-            if not participants:
-                self.wrong.append(f"{doctor.name}: never saw who waits")
-                return
-            await self.asks(doctor, "admit", "admitted", participant=participants[0])
+            await self._admit(doctor, patient)
         await self.admitted(patient)
         self.now_at[consult] = "admitted"
         await self._hear(patient, doctor)
@@ -212,6 +204,13 @@ class Cast:
             await self.desk.command(consult, "end", {}, "ended")
         self.now_at[consult] = "attesting"
         await self.desk.attestation(consult)
+
+    async def _admit(self, doctor: Seat, patient: Seat) -> None:
+        """As the desk shows it: whoever waits there may be another participant after a kill, and is looked up again."""
+        patience = Patience(90.0)
+        while patience and not await patient.people.until(patient.name, "admitted", 0.2):
+            for participant in (await doctor.people.shown(doctor.name))["waiting_room"][:1]:
+                await self.asks(doctor, "admit", "admitted", participant=participant)
 
     async def _hear(self, *seats: Seat) -> None:
         for seat in seats:

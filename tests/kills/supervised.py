@@ -149,13 +149,16 @@ class Supervised:
         return at
 
     async def stop(self) -> int | None:
-        """SIGTERM twice: its exit code."""
+        """
+        SIGTERM, and once more if it still drains: its exit code, which is -SIGTERM where the second one met a process
+        that had closed everything and was about to exit.
+        """
         assert self._process is not None
         for _ in range(2):
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(10.0):
                     await self._process.wait()
         async with asyncio.timeout(60.0):
             return await self._process.wait()
