@@ -233,8 +233,8 @@ class Client:
                 await socket.close()
                 raise
             self._socket = socket
+            self._take_seat(reply)  # before anything is awaited: what is told from here on is newer than the reply
             await lost.close()
-            self._take_seat(reply)
             self.comebacks += 1
             if reply["resumed"]:
                 await self._answer_again()
