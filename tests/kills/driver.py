@@ -110,8 +110,11 @@ async def _kill(dice: random.Random, relay: Supervised, cast: Cast, report: Repo
         await asyncio.sleep(dice.uniform(0.0, relay.starts_s[0]))
         await relay.kill(with_workers=False)
         await relay.spawn()
+    is_new = kind == "everything"
     waiting = [
-        asyncio.create_task(each.people.back(each.name, killed_at, kind == "everything", LOOKED_FOR_S))
+        asyncio.create_task(
+            each.people.back(each.name, killed_at, LOOKED_FOR_S, is_new=is_new, is_alone=each.is_disturbed)
+        )
         for each in seats
     ]
     await relay.ready()
@@ -181,6 +184,7 @@ async def _check(report: Report, relay: Supervised, cast: Cast, host: Receiver) 
         "told to the webhook": len({body["key"] for body in host.taken}),
         "told twice": again,
         "decisions asked": host.asked,
+        "rules that had no answer in time": cast.rules_closed,
         "timers": len(cast.ledger.timers),
         "attestations": len(files),
         "anchors": chain["anchors"],

@@ -29,6 +29,8 @@ KINDS = {"call": 5, "desk": 3, "rule": 3, "away": 3, "denied": 1, "cancelled": 1
 """How a consult goes, and how often: let in by its doctor, by the host, by the application's rule; as `call`, with a
 patient who is gone for a while; turned away; called off; nobody comes."""
 
+RULED_WITHIN_S = 10.0
+
 ROLES = {"pat": "patient", "doc": "practitioner", "com": "companion"}
 
 
@@ -63,6 +65,8 @@ class Cast:
     """How often a kill found a consult at that stage."""
     now_at: dict[str, str] = field(default_factory=dict)
     """Stage by consult."""
+    rules_closed: int = 0
+    """How often a rule that lets people in did not come to it."""
     wrong: list[str] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -175,7 +179,10 @@ class Cast:
         self.now_at[consult] = "admitting"
         if kind == "desk":
             await self.desk.command(consult, "admit", {"sub": "pat"}, "admitted", sub="pat")
-        elif kind != "rule":
+        elif kind != "rule" or not await patient.people.until(patient.name, "admitted", RULED_WITHIN_S):
+            # A rule that was not answered in time, for the relay was killed or had no processor, is closed: then who
+            # waits waits for a decider (docs/hooks.md).
+            self.rules_closed += kind == "rule"
             await self._admit(doctor, patient)
         await self.admitted(patient)
         self.now_at[consult] = "admitted"

@@ -50,13 +50,14 @@ class People(Process):
         """What that person was told, and what was received."""
         return await self.do("shown", name=name)
 
-    async def back(self, name: str, killed_at: float, is_new: bool, within_s: float) -> Message:
+    async def back(self, name: str, killed_at: float, within_s: float, *, is_new: bool, is_alone: bool) -> Message:
         """
         When somebody who was there at a kill is again where they were: {"what", "at"}. `what` is media (heard somebody
-        before, and hears: with `is_new` a stream that was not there before), seat (heard nobody), gone (the consult is
-        over, or they left), late.
+        before, and hears: with `is_new` a stream that was not there before), seat (heard nobody, or with `is_alone` can
+        hear nobody, for the other one is away), gone (the consult is over, or they left), late.
         """
-        return await self.do("back", name=name, killed_at=killed_at, is_new=is_new, within_s=within_s)
+        fields = {"killed_at": killed_at, "is_new": is_new, "is_alone": is_alone, "within_s": within_s}
+        return await self.do("back", name=name, **fields)
 
     async def leave(self, name: str) -> bool:
         """Leave for good; whether the relay said that it knows."""
@@ -172,12 +173,16 @@ class _Body:
             "connections": [None if pc is None else pc.connectionState for pc in (client._publish, client._subscribe)],
         }
 
-    async def back(self, name: str, killed_at: float, is_new: bool, within_s: float) -> Mapping[str, Any]:
+    async def back(
+        self, name: str, killed_at: float, is_new: bool, is_alone: bool, within_s: float
+    ) -> Mapping[str, Any]:
         person = self._people.get(name)
         if person is None:
             return {"what": "gone"}
-        was_hearing = any(at < killed_at for at in person.first_heard.values()) and (
-            person.client.is_admitted and killed_at - person.last_heard < HEARING_S
+        was_hearing = (
+            not is_alone
+            and any(at < killed_at for at in person.first_heard.values())
+            and (person.client.is_admitted and killed_at - person.last_heard < HEARING_S)
         )
         patience = Patience(within_s)
         while patience:
