@@ -146,6 +146,7 @@ async def test_what_comes_and_goes_does_not_flicker(open_page: OpenPage) -> None
     Of ten changes in half a second one is shown at once, what is in the end two seconds later; nothing is read twice.
     """
     alice, _ = await call_of(open_page, "alice", "bob")
+    await alice.until("document.querySelector('.tile').dataset.held === 'false'")
     await alice.page.evaluate(
         "globalThis.changes = []; new MutationObserver(() =>"
         " changes.push([performance.now(), document.querySelector('.tile').dataset.held]))"
