@@ -3,10 +3,14 @@
 
 #include <stdlib.h>
 
+#include "history.h"
 #include "pages.h"
 #include "telerelay.h"
 
 #define MIN_INTERVAL_US 10000
+/* A round trip that was longer than this is one with a queue, and reports of it are rare: who waited for all of it
+ * would come when the packet is forgotten (history.h), after one resend was lost. */
+#define MAX_INTERVAL_US (TR_HISTORY_US / 4)
 /* Numbers that are told apart: seconds of either kind, no less than what a history gives back. */
 #define VIDEO_PACKETS 1024
 #define AUDIO_PACKETS 128
@@ -57,6 +61,7 @@ bool tr__resends_may(tr_resends *resends, uint64_t out, size_t bytes, uint64_t r
         return true;
     }
     uint64_t wait_us = rtt_us > MIN_INTERVAL_US ? rtt_us : MIN_INTERVAL_US;
+    if (wait_us > MAX_INTERVAL_US) wait_us = MAX_INTERVAL_US;
     if (entry->count >= TR_RESENDS_MAX || (uint64_t)(now - entry->at) << 10 < wait_us) return false;
     entry->at = now;
     entry->count++;

@@ -45,7 +45,7 @@ static inline void tr__resends_on_sent(tr_resends *resends, uint32_t bytes)
     uint32_t credit = resends->credit_bytes + bytes / TR_RESENDS_SHARE;
     resends->credit_bytes = credit < TR_RESENDS_MAX_CREDIT ? credit : TR_RESENDS_MAX_CREDIT;
 }
-/* May this one leave, as so many bytes? Each packet once a round trip (at least 10 ms), TR_RESENDS_MAX times, within
+/* May this one leave, as so many bytes? Each packet once a round trip (10 to 250 ms), TR_RESENDS_MAX times, within
  * the budget. Where it may, it counts as sent again. */
 bool tr__resends_may(tr_resends *resends, uint64_t out, size_t bytes, uint64_t rtt_us, uint64_t now_us);
 /* It waits to be sent again; false: it does already. */

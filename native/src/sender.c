@@ -1099,7 +1099,9 @@ void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint6
         int32_t rtt = (int32_t)((uint32_t)(now_ntp >> 16) - report->last_sr - report->delay_since_sr);
         uint64_t sample_us = rtt > 0 ? (uint64_t)rtt * 1000000 / 65536 : 1;
         tr_egress *egress = sender->egress;
-        egress->rtt_us = egress->rtt_us ? (7 * egress->rtt_us + sample_us) / 8 : sample_us;
+        /* Longer is a queue as often as not; shorter is what the way has, and reports are seconds apart. */
+        bool is_longer = egress->rtt_us && sample_us > egress->rtt_us;
+        egress->rtt_us = is_longer ? (7 * egress->rtt_us + sample_us) / 8 : sample_us;
         return;
     }
 }

@@ -124,7 +124,7 @@ static void each_packet_is_resent_once_a_round_trip_and_17_times_at_most(void)
 {
     static const struct {
         uint64_t rtt_us, wait_us;
-    } rows[] = {{0, 10 * MS}, {2 * MS, 10 * MS}, {80 * MS, 80 * MS}};
+    } rows[] = {{0, 10 * MS}, {2 * MS, 10 * MS}, {80 * MS, 80 * MS}, {4 * S, 250 * MS}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tr_add_receiver params = video_params(1);
         begin(&params, true);
@@ -317,6 +317,11 @@ static void the_round_trip_comes_from_reports_that_answer_ours(void)
     CHECK_EQ(56, stats.peer_jitter);
     /* Smoothed; one about another report, or another stream, says nothing. */
     tr__sender_on_report(sender, &block, now, tr__ntp_from_us(ours + S + 160 * MS));
+    CHECK(r.egress.rtt_us > 89900 && r.egress.rtt_us < 90100);
+    /* Of a queue that is gone nothing is kept. */
+    tr__sender_on_report(sender, &block, now, tr__ntp_from_us(ours + 4 * S));
+    CHECK(r.egress.rtt_us > 400000);
+    tr__sender_on_report(sender, &block, now, tr__ntp_from_us(ours + S + 90 * MS));
     CHECK(r.egress.rtt_us > 89900 && r.egress.rtt_us < 90100);
     block.last_sr ^= 1;
     tr__sender_on_report(sender, &block, now, tr__ntp_from_us(ours + 3 * S));
