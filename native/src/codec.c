@@ -116,6 +116,7 @@ enum {
 /* What one NAL unit (or the first fragment of one) says. `second` is the byte behind its header, -1: none. */
 static void note_h264(tr_codec_info *info, unsigned type, int second, bool is_first)
 {
+    if (type == H264_IDR && !info->is_keyframe) info->begins_before = true;
     if (type == H264_IDR || type == H264_SPS) info->is_keyframe = true;
     if (!is_first) return;
     /* first_mb_in_slice is zero: the Exp-Golomb code is a single 1 bit (H.264, 7.3.3). */
@@ -159,7 +160,9 @@ enum { H265_VPS = 32, H265_SPS = 33, H265_AUD = 35, H265_PREFIX_SEI = 39, H265_A
 static void note_h265(tr_codec_info *info, unsigned type, int third, bool is_first)
 {
     bool is_irap = type >= 16 && type <= 23; /* H.265, 7.4.2.2 */
-    if (is_irap || type == H265_VPS || type == H265_SPS) info->is_keyframe = true;
+    bool is_key = is_irap || type == H265_VPS || type == H265_SPS;
+    if (is_key && type != H265_VPS && !info->is_keyframe) info->begins_before = true;
+    if (is_key) info->is_keyframe = true;
     if (!is_first) return;
     /* first_slice_segment_in_pic_flag is the first bit of a slice (H.265, 7.3.6.1). */
     bool begins_picture = type < 32 && third >= 0 && (third & 0x80);

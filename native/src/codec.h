@@ -11,6 +11,9 @@ typedef struct tr_codec_info {
     bool is_readable; /* false: opaque (encrypted, unknown codec, cut short) */
     bool is_keyframe; /* this packet begins, or belongs to the start of, a keyframe */
     bool is_frame_start;
+    /* H.264, H.265: a keyframe's, and none of its parameter sets (of H.265: no VPS) is in front of it in this packet:
+     * they may have come before it, on their own */
+    bool begins_before;
     uint8_t temporal_layer, spatial_layer;
     bool has_layers;
     bool is_sync; /* VP8, Y: of the layers below its own the frame needs the lowest alone. VP9, U: what comes behind

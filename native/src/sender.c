@@ -490,7 +490,7 @@ static bool has_group(const tr_sender *sender, int8_t encoding, uint64_t now_us)
     uint64_t last = joins ? first : stream->highest;
     for (uint64_t index = first; index <= last; index++)
         if (!tr__history_has(&stream->history, index)) return false;
-    return true;
+    return tr__source_begins(sender->source, (uint8_t)encoding, first, sender->last_in[encoding]);
 }
 
 /* Who joins has no picture: of what is wanted the best whose latest keyframe is at hand comes at once. What is better
@@ -602,7 +602,8 @@ static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first
                                stream->keyframe_index > sender->last_in[media->encoding] &&
                                tr__history_has(&stream->history, stream->keyframe_index);
             if (has_earlier) *first = stream->keyframe_index;
-            return stream->highest - *first < MAX_CATCH_UP;
+            return stream->highest - *first < MAX_CATCH_UP &&
+                   tr__source_begins(sender->source, media->encoding, *first, sender->last_in[media->encoding]);
         }
         if (!has_group(sender, (int8_t)media->encoding, media->now_us)) return false;
         if (sender->current != NO_ENCODING && sender->is_mid_picture &&

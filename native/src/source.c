@@ -1,6 +1,9 @@
 /* source: see source.h. Touches the packet it reads and nothing else. Worker thread. */
 #include "source.h"
 
+/* Of packets before a keyframe's slices so many are looked at: delimiter, parameter sets and SEI, each on its own. */
+#define MAX_BEFORE 16
+
 uint32_t tr__source_codec(const tr_source *source, uint8_t pt)
 {
     uint32_t i = 0;
@@ -55,6 +58,7 @@ tr_drop tr__source_inspect(const tr_source *source, tr_media *media)
         media->info.is_readable = true;
         media->info.is_keyframe = descriptor.is_keyframe;
         media->info.is_frame_start = descriptor.is_frame_start;
+        media->info.begins_before = false;
     }
     if (codec == TR_CODEC_AV1) {
         media->info.has_layers = false;
@@ -80,4 +84,16 @@ bool tr__source_load(const tr_source *source, uint8_t encoding, uint64_t index, 
     media->codec_index = (uint8_t)tr__source_codec(source, media->rtp.pt);
     if (media->codec_index == source->codec_count) return false;
     return tr__source_inspect(source, media) == TR_DROP_NONE;
+}
+
+bool tr__source_begins(const tr_source *source, uint8_t encoding, uint64_t index, uint64_t sent)
+{
+    tr_media media, before;
+    if (!tr__source_load(source, encoding, index, &media)) return false;
+    if (!media.info.begins_before) return true;
+    for (uint64_t at = index - 1; at > sent && index - at <= MAX_BEFORE; at--) {
+        if (!tr__source_load(source, encoding, at, &before)) return false;
+        if (before.rtp.ts != media.rtp.ts) return true;
+    }
+    return true;
 }

@@ -23,5 +23,9 @@ uint32_t tr__source_codec(const tr_source *source, uint8_t pt);
 tr_drop tr__source_inspect(const tr_source *source, tr_media *media);
 /* A packet of the history, inspected, as it came in but for the time of its arrival. False: it is not there. */
 bool tr__source_load(const tr_source *source, uint8_t encoding, uint64_t index, tr_media *media);
+/* May a decoder begin with this packet of a keyframe? Not where its parameter sets may be lost: they are not in it, and
+ * of the packets of its picture before it one is missing, which is not `sent` or before that. Where none is, whoever
+ * publishes sends them by other ways, or seldom. */
+bool tr__source_begins(const tr_source *source, uint8_t encoding, uint64_t index, uint64_t sent);
 
 #endif

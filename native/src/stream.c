@@ -82,7 +82,9 @@ void tr__stream_on_keyframe(tr_stream *stream, uint64_t index, uint32_t ts, uint
 {
     if (stream->has_keyframe && ts == stream->keyframe_ts) {
         /* Another packet of its start: parameter sets and picture travel apart in H.264. */
-        if (index < stream->keyframe_index) stream->keyframe_index = index;
+        if (index >= stream->keyframe_index) return;
+        stream->keyframe_index = index;
+        stream->keyframe_wanted = false; /* who could not begin with it without that can now */
         return;
     }
     stream->keyframes++;

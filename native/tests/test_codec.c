@@ -233,6 +233,32 @@ static void h264_is_read(void)
     CHECK_ROWS(TR_CODEC_H264, ROWS);
 }
 
+static void parameter_sets_may_have_come_before_a_keyframe_without_them(void)
+{
+    static const struct {
+        tr_codec codec;
+        uint8_t payload[16];
+        size_t size;
+        bool may;
+    } rows[] = {
+        {TR_CODEC_H264, {0x67, 0x42}, 2, false},
+        {TR_CODEC_H264, {0x65, 0x88}, 2, true},
+        {TR_CODEC_H264, {0x7c, 0x85, 0x88}, 3, true},
+        {TR_CODEC_H264, {0x41, 0x9a}, 2, false}, /* no keyframe */
+        {TR_CODEC_H264, {0x78, 0, 2, 0x67, 0x42, 0, 1, 0x68, 0, 2, 0x65, 0x88}, 12, false},
+        {TR_CODEC_H264, {0x78, 0, 1, 0x68, 0, 2, 0x65, 0x88}, 8, true},
+        {TR_CODEC_H265, {0x40, 0x01, 0x0c}, 3, false},
+        {TR_CODEC_H265, {0x42, 0x01, 0x01}, 3, true},
+        {TR_CODEC_H265, {0x26, 0x01, 0x80}, 3, true},
+        {TR_CODEC_H265, {0x02, 0x01, 0xd0}, 3, false}, /* no keyframe */
+        {TR_CODEC_H265, {0x60, 0x01, 0, 2, 0x40, 0x01, 0, 2, 0x42, 0x01}, 10, false},
+        {TR_CODEC_H265, {0x60, 0x01, 0, 2, 0x42, 0x01, 0, 3, 0x26, 0x01, 0x80}, 11, true},
+        {TR_CODEC_VP8, {0x10, 0x00}, 2, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        CHECK_EQ(rows[i].may, tr__codec_inspect(rows[i].codec, rows[i].payload, rows[i].size).begins_before);
+}
+
 static void h265_is_read(void)
 {
     static const row ROWS[] = {
@@ -360,6 +386,7 @@ static const check_test TESTS[] = {
     TEST(what_vp9_counts_and_where_it_may_be_joined),
     TEST(vp9_is_read),
     TEST(h264_is_read),
+    TEST(parameter_sets_may_have_come_before_a_keyframe_without_them),
     TEST(h265_is_read),
     TEST(av1_is_read),
     TEST(sound_is_always_decodable),

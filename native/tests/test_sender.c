@@ -506,6 +506,51 @@ static void a_beginning_includes_the_parameter_sets_that_came_before(void)
     end();
 }
 
+/* One NAL unit of H.264 that says no more than its type; each picture takes 3000 ticks. */
+static void unit(uint16_t seq, uint32_t picture, uint8_t type)
+{
+    const uint8_t payload[] = {0x60 | type, 0x88, 0x80, 0x10};
+    packet p = make_packet(1000, 96, seq, picture * 3000, true, payload, sizeof payload);
+    feed(receiver, 0, false, &p, now);
+}
+
+static void nothing_begins_with_a_keyframe_whose_parameter_sets_may_be_lost(void)
+{
+    enum { SLICE = 1, IDR = 5, SPS = 7, PPS = 8 };
+    tr_add_receiver params = video_params(1);
+    params.codecs[0].codec = TR_CODEC_H264;
+    begin(&params, true);
+    unit(1, 0, SLICE);
+    unit(3, 1, PPS); /* 2, the SPS, is lost */
+    unit(4, 1, IDR);
+    unit(5, 2, SLICE);
+    CHECK_SILENT();
+    CHECK_EQ(4, drops(TR_DROP_WAIT_KEYFRAME));
+    CHECK(stream(0)->keyframe_wanted);
+    unit(2, 1, SPS);
+    CHECK_NEXT(FIRST, 3000 + TS_OFFSET);
+    CHECK_EQ(0x60 | SPS, rtp.data[rtp.header_size]);
+    CHECK_NEXT(FIRST + 1, 3000 + TS_OFFSET);
+    CHECK_NEXT(FIRST + 2, 3000 + TS_OFFSET);
+    CHECK_NEXT(FIRST + 3, 6000 + TS_OFFSET);
+    CHECK(!stream(0)->keyframe_wanted); /* it has come after all */
+    end();
+
+    begin(&params, true);
+    unit(1, 0, SLICE);
+    unit(3, 1, IDR); /* the publisher's first has nothing before it either */
+    unit(4, 2, SLICE);
+    CHECK_SILENT();
+    tr__receiver_remove_sender(receiver, sender, now);
+    bind_to(&params);
+    unit(5, 3, SLICE);
+    CHECK_SILENT(); /* nor does who joins begin with it */
+    CHECK(stream(0)->keyframe_wanted);
+    unit(6, 4, IDR); /* nothing is lost: its parameter sets come by other ways */
+    CHECK_NEXT(FIRST, 4 * 3000 + TS_OFFSET);
+    end();
+}
+
 static void another_source_goes_on_in_the_same_line(void)
 {
     tr_add_receiver params = audio_params();
@@ -631,6 +676,7 @@ static const check_test tests[] = {
     TEST(an_outage_closes_up_so_that_the_peers_rollover_guess_stays_right),
     TEST(a_keyframe_that_cannot_leave_is_no_beginning),
     TEST(a_beginning_includes_the_parameter_sets_that_came_before),
+    TEST(nothing_begins_with_a_keyframe_whose_parameter_sets_may_be_lost),
     TEST(another_source_goes_on_in_the_same_line),
     TEST(the_best_active_encoding_is_taken_at_its_keyframe),
     TEST(timestamps_go_on_across_a_switch),
