@@ -364,7 +364,7 @@ class Watcher(RawPeer):
         if self._next is not None:
             missing = [each for each in range(self._next, self._newest) if each not in self._came][:16]
             entries = [(each & 0xFFFF, 0) for each in missing]
-            self._waited = self._waited + 1 if missing[:1] == self._missed else 0
+            self._waited = self._waited + 1 if missing and missing[:1] == self._missed else 0
             self._missed = missing[:1]
             if self._waited * self.ASK_EVERY_S > self.PATIENCE_S and not self.errors:
                 self.errors.append(TimeoutError(f"packet {missing[0]} never came"))
