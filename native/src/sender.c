@@ -26,6 +26,8 @@
 #define SWITCH_US 500000
 /* The present picture is let come to its end before, unless it takes longer than this. */
 #define MID_PICTURE_US 100000
+/* A packet of parameter sets alone: some forty bytes of H.264, a hundred of H.265. */
+#define MAX_SETS 256
 /* Browsers report video every second; audio as often costs 0.5 kbit/s and settles lip synchrony sooner. */
 #define REPORT_INTERVAL_US 1000000
 /* An SR of 28 bytes and an SDES with the longest CNAME. */
@@ -625,6 +627,8 @@ static uint16_t next_frame(const tr_sender *sender, const tr_media *first)
     return (uint16_t)(sender->last_frame + 1 - descriptor.frame);
 }
 
+static tr_drop resend(tr_sender *sender, uint64_t out, bool is_asked, uint64_t now_us);
+
 /* What was taken before the present picture of another encoding is decoded and not looked at: its frames follow that
  * picture at intervals of one tick, and time goes on as it should with the first that is newer. */
 static void draw_together(tr_sender *sender, const tr_media *media)
@@ -638,6 +642,20 @@ static void draw_together(tr_sender *sender, const tr_media *media)
     tr__seqmap_change(&sender->map, media->index, &rewrite);
     sender->ts_offset = drawn;
     sender->is_report_exact = false;
+}
+
+/* Parameter sets in a packet of their own, with which an encoding begins, leave twice, at once. Chromium puts a
+ * keyframe of H.264 together across a hole before its slices: it would take the sets of the encoding before and show
+ * this one at a wrong size, or garbled, until the next keyframe, and never say so. */
+static void send_sets_again(tr_sender *sender, const tr_media *media, uint64_t now_us)
+{
+    uint64_t out;
+    const tr_rewrite *rewrite;
+    tr_codec codec = (tr_codec)sender->source->codecs[media->codec_index].codec;
+    if (media->index != sender->epoch_in || (codec != TR_CODEC_H264 && codec != TR_CODEC_H265)) return;
+    if (!media->info.is_keyframe || media->info.begins_before || media->rtp.payload_size > MAX_SETS) return;
+    if (!tr__seqmap_out(&sender->map, media->index, &out, &rewrite)) return;
+    (void)resend(sender, out, false, now_us); /* there may be no RTX, or no room: then it has left once */
 }
 
 /* A new epoch from `first` on. Behind it may lie packets that came before this one and were refused. */
@@ -688,6 +706,7 @@ __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media
                 omit(sender, each);
             else
                 each_drop = send_layer(sender, each, media->now_us);
+            if (index == first && each_drop == TR_DROP_NONE) send_sets_again(sender, each, media->now_us);
         }
         if (index == media->index)
             drop = each_drop;
@@ -765,8 +784,6 @@ tr_drop tr__sender_offer(tr_sender *sender, const tr_media *media)
     return tr__sender_forward(sender, media);
 }
 
-static tr_drop resend(tr_sender *sender, uint64_t out, bool is_asked, uint64_t now_us);
-
 tr_drop tr__sender_release(tr_sender *sender, const tr_pacer_ref *ref, uint64_t now_us)
 {
     if (ref->kind == TR_PACER_RESEND) {
@@ -783,6 +800,7 @@ tr_drop tr__sender_release(tr_sender *sender, const tr_pacer_ref *ref, uint64_t 
     draw_together(sender, &media);
     if (media.rtp.payload_size && sender->bind.pts[media.codec_index] != TR_NO_PT) {
         tr_drop drop = send_layer(sender, &media, now_us);
+        if (drop == TR_DROP_NONE) send_sets_again(sender, &media, now_us);
         change_over_if_due(sender, now_us);
         return drop;
     }

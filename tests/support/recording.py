@@ -156,7 +156,7 @@ def is_keyframe(codec: str, packet: Packet) -> bool:
     if not payload:
         return False
     if codec == "H264":
-        return payload[0] & 31 == 7
+        return payload[0] & 31 == 7 or (payload[0] & 31 == 24 and payload[3] & 31 == 7)
     if codec == "VP8":
         return replay.is_start(codec, payload) and not payload[replay.descriptor_size(codec, payload)] & 1
     if codec == "VP9":

@@ -178,7 +178,12 @@ def is_start(codec: str, payload: bytes) -> bool:
 def fragments(codec: str, frame: bytes, picture: int) -> Iterator[bytes]:
     """The payloads of a frame of one layer."""
     if codec == "H264":
-        for unit in (each for each in frame.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if each):
+        units = [each for each in frame.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if each]
+        small = [each for each in units if each[0] & 31 in {7, 8}]
+        if len(small) > 1:  # parameter sets in one packet (STAP-A), as browsers send them
+            yield bytes([0x78]) + b"".join(struct.pack("!H", len(each)) + each for each in small)
+            units = units[len(small) :]
+        for unit in units:
             if len(unit) <= MTU:
                 yield unit
                 continue
