@@ -63,10 +63,12 @@ static inline bool read_vp9(tr_codec_info *info, tr_cursor *c, const uint8_t *pa
     if (flags & 0x80) take_picture_id(info, c, payload);
     info->has_layers = flags & 0x20;
     if (info->has_layers) {
+        info->layers_at = place(c, payload);
         uint8_t layers = tr__take8(c);
         info->temporal_layer = layers >> 5;
         info->spatial_layer = layers >> 1 & 7;
         info->is_sync = layers & 0x10;
+        info->needs_layer_below = layers & 0x01;
         if (!(flags & 0x10)) { /* non-flexible mode */
             info->tl0_at = place(c, payload);
             info->tl0 = tr__take8(c);

@@ -25,9 +25,11 @@ typedef struct tr_codec_info {
     /* What of a payload descriptor is counted up, and has to go on where frames are left out or another encoding begins
      * (VP8, VP9). Places count from the payload's start; 0: it is not there. */
     uint8_t picture_at, tl0_at;
-    uint8_t picture_bits; /* 7 or 15 */
-    uint8_t tl0;          /* TL0PICIDX */
-    uint16_t picture;     /* PictureID */
+    uint8_t layers_at;      /* VP9: the layer indices, the last bit of which is D */
+    bool needs_layer_below; /* VP9, D: the frame is predicted from that of the same picture one spatial layer below */
+    uint8_t picture_bits;   /* 7 or 15 */
+    uint8_t tl0;            /* TL0PICIDX */
+    uint16_t picture;       /* PictureID */
 } tr_codec_info;
 
 tr_codec_info tr__codec_inspect(tr_codec codec, const uint8_t *payload, size_t size);

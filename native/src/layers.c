@@ -9,6 +9,10 @@
  *
  * Of spatial layers all below are forwarded too, also where they are needed at keyframes alone (k-SVC): so that a line
  * that gets worse is answered with the next picture and not with a keyframe, the largest there is.
+ * With k-SVC an upper layer's frame may be decoded without the one below it, and is said not to need it (VP9, D). But
+ * both are sent, and the lower one is needed by the next of its own layer. libwebrtc takes a picture for whole when it
+ * has what its last frame needs; what of the lower layer is repaired later is too old then, and it waits for the next
+ * keyframe. So D is set where the layer below is forwarded too: a picture is whole with all of them.
  * The mask of active decode targets in a dependency descriptor stays as it is: it is the publisher's word on what it
  * encodes; and its place depends on the structure, which the writer of a packet does not know. */
 #include "layers.h"
@@ -42,16 +46,35 @@ void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *in
     layers->rule = (uint8_t)rule_of(codec, info, is_open);
     layers->closes_up = is_open && codec == TR_CODEC_VP8;
     bool is_told = layers->rule != TR_LAYERS_UNTOLD;
-    layers->has_left_out = false;
+    layers->has_left_out = layers->has_seen = false;
     layers->spatial = is_told && layers->rule != TR_LAYERS_VP8 ? layers->want.spatial : TR_LAYER_ANY;
     layers->temporal = is_told ? layers->want.temporal : TR_LAYER_ANY;
     note_limits(layers, info, rewrite);
     rewrite->picture_offset = 0;
     rewrite->tl0_offset = 0;
+    rewrite->ties_layers = false;
     if (!is_open) return;
     if (layers->has_picture && info->picture_at)
         rewrite->picture_offset = (uint16_t)(layers->picture + 1u - info->picture) & PICTURE_MASK;
     if (layers->has_tl0 && info->tl0_at) rewrite->tl0_offset = (uint8_t)(layers->tl0 + 1u - info->tl0);
+}
+
+/* A frame that begins right behind one of the layer below says that there is one; right behind anything else, that
+ * there is none (whoever made this stream left it out). After a gap neither can be told. Keyframes tell nothing: of
+ * these all layers are sent. */
+bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, bool is_next, tr_rewrite *rewrite)
+{
+    if (layers->rule != TR_LAYERS_VP9 || !info->picture_at) return false;
+    bool tied = rewrite->ties_layers;
+    if (info->is_frame_start && info->spatial_layer && !info->needs_layer_below) {
+        bool has_below =
+            layers->has_seen && layers->seen == info->picture && layers->seen_spatial == info->spatial_layer - 1;
+        if (has_below || is_next) rewrite->ties_layers = has_below;
+    }
+    layers->has_seen = true;
+    layers->seen = info->picture;
+    layers->seen_spatial = info->spatial_layer;
+    return rewrite->ties_layers != tied;
 }
 
 /* Temporal layers that may be added with this frame, which is no keyframe: the highest. */
@@ -137,4 +160,5 @@ void tr__layers_write(uint8_t *payload, const tr_codec_info *info, const tr_rewr
             tr__store16(payload + info->picture_at, (uint16_t)(0x8000u | picture));
     }
     if (info->tl0_at) payload[info->tl0_at] = (uint8_t)(info->tl0 + rewrite->tl0_offset);
+    if (info->layers_at && info->spatial_layer && rewrite->ties_layers) payload[info->layers_at] |= 0x01;
 }

@@ -1,5 +1,6 @@
 /* layers: which layers of the forwarded encoding go on to one peer, and what has to be counted anew in payload
- * descriptors where some are left out or another encoding begins: picture ids and TL0PICIDX.
+ * descriptors where some are left out or another encoding begins: picture ids and TL0PICIDX. Of k-SVC also what is said
+ * of the layers of one picture.
  * Says of each packet whether it is forwarded or left out; a sender asks, numbers and writes.
  * Down at the next picture; up where a decoder can follow: spatial layers at a keyframe, temporal ones there too, and
  * where the stream says that nothing which was left out is needed from there on.
@@ -36,6 +37,9 @@ typedef struct tr_layers {
     uint8_t spatial, temporal; /* what is above is left out, TR_LAYER_ANY: nothing is */
     bool has_left_out;
     uint16_t left_out; /* the picture left out last, as it came */
+    bool has_seen;     /* VP9: what the newest packet was of, as it came */
+    uint8_t seen_spatial;
+    uint16_t seen;
     /* what the peer was sent last, of any encoding */
     bool has_picture, has_tl0;
     uint8_t tl0;
@@ -52,18 +56,24 @@ void tr__layers_init(tr_layers *layers);
 /* An encoding begins with this packet: fills what of the rewrite is about layers and pictures. */
 void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *info, const uint8_t *payload, size_t size,
                       tr_rewrite *rewrite);
-/* Are there packets that may be left out, or another set of layers to change to? Else all is forwarded unasked. */
+/* Are there packets that may be left out, or another set of layers to change to, or to be looked at because they may
+ * have spatial layers? Else all is forwarded unasked. */
 static inline bool tr__layers_matter(const tr_layers *layers)
 {
     /* TR_LAYER_ANY has all bits. VP8 has no spatial layers. */
     uint8_t temporal = layers->temporal & layers->want.temporal, spatial = layers->spatial & layers->want.spatial;
-    return layers->rule != TR_LAYERS_UNTOLD &&
-           (temporal != TR_LAYER_ANY || (spatial != TR_LAYER_ANY && layers->rule != TR_LAYERS_VP8));
+    return layers->rule == TR_LAYERS_VP9 ||
+           (layers->rule != TR_LAYERS_UNTOLD &&
+            (temporal != TR_LAYER_ANY || (spatial != TR_LAYER_ANY && layers->rule != TR_LAYERS_VP8)));
 }
 /* A packet newer than all before it. structure: the stream's latest. rewrite: how the newest are written; changed where
  * the verdict says so. */
 tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, const tr_structure *structure,
                                   tr_rewrite *rewrite);
+/* The same packet, before it is asked about: does the publisher send all of a picture's spatial layers where the upper
+ * ones do not need the lower (k-SVC)? Fills what of the rewrite is about that; true: it is another than before.
+ * is_next: the packet before it has come. */
+bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, bool is_next, tr_rewrite *rewrite);
 /* Was it left out though it is wanted, because only a keyframe can bring it back? */
 static inline bool tr__layers_wait(const tr_layers *layers, const tr_codec_info *info)
 {
@@ -85,7 +95,8 @@ void tr__layers_on_sent(tr_layers *layers, const tr_codec_info *info, const tr_r
 
 static inline bool tr__layers_must_write(const tr_rewrite *rewrite, const tr_codec_info *info)
 {
-    return (info->picture_at && rewrite->picture_offset) || (info->tl0_at && rewrite->tl0_offset);
+    return (info->picture_at && rewrite->picture_offset) || (info->tl0_at && rewrite->tl0_offset) ||
+           (info->spatial_layer && rewrite->ties_layers);
 }
 /* Is it the last packet of its picture, because what comes behind it is left out (marker: RFC 9628, 4.1; AV1 RTP
  * specification, 4.2)? */
@@ -93,7 +104,7 @@ static inline bool tr__layers_end_picture(const tr_rewrite *rewrite, const tr_co
 {
     return info->is_frame_end && info->spatial_layer == rewrite->spatial;
 }
-/* Writes picture id and TL0PICIDX of a payload that is on its way out. */
+/* Writes picture id, TL0PICIDX and D of a payload that is on its way out. */
 void tr__layers_write(uint8_t *payload, const tr_codec_info *info, const tr_rewrite *rewrite);
 
 #endif

@@ -359,8 +359,11 @@ static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
     tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
     tr_stream *stream = &sender->source->streams[media->encoding];
+    bool is_next = media->index == sender->last_in[media->encoding] + 1;
+    bool is_changed = tr__layers_tie(&sender->layers, &media->info, is_next, &rewrite);
     switch (tr__layers_next(&sender->layers, &media->info, stream->structure, &rewrite)) {
     case TR_LAYERS_FORWARD:
+        if (is_changed) tr__seqmap_change(&sender->map, media->index, &rewrite);
         break;
     case TR_LAYERS_CHANGE:
         tr__seqmap_change(&sender->map, media->index, &rewrite);

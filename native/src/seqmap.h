@@ -22,6 +22,7 @@ typedef struct tr_rewrite {
     uint8_t encoding;          /* of the receiver, whose packets these are */
     uint8_t spatial, temporal; /* layers above these are left out; TR_LAYER_ANY: none is */
     uint8_t structure;         /* AV1, VP8: by which structure that is told, 0: nothing is left out */
+    bool ties_layers;          /* VP9: a picture's spatial layers are said to need those below */
 } tr_rewrite;
 
 typedef struct tr_seqmap_range {

@@ -146,11 +146,14 @@ static void what_vp9_counts_and_where_it_may_be_joined(void)
         uint8_t picture_at, picture_bits, tl0_at, tl0;
         uint16_t picture;
         bool is_sync, is_end;
+        uint8_t layers_at;
+        bool needs_below;
     } rows[] = {
-        {{0x0c, 0}, 2, 0, 0, 0, 0, 0, false, true},
-        {{0xa8, 0x81, 0x02, 0x31, 0x07, 0}, 6, 1, 15, 4, 7, 0x102, true, false},
-        {{0xac, 0x55, 0x20, 0x07, 0}, 5, 1, 7, 3, 7, 0x55, false, true},
-        {{0xb4, 0x55, 0x31, 0}, 4, 1, 7, 0, 0, 0x55, true, true},
+        {{0x0c, 0}, 2, 0, 0, 0, 0, 0, false, true, 0, false},
+        {{0xa8, 0x81, 0x02, 0x31, 0x07, 0}, 6, 1, 15, 4, 7, 0x102, true, false, 3, true},
+        {{0xac, 0x55, 0x20, 0x07, 0}, 5, 1, 7, 3, 7, 0x55, false, true, 2, false},
+        {{0xb4, 0x55, 0x31, 0}, 4, 1, 7, 0, 0, 0x55, true, true, 2, true},
+        {{0x28, 0x02, 0x07, 0}, 4, 0, 0, 2, 7, 0, false, false, 1, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tr_codec_info info = tr__codec_inspect(TR_CODEC_VP9, rows[i].payload, rows[i].size);
@@ -162,6 +165,8 @@ static void what_vp9_counts_and_where_it_may_be_joined(void)
         CHECK_EQ(rows[i].tl0, info.tl0);
         CHECK_EQ(rows[i].is_sync, info.is_sync);
         CHECK_EQ(rows[i].is_end, info.is_frame_end);
+        CHECK_EQ(rows[i].layers_at, info.layers_at);
+        CHECK_EQ(rows[i].needs_below, info.needs_layer_below);
     }
 }
 
