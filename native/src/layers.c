@@ -46,7 +46,7 @@ void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *in
     layers->rule = (uint8_t)rule_of(codec, info, is_open);
     layers->closes_up = is_open && codec == TR_CODEC_VP8;
     bool is_told = layers->rule != TR_LAYERS_UNTOLD;
-    layers->has_left_out = layers->has_seen = false;
+    layers->has_left_out = layers->has_seen = layers->has_seen_frame = false;
     layers->spatial = is_told && layers->rule != TR_LAYERS_VP8 ? layers->want.spatial : TR_LAYER_ANY;
     layers->temporal = is_told ? layers->want.temporal : TR_LAYER_ANY;
     note_limits(layers, info, rewrite);
@@ -59,21 +59,35 @@ void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *in
     if (layers->has_tl0 && info->tl0_at) rewrite->tl0_offset = (uint8_t)(layers->tl0 + 1u - info->tl0);
 }
 
-/* A frame that begins right behind one of the layer below says that there is one; right behind anything else, that
- * there is none (whoever made this stream left it out). After a gap neither can be told. Keyframes tell nothing: of
- * these all layers are sent. */
-bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, bool is_next, tr_rewrite *rewrite)
+/* Frames that lie between a packet of an upper layer and the newest one before it, if all layers are sent. */
+static int between(const tr_layers *layers, const tr_codec_info *info, bool of_same)
+{
+    int above = info->spatial_layer - layers->seen_spatial;
+    if (of_same) return above - 1;
+    return (above > 0 ? above : 0) + info->spatial_layer;
+}
+
+/* The first packet that comes of a frame says that there is a layer below where the packet before it was of that; that
+ * there is none (an encoder under pressure drops it, or whoever made this stream left it out) where too little is
+ * missing in between for it to be among that: no packet, or too few frames. Else neither can be told. Keyframes tell
+ * nothing: of these all layers are sent. */
+bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, const tr_follows *follows, tr_rewrite *rewrite)
 {
     if (layers->rule != TR_LAYERS_VP9 || !info->picture_at) return false;
-    bool tied = rewrite->ties_layers;
-    if (info->is_frame_start && info->spatial_layer && !info->needs_layer_below) {
-        bool has_below =
-            layers->has_seen && layers->seen == info->picture && layers->seen_spatial == info->spatial_layer - 1;
-        if (has_below || is_next) rewrite->ties_layers = has_below;
+    bool tied = rewrite->ties_layers, of_same = layers->has_seen && layers->seen == info->picture;
+    bool is_first = !of_same || layers->seen_spatial != info->spatial_layer;
+    if (is_first && info->spatial_layer && !info->needs_layer_below) {
+        bool has_below = of_same && layers->seen_spatial == info->spatial_layer - 1;
+        bool is_counted = layers->has_seen_frame && follows->has_frame;
+        uint16_t missing = (uint16_t)(follows->frame - layers->seen_frame - 1);
+        bool has_none = follows->is_next || (is_counted && missing < between(layers, info, of_same));
+        if (has_below || has_none) rewrite->ties_layers = has_below;
     }
     layers->has_seen = true;
     layers->seen = info->picture;
     layers->seen_spatial = info->spatial_layer;
+    layers->has_seen_frame = follows->has_frame;
+    layers->seen_frame = follows->frame;
     return rewrite->ties_layers != tied;
 }
 

@@ -36,10 +36,10 @@ typedef struct tr_layers {
     bool closes_up;            /* its picture ids do: of VP8 in the clear */
     uint8_t spatial, temporal; /* what is above is left out, TR_LAYER_ANY: nothing is */
     bool has_left_out;
-    uint16_t left_out; /* the picture left out last, as it came */
-    bool has_seen;     /* VP9: what the newest packet was of, as it came */
+    uint16_t left_out;             /* the picture left out last, as it came */
+    bool has_seen, has_seen_frame; /* VP9: what the newest packet was of, as it came */
     uint8_t seen_spatial;
-    uint16_t seen;
+    uint16_t seen, seen_frame;
     /* what the peer was sent last, of any encoding */
     bool has_picture, has_tl0;
     uint8_t tl0;
@@ -70,10 +70,17 @@ static inline bool tr__layers_matter(const tr_layers *layers)
  * the verdict says so. */
 tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, const tr_structure *structure,
                                   tr_rewrite *rewrite);
+/* How a packet stands to the newest one before it. */
+typedef struct tr_follows {
+    bool is_next;   /* its number is the next one */
+    bool has_frame; /* it has a dependency descriptor, with this frame number */
+    uint16_t frame;
+} tr_follows;
+
 /* The same packet, before it is asked about: does the publisher send all of a picture's spatial layers where the upper
- * ones do not need the lower (k-SVC)? Fills what of the rewrite is about that; true: it is another than before.
- * is_next: the packet before it has come. */
-bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, bool is_next, tr_rewrite *rewrite);
+ * ones do not need the lower (k-SVC)? Fills what of the rewrite is about that, for it and all that is missing before
+ * it; true: it is another than before. */
+bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, const tr_follows *follows, tr_rewrite *rewrite);
 /* Was it left out though it is wanted, because only a keyframe can bring it back? */
 static inline bool tr__layers_wait(const tr_layers *layers, const tr_codec_info *info)
 {

@@ -354,16 +354,27 @@ static bool omit(tr_sender *sender, const tr_media *media)
     return !tr__seqmap_out(&sender->map, media->index, &out, &rewrite);
 }
 
+/* A packet newer than all before. What is missing before it and comes late is written alike: it may be of this frame.
+ */
+static void tie(tr_sender *sender, const tr_media *media)
+{
+    tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
+    uint64_t after = sender->last_in[media->encoding] + 1;
+    tr_descriptor descriptor = {0};
+    tr_follows follows = {.is_next = media->index == after, .has_frame = tr__media_descriptor(media, &descriptor)};
+    follows.frame = descriptor.frame;
+    if (!tr__layers_tie(&sender->layers, &media->info, &follows, &rewrite)) return;
+    tr__seqmap_change(&sender->map, after > sender->epoch_in ? after : sender->epoch_in, &rewrite);
+}
+
 /* One packet of the current epoch, newer than all before, if it is of a layer that is forwarded. */
 static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
+    tie(sender, media);
     tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
     tr_stream *stream = &sender->source->streams[media->encoding];
-    bool is_next = media->index == sender->last_in[media->encoding] + 1;
-    bool is_changed = tr__layers_tie(&sender->layers, &media->info, is_next, &rewrite);
     switch (tr__layers_next(&sender->layers, &media->info, stream->structure, &rewrite)) {
     case TR_LAYERS_FORWARD:
-        if (is_changed) tr__seqmap_change(&sender->map, media->index, &rewrite);
         break;
     case TR_LAYERS_CHANGE:
         tr__seqmap_change(&sender->map, media->index, &rewrite);

@@ -244,47 +244,60 @@ static void temporal_layers_of_vp9_come_where_nothing_above_is_needed(void)
 /* With k-SVC: after a loss of all that a lower layer has of a picture the upper one has to wait for it. */
 static void upper_layers_of_k_svc_say_that_they_need_the_lower(void)
 {
+    enum { NONE = -1 };
     static const struct {
         uint16_t picture;
         uint8_t spatial;
         bool needs_below, is_next;
+        int32_t frame; /* by dependency descriptor */
         bool is_changed, leaves_needing;
     } rows[] = {
-        {100, 0, false, true, false, false},
-        {100, 1, true, true, false, true}, /* of a keyframe: it says nothing of what follows */
-        {101, 0, false, true, false, false},
-        {101, 1, false, true, true, true},
-        {102, 1, false, false, false, true}, /* the lower layer is missing, and comes late */
-        {102, 2, false, true, false, true},
-        {103, 0, false, false, false, false},
-        {103, 2, false, false, false, true},
-        {104, 0, false, true, false, false},
-        {104, 1, false, true, false, true},
-        {105, 1, false, true, true, false}, /* it is not there */
-        {106, 0, false, true, false, false},
-        {107, 1, false, false, false, false},
-        {108, 0, false, true, false, false},
-        {108, 1, true, true, false, true}, /* all are predicted, or a keyframe comes */
-        {109, 1, false, true, false, false},
-        {110, 0, false, true, false, false},
-        {110, 1, false, true, true, true},
+        {100, 0, false, true, NONE, false, false},
+        {100, 1, true, true, NONE, false, true}, /* of a keyframe: it says nothing of what follows */
+        {101, 0, false, true, NONE, false, false},
+        {101, 1, false, true, NONE, true, true},
+        {102, 1, false, false, NONE, false, true}, /* the lower layer is missing, and comes late */
+        {102, 2, false, true, NONE, false, true},
+        {103, 0, false, false, NONE, false, false},
+        {103, 2, false, false, NONE, false, true},
+        {104, 0, false, true, NONE, false, false},
+        {104, 1, false, true, NONE, false, true},
+        {105, 1, false, true, NONE, true, false}, /* it is not there */
+        {106, 0, false, true, NONE, false, false},
+        {107, 1, false, false, NONE, false, false},
+        {108, 0, false, true, NONE, false, false},
+        {108, 1, true, true, NONE, false, true}, /* all are predicted, or a keyframe comes */
+        {109, 1, false, true, NONE, false, false},
+        {110, 0, false, true, NONE, false, false},
+        {110, 1, false, true, 0xfffe, true, true},
+        {111, 1, false, false, 0, false, true}, /* frame 0xffff is missing: the lower layer */
+        {112, 1, false, false, 1, true, false}, /* a packet is, but no frame */
+        {113, 1, false, false, NONE, false, false},
+        {114, 1, false, false, 2, false, false},
+        {115, 0, false, true, 3, false, false},
+        {115, 1, false, true, 4, true, true},
+        {116, 0, false, true, 5, false, false},
+        {117, 1, false, false, 8, false, true}, /* 6 and 7 are missing: an upper layer and a lower */
+        {118, 0, false, true, 9, false, false},
+        {119, 1, false, false, 11, true, false}, /* but one: it cannot be both */
     };
     begin_vp9((tr_layer){0, TR_LAYER_ANY, TR_LAYER_ANY});
     CHECK(tr__layers_matter(&layers)); /* also of who takes all there is */
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tr_codec_info info = vp9_frame(rows[i].spatial, 0, true, false);
+        tr_follows follows = {rows[i].is_next, rows[i].frame != NONE, (uint16_t)rows[i].frame};
         info.picture = rows[i].picture;
         info.layers_at = 3;
         info.needs_layer_below = rows[i].needs_below;
-        CHECK_EQ(rows[i].is_changed, tr__layers_tie(&layers, &info, rows[i].is_next, &rewrite));
+        CHECK_EQ(rows[i].is_changed, tr__layers_tie(&layers, &info, &follows, &rewrite));
         uint8_t indices = (uint8_t)(rows[i].spatial << 1 | rows[i].needs_below);
         uint8_t payload[] = {0xa8, 0x80 | (uint8_t)(rows[i].picture >> 8), (uint8_t)rows[i].picture, indices, 0};
         if (tr__layers_must_write(&rewrite, &info)) tr__layers_write(payload, &info, &rewrite);
         CHECK_EQ(rows[i].leaves_needing, payload[3] & 1);
         CHECK_EQ(indices & 0xfe, payload[3] & 0xfe);
         /* The rest of the frame is written as it began. */
-        info.is_frame_start = false;
-        CHECK(!tr__layers_tie(&layers, &info, true, &rewrite));
+        follows.is_next = true;
+        CHECK(!tr__layers_tie(&layers, &info, &follows, &rewrite));
     }
     /* A new epoch knows nothing yet. */
     tr_codec_info key = vp9_frame(0, 0, false, true);
@@ -294,12 +307,13 @@ static void upper_layers_of_k_svc_say_that_they_need_the_lower(void)
 
 static void layers_of_frames_without_picture_ids_are_left_as_they_are(void)
 {
+    static const tr_follows next = {.is_next = true};
     begin_vp9((tr_layer){0, TR_LAYER_ANY, TR_LAYER_ANY});
     for (uint8_t spatial = 0; spatial < 2; spatial++) {
         tr_codec_info info = vp9_frame(spatial, 0, true, false);
         info.picture_at = 0;
         info.layers_at = 1;
-        CHECK(!tr__layers_tie(&layers, &info, true, &rewrite));
+        CHECK(!tr__layers_tie(&layers, &info, &next, &rewrite));
         CHECK(!tr__layers_must_write(&rewrite, &info));
     }
 }
