@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -126,7 +126,10 @@ async def record(
             assert not each.bad_tags
             each.close()
         begun = min(each.came[0].at_us for each in recorders)
-        return Recording(tuple(_by_number(each.came, begun) for each in recorders))
+        kept = [_by_number(each.came, begun) for each in recorders]
+        if codec == "VP9" and any(str(each.scalability_mode).endswith("_KEY") for each in encodings):
+            kept = [[_as_k_svc(packet) for packet in packets] for packets in kept]
+        return Recording(tuple(kept))
 
 
 def make(codec: str, encodings: list[Any], video: tuple[int, int, int], lasts_s: float, **options: Any) -> Recording:
@@ -143,6 +146,15 @@ def _by_number(packets: list[Packet], begun_us: int) -> list[Packet]:
         )
     assert sorted(numbered) == list(range(min(numbered), max(numbered) + 1)), "packets were lost on loopback"
     return [numbered[index] for index in sorted(numbered)]
+
+
+def _as_k_svc(packet: Packet) -> Packet:
+    """As it was published: that an upper layer needs the one below but at keyframes is the relay's word (VP9, D)."""
+    payload = packet.payload
+    if not payload or payload[0] & 0x60 != 0x60 or not layer_of("VP9", packet)[0]:
+        return packet
+    at = 1 + (2 if payload[0] & 0x80 else 0)
+    return replace(packet, payload=payload[:at] + bytes([payload[at] & 0xFE]) + payload[at + 1 :])
 
 
 def from_keyframe(codec: str, packets: list[Packet]) -> list[Packet]:
