@@ -70,9 +70,12 @@ def check(
 
     top = max(spatial for _, spatial in with_layers(codec, packets))
     places = [known(codec, packets, spatial) for spatial in range(top + 1)]
+    # An encoder that is short of time leaves the highest layer out of a picture, which ends without a marker then.
+    cut_short = {each[-1].ts - packets[0].ts for each in replay.pictures(packets) if not each[-1].marker}
     decoder, shown = Decoder(codec), []
     for picture in replay.pictures(out.packets):
-        assert picture[-1].marker
+        since = (picture[-1].ts - out.packets[0].ts) & 0xFFFFFFFF
+        assert picture[-1].marker or since in cut_short
         assert replay.is_start(codec, picture[0].payload)
         shown += decoder.decode(replay.assembled(codec, [each.payload for each in picture]))
     shown += decoder.decode(None)
