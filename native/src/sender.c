@@ -661,12 +661,12 @@ static void draw_together(tr_sender *sender, const tr_media *media)
 /* Parameter sets in a packet of their own, with which an encoding begins, leave twice, at once. Chromium puts a
  * keyframe of H.264 together across a hole before its slices: it would take the sets of the encoding before and show
  * this one at a wrong size, or garbled, until the next keyframe, and never say so. */
-static void send_sets_again(tr_sender *sender, const tr_media *media, uint64_t now_us)
+__attribute__((noinline)) static void send_sets_again(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
     uint64_t out;
     const tr_rewrite *rewrite;
     tr_codec codec = (tr_codec)sender->source->codecs[media->codec_index].codec;
-    if (media->index != sender->epoch_in || (codec != TR_CODEC_H264 && codec != TR_CODEC_H265)) return;
+    if (codec != TR_CODEC_H264 && codec != TR_CODEC_H265) return;
     if (!media->info.is_keyframe || media->info.begins_before || media->rtp.payload_size > MAX_SETS) return;
     if (!tr__seqmap_out(&sender->map, media->index, &out, &rewrite)) return;
     (void)resend(sender, out, false, now_us); /* there may be no RTX, or no room: then it has left once */
@@ -814,7 +814,7 @@ tr_drop tr__sender_release(tr_sender *sender, const tr_pacer_ref *ref, uint64_t 
     draw_together(sender, &media);
     if (media.rtp.payload_size && sender->bind.pts[media.codec_index] != TR_NO_PT) {
         tr_drop drop = send_layer(sender, &media, now_us);
-        if (drop == TR_DROP_NONE) send_sets_again(sender, &media, now_us);
+        if (ref->index == sender->epoch_in && drop == TR_DROP_NONE) send_sets_again(sender, &media, now_us);
         change_over_if_due(sender, now_us);
         return drop;
     }
