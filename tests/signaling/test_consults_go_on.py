@@ -8,6 +8,8 @@ from support.live_relay import Live, MakeLive
 from telerelay import Hooks, JoinRequest
 from telerelay.consult.facts import BypassTried
 from telerelay.errors import TelerelayError
+from telerelay.hooks import EndEvent
+from telerelay.signaling.notes import ROOM_KEY, RoomNote, RoomNotes
 
 
 async def again(make_live: MakeLive, live: Live, path: Path) -> Live:
@@ -91,6 +93,39 @@ async def test_a_consult_that_is_over_is_over_for_good(make_live: MakeLive, tmp_
         await live.schedule()
     assert "conflict" == conflict.value.code
     assert (await live.join("doc", "r2")).joined["admitted"]
+
+
+class Ends(Hooks):
+    """Hears which rooms end."""
+
+    def __init__(self) -> None:
+        self.rooms: list[str] = []
+
+    async def on_end(self, event: EndEvent) -> None:
+        self.rooms.append(event.room)
+
+
+async def test_a_room_whose_consult_ended_with_its_process_does_not_go_on(make_live: MakeLive, tmp_path: Path) -> None:
+    """
+    Killed between the end and the room's, a process leaves a room that nobody holds any more: it is not an open one, the
+    application is not told of it as of one, and the worker has no note of it.
+    """
+    rules, serve = Ends(), {"run_dir": str(tmp_path / "run")}
+    live = await make_live(
+        {"journal": {"path": str(tmp_path / "journal")}, "workers": {"host": "process"}, "serve": serve}, hooks=rules
+    )
+    await live.schedule()
+    await live.relay.consults.cancel("r1", "desk-3")
+    await live.until(lambda: rules.rooms == ["r1"])
+    rooms = live.relay._rooms
+    site = rooms._sites[0]
+    for number, name in ((7, "r1"), (8, "open")):
+        RoomNotes(number, lambda: site.worker.notes).put(ROOM_KEY, RoomNote(name, number, "key", 3))
+    await rooms.restore(site)
+    await live.until(lambda: "open" in rules.rooms)
+
+    assert ["r1", "open"] == rules.rooms
+    assert [] == [key for key in await site.worker.read_notes() if key.startswith(("7/", "8/"))]
 
 
 async def test_what_fell_due_while_nothing_ran_fires_once(make_live: MakeLive, tmp_path: Path) -> None:

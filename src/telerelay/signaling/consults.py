@@ -394,9 +394,13 @@ class Consults:
 
     async def check_past(self, room: str) -> None:
         """Raises RemoteProtocolError consult_over where the room had a consult that is over."""
-        is_past = room not in self._live and (room in self._unreadable or await self.keeping.is_known(room))
-        if is_past and room not in self._live:
+        if await self.is_past(room):
             raise RemoteProtocolError("consult_over", "the consult is over")
+
+    async def is_past(self, room: str) -> bool:
+        """Whether the room had a consult that is over, or that cannot be read."""
+        is_known = room not in self._live and (room in self._unreadable or await self.keeping.is_known(room))
+        return is_known and room not in self._live
 
     def tried(self, room: str, sub: str, what: str) -> None:
         """Somebody tried what he may not, at a room's door."""

@@ -312,10 +312,11 @@ class LiveRooms:
         self._participant_number += 1
         return self._participant_number
 
-    def _open_found(self, site: WorkerSite, found: RoomNote) -> RoomHost | None:
-        """A room that another process had on this worker."""
+    async def _open_found(self, site: WorkerSite, found: RoomNote) -> RoomHost | None:
+        """A room that another process had on this worker; its consult may have ended with that process."""
         self._room_number = max(self._room_number, found.number)
-        if found.name in self._hosts:
+        is_past = self.consults is not None and await self.consults.is_past(found.name)
+        if is_past or found.name in self._hosts:
             return None
         watcher = self._watcher(found.name)
         try:

@@ -8,7 +8,7 @@ a note says and the worker does not have is told to its client as a failed conne
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from telerelay import states
 from telerelay.connection import PublishConnection, WhepConnection
@@ -18,10 +18,10 @@ from telerelay.errors import NativeError
 from telerelay.logs import say
 from telerelay.rooms.participant import SOCKET
 from telerelay.signaling.host import RoomHost
-from telerelay.signaling.notes import RoomFound, RoomNote, SeatFound, read_rooms
+from telerelay.signaling.notes import RoomFound, RoomNote, RoomNotes, SeatFound, read_rooms
 from telerelay.signaling.seat import Seat
 
-OpenRoom = Callable[[RoomNote], RoomHost | None]
+OpenRoom = Callable[[RoomNote], Awaitable[RoomHost | None]]
 """Makes the host of a room that was there; None where there cannot be one."""
 
 
@@ -32,9 +32,11 @@ async def restore(worker: Worker, notes: Mapping[str, bytes], inventory: Invento
     worker.senders.adopt(inventory.senders)
     restored = []
     for found in read_rooms(notes):
-        host = open_room(found.room)
+        host = await open_room(found.room)
         if host is not None:
             restored.append(_Restored(host, found, inventory))
+        else:
+            RoomNotes(found.room.number, lambda: worker.notes).close()
     kept = {transport for each in restored for transport in each.transports}
     for transport in set(inventory.transports) - kept:
         await _remove(worker, inventory, transport)
