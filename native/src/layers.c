@@ -73,7 +73,6 @@ static int between(const tr_layers *layers, const tr_codec_info *info, bool of_s
  * nothing: of these all layers are sent. */
 bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, const tr_follows *follows, tr_rewrite *rewrite)
 {
-    if (layers->rule != TR_LAYERS_VP9 || !info->picture_at) return false;
     bool tied = rewrite->ties_layers, of_same = layers->has_seen && layers->seen == info->picture;
     bool is_first = !of_same || layers->seen_spatial != info->spatial_layer;
     if (is_first && info->spatial_layer && !info->needs_layer_below) {

@@ -70,6 +70,11 @@ static inline bool tr__layers_matter(const tr_layers *layers)
  * the verdict says so. */
 tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, const tr_structure *structure,
                                   tr_rewrite *rewrite);
+/* May the packet be of a picture with several spatial layers, whose upper ones could be tied to the lower? */
+static inline bool tr__layers_may_tie(const tr_layers *layers, const tr_codec_info *info)
+{
+    return layers->rule == TR_LAYERS_VP9 && info->layers_at && info->picture_at;
+}
 /* How a packet stands to the newest one before it. */
 typedef struct tr_follows {
     bool is_next;   /* its number is the next one */
@@ -77,9 +82,9 @@ typedef struct tr_follows {
     uint16_t frame;
 } tr_follows;
 
-/* The same packet, before it is asked about: does the publisher send all of a picture's spatial layers where the upper
- * ones do not need the lower (k-SVC)? Fills what of the rewrite is about that, for it and all that is missing before
- * it; true: it is another than before. */
+/* The same packet, if it may be tied, before it is asked about: does the publisher send all of a picture's spatial
+ * layers where the upper ones do not need the lower (k-SVC)? Fills what of the rewrite is about that, for it and all
+ * that is missing before it; true: it is another than before. */
 bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, const tr_follows *follows, tr_rewrite *rewrite);
 /* Was it left out though it is wanted, because only a keyframe can bring it back? */
 static inline bool tr__layers_wait(const tr_layers *layers, const tr_codec_info *info)

@@ -370,7 +370,7 @@ static void tie(tr_sender *sender, const tr_media *media)
 /* One packet of the current epoch, newer than all before, if it is of a layer that is forwarded. */
 static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
-    tie(sender, media);
+    if (tr__layers_may_tie(&sender->layers, &media->info)) tie(sender, media);
     tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
     tr_stream *stream = &sender->source->streams[media->encoding];
     switch (tr__layers_next(&sender->layers, &media->info, stream->structure, &rewrite)) {

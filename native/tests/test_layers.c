@@ -289,6 +289,7 @@ static void upper_layers_of_k_svc_say_that_they_need_the_lower(void)
         info.picture = rows[i].picture;
         info.layers_at = 3;
         info.needs_layer_below = rows[i].needs_below;
+        CHECK(tr__layers_may_tie(&layers, &info));
         CHECK_EQ(rows[i].is_changed, tr__layers_tie(&layers, &info, &follows, &rewrite));
         uint8_t indices = (uint8_t)(rows[i].spatial << 1 | rows[i].needs_below);
         uint8_t payload[] = {0xa8, 0x80 | (uint8_t)(rows[i].picture >> 8), (uint8_t)rows[i].picture, indices, 0};
@@ -307,13 +308,12 @@ static void upper_layers_of_k_svc_say_that_they_need_the_lower(void)
 
 static void layers_of_frames_without_picture_ids_are_left_as_they_are(void)
 {
-    static const tr_follows next = {.is_next = true};
     begin_vp9((tr_layer){0, TR_LAYER_ANY, TR_LAYER_ANY});
     for (uint8_t spatial = 0; spatial < 2; spatial++) {
         tr_codec_info info = vp9_frame(spatial, 0, true, false);
         info.picture_at = 0;
         info.layers_at = 1;
-        CHECK(!tr__layers_tie(&layers, &info, &next, &rewrite));
+        CHECK(!tr__layers_may_tie(&layers, &info));
         CHECK(!tr__layers_must_write(&rewrite, &info));
     }
 }

@@ -107,8 +107,8 @@ class Ends(Hooks):
 
 async def test_a_room_whose_consult_ended_with_its_process_does_not_go_on(make_live: MakeLive, tmp_path: Path) -> None:
     """
-    Killed between the end and the room's, a process leaves a room that nobody holds any more: it is not an open one, the
-    application is not told of it as of one, and the worker has no note of it.
+    Killed between the end and the room's, a process leaves a room that nobody holds any more: it is not an open one,
+    the application is not told of it as of one, and the worker has no note of it.
     """
     rules, serve = Ends(), {"run_dir": str(tmp_path / "run")}
     live = await make_live(
