@@ -26,7 +26,7 @@ from telerelay.protocol.grants import TokenKeys
 from telerelay.protocol.messages import ErrorReply, Reply, encode, request_id
 from telerelay.signaling.http import Handler, require_origin
 from telerelay.signaling.limits import Bucket, FailureLimit
-from telerelay.signaling.socket import CLOSE_DEADLINE_S, Socket
+from telerelay.signaling.socket import Socket, serve_socket
 
 POLICY_CLOSE = 4008
 _CLOSE_CODES = {"unauthorized": 4001, "token_expired": 4001, "forbidden": 4003}
@@ -277,23 +277,9 @@ def desk_handler(desks: Desks) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         require_origin(request, desks.config.http.allowed_origins)
-        ws = web.WebSocketResponse(
-            timeout=CLOSE_DEADLINE_S,
-            autoping=False,
-            compress=False,
-            max_msg_size=desks.config.limits.message_bytes + 4096,
+        bound = desks.config.limits.message_bytes
+        return await serve_socket(
+            request, bound, desks.sockets, lambda socket: DeskSession(desks, socket, request.remote or "").run()
         )
-        await ws.prepare(request)
-        socket = Socket(ws, request.transport)
-        writer = asyncio.get_running_loop().create_task(socket.run(), name="socket")
-        desks.sockets.add(socket)
-        try:
-            await DeskSession(desks, socket, request.remote or "").run()
-        finally:
-            desks.sockets.discard(socket)
-            socket.close(1000, "")
-            await asyncio.wait({writer}, timeout=CLOSE_DEADLINE_S + 0.1)
-            writer.cancel()
-        return ws
 
     return handle

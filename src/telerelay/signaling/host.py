@@ -18,7 +18,7 @@ from telerelay.config import Config
 from telerelay.connection import PublishConnection, Site, Source, SubscribeConnection, WhepConnection
 from telerelay.connection.publish import Receiving
 from telerelay.errors import NativeError, RemoteProtocolError
-from telerelay.hooks import DegradeRequest, EndEvent, HookRunner, PersonEvent
+from telerelay.hooks import DegradeRequest, HookRunner
 from telerelay.logs import say
 from telerelay.protocol.grants import Grant
 from telerelay.protocol.messages import PublishedTrack
@@ -49,6 +49,7 @@ from telerelay.signaling.notes import ROOM_KEY, RoomNote, RoomNotes, SessionNote
 from telerelay.signaling.policies import Policies
 from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat, new_etag
 from telerelay.signaling.socket import Socket
+from telerelay.signaling.telling import RoomTelling
 from telerelay.signaling.watching import OPEN, RoomWatcher, What
 from telerelay.tasks import Tasks
 
@@ -128,8 +129,7 @@ class RoomHost:
         self._tasks = tasks
         self._next_number = next_number
         self._on_empty = on_empty
-        self._key = found.key if found else secrets.token_urlsafe(12)
-        self._sequence = found.sequence if found else 0
+        self._telling = RoomTelling(room.name, hooks, found)
         self._is_over = False
         self._new_worker: asyncio.Event | None = None  # while the room's is lost
 
@@ -757,9 +757,8 @@ class RoomHost:
         if self.seats or self.pending or self._is_over:
             return
         self._is_over = True
-        if self._sequence and not self.watcher.is_consult:  # somebody was here
-            self._sequence += 1
-            self._hooks.post(EndEvent(self.room.name, self._sequence, f"{self._key}-{self._sequence}"))
+        if not self.watcher.is_consult:
+            self._telling.ended()
         self.measurements.close()
         self.notes.close()
         self.watcher.on_empty()
@@ -767,7 +766,7 @@ class RoomHost:
 
     def save(self) -> None:
         """Leave what a successor of this process has to know of the room itself."""
-        self.notes.put(ROOM_KEY, RoomNote(self.room.name, self.site.room, self._key, self._sequence))
+        self.notes.put(ROOM_KEY, self._telling.note(self.site.room))
 
     def _save_channels(self) -> None:
         for seat in self.seats.values():
@@ -775,24 +774,12 @@ class RoomHost:
                 seat.save()
 
     def _person(self, participant: Participant, what: What, reason: str = "") -> None:
-        self._sequence += 1
+        self._telling.count()
         self.save()
         say(logging.INFO, f"participant_{what}", room=self.site.room, participant=participant.id, reason=reason)
         self.watcher.on_person(participant, what, reason)
-        if self.watcher.is_consult:
-            return
-        self._hooks.post(
-            PersonEvent(
-                room=self.room.name,
-                sequence=self._sequence,
-                key=f"{self._key}-{self._sequence}",
-                participant=participant.id,
-                sub=participant.sub,
-                role=participant.role,
-                what=what,
-                reason=reason,
-            )
-        )
+        if not self.watcher.is_consult:
+            self._telling.person(participant, what, reason)
 
 
 async def _settled(posted: Iterable[Awaitable[object]]) -> None:

@@ -7,7 +7,7 @@ Event loop's thread. `send` never waits: a peer that does not read is closed, an
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -160,3 +160,31 @@ class Socket:
                 await self._ws.pong(data)
             case _Frame(WSMsgType.CLOSE, str(reason), code):
                 await self._ws.close(code=code, message=reason.encode())
+
+
+async def serve_socket(
+    request: web.Request,
+    message_bytes: int,
+    sockets: set[Socket],
+    talk: Callable[[Socket], Awaitable[None]],
+    before_telling: Callable[[], None] = lambda: None,
+) -> web.WebSocketResponse:
+    """
+    One WebSocket from its upgrade to its close: `talk` has it meanwhile, and it is among `sockets`. A message a little
+    above `message_bytes` is for `talk` to refuse by name; far above, the connection is closed (1009).
+    """
+    ws = web.WebSocketResponse(
+        timeout=CLOSE_DEADLINE_S, autoping=False, compress=False, max_msg_size=message_bytes + 4096
+    )
+    await ws.prepare(request)
+    socket = Socket(ws, request.transport, before_telling)
+    writer = asyncio.get_running_loop().create_task(socket.run(), name="socket")
+    sockets.add(socket)
+    try:
+        await talk(socket)
+    finally:
+        sockets.discard(socket)
+        socket.close(1000, "")
+        await asyncio.wait({writer}, timeout=CLOSE_DEADLINE_S + 0.1)
+        writer.cancel()
+    return ws

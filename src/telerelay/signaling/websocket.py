@@ -51,7 +51,7 @@ from telerelay.signaling.http import Handler, require_origin
 from telerelay.signaling.limits import Bucket
 from telerelay.signaling.live import LiveRooms
 from telerelay.signaling.seat import Seat
-from telerelay.signaling.socket import CLOSE_DEADLINE_S, Socket
+from telerelay.signaling.socket import Socket, serve_socket
 from telerelay.signaling.stats import publish_stats, subscribe_stats
 
 POLICY_CLOSE = 4008
@@ -342,24 +342,13 @@ def websocket_handler(rooms: LiveRooms) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         require_origin(request, rooms.config.http.allowed_origins)
-        ws = web.WebSocketResponse(
-            timeout=CLOSE_DEADLINE_S,
-            autoping=False,
-            compress=False,
-            # decode() refuses by name what is a little too large; far above, the connection is closed (1009).
-            max_msg_size=rooms.config.limits.message_bytes + 4096,
+        bound = rooms.config.limits.message_bytes
+        return await serve_socket(
+            request,
+            bound,
+            rooms.sockets,
+            lambda socket: Session(rooms, socket, request.remote or "").run(),
+            rooms.flush_notes,
         )
-        await ws.prepare(request)
-        socket = Socket(ws, request.transport, rooms.flush_notes)
-        writer = asyncio.get_running_loop().create_task(socket.run(), name="socket")
-        rooms.sockets.add(socket)
-        try:
-            await Session(rooms, socket, request.remote or "").run()
-        finally:
-            rooms.sockets.discard(socket)
-            socket.close(1000, "")
-            await asyncio.wait({writer}, timeout=CLOSE_DEADLINE_S + 0.1)
-            writer.cancel()
-        return ws
 
     return handle
