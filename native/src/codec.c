@@ -55,8 +55,19 @@ static tr_codec_info inspect_vp8(const uint8_t *payload, size_t size)
     return read_vp8(&info, &c, payload) ? info : OPAQUE;
 }
 
-/* RFC 9628, 4.2. What comes behind the layer indices (references, scalability structure) is of no use for forwarding.
- * The cursor is left behind TL0PICIDX. False: cut short. */
+/* P_DIFF and N, three at the most. */
+static inline void take_diffs(tr_codec_info *info, tr_cursor *c, const uint8_t *payload)
+{
+    info->diffs_at = place(c, payload);
+    for (bool is_more = true; is_more && info->diff_count < TR_VP9_DIFFS;) {
+        uint8_t diff = tr__take8(c);
+        info->diffs[info->diff_count++] = diff >> 1;
+        is_more = diff & 1;
+    }
+}
+
+/* RFC 9628, 4.2. The scalability structure behind the references is of no use for forwarding. The cursor is left before
+ * it. False: cut short. */
 static inline bool read_vp9(tr_codec_info *info, tr_cursor *c, const uint8_t *payload)
 {
     uint8_t flags = tr__take8(c);
@@ -74,6 +85,7 @@ static inline bool read_vp9(tr_codec_info *info, tr_cursor *c, const uint8_t *pa
             info->tl0 = tr__take8(c);
         }
     }
+    if ((flags & 0x50) == 0x50) take_diffs(info, c, payload); /* P and F */
     if (!tr__cursor_ok(c) || !tr__cursor_left(c)) return false;
     info->is_readable = true;
     info->is_frame_start = flags & 0x08;                                                     /* B */
@@ -89,12 +101,9 @@ static tr_codec_info inspect_vp9(const uint8_t *payload, size_t size)
     return read_vp9(&info, &c, payload) ? info : OPAQUE;
 }
 
-/* The rest of the descriptor: references where the mode is flexible, and the scalability structure. */
+/* The rest of the descriptor: the scalability structure. */
 static void skip_vp9(tr_cursor *c, uint8_t flags)
 {
-    if ((flags & 0x50) == 0x50)
-        for (int i = 0; i < 3 && tr__take8(c) & 1; i++) /* P_DIFF and N, three at the most */
-            ;
     if (!(flags & 0x02)) return; /* V */
     uint8_t structure = tr__take8(c);
     if (structure & 0x10) tr__take(c, 4u * (1u + (structure >> 5))); /* Y: width and height of N_S + 1 layers */

@@ -3,6 +3,10 @@
  * VP8: a picture id that is missing keeps a receiver from decoding frames of higher layers behind it (it cannot know
  * that nothing refers to it), so they close up as sequence numbers do. VP9: references are told in picture ids, by
  * P_DIFF or by a picture's place in its group, and a receiver knows from them which are needed: they stay as they are.
+ * libwebrtc counts a picture that its encoder dropped in P_DIFF and not in picture ids: what it says then is one
+ * picture too far back. That does no harm as long as all pictures leave, which are there and older than the right one.
+ * Where it names a picture of a temporal layer that is left out, which a frame of a lower one cannot need, it is made
+ * to name the newest that such a frame can need, or its receiver would wait for that picture until the next keyframe.
  * AV1: the same by frame numbers, as with VP8 that comes with a dependency descriptor. TL0PICIDX counts frames of the
  * lowest layer, which all leave: it moves where another encoding begins, and nowhere else. KEYIDX (RFC 7741, 4.2) is
  * left as it is: it tells of keyframes lost, and each encoding begins with one.
@@ -18,6 +22,13 @@
 #include "layers.h"
 
 #define PICTURE_MASK 0x7fffu
+#define MOST_BACK 0x7fu /* P_DIFF has seven bits */
+
+/* How many pictures after `picture` this one is. */
+static uint16_t back(const tr_codec_info *info, uint16_t picture)
+{
+    return (uint16_t)(info->picture - picture) & (info->picture_bits == 7 ? 0x7fu : PICTURE_MASK);
+}
 
 void tr__layers_init(tr_layers *layers)
 {
@@ -46,14 +57,20 @@ void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *in
     layers->rule = (uint8_t)rule_of(codec, info, is_open);
     layers->closes_up = is_open && codec == TR_CODEC_VP8;
     bool is_told = layers->rule != TR_LAYERS_UNTOLD;
-    layers->has_left_out = layers->has_seen = layers->has_seen_frame = false;
+    layers->has_left_out = layers->has_seen = layers->has_seen_frame = layers->has_ends = layers->has_past = false;
     layers->spatial = is_told && layers->rule != TR_LAYERS_VP8 ? layers->want.spatial : TR_LAYER_ANY;
     layers->temporal = is_told ? layers->want.temporal : TR_LAYER_ANY;
     note_limits(layers, info, rewrite);
     rewrite->picture_offset = 0;
     rewrite->tl0_offset = 0;
     rewrite->ties_layers = false;
+    rewrite->diff = rewrite->diff_out = 0;
     if (!is_open) return;
+    layers->has_past = codec == TR_CODEC_VP9 && info->picture_at;
+    layers->past = info->picture;
+    layers->past_temporal = 0;
+    layers->past_left_out = 0;
+    for (int i = 0; i < TR_VP9_LAYERS; i++) layers->kept[i] = info->picture;
     if (layers->has_picture && info->picture_at)
         rewrite->picture_offset = (uint16_t)(layers->picture + 1u - info->picture) & PICTURE_MASK;
     if (layers->has_tl0 && info->tl0_at) rewrite->tl0_offset = (uint8_t)(layers->tl0 + 1u - info->tl0);
@@ -85,9 +102,48 @@ bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, const tr_follo
     layers->has_seen = true;
     layers->seen = info->picture;
     layers->seen_spatial = info->spatial_layer;
+    layers->seen_temporal = info->temporal_layer;
+    layers->seen_end = follows->is_end;
+    layers->seen_frame_end = info->is_frame_end;
+    layers->has_ends |= follows->is_end;
     layers->has_seen_frame = follows->has_frame;
     layers->seen_frame = follows->frame;
     return rewrite->ties_layers != tied;
+}
+
+bool tr__layers_are_stuck(const tr_layers *layers, const tr_codec_info *info, const tr_follows *follows,
+                          const tr_rewrite *rewrite)
+{
+    bool is_counted = layers->has_seen_frame && follows->has_frame && layers->seen_frame_end;
+    bool is_next = follows->is_next || (is_counted && follows->frame == (uint16_t)(layers->seen_frame + 1u));
+    bool is_new = layers->has_seen && layers->seen != info->picture && is_next && !info->is_keyframe;
+    return is_new && layers->has_ends && !layers->seen_end && layers->seen_temporal == 0 &&
+           layers->seen_spatial < rewrite->spatial;
+}
+
+/* Of VP9 in the clear: the first packet of a picture that is newer than all before it. */
+static void note_picture(tr_layers *layers, const tr_codec_info *info)
+{
+    if (layers->past == info->picture) return;
+    if (!(layers->past_left_out & 1))
+        for (uint8_t i = layers->past_temporal; i < TR_VP9_LAYERS; i++) layers->kept[i] = layers->past;
+    uint16_t steps = back(info, layers->past);
+    layers->past_left_out = steps < 64 ? layers->past_left_out << steps : 0;
+    layers->past = info->picture;
+    layers->past_temporal = info->temporal_layer;
+}
+
+/* Which P_DIFF of a frame names a picture that was left out, and which is right; 0: none does. */
+static void refer(const tr_layers *layers, const tr_codec_info *info, tr_rewrite *rewrite)
+{
+    uint16_t right = back(info, layers->kept[info->temporal_layer]);
+    rewrite->diff = rewrite->diff_out = 0;
+    for (uint8_t i = 0; i < info->diff_count; i++) {
+        uint8_t diff = info->diffs[i];
+        if (diff >= 64 || !(layers->past_left_out >> diff & 1) || !right || right > MOST_BACK) continue;
+        rewrite->diff = diff;
+        rewrite->diff_out = (uint8_t)right;
+    }
 }
 
 /* Temporal layers that may be added with this frame, which is no keyframe: the highest. */
@@ -130,13 +186,21 @@ static void change(tr_layers *layers, const tr_codec_info *info, const tr_struct
 tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, const tr_structure *structure,
                                   tr_rewrite *rewrite)
 {
+    bool notes = layers->has_past && info->picture_at;
+    uint8_t diff = rewrite->diff, diff_out = rewrite->diff_out;
+    if (notes) note_picture(layers, info);
     change(layers, info, structure);
     /* Once another structure is in force: what is of none cannot be decoded, for its keyframe was lost. */
     if (rewrite->structure && !info->structure) return TR_LAYERS_OMIT;
     bool is_changed = layers->spatial != rewrite->spatial || layers->temporal != rewrite->temporal ||
                       (rewrite->structure && rewrite->structure != info->structure);
     if (is_changed) note_limits(layers, info, rewrite);
-    if (!tr__layers_are_above(rewrite, info)) return is_changed ? TR_LAYERS_CHANGE : TR_LAYERS_FORWARD;
+    if (!tr__layers_are_above(rewrite, info)) {
+        if (notes) refer(layers, info, rewrite);
+        is_changed |= rewrite->diff != diff || rewrite->diff_out != diff_out;
+        return is_changed ? TR_LAYERS_CHANGE : TR_LAYERS_FORWARD;
+    }
+    if (notes && info->temporal_layer > rewrite->temporal) layers->past_left_out |= 1;
     bool closes_up = layers->closes_up && info->picture_at;
     if (closes_up && !(layers->has_left_out && layers->left_out == info->picture)) {
         layers->has_left_out = true;
@@ -174,4 +238,7 @@ void tr__layers_write(uint8_t *payload, const tr_codec_info *info, const tr_rewr
     }
     if (info->tl0_at) payload[info->tl0_at] = (uint8_t)(info->tl0 + rewrite->tl0_offset);
     if (info->layers_at && info->spatial_layer && rewrite->ties_layers) payload[info->layers_at] |= 0x01;
+    for (uint8_t i = 0; rewrite->diff && i < info->diff_count; i++)
+        if (info->diffs[i] == rewrite->diff)
+            payload[info->diffs_at + i] = (uint8_t)(rewrite->diff_out << 1 | (payload[info->diffs_at + i] & 1));
 }

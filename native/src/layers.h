@@ -28,6 +28,9 @@ typedef enum tr_layers_rule {
     TR_LAYERS_TOLD /* the dependency descriptor and its structure: AV1, and VP8 that brings one */
 } tr_layers_rule;
 
+/* Temporal layers of VP9: TID has three bits. */
+#define TR_VP9_LAYERS 8
+
 typedef struct tr_layers {
     /* given */
     tr_layer want;
@@ -40,6 +43,14 @@ typedef struct tr_layers {
     bool has_seen, has_seen_frame; /* VP9: what the newest packet was of, as it came */
     uint8_t seen_spatial;
     uint16_t seen, seen_frame;
+    bool has_ends;                 /* VP9: pictures of this publisher do end with a marker */
+    bool seen_end, seen_frame_end; /* the newest packet has one; it is its frame's last */
+    uint8_t seen_temporal;
+    bool has_past;                /* VP9 in the clear: */
+    uint8_t past_temporal;        /* of the newest picture */
+    uint16_t past;                /* the newest picture, as it came */
+    uint64_t past_left_out;       /* bit n: the one n before it was left out */
+    uint16_t kept[TR_VP9_LAYERS]; /* before it, of a temporal layer and those below: the newest that was not */
     /* what the peer was sent last, of any encoding */
     bool has_picture, has_tl0;
     uint8_t tl0;
@@ -78,6 +89,7 @@ static inline bool tr__layers_may_tie(const tr_layers *layers, const tr_codec_in
 /* How a packet stands to the newest one before it. */
 typedef struct tr_follows {
     bool is_next;   /* its number is the next one */
+    bool is_end;    /* it has the marker */
     bool has_frame; /* it has a dependency descriptor, with this frame number */
     uint16_t frame;
 } tr_follows;
@@ -86,6 +98,11 @@ typedef struct tr_follows {
  * layers where the upper ones do not need the lower (k-SVC)? Fills what of the rewrite is about that, for it and all
  * that is missing before it; true: it is another than before. */
 bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, const tr_follows *follows, tr_rewrite *rewrite);
+/* The same packet, before that: did the picture before it come to its end without a marker, because its encoder left
+ * out its uppermost layers, and is it needed by what follows? libwebrtc never takes such a picture for whole, nor what
+ * refers to it, until a keyframe comes. */
+bool tr__layers_are_stuck(const tr_layers *layers, const tr_codec_info *info, const tr_follows *follows,
+                          const tr_rewrite *rewrite);
 /* Was it left out though it is wanted, because only a keyframe can bring it back? */
 static inline bool tr__layers_wait(const tr_layers *layers, const tr_codec_info *info)
 {
@@ -108,7 +125,7 @@ void tr__layers_on_sent(tr_layers *layers, const tr_codec_info *info, const tr_r
 static inline bool tr__layers_must_write(const tr_rewrite *rewrite, const tr_codec_info *info)
 {
     return (info->picture_at && rewrite->picture_offset) || (info->tl0_at && rewrite->tl0_offset) ||
-           (info->spatial_layer && rewrite->ties_layers);
+           (info->spatial_layer && rewrite->ties_layers) || (info->diff_count && rewrite->diff);
 }
 /* Is it the last packet of its picture, because what comes behind it is left out (marker: RFC 9628, 4.1; AV1 RTP
  * specification, 4.2)? */
@@ -116,7 +133,7 @@ static inline bool tr__layers_end_picture(const tr_rewrite *rewrite, const tr_co
 {
     return info->is_frame_end && info->spatial_layer == rewrite->spatial;
 }
-/* Writes picture id, TL0PICIDX and D of a payload that is on its way out. */
+/* Writes picture id, TL0PICIDX, D and P_DIFF of a payload that is on its way out. */
 void tr__layers_write(uint8_t *payload, const tr_codec_info *info, const tr_rewrite *rewrite);
 
 #endif

@@ -363,6 +363,9 @@ static void tie(tr_sender *sender, const tr_media *media)
     tr_descriptor descriptor = {0};
     tr_follows follows = {.is_next = media->index == after, .has_frame = tr__media_descriptor(media, &descriptor)};
     follows.frame = descriptor.frame;
+    follows.is_end = media->rtp.marker;
+    if (tr__layers_are_stuck(&sender->layers, &media->info, &follows, &rewrite))
+        tr__stream_wish_keyframe(&sender->source->streams[media->encoding]);
     if (!tr__layers_tie(&sender->layers, &media->info, &follows, &rewrite)) return;
     tr__seqmap_change(&sender->map, after > sender->epoch_in ? after : sender->epoch_in, &rewrite);
 }

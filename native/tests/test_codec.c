@@ -170,6 +170,29 @@ static void what_vp9_counts_and_where_it_may_be_joined(void)
     }
 }
 
+static void references_of_vp9_are_read_in_flexible_mode(void)
+{
+    static const struct {
+        uint8_t payload[10];
+        size_t size;
+        uint8_t at, count, diffs[TR_VP9_DIFFS];
+    } rows[] = {
+        {{0xf8, 0x81, 0x02, 0x20, 0x08, 0}, 6, 4, 1, {4}},
+        {{0xf8, 0x55, 0x20, 0x09, 0xfe, 0}, 6, 3, 2, {4, 127}},
+        {{0xd8, 0x55, 0x03, 0x05, 0x07, 0}, 6, 2, 3, {1, 2, 3}}, /* no layers; three at the most */
+        {{0xb8, 0x55, 0x20, 0x08, 0}, 5, 0, 0, {0}},             /* not predicted */
+        {{0xe8, 0x55, 0x20, 0x08, 0}, 5, 0, 0, {0}},             /* not flexible */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_codec_info info = tr__codec_inspect(TR_CODEC_VP9, rows[i].payload, rows[i].size);
+        CHECK(info.is_readable);
+        CHECK_EQ(rows[i].at, info.diffs_at);
+        CHECK_EQ(rows[i].count, info.diff_count);
+        CHECK_BYTES(rows[i].diffs, info.diffs, TR_VP9_DIFFS);
+    }
+    CHECK(!tr__codec_inspect(TR_CODEC_VP9, (const uint8_t *)"\xf8\x55\x20\x09", 4).is_readable); /* cut short */
+}
+
 static void vp9_is_read(void)
 {
     static const row ROWS[] = {
@@ -389,6 +412,7 @@ static const check_test TESTS[] = {
     TEST(a_keyframe_in_the_clear_shows_its_start_code),
     TEST(a_keyframe_of_vp9_shows_its_sync_code),
     TEST(what_vp9_counts_and_where_it_may_be_joined),
+    TEST(references_of_vp9_are_read_in_flexible_mode),
     TEST(vp9_is_read),
     TEST(h264_is_read),
     TEST(parameter_sets_may_have_come_before_a_keyframe_without_them),

@@ -285,7 +285,7 @@ static void upper_layers_of_k_svc_say_that_they_need_the_lower(void)
     CHECK(tr__layers_matter(&layers)); /* also of who takes all there is */
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tr_codec_info info = vp9_frame(rows[i].spatial, 0, true, false);
-        tr_follows follows = {rows[i].is_next, rows[i].frame != NONE, (uint16_t)rows[i].frame};
+        tr_follows follows = {rows[i].is_next, false, rows[i].frame != NONE, (uint16_t)rows[i].frame};
         info.picture = rows[i].picture;
         info.layers_at = 3;
         info.needs_layer_below = rows[i].needs_below;
@@ -304,6 +304,79 @@ static void upper_layers_of_k_svc_say_that_they_need_the_lower(void)
     tr_codec_info key = vp9_frame(0, 0, false, true);
     tr__layers_begin(&layers, TR_CODEC_VP9, &key, VP9_KEY, sizeof VP9_KEY, &rewrite);
     CHECK(!rewrite.ties_layers);
+}
+
+static void a_picture_that_was_left_out_is_not_named_as_needed(void)
+{
+    static const struct {
+        uint16_t picture;
+        uint8_t temporal, diff;
+        tr_layers_verdict verdict;
+        uint8_t out;
+    } rows[] = {
+        {101, 2, 1, TR_LAYERS_OMIT, 0},         {102, 1, 2, TR_LAYERS_OMIT, 0},   {103, 2, 1, TR_LAYERS_OMIT, 0},
+        {104, 0, 4, TR_LAYERS_FORWARD, 4},      {105, 2, 1, TR_LAYERS_OMIT, 0},   {106, 1, 2, TR_LAYERS_OMIT, 0},
+        {107, 0, 4, TR_LAYERS_CHANGE, 3}, /* its encoder counted one more, which it dropped */
+        {107, 0, 4, TR_LAYERS_FORWARD, 3},      {108, 2, 1, TR_LAYERS_OMIT, 0},   {109, 1, 2, TR_LAYERS_OMIT, 0},
+        {110, 2, 1, TR_LAYERS_OMIT, 0},         {111, 0, 4, TR_LAYERS_CHANGE, 4}, {112, 2, 1, TR_LAYERS_OMIT, 0},
+        {116, 0, 5, TR_LAYERS_FORWARD, 5},      /* pictures in between are missing: it is there */
+        {117, 0, 6, TR_LAYERS_FORWARD, 6},      /* of the missing nothing was left out */
+        {0x4075, 0, 65, TR_LAYERS_FORWARD, 65}, /* too long ago to tell */
+    };
+    begin_vp9((tr_layer){0, TR_LAYER_ANY, 0});
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_codec_info info = vp9_frame(0, rows[i].temporal, true, false);
+        info.picture = rows[i].picture;
+        info.layers_at = 3;
+        info.diffs_at = 4;
+        info.diff_count = 2;
+        info.diffs[0] = rows[i].diff;
+        info.diffs[1] = 0x7f;
+        CHECK_EQ(rows[i].verdict, tr__layers_next(&layers, &info, NULL, &rewrite));
+        if (rows[i].verdict == TR_LAYERS_OMIT) continue;
+        uint8_t payload[] = {0xf8, 0x80, 0x65, 0, (uint8_t)(rows[i].diff << 1 | 1), 0xfe, 9};
+        if (tr__layers_must_write(&rewrite, &info)) tr__layers_write(payload, &info, &rewrite);
+        CHECK_EQ(rows[i].out, payload[4] >> 1);
+        CHECK_EQ(1, payload[4] & 1); /* more follow */
+        CHECK_EQ(0xfe, payload[5]);
+        CHECK_EQ(9, payload[6]);
+    }
+}
+
+static void a_picture_without_an_end_needs_a_keyframe(void)
+{
+    enum { NONE = -1 };
+    static const struct {
+        uint16_t picture;
+        uint8_t spatial, temporal;
+        bool is_end, is_next, is_key;
+        int32_t frame;
+        bool is_stuck;
+    } rows[] = {
+        {100, 0, 0, false, true, true, NONE, false},
+        {101, 0, 0, false, true, false, NONE, false}, /* none has ended yet */
+        {101, 1, 0, true, true, false, NONE, false},
+        {102, 0, 0, false, true, false, NONE, false},
+        {103, 0, 2, false, true, false, NONE, true},
+        {104, 0, 0, false, true, false, NONE, false},  /* nothing needs the one before */
+        {105, 0, 0, false, false, false, NONE, false}, /* the end may be missing */
+        {106, 0, 0, false, true, true, NONE, false},   /* here is one */
+        {107, 0, 0, false, true, false, 7, true},
+        {108, 0, 0, false, false, false, 8, true}, /* packets are missing, but no frame */
+        {109, 0, 0, false, false, false, 10, false},
+    };
+    for (uint8_t spatial = 0; spatial < 2; spatial++) {
+        begin_vp9((tr_layer){0, spatial, TR_LAYER_ANY});
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            tr_codec_info info = vp9_frame(rows[i].spatial, rows[i].temporal, true, rows[i].is_key);
+            tr_follows follows = {rows[i].is_next, rows[i].is_end, rows[i].frame != NONE, (uint16_t)rows[i].frame};
+            info.picture = rows[i].picture;
+            info.layers_at = 3;
+            /* Where the layer that is missing is left out anyway, the relay sets the marker. */
+            CHECK_EQ(rows[i].is_stuck && spatial, tr__layers_are_stuck(&layers, &info, &follows, &rewrite));
+            (void)tr__layers_tie(&layers, &info, &follows, &rewrite);
+        }
+    }
 }
 
 static void layers_of_frames_without_picture_ids_are_left_as_they_are(void)
@@ -414,6 +487,8 @@ static const check_test tests[] = {
     TEST(descriptors_without_numbers_stay_as_they_are),
     TEST(spatial_layers_go_with_a_picture_and_come_with_a_keyframe),
     TEST(temporal_layers_of_vp9_come_where_nothing_above_is_needed),
+    TEST(a_picture_that_was_left_out_is_not_named_as_needed),
+    TEST(a_picture_without_an_end_needs_a_keyframe),
     TEST(upper_layers_of_k_svc_say_that_they_need_the_lower),
     TEST(layers_of_frames_without_picture_ids_are_left_as_they_are),
     TEST(layers_of_av1_go_by_the_structure_and_its_switches),

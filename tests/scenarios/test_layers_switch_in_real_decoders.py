@@ -102,6 +102,7 @@ class Mode:
     temporal: int = 3
     is_svc: bool = False
     is_described: bool = True
+    still_most_s: float = STILL_MOST_S
 
     def wish(self, size: int, temporal: int) -> dict[str, int]:
         """As the worker takes it, of the uppermost layers all there is."""
@@ -128,7 +129,10 @@ MODES = {
     "H264 simulcast": Mode("H264", (), encoded.SIZES, temporal=1),
     "VP9 SVC": Mode("VP9", ({"scalability_mode": "L3T3_KEY", "max_bitrate": 1_200_000},), TWO, is_svc=True),
     "VP9 simulcast": Mode("VP9", simulcast((2, 250_000), (1, 700_000)), TWO),
-    "AV1 SVC": Mode("AV1", ({"scalability_mode": "L2T3_KEY", "max_bitrate": 900_000},), TWO, is_svc=True),
+    # Not reached: Chromium stands still until it asks for a keyframe, after 3 s. Why: docs/layers.md, k-SVC.
+    "AV1 SVC": Mode(
+        "AV1", ({"scalability_mode": "L2T3_KEY", "max_bitrate": 900_000},), TWO, is_svc=True, still_most_s=3.5
+    ),
     "AV1 simulcast": Mode("AV1", simulcast((2, 250_000), (1, 700_000)), TWO),
 }
 
@@ -183,6 +187,7 @@ class Seen:
     """Chromium's own keyframe requests. The first are its beginning's, whose keyframe lost a packet."""
     requests: int = 0
     """Keyframe requests that reached the publisher."""
+    unended: int = 0
 
 
 def walk(mode: Mode, seed: str) -> list[tuple[int, int]]:
@@ -208,7 +213,7 @@ async def switch(
 
     wishes = walk(mode, mode.codec)
     await until(lambda: are_right(mode.sizes[-1]), timeout_s=20)
-    plis, requests = (await browser.inbound())["pliCount"], player.requests
+    plis, requests, unended = (await browser.inbound())["pliCount"], player.requests, player.unended
     for (before, _), (size, temporal) in pairwise(wishes):
         begun = loop.time()
         for sender in senders:
@@ -230,6 +235,7 @@ async def switch(
         there = (await browser.inbound())["framesDecoded"] - decoded
         seen.shares.setdefault(temporal, []).append((here / made, there / made))
     seen.plis, seen.requests = (await browser.inbound())["pliCount"] - plis, player.requests - requests
+    seen.unended = player.unended - unended
     return seen
 
 
@@ -245,7 +251,7 @@ async def test_layers_go_up_and_down_and_both_decode(name: str) -> None:
     """
     Sixteen changes at random, 3 % lost on the publisher's line and on both receivers': no decoder errs, the size is the
     right one within the bound, of temporal layers as many pictures come as there should; nobody asks for a keyframe but
-    for the changes.
+    for the changes, and for pictures that have no end.
     """
     mode = MODES[name]
     made = await recorded(mode)
@@ -284,17 +290,17 @@ async def test_layers_go_up_and_down_and_both_decode(name: str) -> None:
         f"{ {key: inbound.get(key) for key in SAID} }, "
         f"still {still_s:.2f} s, starved for {starved.total_s:.2f} s; "
         f"{seen.requests} keyframe requests for {seen.keyframe_changes} changes, {seen.plis} of "
-        f"Chromium's own; "
+        f"Chromium's own, {seen.unended} pictures without an end; "
         f"{player.asked['nack']} of the publisher's packets asked for again"
     )
 
     assert [] == watcher.errors
     assert 0 == watcher.bad_tags + player.bad_tags
     assert 0 == seen.plis
-    assert still_s <= STILL_MOST_S + starved.total_s
+    assert still_s <= mode.still_most_s + starved.total_s
     assert statistics.median(took) <= TOOK_S + starved.total_s / len(took)
     assert took[-1] <= TOOK_MOST_S + starved.total_s
-    assert seen.requests <= seen.keyframe_changes + 2
+    assert seen.requests <= seen.keyframe_changes + 2 + seen.unended
     if mode.temporal == 3:
         assert 0.15 <= shares[0] <= 0.35
         assert 0.4 <= shares[1] <= 0.6

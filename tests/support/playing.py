@@ -127,7 +127,8 @@ def _counted(codec: str, packet: Packet) -> tuple[int, int, int]:
 class Player(RawPeer):
     """
     `loss` is the share of packets that never reach the relay, by a seed. `asked` counts keyframe requests and NACKs,
-    `pictures` the pictures played.
+    `pictures` the pictures played, `unended` those of them without a marker: libwebrtc publishes such a one where its
+    encoder was too short of time for the uppermost layer, and no libwebrtc gets past it without a keyframe.
     """
 
     def __init__(self, codec: str, made: Recording, *, loss: float = 0.0, seed: int = 1) -> None:
@@ -135,7 +136,7 @@ class Player(RawPeer):
         self.codec = codec
         self.scenes = scenes(codec, made)
         self.asked: Counter[str] = Counter()
-        self.pictures = 0
+        self.pictures = self.unended = 0
         self.on_rtcp = self._hear
         self._count = len(made.encodings)
         self._numbers = [_Numbers(each, seed + each) for each in range(self._count)]
@@ -199,6 +200,7 @@ class Player(RawPeer):
                     self._play_one(n, packet)
                 keyed += recording.is_keyframe(self.codec, picture[0])
                 self.pictures += n == self._count - 1
+                self.unended += not picture[-1].marker
                 if self._loop.time() - reported_s > REPORT_EVERY_S:
                     reported_s = self._loop.time()
                     self._report(reported_s)
