@@ -1003,6 +1003,10 @@ static tr_drop resend(tr_sender *sender, uint64_t out, bool is_asked, uint64_t n
     tr__resends_spend(&sender->resends, (uint32_t)bytes);
     sender->resent++;
     sender->egress->tally->resent_packets++;
+    /* libwebrtc asks once for what is of an upper spatial layer: by the lower one of the next picture it takes this one
+     * for continuous, forgets what it asked for, and stands still until a keyframe if that is lost again. */
+    if (media.info.spatial_layer && resend(sender, out, false, now_us) == TR_DROP_NONE)
+        tr__resends_spend(&sender->resends, (uint32_t)bytes);
     return TR_DROP_NONE;
 }
 

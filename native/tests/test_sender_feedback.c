@@ -120,6 +120,33 @@ static void what_cannot_be_resent_is_counted(void)
     end();
 }
 
+/* A packet of VP9: a keyframe's first layer or what follows it, of a spatial layer. */
+static void vp9(uint16_t seq, uint32_t ts, uint8_t spatial, bool is_key, bool is_last)
+{
+    uint8_t payload[200] = {
+        is_key ? 0xac : 0xec, 0x80, (uint8_t)seq, (uint8_t)(spatial << 1), 0, 0x82, 0x49, 0x83, 0x42};
+    packet p = make_packet(1000, 96, seq, ts, is_last, payload, sizeof payload);
+    CHECK_EQ(TR_DROP_NONE, feed(receiver, 0, false, &p, now));
+}
+
+static void what_is_of_an_upper_layer_is_resent_twice(void)
+{
+    tr_add_receiver params = video_params(1);
+    params.codecs[0].codec = TR_CODEC_VP9;
+    begin(&params, true);
+    for (uint16_t i = 0; i < 40; i += 2) {
+        vp9(i, i * 1500u, 0, i == 0, false);
+        vp9((uint16_t)(i + 1), i * 1500u, 1, false, true);
+    }
+    rig_drain(&r);
+    CHECK_EQ(1, nack(FIRST + 20));
+    CHECK_EQ(2, nack(FIRST + 21));
+    CHECK_EQ(0, nack(FIRST + 21)); /* within the round trip */
+    CHECK_EQ(2, r.tally.resent_packets);
+    rig_drain(&r);
+    end();
+}
+
 static void each_packet_is_resent_once_a_round_trip_and_17_times_at_most(void)
 {
     static const struct {
@@ -361,6 +388,7 @@ static const check_test tests[] = {
     TEST(a_resend_by_rtx_carries_the_packet_as_the_peer_knows_it),
     TEST(without_rtx_a_resend_is_the_identical_ciphertext),
     TEST(what_cannot_be_resent_is_counted),
+    TEST(what_is_of_an_upper_layer_is_resent_twice),
     TEST(each_packet_is_resent_once_a_round_trip_and_17_times_at_most),
     TEST(a_storm_of_requests_costs_a_quarter_at_most),
     TEST(resends_reach_back_across_a_switch_of_encoding),
