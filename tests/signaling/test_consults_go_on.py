@@ -1,11 +1,13 @@
 """A consult outlives the process that holds it: the next one reads the journal and goes on."""
 
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.live_relay import Live, MakeLive
-from telerelay import Hooks, JoinRequest
+from telerelay import Hooks, JoinRequest, TokenKeys
 from telerelay.consult.facts import BypassTried
 from telerelay.errors import TelerelayError
 from telerelay.hooks import EndEvent
@@ -74,6 +76,65 @@ async def test_who_comes_back_after_a_kill_is_not_asked_about_again(make_live: M
 
     assert [True, False] == [peer.joined["admitted"] for peer in back]
     assert ["forbidden"] * 3 == refused
+
+
+async def test_an_expired_token_leads_back_to_a_seat_that_only_the_journal_has(
+    make_live: MakeLive, tmp_path: Path
+) -> None:
+    """
+    The relay went with its workers while tokens expired: with the seat's secret the same people are where they were.
+    Without it, with somebody else's, with one of a seat that was given up, or once they are back, they are not.
+    """
+    path, hour_ago = tmp_path / "journal", time.time() - 3600
+    live = await make_live({"journal": {"path": str(path)}})
+    await live.schedule()
+    doctor, patient = await live.join("doc"), await live.join("pat", role="patient")
+    companion = await live.join("com", role="companion")
+    await doctor.ask("admit", participant=patient.id)
+    secrets = {"doc": doctor.joined["resume"], "pat": patient.joined["resume"], "com": companion.joined["resume"]}
+    await companion.ask("leave")
+    live = await again(make_live, live, path)
+    keys = TokenKeys.of(b"k" * 32)
+
+    async def join(sub: str, role: str, resume: str | None, room: str = "r1") -> dict[str, Any]:
+        peer = await live.connect()
+        token = keys.sign(room="r1", sub=sub, role=role, ttl_s=60, now=hour_ago)
+        fields = {} if resume is None else {"resume": resume, "media": "keep", "last_seq": 1}
+        return await peer.ask("join", room=room, token=token, **fields)
+
+    refused = [
+        await join("pat", "patient", None),
+        await join("pat", "patient", "a" * 48),
+        await join("pat", "patient", secrets["doc"]),
+        await join("pat", "practitioner", secrets["pat"]),
+        await join("pat", "patient", secrets["pat"], room="r2"),
+        await join("com", "companion", secrets["com"]),
+    ]
+    back = [await join("doc", "practitioner", secrets["doc"]), await join("pat", "patient", secrets["pat"])]
+    once_more = await join("pat", "patient", secrets["pat"])
+    latest = await join("pat", "patient", back[1]["resume"])
+
+    assert ["token_expired"] * 6 == [each["code"] for each in refused]
+    assert [(True, False), (True, False)] == [(each["admitted"], each["resumed"]) for each in back]
+    assert "token_expired" == once_more["code"]
+    assert (back[1]["participant"], True) == (latest["participant"], latest["admitted"])
+
+
+async def test_a_secret_from_before_two_kills_still_leads_back(make_live: MakeLive, tmp_path: Path) -> None:
+    """
+    Whoever got no answer between the two has the one from before them.
+    """
+    path = tmp_path / "journal"
+    live = await make_live({"journal": {"path": str(path)}})
+    await live.schedule()
+    resume = (await live.join("pat", role="patient")).joined["resume"]
+    live = await again(make_live, await again(make_live, live, path), path)
+    peer = await live.connect()
+    keys = TokenKeys.of(b"k" * 32)
+    expired = keys.sign(room="r1", sub="pat", role="patient", ttl_s=60, now=time.time() - 3600)
+    back = await peer.ask("join", room="r1", token=expired, resume=resume)
+
+    assert ("reply", False) == (back["type"], back["admitted"])
 
 
 async def test_a_consult_that_is_over_is_over_for_good(make_live: MakeLive, tmp_path: Path) -> None:

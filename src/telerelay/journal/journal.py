@@ -168,6 +168,16 @@ class Journal:
         """All entries of each consult that has not had its last fact, those first that were opened first."""
         return await self._store.read(schema.open_consults)
 
+    async def derived_keys(self, purpose: bytes) -> dict[str, bytes]:
+        """For that purpose alone, a key of each consult that has not had its last fact; gone with its own key."""
+        keys = await self._store.read(schema.keys_of_open)
+        return {consult: sealing.derived(key, purpose) for consult, key in keys.items()}
+
+    async def derived_key(self, consult: str, purpose: bytes) -> bytes | None:
+        """As `derived_keys`, of one consult; None where there is no such consult, or its key was destroyed."""
+        key = await self._store.read(lambda connection: schema.key_of(connection, consult))
+        return None if key is None else sealing.derived(key, purpose)
+
     async def head(self) -> Anchor:
         """How far the chain of the whole file has got."""
         return await self._store.read(anchors.head)

@@ -106,6 +106,21 @@ def open_consults(connection: sqlite3.Connection) -> dict[str, tuple[Entry, ...]
     return {name: entries_of(connection, name) for name in names}
 
 
+def keys_of_open(connection: sqlite3.Connection) -> dict[str, bytes]:
+    """The key of each consult that is not closed, and whose key was not destroyed."""
+    query = "SELECT consult, keys.key FROM consults JOIN keys ON keys.id = consults.key WHERE is_open AND NOT is_erased"
+    return dict(connection.execute(query).fetchall())
+
+
+def key_of(connection: sqlite3.Connection, consult: str) -> bytes | None:
+    """A consult's key; None where there is none, or it was destroyed."""
+    row = connection.execute(
+        "SELECT keys.key FROM consults JOIN keys ON keys.id = consults.key WHERE consult = ? AND NOT is_erased",
+        (consult,),
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def all_consults(connection: sqlite3.Connection) -> Iterator[str]:
     """The names of all consults, those first that were opened first; the journal's own is none of them."""
     for (name,) in connection.execute("SELECT consult FROM consults WHERE consult != ? ORDER BY id", (OWN,)):

@@ -5,6 +5,7 @@ Pure but for randomness. AES-256-GCM (NIST SP 800-38D); the entry's place is aut
 part opens nowhere else.
 """
 
+import hmac
 import json
 import os
 from collections.abc import Mapping
@@ -26,6 +27,11 @@ PAD_BYTES = 64
 
 def new_key() -> bytes:
     return os.urandom(KEY_BYTES)
+
+
+def derived(key: bytes, purpose: bytes) -> bytes:
+    """Another key of the same life, for one purpose: the first block of HKDF-Expand (RFC 5869, 2.3)."""
+    return hmac.digest(key, purpose + b"\x01", "sha256")
 
 
 def seal(key: bytes, personal: Mapping[str, Any], *, consult: str, seq: int, kind: str) -> bytes:

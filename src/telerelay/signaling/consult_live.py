@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from telerelay.consult import facts
+from telerelay.consult.comeback import SeatSecrets
 from telerelay.consult.consult import Consult
 from telerelay.consult.draft import Facts
 from telerelay.consult.effects import Admit, Attest, Effect, EndRoom, Forget, Remove
@@ -113,6 +114,8 @@ class LiveConsult(RoomWatcher):
         """Since when it is in its state, or was known to be."""
         self.durable = consult.record
         """What is known of it as far as that is durable: all that anybody is told."""
+        self.secrets: SeatSecrets | None = None
+        """By which people are known whose seats only the journal remembers; None: its key was not read yet."""
         self.receipt: ReceiptMade | None = None
         """What is told of its attestation, once there is one."""
         self._home = home
@@ -245,6 +248,20 @@ class LiveConsult(RoomWatcher):
             raise RemoteProtocolError("denied", "this person was sent away")
         if any(isinstance(fact, facts.Arrived) and fact.is_waiting for fact in made):
             self._home.waits(self, sub)
+
+    def new_secret(self, sub: str) -> str:
+        person = self.consult.record.people.get(sub)
+        if self.secrets is None or person is None:
+            return super().new_secret(sub)
+        return self.secrets.make(person)
+
+    def has_left_behind(self, sub: str, role: str, secret: str) -> bool:
+        """Whether this is a secret of a seat here that the journal has and, of this person, no room."""
+        return self.secrets is not None and any(
+            self.secrets.is_of(person, secret)
+            for person in self.durable.there
+            if (person.sub, person.role) == (sub, role) and self._participant(sub) is None
+        )
 
     def set_content(self, sub: str, content: WaitingContentChanged) -> None:
         """What the application wants somebody shown who waits."""

@@ -18,9 +18,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from telerelay.config import Config
+from telerelay.consult import comeback, facts
 from telerelay.consult import consult as machine
-from telerelay.consult import facts
 from telerelay.consult.clock import ConsultClock
+from telerelay.consult.comeback import SeatSecrets
 from telerelay.consult.consult import Consult
 from telerelay.consult.draft import Facts
 from telerelay.consult.effects import owed
@@ -121,6 +122,7 @@ class Consults:
         ConfigError.
         """
         found = await self.keeping.open()
+        keys = await self.keeping.journal.derived_keys(comeback.PURPOSE)
         for consult, entries in found.items():
             try:
                 made = [facts.from_json(each.kind, each.at, each.clear) for each in entries]
@@ -130,6 +132,7 @@ class Consults:
                 self._unreadable.add(consult)
                 continue
             live.is_settling = True
+            live.secrets = SeatSecrets(keys[consult]) if consult in keys else None
             self._live[consult] = live
         self._hooks.on_failure = failed(self._live.get, self.now)
         await self.documents.open(self.keeping.journal)
@@ -200,14 +203,22 @@ class Consults:
         made: Facts = live.consult.route(self.now(), plan.queue, people) if people else ()
         live.begin(made)
         try:
+            durable = self.journal(live, (scheduled, *made))
+            self._tasks.spawn(self._read_key(live, durable), "consult")
             async with asyncio.timeout(PATIENCE_S):
-                await self.journal(live, (scheduled, *made))
+                await durable
         except TimeoutError:
             raise RemoteProtocolError("not_durable", "it is not written down yet: ask for it") from None
         except TelerelayError:
             self._live.pop(plan.consult, None)
             raise
         self.changed(live)
+
+    async def _read_key(self, live: LiveConsult, durable: Awaitable[object]) -> None:
+        """Its key is made with its first fact; an arrival that comes after it is durable later than this is read."""
+        await asyncio.wait([asyncio.ensure_future(durable)])
+        key = await self.keeping.journal.derived_key(live.id, comeback.PURPOSE)
+        live.secrets = None if key is None else SeatSecrets(key)
 
     async def admit(self, consult: str, sub: str, by: str) -> None:
         """Let one person in who waits; `by` names who decided. Raises RemoteProtocolError as Consult.admit."""
@@ -374,6 +385,13 @@ class Consults:
         if live is None or (live.host is not None and live.host.room.by_sub(grant.sub) is not None):
             return False
         return any((each.sub, each.role) == (grant.sub, grant.role) for each in live.durable.there)
+
+    def has_left_behind(self, grant: Grant, secret: str) -> bool:
+        """
+        Whether this is a secret of the seat that `is_kept` knows: whoever shows it may have a token that expired since.
+        """
+        live = self._live.get(grant.room)
+        return live is not None and live.has_left_behind(grant.sub, grant.role, secret)
 
     async def arrive(self, grant: Grant, attachment: str = "socket") -> None:
         """

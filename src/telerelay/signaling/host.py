@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Literal, TypeVar
 
 from telerelay import events, states
@@ -143,7 +144,8 @@ class RoomHost:
         """
         before = self.room.by_sub(grant.sub)
         was_interrupted = before is not None and before.is_interrupted
-        joined = self.room.join(_now(), grant.sub, grant.role, resume, new_id)
+        secret = partial(self.watcher.new_secret, grant.sub)
+        joined = self.room.join(_now(), grant.sub, grant.role, resume, new_id, secret)
         seat = self._seat_of(joined.participant)
         old, seat.socket = seat.socket, None
         if old is not None and old is not socket:

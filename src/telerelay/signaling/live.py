@@ -193,7 +193,7 @@ class LiveRooms:
             if error.code != "token_expired":
                 raise
             grant = self.keys.verify(token, time.time(), may_be_expired=True)
-            if grant.room != room or not self._has_seat(grant, room, resume):
+            if grant.room != room or not (self._has_seat(grant, room, resume) or self._left_behind(grant, resume)):
                 if self.consults is not None:
                     self.consults.tried(grant.room, grant.sub, "token")
                 raise
@@ -329,6 +329,10 @@ class LiveRooms:
         host = self._hosts.get(room)
         participant = host.room.by_sub(grant.sub) if host else None
         return participant is not None and resume is not None and participant.may_resume(resume)
+
+    def _left_behind(self, grant: Grant, resume: str | None) -> bool:
+        """A seat that no worker has any more, and the journal does."""
+        return self.consults is not None and resume is not None and self.consults.has_left_behind(grant, resume)
 
     def _place(self) -> WorkerSite:
         """A worker for a new room; one that is being replaced only where there is no other."""

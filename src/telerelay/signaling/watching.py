@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from telerelay.errors import RemoteProtocolError
 from telerelay.measurements import Position
 from telerelay.rooms import Participant, Publication
+from telerelay.rooms.room import new_secret
 
 if TYPE_CHECKING:
     from telerelay.signaling.host import RoomHost
@@ -32,6 +33,10 @@ class RoomWatcher:
     def is_admitted(self, sub: str, role: str) -> bool:
         """The door: whether this person enters without waiting. Asked when a participant is made."""
         return True
+
+    def new_secret(self, sub: str) -> str:
+        """The next resume secret of this person's seat."""
+        return new_secret()
 
     def on_host(self, host: RoomHost) -> None:
         """The room was made; it is gone when nobody is in it any more (`on_empty`)."""
