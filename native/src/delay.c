@@ -76,7 +76,7 @@ void tr__delay_on_packet(tr_delay *d, int64_t delay_us, int64_t received_us, uin
     if (delay_us < d->low_us) d->low_us = delay_us;
     d->last_us = delay_us;
     int64_t waited_us = delay_us - d->floor_us - serial_us;
-    if (waited_us > 0) d->sum_us += waited_us;
+    if (waited_us > 0) d->sum_us += (double)waited_us;
     d->count++;
 }
 
@@ -134,7 +134,7 @@ bool tr__delay_on_feedback(tr_delay *d, int64_t now_us)
 {
     if (!d->count) return false;
     age_floor(d, now_us);
-    double low_us = (double)d->low_us, mean_us = (double)d->sum_us / d->count;
+    double low_us = (double)d->low_us, mean_us = d->sum_us / d->count;
     if (!d->fed_us) {
         d->smooth_low_us = low_us;
         d->smooth_mean_us = mean_us;

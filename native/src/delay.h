@@ -28,7 +28,8 @@ typedef struct tr_delay {
     int64_t base_us, mean_base_us; /* least of all buckets */
     double smooth_low_us, smooth_mean_us;
     /* of the feedback that is being taken */
-    int64_t low_us, last_us, sum_us;
+    int64_t low_us, last_us;
+    double sum_us; /* whole numbers; what a clock far off makes of them is too much for an integer */
     int64_t end_us[TR_DELAY_END], end_received_us[TR_DELAY_END]; /* of its last packets */
     uint32_t end_bytes[TR_DELAY_END];
     uint32_t count;

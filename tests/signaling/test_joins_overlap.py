@@ -11,6 +11,9 @@ from support.live_relay import Live, MakeLive, offer_sdp
 from telerelay import Hooks
 from telerelay.hooks import JoinRequest
 
+# What waits for the one who is slow here waits for ever: nothing is said of how fast the others are.
+LONG_S = 120.0
+
 RECVONLY = offer_sdp("chromium_recvonly_data")
 
 
@@ -49,10 +52,11 @@ async def test_one_the_application_thinks_about_keeps_nobody_waiting(
     """
     hooks = SlowForOne()
     live = await make_live(hooks=hooks, values={"rooms": {"max_participants": 100}})
+    live.relay._hooks._decision_deadline_s = LONG_S  # it ends when this test says so, on a busy machine too
     slow = asyncio.create_task(come_in(live, slow_way, "slow", "r1"))
     await hooks.is_asked.wait()
     others = [come_in(live, way, f"{way}-{n}", room) for way in ("ws", "whip", "whep") for n in range(10)]
-    await asyncio.wait_for(asyncio.gather(*others), 1.9)  # the decision's own deadline is two seconds
+    await asyncio.wait_for(asyncio.gather(*others), LONG_S / 2)
 
     assert not slow.done()
     hooks.may_answer.set()
@@ -95,4 +99,4 @@ async def test_one_who_does_not_answer_offers_keeps_nobody_waiting(live: Live) -
     assert {first.id} == {track["participant"] for track in offered["tracks"]}
 
     await late.publish()
-    await asyncio.wait_for(first.event("offer"), 1.0)
+    await asyncio.wait_for(first.event("offer"), LONG_S)
