@@ -84,7 +84,7 @@ class RoomAdapter:
         if self._worker is not self.worker:  # another took the place of one that died; ids are used anew
             self._worker, self._downlinks = self.worker, set()
             self.room, self._voices = RoomAdaptation(self._allocator), Voices()
-        self.room.asks = self._host.has_degrade_rule
+        self.room.asks = self._host.degrading.has_rule
         people = [each.id for each in self._host.room.participants.values() if each.is_admitted]
         lines = list(self._lines())
         self.room.arrange(people, self._feeds(), lines)
@@ -213,9 +213,9 @@ class RoomAdapter:
             self._tally.limits += 1
             self._host.set_limits(participant, limits)
         for lacking in decisions.lacking:
-            self._host.ask_degrade(self.room, lacking)
+            self._host.degrading.ask(self, self.room, lacking)
         for participant, direction in decisions.restored:
-            self._host.tell_degraded(participant, direction, "usual")
+            self._host.degrading.tell(participant, direction, "usual")
         if decisions.restored:
             self._note_held()
         if decisions.has_speaker_changed:

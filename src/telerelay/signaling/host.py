@@ -10,16 +10,16 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from telerelay import events, states
-from telerelay.adaptation import AdaptationTally, How, Lacking, RoomAdaptation
+from telerelay.adaptation import AdaptationTally
 from telerelay.allocator import Allocator
 from telerelay.config import Config
 from telerelay.connection import PublishConnection, Site, Source, SubscribeConnection, WhepConnection
 from telerelay.connection.publish import Receiving
 from telerelay.errors import NativeError, RemoteProtocolError
-from telerelay.hooks import DegradeRequest, HookRunner
+from telerelay.hooks import HookRunner
 from telerelay.logs import say
 from telerelay.protocol.grants import Grant
 from telerelay.protocol.messages import PublishedTrack
@@ -45,6 +45,7 @@ from telerelay.signaling.adapting import RoomAdapter
 from telerelay.signaling.camera import CameraDesk
 from telerelay.signaling.channels import ChannelRelay, has_lines
 from telerelay.signaling.chat import Chat
+from telerelay.signaling.degrading import Degrading
 from telerelay.signaling.measurements import MeasurementTally, RoomMeasurements, limits_of
 from telerelay.signaling.notes import ROOM_KEY, RoomNote, RoomNotes, SessionNote
 from telerelay.signaling.policies import Policies
@@ -125,8 +126,8 @@ class RoomHost:
             self._shared.said,
         )
         self.cameras = CameraDesk(room.name, hooks, self._admitted_seat, self._on_camera)
+        self.degrading = Degrading(room.name, self.seats, hooks, tasks, watcher)
         self.adapter = RoomAdapter(self, allocator, tally)
-        self._hooks = hooks
         self._tasks = tasks
         self._next_number = next_number
         self._on_empty = on_empty
@@ -320,35 +321,6 @@ class RoomHost:
             return
         for connection, bps in seat.set_limits(limits):
             self._tasks.spawn(connection.transport.set_limit(bps), "limit")
-
-    @property
-    def has_degrade_rule(self) -> bool:
-        return self._hooks.hears("degrade")
-
-    def ask_degrade(self, adaptation: RoomAdaptation, lacking: Lacking) -> None:
-        """A line does not carry everything: the application is asked beside it what is given up."""
-        seat = self.seats.get(lacking.participant)
-        if seat is not None:
-            self._tasks.spawn(self._ask_degrade(adaptation, lacking, seat.participant), "degrade")
-
-    async def _ask_degrade(self, adaptation: RoomAdaptation, lacking: Lacking, participant: Participant) -> None:
-        how = await self._hooks.degrade(
-            DegradeRequest(
-                room=self.room.name,
-                sub=participant.sub,
-                role=participant.role,
-                direction=lacking.direction,
-                source=lacking.source,
-                bps=lacking.bps,
-            )
-        )
-        self.adapter.degrade(adaptation, lacking, how)
-        self.tell_degraded(participant.id, lacking.direction, how)
-
-    def tell_degraded(self, participant: str, direction: Literal["up", "down"], how: How) -> None:
-        """What is given up on somebody's line from now on is written down, where the room has a consult."""
-        if (seat := self.seats.get(participant)) is not None:
-            self.watcher.on_degraded(seat.participant, direction, how)
 
     # ---------------------------------------------------------------- WHIP and WHEP
 
