@@ -103,7 +103,7 @@ async def test_a_file_of_a_megabyte_arrives_whole_and_what_is_too_large_is_named
           return [sum, code];
         }"""
     )
-    await bob.until("size >= 64 * 16384", 30)
+    await bob.until("size >= 64 * 16384")
 
     assert [await bob.page.evaluate("sum"), "too_large"] == sent
 
@@ -132,7 +132,7 @@ async def test_who_is_given_a_channel_may_send_a_file_at_once(open_page: OpenPag
           consult.call.channel("file").onmessage = ({ data }) => pieces.push(new Uint8Array(data)[data.byteLength - 1]);
         }"""
     )
-    await bob.until("pieces.length === 32", 30)
+    await bob.until("pieces.length === 32")
     await alice.until("globalThis.left?.() === 0")
 
     assert list(range(32)) == await bob.page.evaluate("pieces")

@@ -82,6 +82,7 @@ async def test_trouble_with_a_device_is_said_in_plain_words(
     await alice.until("!document.getElementById('notice').hidden")
     assert sentence in await alice.see("notice").inner_text()
     assert button == await alice.see("join").inner_text()
+    await alice.screenshot("-".join(sentence.lower().split()[:4]))
 
 
 async def test_constraints_that_no_camera_fulfils_are_given_up(open_page: OpenPage) -> None:

@@ -102,7 +102,7 @@ class Inspection:
     ("language", "viewport", "media"),
     [
         ("fr-FR", PHONE, {}),
-        ("en-GB", DESKTOP, {"contrast": "more", "reduced_motion": "reduce"}),
+        pytest.param("en-GB", DESKTOP, {"contrast": "more", "reduced_motion": "reduce"}, marks=pytest.mark.slow),
         pytest.param("en-GB", PHONE, {"forced_colors": "active"}, marks=pytest.mark.slow),
         pytest.param("fr-FR", DESKTOP, {}, marks=pytest.mark.slow),
         pytest.param("fr-FR", SIDEWAYS, {"reduced_motion": "reduce"}, marks=pytest.mark.slow),

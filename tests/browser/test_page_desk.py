@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from consulting import SCREENSHOTS, OpenPage
+from consulting import SCREENSHOTS, OpenPage, Person
 from playwright.async_api import Browser, Page
+from test_page_accessibility import DESKTOP, FOCUSED, Inspection, walk
+from test_page_accessibility import PHONE as SMALL
 from test_page_waiting_room import ADMIN_PORT, NARROW, ask
 
 from support.relay_process import RelayProcess, free_port
@@ -76,6 +78,62 @@ async def test_a_patient_rings_and_the_next_doctor_answers(
     assert [] == patient.complaints
     for page in (first, second):
         await page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("language", "viewport", "media"),
+    [("fr-FR", SMALL, {}), ("en-GB", DESKTOP, {"contrast": "more"}), ("en-GB", SMALL, {"forced_colors": "active"})],
+    ids=["fr-phone", "en-desktop-contrast", "en-phone-forced-colors"],
+)
+async def test_axe_finds_nothing_at_a_desk(
+    browser: Browser,
+    open_page: OpenPage,
+    relay: RelayProcess,
+    room: str,
+    language: str,
+    viewport: dict[str, int],
+    media: dict[str, Any],
+) -> None:
+    """
+    Nobody waiting, two patients waiting, one of them ringing, answered, away, and cut off: no violation of any weight,
+    contrast of 7:1, nothing under 18 px or 44 px, nothing wider than the window; the keyboard reaches all, and is seen.
+    """
+    queue, doctor, consults = f"queue-{room}", f"dr-{room}", [f"{room}-1", f"{room}-2"]
+    for consult in consults:
+        await ask(relay, "/consults", {"consult": consult, "queue": queue, "is_emergency": consult == consults[1]})
+    page = await open_desk(browser, relay, doctor, queue, locale=language, viewport=viewport)
+    await page.emulate_media(**media)
+    desk = Person(page.context, page)
+    seen = Inspection(desk)
+    await seen.look("nobody")
+    for number, consult in enumerate(consults):
+        patient = await open_page(f"pat-{number}", token=None)
+        await patient.page.goto("about:blank")
+        await patient.page.goto(f"{relay.url}/?room={consult}#token={relay.token(consult, f'pat-{number}', 'patient')}")
+        await patient.join()
+    await desk.until("document.querySelectorAll('[data-testid=in-line]').length === 2")
+    await seen.look("two wait")
+    await shot(page, f"desk-two-{language[:2]}-{viewport['width']}{'-forced' if 'forced_colors' in media else ''}")
+    await page.evaluate("document.activeElement.blur()")
+    reached = await walk(desk, 6)
+    await ask(relay, f"/consults/{consults[0]}/ring", {"people": [doctor]})
+    await desk.see("ringing").wait_for()
+    await seen.look("rings")
+    await desk.see("accept").focus()
+    await page.keyboard.press("Enter")
+    await desk.see("enter").wait_for()
+    await seen.look("answered")
+    await desk.see("away").click()
+    await seen.look("away")
+    await page.context.set_offline(True)
+    await page.evaluate("desk.close === undefined")
+    await seen.look("cut off")
+
+    assert {} == seen.found
+    assert [] == [each for each in reached if "not seen" in each]
+    assert {"language", "away", "take"} <= set(reached)
+    assert "" != await page.evaluate(FOCUSED)
+    await page.context.close()
 
 
 async def test_a_desk_that_is_cut_off_comes_back_and_one_that_may_not_open_says_so(

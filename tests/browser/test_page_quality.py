@@ -25,6 +25,7 @@ async def shows(person: Person, words: str) -> None:
     await person.until(f"document.getElementById('line-words').textContent.includes({words!r})", JUDGED_S)
 
 
+@pytest.mark.slow
 async def test_whose_line_is_bad_reads_it_and_in_which_direction(open_page: OpenPage, relay: RelayProcess) -> None:
     """
     What the patient sends is lost: the patient's page says so, the practitioner's that its own line is good. Then what

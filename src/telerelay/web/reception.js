@@ -83,7 +83,7 @@ function minutes(since) {
 
 function renderCalls() {
   const calls = desk?.calls ?? [];
-  $("calls").hidden = !calls.length;
+  $("calls-told").hidden = !calls.length;
   rows($("calls"), "call-row", calls, ({ consult }) => consult, (row, call) => {
     const left_s = Math.max(0, Math.ceil(call.until - Date.now() / 1000));
     row.dataset.emergency = call.emergency;
