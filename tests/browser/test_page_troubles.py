@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from consulting import OpenPage, Person, Wire
+from consulting import PHONE, OpenPage, Person, Wire
 from playwright.async_api import Browser
 
 from support.chromium import chromium
@@ -184,12 +184,18 @@ async def test_a_permission_refused_before_joining_is_told(
     The browser's own refusal, not a feigned one; allowed after all, "Try again" is enough.
     """
     bob = await Person.open(
-        asking_browser, relay.url, room=room, token=relay.token(room, "bob", "patient"), language="fr-FR"
+        asking_browser,
+        relay.url,
+        room=room,
+        token=relay.token(room, "bob", "patient"),
+        language="fr-FR",
+        viewport=PHONE,
     )
     await permit(asking_browser, bob, "denied")
     await bob.page.reload()
     await bob.says("Le navigateur n’a pas le droit d’utiliser votre caméra et votre microphone.", TOLD_S)
     assert "Rejoindre pour voir et écouter seulement" == await bob.see("join").inner_text()
+    await bob.screenshot("permission-denied-phone-fr")
     await permit(asking_browser, bob, "granted")
     await bob.see("retry").click()
     await bob.says("Vous êtes prêt.")
@@ -209,12 +215,14 @@ async def test_a_phone_call_is_told_to_both(open_page: OpenPage) -> None:
         " for (const context of contexts) context.dispatchEvent(new Event('statechange'));"
         " return source('audio', isOn ? 'inactive' : 'sendonly'); };"
     )
-    alice, bob = await two(open_page, NATIVE + FAR_END + feign)
+    alice, bob = await two(open_page, NATIVE + FAR_END + feign, viewport=PHONE)
 
     await bob.page.evaluate("call(true)")
     await bob.says("a phone call or another app holds your microphone", TOLD_S)
     await alice.says("The patient is held up, perhaps by a phone call.", TOLD_S)
     assert "On a phone call?" in await alice.see("participant").inner_text()
+    await bob.screenshot("phone-call-phone")
+    await alice.screenshot("phone-call-desktop")
     await bob.page.evaluate("call(false)")
     await bob.see("notice").wait_for(state="hidden", timeout=TOLD_S * 1000)
     await alice.says("You are connected with the patient.", TOLD_S)
@@ -290,6 +298,7 @@ async def test_a_line_that_is_dead_or_weak_is_told_to_both(open_page: OpenPage, 
 
         line.down.impairment = Impairment(loss=0.33)
         await bob.says("Your internet connection is weak", TOLD_S)
+        await bob.screenshot("bad-line-desktop")
         line.down.impairment = Impairment()
         await bob.says("The internet connection is good again.")
 

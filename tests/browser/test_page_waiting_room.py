@@ -15,6 +15,7 @@ import av
 import pytest
 from consulting import PHONE, SCREENSHOTS, OpenPage
 from playwright.async_api import Route
+from test_page_accessibility import Inspection
 
 from support.page_rules import LONG_TITLE
 from support.relay_process import RelayProcess, free_port
@@ -158,10 +159,16 @@ async def test_who_waits_sees_that_all_works_and_what_there_is_to_see_until_let_
     await patient.until("film.currentTime > 0.2")
     assert NARROW["width"] == await patient.page.evaluate("document.documentElement.scrollWidth")
     await patient.page.screenshot(path=SCREENSHOTS / "waiting-phone-fr-full.png", full_page=True)
+    waits = Inspection(patient)
+    await waits.look("waiting room")
 
     doctor = await open_page("doc", token=relay.token(shown, "doc", "practitioner"))
     await doctor.page.goto(f"{relay.url}/?room={shown}#token={relay.token(shown, 'doc', 'practitioner')}")
     await doctor.join()
+    await doctor.see("admit").wait_for()
+    decides = Inspection(doctor)
+    await decides.look("somebody waits")
+    assert ({}, {}) == (waits.found, decides.found)
     await patient.page.evaluate(
         "() => { globalThis.times = {};"
         " consult.call.addEventListener('admitted', () => { times.admitted = performance.now(); });"
