@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from telerelay.client.channels import ChannelOptions, RoomChannel, follow_restarts
@@ -651,9 +651,10 @@ def new_peer_connection() -> RTCPeerConnection:
     A peer connection without STUN or TURN servers.
 
     Not with max-bundle: aiortc then keeps the candidates of the last section only, and the relay, as RFC 8843 has it,
-    names them in the first of a bundle.
+    names them in the first of a bundle. Nor balanced: aiortc takes the second section of a kind for bundled already,
+    and leaves it on the transport that the first one is taken from: a second picture is never sent, nor received.
     """
-    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_COMPAT))
 
 
 def ssrcs_of(sdp: str) -> dict[str, int]:
