@@ -323,6 +323,17 @@ def test_times_come_with_what_makes_them_the_relays() -> None:
     assert {0.0} == set(doctor.offsets)
 
 
+def test_the_first_samples_are_placed_by_the_message_ahead_of_them() -> None:
+    """A declaration is small; what was kept while nobody answered comes in a burst behind it, and late."""
+    exchange = Exchange(Limits())
+    exchange.take(1.0, 100.0, "cab", schema.Declare(ECG, 0, 130.0))
+    exchange.take(1.2, 100.2, "cab", schema.Samples(Batch("ecg-1", "s1", 0, (125.0,), (1.0,), None, 130.05)))
+    exchange.take(1.2, 100.2, "doc", schema.Hello(True))
+    texts = [text for text in iter(lambda: exchange.next_for("doc"), None) if '"samples"' in text]
+
+    assert [-30.0] == [_members(text)["media_offset_s"] for text in texts]
+
+
 def declared(series: Series, base: int = 0) -> schema.Declare:
     return schema.Declare(series, base)
 

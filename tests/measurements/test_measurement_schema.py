@@ -34,6 +34,7 @@ def test_what_is_written_is_read_as_it_was() -> None:
 
     assert Declare(ECG, 3) == schema.read(schema.declare_text(ECG, 3))
     assert Declare(PULSE) == schema.read(schema.declare_text(PULSE, 0))
+    assert Declare(ECG, 3, 1800000001.5) == schema.read(schema.declare_text(ECG, 3, 1800000001.5))
     assert Samples(wave) == schema.read(schema.samples_text(wave))
     assert Hello(True, ((key, 9),)) == schema.read(schema.hello_text(True, {key: 9}))
     assert Hello(False) == schema.read(schema.hello_text(False))

@@ -152,7 +152,9 @@ class Exchange:
             case Hello():
                 self._sender(now, sub).is_greeted = False
                 self._hello(sub, said)
-            case Declare(series, base):
+            case Declare(series, base, sent_at):
+                if sent_at is not None:  # small, and ahead of all that was kept: it hardly waited
+                    self._sender(now, sub).clock.told(now, sent_at, our_s)
                 self._declare(now, sub, series, base)
             case Got(key, at):
                 self._got(sub, key, at)

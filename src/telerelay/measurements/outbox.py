@@ -122,7 +122,7 @@ class Outbox:
             if not each.is_declared:
                 each.is_declared = True
                 each.cursor = each.base
-                return schema.declare_text(each.series, each.base)
+                return schema.declare_text(each.series, each.base, now_s)
             if each.cursor < each.next and each.cursor - each.base < WINDOW_SAMPLES:
                 batch = each.batches[bisect_right(each.ends, each.cursor)]
                 each.cursor = batch.end

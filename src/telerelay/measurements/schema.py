@@ -155,10 +155,14 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Declare:
-    """There is such a series; `base` is the first number that the relay has not acknowledged."""
+    """
+    There is such a series; `base` is the first number that the relay has not acknowledged. `sent_at` is when this
+    message left, by the clock of `times`.
+    """
 
     series: Series
     base: int = 0
+    sent_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +187,9 @@ def hello_text(receives: bool, has: Mapping[SeriesKey, int] | None = None) -> st
     return _text({"type": "hello", "receive": receives} | ({"has": listed} if listed else {}))
 
 
-def declare_text(series: Series, base: int) -> str:
-    return _text({"type": "series", "base": base} | series.to_json())
+def declare_text(series: Series, base: int, sent_at: float | None = None) -> str:
+    sent = {} if sent_at is None else {"sent_at": sent_at}
+    return _text({"type": "series", "base": base} | sent | series.to_json())
 
 
 def samples_text(batch: Batch, sub: str | None = None) -> str:
@@ -252,7 +257,8 @@ def read(text: str) -> Said:
             return Hello(_bool(value, "receive"), tuple(_read_position(each) for each in has))
         case "series":
             base = _integer(value.pop("base", 0), "base")
-            return Declare(read_series(value), base)
+            sent_at = _number(value.pop("sent_at"), "sent_at") if "sent_at" in value else None
+            return Declare(read_series(value), base, sent_at)
         case "samples":
             return Samples(read_batch(value))
         case "got":

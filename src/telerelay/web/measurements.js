@@ -141,7 +141,7 @@ export class Measurements extends EventTarget {
       if (!kept.isDeclared) {
         kept.isDeclared = true;
         kept.cursor = kept.base;
-        return { type: "series", base: kept.base, ...kept.series };
+        return { type: "series", base: kept.base, sent_at: Date.now() / 1000, ...kept.series };
       }
       if (kept.cursor < kept.next && kept.cursor - kept.base < WINDOW_SAMPLES) {
         const batch = kept.batches.find(({ seq, values }) => seq + values.length > kept.cursor);
