@@ -1,24 +1,25 @@
 """
 A booth measures during a call, over a line that loses 3 %: a wave of 250 Hz and single values beside two pictures and
 two sounds. The control process is killed in the middle of it. The doctor has every sample, in order and once, can line
-them up with the picture, and gets the stethoscope's packets byte for byte.
+them up with the picture, and gets the stethoscope's packets byte for byte, while no control process is there too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
+from itertools import pairwise
 from statistics import quantiles
-from typing import Any
 
 import pytest
 from aiortc import clock as aiortc_clock
-from aiortc.rtp import RtcpPacket, RtcpSrPacket
 
-from support.calls import restart_control, small_picture
+from support.calls import restart_control, small_picture, widen
+from support.heart import HeartSound
 from support.impairment import Impairment, UdpImpairment
+from support.lined_up import by_relay_s, digest_of, errors_s, watch_reports, watch_sent
 from support.relay_process import RelayProcess
+from support.starved import Starved
 from support.waiting import until
 from telerelay.client import Client, Tone
 from telerelay.client.measurements import Measurements
@@ -30,7 +31,14 @@ PULSE = Series("oxi-1", "s2", "value", "heart_rate", "/min", 0.0, (("loinc", "88
 LINE = Impairment(loss=0.03, delay_ms=25, jitter_ms=10)
 SHIFT_S = 37.25
 """The booth's clock is that much ahead of the relay's."""
-NTP_UNIX_S = 2208988800
+MOST_MS = 100.0
+RUNS, STARVED_SHARE = 3, 0.02
+"""Of a run's time, in which this process was ready and did not get to run: then it is run again."""
+LEAST_SHARE = 0.8
+"""
+Of the stethoscope's packets. 94 % come over two lines that lose 3 % each, where neither end asks for sound again; of a
+hundred of them that is six standard deviations above this.
+"""
 
 
 def booth_clock() -> float:
@@ -68,9 +76,8 @@ class Doctor:
         self.gaps: list[tuple[str, int, int]] = []
         self.seen_s: list[tuple[float, float]] = []
         """Of the wave: when a sample was measured by the relay's clock, and the value, which says when it was."""
-        self.payloads: dict[int, set[bytes]] = {}
+        self.payloads: dict[int, list[bytes]] = {}
         self.stamps: dict[bytes, int] = {}
-        self.reports: dict[int, list[tuple[float, int]]] = {}
 
     def on_batch(self, sub: str, series: Series, batch: Batch) -> None:
         self.values[series.type].extend(batch.values)
@@ -83,28 +90,9 @@ class Doctor:
         self.gaps.append((series.type, first, next))
 
     def on_packet(self, packet: RtpPacket, _at: int) -> None:
-        digest = hashlib.sha256(packet.payload).digest()
-        self.payloads.setdefault(packet.ssrc, set()).add(digest)
+        digest = digest_of(packet.payload)
+        self.payloads.setdefault(packet.ssrc, []).append(digest)
         self.stamps[digest] = packet.timestamp
-
-    def watch_reports(self, client: Client) -> None:
-        """The relay's sender reports: what of its clock a picture belongs to."""
-        assert client._subscribe is not None
-        for transceiver in client._subscribe.getTransceivers():
-            transport = transceiver.receiver.transport
-            handle = transport._handle_rtcp_data
-
-            async def watched(data: bytes, handle: Any = handle) -> None:
-                for each in RtcpPacket.parse(data):
-                    if isinstance(each, RtcpSrPacket):
-                        info = each.sender_info
-                        ntp_s = info.ntp_timestamp / 2**32 - NTP_UNIX_S
-                        self.reports.setdefault(each.ssrc, []).append((ntp_s, info.rtp_timestamp))
-                await handle(data)
-
-            if not hasattr(transport, "_is_watched"):
-                transport._is_watched = True
-                transport._handle_rtcp_data = watched
 
 
 @pytest.fixture
@@ -114,105 +102,105 @@ def _shifted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiortc.rtcrtpsender.clock.current_ntp_time", lambda: now() + round(SHIFT_S * 2**32))
 
 
-def payloads_sent(client: Client, kinds: dict[str, str]) -> dict[str, dict[bytes, tuple[float, int]]]:
-    """What leaves the booth, by source: payload to when it was sent, by the booth's clock, and its timestamp."""
-    sent: dict[str, dict[bytes, tuple[float, int]]] = {source: {} for source in kinds.values()}
-    assert client._publish is not None
-    for transceiver in client._publish.getTransceivers():
-        sender, source = transceiver.sender, kinds[transceiver.mid]
-
-        transport = sender.transport
-        if not hasattr(transport, "_sent_by"):
-            transport._sent_by, send = {}, transport._send_rtp
-
-            async def tapped(data: bytes, send: Any = send, transport: Any = transport) -> None:
-                if not 192 <= data[1] <= 223:
-                    packet = RtpPacket.parse(data)
-                    mine = transport._sent_by.get(packet.ssrc)
-                    if mine is not None:
-                        digest = hashlib.sha256(packet.payload).digest()
-                        mine.setdefault(digest, (booth_clock(), packet.timestamp))
-                await send(data)
-
-            transport._send_rtp = tapped
-        transport._sent_by[sender._ssrc] = sent[source]
-    return sent
+def is_heard_since(since_s: float, sent: dict[bytes, tuple[float, int]], heard: list[bytes]) -> bool:
+    """Whether something has come that left later than that, so what left before is here or lost."""
+    return any(sent[digest][0] > since_s for digest in heard[-10:] if digest in sent)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 @pytest.mark.usefixtures("_shifted")
 async def test_no_sample_is_lost_and_the_doctor_can_line_them_up(relay: RelayProcess) -> None:
     """
-    Two deaths of the control process, 3 % loss each way on both legs. Sample against picture: p95 within 100 ms.
+    Two deaths of the control process, 3 % loss each way on both legs. Sample against picture: p95 within 100 ms, where
+    the machine lets booth and doctor run; a run in which it does not says nothing of times, but of all else.
     """
+    for number in range(RUNS):
+        began = time.monotonic()
+        with Starved() as starved:
+            p95_ms = await played(relay, f"r11-{number}")
+        share = starved.total_s / (time.monotonic() - began)
+        print(f"sample against picture p95 {p95_ms:.1f} ms, starved for {share:.1%} of the time")
+        if share <= STARVED_SHARE:
+            assert p95_ms <= MOST_MS
+            return
+    pytest.skip(f"the machine was too busy for booth and doctor in {RUNS} calls: all but times was measured")
+
+
+async def played(relay: RelayProcess, room: str) -> float:
+    """One call with two deaths in it; how far sample and picture of one moment are apart, p95, ms."""
     doctor_sees = Doctor()
     with (
         UdpImpairment(relay.udp_address, up=LINE, down=LINE, seed=11) as near,
         UdpImpairment(relay.udp_address, up=LINE, down=LINE, seed=12) as far,
     ):
         async with (
-            await Client.join(relay.url, relay.token("r11", "cab-1", "device"), "r11", relay_port=near.port) as booth,
-            await Client.join(
-                relay.url, relay.token("r11", "doc", "practitioner"), "r11", relay_port=far.port
-            ) as doctor,
+            await Client.join(relay.url, relay.token(room, "cab-1", "device"), room, relay_port=near.port) as booth,
+            await Client.join(relay.url, relay.token(room, "doc", "practitioner"), room, relay_port=far.port) as doctor,
         ):
-            tracks = [Tone(), Tone(330.0), small_picture(), small_picture()]
+            tracks = [Tone(), HeartSound(), small_picture(), small_picture()]
             await booth.publish(tracks, ["microphone", "stethoscope", "camera", "scope"])
             doctor.tap.on_packet = doctor_sees.on_packet
-            sent = payloads_sent(booth, {each.mid: each.source for each in booth.publications.values()})
+            sent = watch_sent(booth, booth_clock)
             async with (
                 Measurements(booth, clock=booth_clock) as measuring,
                 Measurements(doctor, doctor_sees.on_batch, doctor_sees.on_gap) as receiving,
             ):
                 await until(lambda: len(doctor.remote_tracks) == 4, timeout_s=60)
-                doctor_sees.watch_reports(doctor)
+                sources = {each.source: each for each in doctor.remote_tracks.values()}
+                stethoscope = sources["stethoscope"].ssrc
+                widen(doctor._subscribe)
+                reports = watch_reports(doctor)
+                await until(lambda: stethoscope in doctor_sees.payloads, timeout_s=60)
                 instruments = Instruments(measuring)
                 running = asyncio.create_task(instruments.run())
+                turns_s = [booth_clock()]
+                """Control is there, is not, is there …: from when on, by the booth's clock."""
                 for _ in range(2):
                     await asyncio.sleep(4)
                     comebacks = booth.comebacks, doctor.comebacks
+                    turns_s.append(booth_clock())
                     await restart_control(relay)
                     await until(
                         lambda: booth.comebacks > comebacks[0] and doctor.comebacks > comebacks[1],  # noqa: B023
                         timeout_s=60,
                     )
+                    turns_s.append(booth_clock())
                 await asyncio.sleep(6)
                 running.cancel()
+                turns_s.append(booth_clock())
+                await until(lambda: is_heard_since(turns_s[-1], sent["stethoscope"], doctor_sees.payloads[stethoscope]))
                 await measuring.delivered(60)
                 assert 0 == receiving.outbox.kept_samples
-            sources = {each.source: each for each in doctor.remote_tracks.values()}
             offers = [each["sdp"] for each in doctor.events if each["type"] == "offer"]
 
     assert [*range(instruments.waves)] == doctor_sees.values["ecg"]
     assert [*range(instruments.pulses)] == doctor_sees.values["heart_rate"]
     assert [] == doctor_sees.gaps
-    heard = doctor_sees.payloads[sources["stethoscope"].ssrc]
+    heard = set(doctor_sees.payloads[stethoscope])
     assert set() == heard - set(sent["stethoscope"])
-    assert len(heard) > 100  # of a machine with ten things going on
+    stretches = list(pairwise(turns_s))
+    for when, those in (("with control", stretches[::2]), ("without control", stretches[1::2])):
+        packets = [
+            digest for digest, (at, _) in sent["stethoscope"].items() if any(begin <= at < end for begin, end in those)
+        ]
+        share = len(heard.intersection(packets)) / len(packets)
+        print(f"stethoscope {when}: {share:.1%} of {len(packets)} packets")
+        assert share >= LEAST_SHARE
     assert not any("usedtx" in offer for offer in offers)
 
     # Sample and picture of one moment: by the relay's clock they have one time.
-    # On a machine that is busy the line's estimate may hold one of the pictures back: then the other one is looked at.
-    shown = next(each for each in ("scope", "camera") if sources[each].ssrc in doctor_sees.reports)
-    ssrc = sources[shown].ssrc
-    errors_ms = []
-
-    def by_relay_s(mine: int) -> float:
-        """A picture's time by the report next to it: a publisher that is starved of time runs slow."""
-        found = [(ntp_s, (mine - stamp + 2**31) % 2**32 - 2**31) for ntp_s, stamp in doctor_sees.reports[ssrc]]
-        ntp_s, ticks = min(found, key=lambda each: abs(each[1]))
-        return ntp_s + ticks / 90_000
-
-    pictures = [
-        (doctor_sees.stamps[digest], at) for digest, (at, _) in sent[shown].items() if digest in doctor_sees.stamps
-    ]
-    biases = [by_relay_s(mine) - at for mine, at in pictures]
-    by_sample = [seen - (instruments.began_s + value / 250) for seen, value in doctor_sees.seen_s]
-    for bias in by_sample:
-        errors_ms += [abs(bias - each) * 1000 for each in biases[:: max(1, len(biases) // 50)]]
+    stamps = doctor_sees.stamps
+    pictures = {
+        at: by_relay_s(stamps[digest], reports[sources["scope"].ssrc])
+        for digest, (at, _) in sent["scope"].items()
+        if digest in stamps
+    }
+    samples = {instruments.began_s + value / 250: told_s for told_s, value in doctor_sees.seen_s}
+    errors_ms = [error_s * 1000 for error_s in errors_s(samples, pictures)]
     p95_ms = quantiles(errors_ms, n=20)[-1]
-    halves = [sorted(each)[len(each) // 2] for each in (by_sample, biases)]
-    print(f"offsets by samples and pictures, medians: {halves[0]:.3f} s, {halves[1]:.3f} s")
-    print(f"samples {instruments.waves} + {instruments.pulses}, sample against picture p95 {p95_ms:.1f} ms")
-    assert p95_ms <= 100
+    print(
+        f"samples {instruments.waves} + {instruments.pulses}, {len(errors_ms)} batches against {len(pictures)} packets"
+    )
+    assert len(samples) == len(errors_ms) > 100
+    return p95_ms
