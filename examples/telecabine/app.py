@@ -1,5 +1,6 @@
 """
-A booth with an eye instrument: its files, of tens of megabytes, come to the doctor whatever the line does meanwhile.
+A booth with instruments: two pictures, two sounds, waves and values out of one device, and files of tens of megabytes,
+that come to the doctor whatever the line does meanwhile. One visit is one consult: who sits down next finds nothing.
 
 An aiohttp application with the relay mounted under /consult. Settings come from the environment, as
 docs/configuration.md has them. Bind it to loopback: whoever reaches it may open a visit.
@@ -17,16 +18,26 @@ from aiohttp import web
 
 from telerelay import Config, ConsultPlan, Hooks, Relay, TokenKeys
 from telerelay.config import load
-from telerelay.hooks import DocumentRequest
+from telerelay.hooks import ChannelRequest, DocumentRequest, PublishRequest
 
 LABELS = frozenset({"oct", "fundus", "tonometry"})
 """What the booth's instruments make."""
+TRACKS = frozenset({"camera", "scope", "microphone", "stethoscope"})
+"""What the booth sends: the face and what the scope sees, the voice and what the stethoscope hears."""
 
 
 class Booth(Hooks):
     async def document_policy(self, request: DocumentRequest) -> bool:
         """An instrument sends what it makes, and nothing else."""
         return request.role != "device" or request.label in LABELS
+
+    async def publish_policy(self, request: PublishRequest) -> bool:
+        """The booth sends what it has; a patient's own telephone no picture and no sound."""
+        return request.role != "patient" and (request.role != "device" or request.source in TRACKS)
+
+    async def channel_policy(self, request: ChannelRequest) -> bool:
+        """Measurements, and what is written to each other: there is no other channel."""
+        return request.label in {"measurements", "chat"}
 
 
 def make(
@@ -38,10 +49,14 @@ def make(
     numbers = itertools.count(1)
 
     async def visit(request: web.Request) -> web.Response:
-        """Somebody sits down: {"visit", "links": {"device", "practitioner"}}. The instrument is let in by the booth."""
-        name = f"visit-{next(numbers)}"
+        """
+        Somebody sits down: {"visit", "links": {"device", "practitioner", "patient"}}. The booth lets itself in; the
+        patient's link is for a telephone, to read along.
+        """
+        number = next(numbers)
+        name = f"visit-{number}"
         await relay.consults.schedule(ConsultPlan(name, deciders=("practitioner", "device")))
-        people = {"device": "instrument-1", "practitioner": "doctor-3"}
+        people = {"device": "instrument-1", "practitioner": "doctor-3", "patient": f"patient-{number}"}
         links = {role: await relay.consults.link(name, sub, role) for role, sub in people.items()}
         return web.json_response({"visit": name, "links": links})
 

@@ -1,8 +1,8 @@
 """
 An example in a process of its own, with a clock that the row may put forward: hours pass without anybody's sleeping.
 
-`Host("booking")` is the row's end; `python -m rows.host booking` the process. It runs `make(config, **clocks)` of
-examples/booking/app.py, which returns (application, relay), on a free port of 127.0.0.1.
+`Host("booking")` is the row's end; `python -m rows.host booking 127.0.0.1` the process. It runs `make(config,
+**clocks)` of examples/booking/app.py, which returns (application, relay), on a free port of that address.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rows.figures import EXAMPLES
@@ -22,15 +22,28 @@ from rows.process import Message, Process
 class Host(Process):
     """`async with Host("booking") as host:` it is ready then, at `host.url`."""
 
-    def __init__(self, example: str) -> None:
-        super().__init__("rows.host", example)
+    def __init__(
+        self,
+        example: str,
+        address: str = "127.0.0.1",
+        *,
+        before: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """At another `address`, where `before` is what has it (NamespacePair.command)."""
+        super().__init__("rows.host", example, address, before=before, environment=environment)
         self._ahead_s = 0.0
         self.url = ""
+        self.udp = ("", 0)
+        """Where its first worker takes media: what a line is put in front of."""
 
     async def __aenter__(self) -> Host:
         await super().__aenter__()
         try:
-            self.url = (await self.event("ready"))["url"]
+            ready = await self.event("ready")
+            self.url = ready["url"]
+            host, _, port = ready["udp"].rpartition(":")
+            self.udp = (host, int(port))
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -64,7 +77,7 @@ class _Clock:
         return time.monotonic() + self.ahead_s
 
 
-async def _main(example: str) -> None:
+async def _main(example: str, address: str) -> None:
     from aiohttp import web
 
     from rows.orders import take_orders, tell
@@ -76,7 +89,7 @@ async def _main(example: str) -> None:
     module = sys.modules[example] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     clock = _Clock()
-    config = load(None, {**os.environ, "TELERELAY_UDP_BINDS": "127.0.0.1:0"})
+    config = load(None, {**os.environ, "TELERELAY_UDP_BINDS": f"{address}:0"})
     app, relay = module.make(config, wall=clock.wall, monotonic=clock.monotonic)
 
     async def put_forward(by_s: float) -> Mapping[str, Any]:
@@ -86,12 +99,12 @@ async def _main(example: str) -> None:
 
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1.0).start()
+    await web.TCPSite(runner, address, 0, shutdown_timeout=1.0).start()
     port = runner.addresses[0][1]
-    tell({"type": "ready", "url": f"http://127.0.0.1:{port}"})
+    tell({"type": "ready", "url": f"http://{address}:{port}", "udp": relay.udp_addresses[0]})
     await take_orders({"put_forward": put_forward})
     await runner.cleanup()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1]))
+    asyncio.run(_main(*sys.argv[1:3]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -20,8 +20,11 @@ from rows.process import Failed, Message, Process
 class Person(Process):
     """`async with Person() as patient: await patient.enter(url, link)`."""
 
-    def __init__(self) -> None:
-        super().__init__("rows.person")
+    module = "rows.person"
+
+    def __init__(self, before: Sequence[str] = ()) -> None:
+        """`before` is put before its command line: where it runs (NamespacePair.command)."""
+        super().__init__(self.module, before=before)
 
     async def ask(self, method: str, url: str, body: Any = None, token: str = "") -> Message:
         """One HTTP request: {"status", "body"}; the body as JSON, or as text where it is none."""
@@ -38,9 +41,9 @@ class Person(Process):
         """{"participant", "admitted"}. Raises Failed."""
         return await self.do("join", url=url, room=room, token=token)
 
-    async def publish(self) -> None:
-        """Send a moving picture and a tone."""
-        await self.do("publish")
+    async def publish(self, width: int = 640, height: int = 360) -> None:
+        """Send a moving picture of that size and a tone."""
+        await self.do("publish", width=width, height=height)
 
     async def publish_recorded(self, name: str) -> list[str]:
         """Publish as a browser did whose offer is tests/data/offers/{name}.sdp; the codecs that are sent."""
@@ -71,8 +74,21 @@ class Person(Process):
         await self.do("leave")
 
 
-class _Body:
-    """What the process can do."""
+class Body:
+    """What the process can do; `orders` are the names of it."""
+
+    orders: tuple[str, ...] = (
+        "http",
+        "join",
+        "publish",
+        "publish_recorded",
+        "request",
+        "received",
+        "listen",
+        "tell",
+        "hang_up",
+        "leave",
+    )
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self._http = http
@@ -93,13 +109,17 @@ class _Body:
     async def join(self, url: str, room: str, token: str) -> Mapping[str, Any]:
         from telerelay.client import Client  # half a second of imports: only who joins needs it
 
-        self._client = await Client.join(url, token, room, on_event=_on_event)
+        self._client = await Client.join(url, token, room, on_event=_on_event, **self.client_options())
         return {"participant": self._client.participant, "admitted": self._client.is_admitted}
 
-    async def publish(self) -> Mapping[str, Any]:
+    def client_options(self) -> dict[str, Any]:
+        """For Client.join."""
+        return {}
+
+    async def publish(self, width: int, height: int) -> Mapping[str, Any]:
         from telerelay.client import MovingPicture, Tone
 
-        await self._client.publish([Tone(), MovingPicture()])
+        await self._client.publish([Tone(), MovingPicture(width, height)])
         return {}
 
     async def publish_recorded(self, name: str) -> Mapping[str, Any]:
@@ -162,27 +182,16 @@ def _on_event(message: Message) -> None:
     tell({name: value for name, value in message.items() if name != "sdp"})
 
 
-async def _main() -> None:
+async def play(made: type[Body]) -> None:
+    """The process: does what it is told until its stdin ends."""
     from rows.orders import take_orders
 
     async with aiohttp.ClientSession() as http:
-        body = _Body(http)
-        names = (
-            "http",
-            "join",
-            "publish",
-            "publish_recorded",
-            "request",
-            "received",
-            "listen",
-            "tell",
-            "hang_up",
-            "leave",
-        )
-        await take_orders({name: getattr(body, name) for name in names})
+        body = made(http)
+        await take_orders({name: getattr(body, name) for name in body.orders})
         await body.hang_up()
         await body.leave()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    asyncio.run(play(Body))

@@ -13,7 +13,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -40,8 +40,12 @@ class Process:
     timeout_s = TIMEOUT_S
     """How long an order may take."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
-        self._command = [sys.executable, "-m", module, *arguments]
+    def __init__(
+        self, module: str, *arguments: str, before: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`before` is put before the command line, `environment` into the environment beside what is there."""
+        self._command = [*before, sys.executable, "-m", module, *arguments]
+        self._environment = dict(environment or {})
         self._process: asyncio.subprocess.Process | None = None
         self._pidfd = -1
         self._reading: asyncio.Task[None] | None = None
@@ -57,7 +61,7 @@ class Process:
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, **self._environment, "PYTHONPATH": os.pathsep.join(paths)},
             limit=MAX_LINE_BYTES,
         )
         self._pidfd = os.pidfd_open(self._process.pid)

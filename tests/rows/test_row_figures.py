@@ -10,6 +10,8 @@ import pytest
 
 from rows.acts import moments, per_day
 from rows.row_r07 import _doubled, _overlaps, _overtaken
+from rows.row_r11 import errors_ms, wrong
+from rows.still import picture, size_of
 
 
 def waiting(consult: str, *, emergency: bool = False) -> dict[str, Any]:
@@ -95,3 +97,42 @@ def test_acts_without_a_peak_are_refused() -> None:
     """
     with pytest.raises(ValueError, match="another day the peak"):
         per_day(50_000, 900)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([5, 6, 7], 0), ([5, 7], 1), ([5, 5, 6, 7], 1), ([5, 7, 6], 1), ([5, 6, 7, 8], 1), ([5, 6, None], 2), ([], 3)],
+)
+def test_what_is_missing_strange_twice_or_out_of_order_is_counted(values: list[float | None], expected: int) -> None:
+    """
+    Of the samples 5, 6 and 7.
+    """
+    assert expected == wrong(values, range(5, 8))
+
+
+def test_a_sample_is_held_against_the_picture_next_to_it() -> None:
+    """
+    The relay's clock is 30 s behind; the second picture comes to lie 40 ms too late.
+    """
+    sent = {
+        "began_at": 100.0,
+        "sent": {"scope": [["a", 100.01, 7000], ["b", 101.01, 97_000]]},
+        "taken": {"scope": [[0, 100.0], [90_000, 101.0]]},
+    }
+    came = {
+        "samples": [[0, 70.0], [250, 71.0]],
+        "payloads": {"scope": [["a", 1000], ["b", 91_000]]},
+        "reports": {"scope": [[70.0, 1000], [71.04, 91_000]]},
+    }
+
+    assert [0.0, 40.0] == [pytest.approx(each, abs=1e-6) for each in errors_ms(sent, came, "scope")]
+
+
+def test_a_still_has_its_size_to_the_byte_and_can_be_decoded() -> None:
+    """
+    What fills it up is comments.
+    """
+    data = picture(640, 360, 1, 200_000)
+
+    assert 200_000 == len(data)
+    assert (640, 360) == size_of(data)
