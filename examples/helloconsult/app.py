@@ -4,6 +4,9 @@ Doctors who are there now: a patient sees who is available, and talks to one now
 A doctor is available who has the desk open and no patient. The desk is the relay's: it says who is there, and rings as
 soon as a patient waits; here is only which doctor gets which patient. Who is logged in is your site's affair: here the
 address says which doctor it is, and the body who the patient is, by opaque ids.
+
+A doctor may ask the patient for a photo: the relay's page says who asks and why. Each consult ends with a question, of
+what it needed beside the video; the answer is signed with the rest, so that a report can count them.
 """
 
 import asyncio
@@ -15,18 +18,33 @@ from typing import Any
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, EndEvent, Hooks, Relay, RemoteProtocolError, TokenKeys
+from telerelay import (
+    AttestRequest,
+    Config,
+    ConsultPlan,
+    EndEvent,
+    Hooks,
+    PolicyResult,
+    Relay,
+    RemoteProtocolError,
+    TokenKeys,
+)
 from telerelay.config import load
-from telerelay.hooks import PresenceEvent, Route, RouteRequest
+from telerelay.hooks import PresenceEvent, Route, RouteRequest, StillRequest
 
 PING_EVERY_S = 5.0
 """A page that does not answer is closed."""
+
+ANSWERS = ("video_sufficient", "still_needed", "cabin_needed", "in_person_needed")
+"""What a consult may have needed, as its doctor says at the end."""
+POLICY, POLICY_DATE = "teledermatology", "2026-01-01"
 
 
 class Desks(Hooks):
     """Who is there, who has a patient, and who looks."""
 
     def __init__(self) -> None:
+        self._answers: dict[str, str] = {}  # by consult, until it is signed
         self._status: dict[str, str] = {}  # by doctor; who is gone is not in it
         self._given: dict[str, str] = {}  # by doctor: a consult that was given to this one and is not over
         self._watching: set[web.WebSocketResponse] = set()
@@ -60,6 +78,32 @@ class Desks(Hooks):
         for doctor in [doctor for doctor, consult in self._given.items() if consult == event.room]:
             del self._given[doctor]
         await self._show()
+
+    async def still_consent(self, request: StillRequest) -> bool:
+        """The doctor may ask the patient, and nobody anybody else. Whether it is sent is the patient's to say."""
+        return request.by_role == "practitioner" and request.role == "patient"
+
+    async def end(self, request: web.Request) -> web.Response:
+        """The end of a consult, which asks the doctor: {"doctor", "answer"}. Without an answer it does not end."""
+        body, name = await request.json(), request.match_info["consult"]
+        if body.get("answer") not in ANSWERS:
+            raise RemoteProtocolError("bad_message", f"was the video sufficient? One of {', '.join(ANSWERS)}")
+        self._answers[name] = body["answer"]
+        try:
+            await self.relay.consults.end(name, by=str(body["doctor"]))
+        except RemoteProtocolError:
+            self._answers.pop(name, None)
+            raise
+        return web.json_response({})
+
+    async def attest(self, request: AttestRequest) -> PolicyResult:
+        """What the doctor answered, as the policy's outcome: `telerelay report` gives the shares of these."""
+        return PolicyResult(POLICY, POLICY_DATE, self._answers.pop(request.room, "not_answered"))
+
+    async def attested(self, request: web.Request) -> web.Response:
+        """What was signed of a consult that is over."""
+        document = await self.relay.consults.attestation(request.match_info["consult"])
+        return web.Response(body=document, content_type="application/json")
 
     # ---------------------------------------------------------------- patients
 
@@ -137,6 +181,8 @@ def make(
     app.router.add_get("/available", desks.watch)
     app.router.add_post("/now", desks.now)
     app.router.add_post("/book", desks.book)
+    app.router.add_post("/consults/{consult}/end", desks.end)
+    app.router.add_get("/consults/{consult}/attestation", desks.attested)
     app.add_subapp("/consult/", desks.relay.app())
     app.cleanup_ctx.append(desks.relay.lifetime)
     return app, desks.relay
