@@ -169,7 +169,10 @@ async def played(relay: RelayProcess, room: str) -> float:
                 await asyncio.sleep(6)
                 running.cancel()
                 turns_s.append(booth_clock())
-                await until(lambda: is_heard_since(turns_s[-1], sent["stethoscope"], doctor_sees.payloads[stethoscope]))
+                await until(
+                    lambda: is_heard_since(turns_s[-1], sent["stethoscope"], doctor_sees.payloads[stethoscope]),
+                    timeout_s=60,
+                )
                 await measuring.delivered(60)
                 assert 0 == receiving.outbox.kept_samples
             offers = [each["sdp"] for each in doctor.events if each["type"] == "offer"]
