@@ -70,7 +70,8 @@ def clock() -> float:
 class _Body:
     """What the process can do. The clients' imports take half a second: only this process makes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, by_ssrc: dict[int, dict[bytes, tuple[float, int]]]) -> None:
+        self._by_ssrc = by_ssrc
         self._client: Any = None
         self._measuring: Any = None
         self._series: tuple[Any, Any] = (None, None)
@@ -83,7 +84,7 @@ class _Body:
     async def join(self, url: str, room: str, token: str, relay_port: int, seed: int) -> Mapping[str, Any]:
         from rows.taken import TakenPicture
         from support.heart import HeartSound
-        from support.lined_up import watch_sent
+        from support.lined_up import sent_by
         from telerelay.client import Client
         from telerelay.client.measurements import Measurements
 
@@ -91,7 +92,7 @@ class _Body:
         pictures = {source: TakenPicture(WIDTH, HEIGHT, clock, 10 * seed + n) for n, source in enumerate(PICTURES)}
         self._taken = {source: picture.taken for source, picture in pictures.items()}
         await self._client.publish([HeartSound(2 * seed), HeartSound(2 * seed + 1), *pictures.values()], SOURCES)
-        self._sent = watch_sent(self._client, clock)
+        self._sent = sent_by(self._client, self._by_ssrc)
         self._measuring = await Measurements(self._client, clock=clock).__aenter__()
         return {}
 
@@ -160,14 +161,17 @@ async def _main() -> None:
     from aiortc import clock as aiortc_clock
 
     from rows.orders import take_orders
+    from support.lined_up import watching_sent
 
     # What leaves the booth is stamped by the booth's clock: its sender reports, too.
     now = aiortc_clock.current_ntp_time
     aiortc_clock.current_ntp_time = lambda: now() + round(AHEAD_S * 2**32)
-    body = _Body()
-    await take_orders({name: getattr(body, name) for name in ("join", "measure", "stop", "kept", "request", "leave")})
-    with contextlib.suppress(Exception):
-        await body.leave()
+    with watching_sent(clock) as by_ssrc:
+        body = _Body(by_ssrc)
+        orders = ("join", "measure", "stop", "kept", "request", "leave")
+        await take_orders({name: getattr(body, name) for name in orders})
+        with contextlib.suppress(Exception):
+            await body.leave()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from aiortc import clock as aiortc_clock
 from support.calls import restart_control, small_picture, widen
 from support.heart import HeartSound
 from support.impairment import Impairment, UdpImpairment
-from support.lined_up import by_relay_s, digest_of, errors_s, watch_reports, watch_sent
+from support.lined_up import by_relay_s, digest_of, errors_s, sent_by, watch_reports, watching_sent
 from support.relay_process import RelayProcess
 from support.starved import Starved
 from support.waiting import until
@@ -131,6 +131,7 @@ async def played(relay: RelayProcess, room: str) -> float:
     """One call with two deaths in it; how far sample and picture of one moment are apart, p95, ms."""
     doctor_sees = Doctor()
     with (
+        watching_sent(booth_clock) as by_ssrc,
         UdpImpairment(relay.udp_address, up=LINE, down=LINE, seed=11) as near,
         UdpImpairment(relay.udp_address, up=LINE, down=LINE, seed=12) as far,
     ):
@@ -141,7 +142,7 @@ async def played(relay: RelayProcess, room: str) -> float:
             tracks = [Tone(), HeartSound(), small_picture(), small_picture()]
             await booth.publish(tracks, ["microphone", "stethoscope", "camera", "scope"])
             doctor.tap.on_packet = doctor_sees.on_packet
-            sent = watch_sent(booth, booth_clock)
+            sent = sent_by(booth, by_ssrc)
             async with (
                 Measurements(booth, clock=booth_clock) as measuring,
                 Measurements(doctor, doctor_sees.on_batch, doctor_sees.on_gap) as receiving,

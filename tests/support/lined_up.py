@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from aiortc import RTCDtlsTransport
 from aiortc.rtp import RtcpPacket, RtcpSrPacket
 
 from telerelay.client import Client
@@ -22,6 +24,7 @@ VIDEO_CLOCK_HZ = 90_000
 
 Sent = dict[str, dict[bytes, tuple[float, int]]]
 """By source: digest of a payload to when it left, by the given clock, and its timestamp."""
+BySsrc = dict[int, dict[bytes, tuple[float, int]]]
 Reports = dict[int, list[tuple[float, int]]]
 """By SSRC: NTP times as Unix seconds, and the RTP timestamps that go with them."""
 
@@ -31,31 +34,38 @@ def digest_of(payload: bytes) -> bytes:
     return hashlib.sha256(payload).digest()[:12]
 
 
-def watch_sent(client: Client, clock: Callable[[], float]) -> Sent:
-    """What leaves from now on, resends counted for what they carry. After `publish`."""
+@contextmanager
+def watching_sent(clock: Callable[[], float]) -> Iterator[BySsrc]:
+    """
+    What leaves any connection of this process, from the first packet on: whoever looks once a track is published may
+    have missed one. Resends count for what they carry.
+    """
+    by_ssrc: BySsrc = {}
+    send = RTCDtlsTransport._send_rtp
+
+    async def tapped(transport: RTCDtlsTransport, data: bytes) -> None:
+        if not 192 <= data[1] <= 223:
+            packet = RtpPacket.parse(data)
+            mine = by_ssrc.setdefault(packet.ssrc, {})
+            mine.setdefault(digest_of(packet.payload), (clock(), packet.timestamp))
+        await send(transport, data)
+
+    RTCDtlsTransport._send_rtp = tapped
+    try:
+        yield by_ssrc
+    finally:
+        RTCDtlsTransport._send_rtp = send
+
+
+def sent_by(client: Client, by_ssrc: BySsrc) -> Sent:
+    """Of one client, by source; it goes on to grow."""
     sources = {each.mid: each.source for each in client.publications.values()}
-    sent: Sent = {source: {} for source in sources.values()}
-    by_ssrc: dict[int, dict[bytes, tuple[float, int]]] = {}
-    watched: set[int] = set()
     assert client._publish is not None
-    for transceiver in client._publish.getTransceivers():
-        sender = transceiver.sender
-        by_ssrc[sender._ssrc] = sent[sources[transceiver.mid]]
-        transport = sender.transport
-        if id(transport) in watched:
-            continue
-        watched.add(id(transport))
-
-        async def tapped(data: bytes, send: Any = transport._send_rtp) -> None:
-            if not 192 <= data[1] <= 223:
-                packet = RtpPacket.parse(data)
-                mine = by_ssrc.get(packet.ssrc)
-                if mine is not None:
-                    mine.setdefault(digest_of(packet.payload), (clock(), packet.timestamp))
-            await send(data)
-
-        transport._send_rtp = tapped
-    return sent
+    return {
+        sources[each.mid]: by_ssrc.setdefault(each.sender._ssrc, {})
+        for each in client._publish.getTransceivers()
+        if each.mid in sources
+    }
 
 
 def watch_reports(client: Client) -> Reports:
