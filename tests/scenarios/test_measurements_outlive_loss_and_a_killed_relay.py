@@ -32,8 +32,11 @@ LINE = Impairment(loss=0.03, delay_ms=25, jitter_ms=10)
 SHIFT_S = 37.25
 """The booth's clock is that much ahead of the relay's."""
 MOST_MS = 100.0
-RUNS, STARVED_SHARE = 3, 0.02
-"""Of a run's time, in which this process was ready and did not get to run: then it is run again."""
+RUNS, STARVED_SHARE = 3, 0.002
+"""
+Of a run's time, in which this process was ready and did not get to run: more, and it is run again. A relay that is kept
+waiting as much takes seconds to start, and what was kept meanwhile is placed by messages that wait for it, too.
+"""
 LEAST_SHARE = 0.8
 """
 Of the stethoscope's packets. 94 % come over two lines that lose 3 % each, where neither end asks for sound again; of a
