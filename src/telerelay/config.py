@@ -45,6 +45,7 @@ EVENT_NAMES = (
     "on_timer",
     "on_document",
     "on_still",
+    "on_expertise",
     "on_fact",
     "on_presence",
     "on_measurement",
@@ -310,7 +311,10 @@ class HooksConfig:
         _one_of(*DECISION_NAMES),
     )
     webhook_events: tuple[str, ...] = _option(
-        ("on_state", "on_person", "on_timer", "on_document", "on_still", "on_fact", "on_presence", "on_end"),
+        (
+            *("on_state", "on_person", "on_timer", "on_document", "on_still", "on_expertise", "on_fact"),
+            *("on_presence", "on_end"),
+        ),
         "Events that are told over HTTP; on_quality is for whoever wants it every two seconds, on_measurement for"
         " whoever takes measurements: their senders then wait for it.",
         _one_of(*EVENT_NAMES),

@@ -35,6 +35,7 @@ from telerelay.dataplane.rundir import RunDir
 from telerelay.dataplane.stats import drop_names
 from telerelay.documents.http import DocumentHandlers, HostDocuments
 from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
+from telerelay.expertise import ExpertiseStore
 from telerelay.hooks import HookRunner, Hooks, NoHooks
 from telerelay.hooks.entry import way_of
 from telerelay.hooks.ways import Way
@@ -46,6 +47,7 @@ from telerelay.protocol.parameters import Candidate, Fingerprint
 from telerelay.signaling.consult_api import ConsultHandlers, add_links
 from telerelay.signaling.consults import Consults
 from telerelay.signaling.desks import desk_handler
+from telerelay.signaling.expertise_api import ExpertiseHandlers
 from telerelay.signaling.http import errors
 from telerelay.signaling.live import LiveRooms, WorkerSite
 from telerelay.signaling.measurement_api import MeasurementHandlers
@@ -66,7 +68,8 @@ class Relay:
     A media relay. `keys` sign and verify tokens; without them the file of `tokens.key_file` is read. `allocator` says
     what comes first on a line that does not carry everything, in place of ConsultAllocator. `wall` and `monotonic` are
     the clocks that consults go by, seconds, for whoever rehearses hours (put both forward alike, then call
-    `consults.tick`); tokens and media keep to the system's.
+    `consults.tick`); tokens and media keep to the system's. `expertise_store` keeps requests for expertise in place of
+    the journal.
 
     Raises ConfigError at once where the configuration cannot work, and at start where an address cannot be bound.
     """
@@ -80,6 +83,7 @@ class Relay:
         allocator: Allocator | None = None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        expertise_store: ExpertiseStore | None = None,
     ) -> None:
         self.config = Config() if config is None else config
         self._keys = keys or self._load_keys()
@@ -89,7 +93,9 @@ class Relay:
             event_deadline_s=self.config.hooks.event_timeout_s,
             emergency_passes=self.config.hooks.emergency_passes,
         )
-        self.consults = Consults(self.config, self._keys, self._hooks, wall=wall, monotonic=monotonic)
+        self.consults = Consults(
+            self.config, self._keys, self._hooks, wall=wall, monotonic=monotonic, expertise_store=expertise_store
+        )
         """The consults of this relay, and what its host may do with them."""
         self._rooms = LiveRooms(self.config, self._keys, self._hooks, allocator, self.consults)
         self._hooks.before_telling = self._rooms.flush_notes
@@ -189,6 +195,7 @@ class Relay:
         """Health, metrics and the host's commands on consults, for a listener of their own."""
         app = web.Application(middlewares=[errors])
         ConsultHandlers(self.consults, self._keys).add_to(app)
+        ExpertiseHandlers(self.consults.expertise, self._keys).add_to(app)
         HostDocuments(self.consults.documents, self._keys).add_to(app)
         add_health(app, self._health)
         add_metrics(app, self._collector(), lambda request: True)

@@ -7,6 +7,7 @@ kept as personal.
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -20,6 +21,9 @@ MAX_INVITED = 32
 
 MAX_LABELS, MAX_LABEL_CHARS = 16, 256
 """Enough for a host's own references. Whoever has more to say keeps it at home, under one of them."""
+
+MAX_IMAGES = 16
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 MAX_SPAN_S = 366 * 24 * 3600.0
 """No time within a consult is longer than a year: what is longer is a wrong unit."""
@@ -95,6 +99,12 @@ class ConsultPlan:
     deciders: tuple[str, ...] = ("practitioner",)
     """Roles that come in without being admitted, and may admit. Empty: only the host decides."""
 
+    expertise: str = ""
+    """The request for expertise that it was opened for, if it was."""
+
+    images: tuple[str, ...] = ()
+    """Pictures that it is about, by SHA-256 in hex: those of that request."""
+
     labels: tuple[tuple[str, str], ...] = ()
     """The host's own words, name and value: personal, whatever they are."""
 
@@ -108,6 +118,8 @@ class ConsultPlan:
         for name in ("tenant", "queue", "policy", "policy_date", "region"):
             value = getattr(self, name)
             _check(name, "bad_value", "must be at most 128 printable characters", value == "" or _is_sub(value))
+        _check("expertise", "bad_value", "must be a request's id", self.expertise == "" or _is_id(self.expertise))
+        _check("images", "bad_value", f"must be at most {MAX_IMAGES} SHA-256 in hex", _are_images(self.images))
         for name in ("opens_before_s", "closes_after_s", "no_show_after_s", "seat_s", "ring_s"):
             value = getattr(self, name)
             _check(name, "bad_time", "must be 0 s to a year", _is_span(value))
@@ -171,6 +183,18 @@ def _is_sub(value: object) -> bool:
     return isinstance(value, str) and is_sub(value)
 
 
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and is_room_name(value)
+
+
+def _are_images(images: object) -> bool:
+    return (
+        isinstance(images, tuple)
+        and len(images) <= MAX_IMAGES
+        and all(isinstance(each, str) and _SHA256.fullmatch(each) for each in images)
+    )
+
+
 def _are(labels: tuple[tuple[str, str], ...]) -> bool:
     return (
         len(labels) <= MAX_LABELS
@@ -215,6 +239,10 @@ def _words(name: str, value: object) -> tuple[str, ...]:
     return tuple(words)
 
 
+def _images(name: str, value: object) -> tuple[Any, ...]:
+    return tuple(_list(name, value))
+
+
 def _pairs(name: str, value: object) -> tuple[tuple[str, str], ...]:
     _check(name, "bad_value", "must be an object of texts", isinstance(value, Mapping))
     assert isinstance(value, Mapping)
@@ -227,14 +255,19 @@ def _list(name: str, value: object) -> list[Any]:
     return list(value)
 
 
-_READERS: dict[str, Callable[[str, object], Any]] = {"invited": _people, "deciders": _words, "labels": _pairs}
+_READERS: dict[str, Callable[[str, object], Any]] = {
+    "invited": _people,
+    "deciders": _words,
+    "images": _images,
+    "labels": _pairs,
+}
 
 
 def _plain(name: str, value: Any) -> Any:
     match name:
         case "invited":
             return [{"sub": each.sub, "role": each.role} for each in value]
-        case "deciders":
+        case "deciders" | "images":
             return list(value)
         case "labels":
             return dict(value)

@@ -32,6 +32,7 @@ from telerelay.hooks.runner import DECISION_DEADLINE_S, HookFailure, HookRunner
 from telerelay.hooks.told import (
     DocumentEvent,
     EndEvent,
+    ExpertiseEvent,
     FactEvent,
     MeasuredBatch,
     MeasurementEvent,
@@ -55,6 +56,7 @@ __all__ = [
     "DocumentEvent",
     "DocumentRequest",
     "EndEvent",
+    "ExpertiseEvent",
     "FactEvent",
     "HookFailure",
     "HookRunner",

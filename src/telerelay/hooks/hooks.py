@@ -31,6 +31,7 @@ from telerelay.hooks.asked import (
 from telerelay.hooks.told import (
     DocumentEvent,
     EndEvent,
+    ExpertiseEvent,
     FactEvent,
     MeasurementEvent,
     PersonEvent,
@@ -129,6 +130,10 @@ class Hooks(Protocol):
 
     async def on_still(self, event: StillEvent) -> None:
         """A still was asked for, allowed or refused, or is here."""
+        return
+
+    async def on_expertise(self, event: ExpertiseEvent) -> None:
+        """A request for expertise was made, accepted, answered; fell due; or went live."""
         return
 
     async def on_fact(self, event: FactEvent) -> None:

@@ -12,11 +12,16 @@ from typing import Any, Literal, cast
 from telerelay.consult.facts import FINAL_KINDS
 from telerelay.consult.presence import Status
 
+EXPERTISE = "expertise/"
+"""Before the id of a request for expertise where a room's name would be: no room has a slash in its name."""
+
 PersonWhat = Literal[
     "joined", "interrupted", "back", "left", "arrived", "admitted", "denied", "entered", "lost", "held", "released"
 ]
 TimerWhat = Literal["set", "cleared", "fired"]
 StillWhat = Literal["asked", "allowed", "refused", "timeout", "forbidden", "failed", "withdrawn", "taken"]
+
+ExpertiseWhat = Literal["requested", "accepted", "declined", "reminded", "overdue", "live", "answered", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,28 @@ class StillEvent:
     label: str = ""
     source: str = ""
     state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertiseEvent:
+    """
+    A request for expertise was made, accepted, given back (declined), fell due to be reminded of, is overdue, has a
+    consult opened for it (live), was answered or withdrawn. `sequence` counts what happened to it from 1 without gaps;
+    `key` is unique for ever. `by` is whoever did it, "" where time did; `due_at` is when what fell due was due, Unix
+    seconds. `consult` is the one that was opened, or of `requested` the one it came out of; `queue` and `images`
+    (SHA-256 in hex) are those of `requested`. Question and answer are told to nobody: ask for them.
+    """
+
+    request: str
+    sequence: int
+    key: str
+    at: float
+    what: ExpertiseWhat
+    by: str = ""
+    queue: str = ""
+    images: tuple[str, ...] = ()
+    consult: str = ""
+    due_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +271,7 @@ HookEvent = (
     | TimerEvent
     | DocumentEvent
     | StillEvent
+    | ExpertiseEvent
     | FactEvent
     | PresenceEvent
     | EndEvent
@@ -259,6 +287,7 @@ EVENTS: Mapping[str, type] = {
     "on_document": DocumentEvent,
     "on_still": StillEvent,
     "on_presence": PresenceEvent,
+    "on_expertise": ExpertiseEvent,
     "on_fact": FactEvent,
     "on_measurement": MeasurementEvent,
     "on_end": EndEvent,
@@ -289,6 +318,8 @@ class Told:
                 return cls(event.queue, 0, "", (event,))
             case MeasurementEvent():
                 return cls(event.room, event.batches[0].seq, event.key, (event,))
+            case ExpertiseEvent():
+                return cls(EXPERTISE + event.request, event.sequence, event.key, (event,))
             case _:
                 return cls(event.room, event.sequence, event.key, (event,))
 
@@ -336,6 +367,8 @@ def told(entry: Entry, before: str, state: str, role: str, outcome: str) -> Told
     What is told of a fact that brought its consult from state `before` to `state`; `role` is that of the person it is
     about, `outcome` the consult's so far.
     """
+    if entry.room.startswith(EXPERTISE):
+        return Told(entry.room, entry.sequence, entry.key, (_expertise(entry),))
     events: list[HookEvent] = [_first(entry, state, role)]
     if state != before:
         events.append(StateEvent(entry.room, entry.sequence, entry.key, entry.at, state, before, entry.kind))
@@ -367,6 +400,23 @@ def _first(entry: Entry, state: str, role: str) -> HookEvent:
     if entry.kind in _OBJECTS:
         return _object(entry, state, role)
     return FactEvent(room, sequence, key, at, entry.kind, dict(clear), state)
+
+
+def _expertise(entry: Entry) -> ExpertiseEvent:
+    clear = entry.clear
+    due_at, images = clear.get("due_at"), clear.get("images")
+    return ExpertiseEvent(
+        request=entry.room.removeprefix(EXPERTISE),
+        sequence=entry.sequence,
+        key=entry.key,
+        at=entry.at,
+        what=cast(ExpertiseWhat, entry.kind.removeprefix("expertise_")),
+        by=_text(clear, "by"),
+        queue=_text(clear, "queue"),
+        images=tuple(images) if isinstance(images, list | tuple) else (),
+        consult=_text(clear, "consult"),
+        due_at=float(due_at) if isinstance(due_at, int | float) else None,
+    )
 
 
 _OBJECTS = frozenset({"document_received", "still_requested", "still_answered"})

@@ -164,9 +164,12 @@ class Journal:
         """A consult's entries after that seq, in order, `limit` at most; none where there is no such consult."""
         return await self._store.read(lambda connection: schema.entries_of(connection, consult, after, limit))
 
-    async def open_consults(self) -> dict[str, tuple[Entry, ...]]:
-        """All entries of each consult that has not had its last fact, those first that were opened first."""
-        return await self._store.read(schema.open_consults)
+    async def open_consults(self, is_wanted: Callable[[str], bool] = bool) -> dict[str, tuple[Entry, ...]]:
+        """
+        All entries of each consult that has not had its last fact, those first that were opened first: of those whose
+        names are wanted, or of all but the journal's own.
+        """
+        return await self._store.read(lambda connection: schema.open_consults(connection, is_wanted))
 
     async def derived_keys(self, purpose: bytes) -> dict[str, bytes]:
         """For that purpose alone, a key of each consult that has not had its last fact; gone with its own key."""

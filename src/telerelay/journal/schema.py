@@ -5,7 +5,7 @@ Pure but for the connection given; the store's thread, or that of a command that
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,8 @@ from telerelay.journal import canonical, sealing
 OWN = ""
 """The consult under which the journal keeps facts about itself: erasures, damage."""
 
-FINAL_KINDS = frozenset({"attested", "closed"})
-"""Kinds of facts after which a consult has no more; `open_consults` leaves it out."""
+FINAL_KINDS = frozenset({"attested", "closed", "expertise_answered", "expertise_withdrawn"})
+"""Kinds of facts after which a consult, or a request for expertise, has no more; `open_consults` leaves it out."""
 
 VERSION = 1
 
@@ -100,10 +100,10 @@ def entries_of(connection: sqlite3.Connection, consult: str, after: int = 0, lim
     return tuple(_entry(row[0], each) for each in rows)
 
 
-def open_consults(connection: sqlite3.Connection) -> dict[str, tuple[Entry, ...]]:
-    """The entries of each consult that is not closed, those first that were opened first."""
+def open_consults(connection: sqlite3.Connection, is_wanted: Callable[[str], bool]) -> dict[str, tuple[Entry, ...]]:
+    """The entries of each wanted consult that is not closed, those first that were opened first."""
     names = [row[0] for row in connection.execute("SELECT consult FROM consults WHERE is_open ORDER BY id")]
-    return {name: entries_of(connection, name) for name in names}
+    return {name: entries_of(connection, name) for name in names if is_wanted(name)}
 
 
 def keys_of_open(connection: sqlite3.Connection) -> dict[str, bytes]:

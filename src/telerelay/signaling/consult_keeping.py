@@ -22,6 +22,7 @@ from telerelay.hooks.source import JournalSource
 from telerelay.journal.journal import DAY_S, Journal
 from telerelay.journal.schema import OWN, Entry
 from telerelay.logs import say
+from telerelay.protocol.names import is_room_name
 
 # How often is looked for what is past its time: an hour more or less of a year is none.
 EXPIRE_EVERY_S = 3600.0
@@ -52,7 +53,7 @@ class Keeping:
             self._attestor = Attestor(journal, key, self._now)
             await self._attestor.open()
             self._has_any = (await journal.head()).pos > 0
-            found = await journal.open_consults()
+            found = await journal.open_consults(is_room_name)
             give_up_s = self._config.hooks.give_up_s
             self._outbox = Outbox(journal.store, JournalSource(journal), self._hooks, give_up_s=give_up_s)
             await self._outbox.start()
@@ -61,7 +62,7 @@ class Keeping:
             raise
         journal.listen(self._wake)
         self._journal = journal
-        return {consult: entries for consult, entries in found.items() if consult != OWN}
+        return found
 
     async def close(self) -> None:
         """Tell what can be told, write what waits, and end. Safe twice."""

@@ -33,6 +33,7 @@ from telerelay.consult.waiting import WaitingQueue
 from telerelay.documents import Documents
 from telerelay.errors import RemoteProtocolError, TelerelayError
 from telerelay.events import ReceiptMade
+from telerelay.expertise import Expertise, ExpertiseStore, JournalStore
 from telerelay.hooks import HookRunner, JoinRequest
 from telerelay.logs import say
 from telerelay.protocol.desks import Call, InLine
@@ -76,6 +77,7 @@ class Consults:
         *,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        expertise_store: ExpertiseStore | None = None,
     ) -> None:
         self.is_closing = False
         self.is_open: Callable[[str], bool] = lambda room: False
@@ -109,6 +111,9 @@ class Consults:
             self.now, self.schedule, self.reschedule, lambda consult: self._of(consult).consult.record
         )
         """Times that people choose: held, booked, moved."""
+        self.expertise = Expertise(self.now, self.schedule, self._plan)
+        """Questions that are answered without a call, within a day."""
+        self._expertise_store = expertise_store
         self._due: list[tuple[float, int, LiveConsult]] = []
         self._numbers = itertools.count()
         self._woken = asyncio.Event()
@@ -136,6 +141,7 @@ class Consults:
             self._live[consult] = live
         self._hooks.on_failure = failed(self._live.get, self.now)
         await self.documents.open(self.keeping.journal)
+        await self.expertise.open(self._expertise_store or JournalStore(self.keeping.journal))
         if found:
             say(logging.INFO, "consults_resumed", count=len(self._live))
 
@@ -155,6 +161,7 @@ class Consults:
         if self._live:
             self._tasks.spawn(self._settle(), "consults_settle")
         self.documents.start()
+        self.expertise.start()
         self._tasks.spawn(self._run_timers(), "consults_timers")
         self._tasks.spawn(self._run_looks(), "consults_looks")
         self._tasks.spawn(self.keeping.expire(), "consults_expire")
@@ -182,6 +189,7 @@ class Consults:
         self.is_closing = True
         await self._tasks.join(1.0, besides=BACKGROUND)
         await self._tasks.close()
+        await self.expertise.close()
         await self.documents.close()
         await self.keeping.close()
 
@@ -539,6 +547,7 @@ class Consults:
     def tick(self) -> None:
         """What has fallen due by now, of all consults."""
         now = self.now()
+        self.expertise.tick()
         while self._due and self._due[0][0] <= now:
             due_at, _, live = heapq.heappop(self._due)
             if live.due_at == due_at:
@@ -630,6 +639,10 @@ class Consults:
             return self._live[consult]
         except KeyError:
             raise RemoteProtocolError("not_found", "there is no such consult, or it is over") from None
+
+    def _plan(self, consult: str) -> ConsultPlan | None:
+        live = self._live.get(consult)
+        return None if live is None else live.consult.record.plan
 
     def _tried_link(self, live: LiveConsult | None, digest: str) -> None:
         if live is None:
