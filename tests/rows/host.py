@@ -29,10 +29,14 @@ class Host(Process):
         *,
         before: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        ahead_s: float = 0.0,
     ) -> None:
-        """At another `address`, where `before` is what has it (NamespacePair.command)."""
-        super().__init__("rows.host", example, address, before=before, environment=environment)
-        self._ahead_s = 0.0
+        """
+        At another `address`, where `before` is what has it (NamespacePair.command). `environment` is besides this
+        process's; its clock begins `ahead_s` later than the machine's.
+        """
+        super().__init__("rows.host", example, address, str(ahead_s), before=before, environment=environment)
+        self._ahead_s = ahead_s
         self.url = ""
         self.udp = ("", 0)
         """Where its first worker takes media: what a line is put in front of."""
@@ -67,8 +71,8 @@ class Host(Process):
 class _Clock:
     """Both clocks, put forward alike: nobody set anything, time passed."""
 
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
+    def __init__(self, ahead_s: float) -> None:
+        self.ahead_s = ahead_s
 
     def wall(self) -> float:
         return time.time() + self.ahead_s
@@ -77,7 +81,7 @@ class _Clock:
         return time.monotonic() + self.ahead_s
 
 
-async def _main(example: str, address: str) -> None:
+async def _main(example: str, address: str, ahead_s: float) -> None:
     from aiohttp import web
 
     from rows.orders import take_orders, tell
@@ -88,7 +92,7 @@ async def _main(example: str, address: str) -> None:
     assert spec.loader is not None
     module = sys.modules[example] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    clock = _Clock()
+    clock = _Clock(ahead_s)
     config = load(None, {**os.environ, "TELERELAY_UDP_BINDS": f"{address}:0"})
     app, relay = module.make(config, wall=clock.wall, monotonic=clock.monotonic)
 
@@ -107,4 +111,4 @@ async def _main(example: str, address: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(*sys.argv[1:3]))
+    asyncio.run(_main(sys.argv[1], sys.argv[2], float(sys.argv[3])))

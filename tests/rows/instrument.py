@@ -32,9 +32,17 @@ class Instrument(Process):
         """Begin to send a file of that size: event "sent" with its address, hash and times tried; "acknowledged"."""
         await self.do("begin", url=url, token=token, size=size, label=label)
 
+    async def post(self, url: str, size: int) -> Message:
+        """Post what a file of that size holds, as it is: {"status", "sha256"} of the answer and of what was posted."""
+        return await self.do("post", url=url, size=size)
+
     async def fetch(self, url: str, token: str) -> Message:
         """{"status", "sha256", "size", "code"} of what an address gives."""
         return await self.do("fetch", url=url, token=token)
+
+
+def _file(size: int) -> bytes:
+    return random.Random(7).randbytes(size)
 
 
 def _send(url: str, token: str, size: int, label: str) -> Mapping[str, Any]:
@@ -44,7 +52,7 @@ def _send(url: str, token: str, size: int, label: str) -> Mapping[str, Any]:
 
     from rows.orders import tell
 
-    data = random.Random(7).randbytes(size)
+    data = _file(size)
     digest = hashlib.sha256(data).hexdigest()
     client = TusClient(url, headers={"Authorization": f"Bearer {token}"})
     uploader = client.uploader(
@@ -80,6 +88,13 @@ async def _begin(url: str, token: str, size: int, label: str) -> Mapping[str, An
 _tasks: set[asyncio.Task[None]] = set()
 
 
+async def _post(url: str, size: int) -> Mapping[str, Any]:
+    data = _file(size)
+    async with aiohttp.ClientSession() as http, http.post(url, data=data) as response:
+        await response.read()
+        return {"status": response.status, "sha256": hashlib.sha256(data).hexdigest()}
+
+
 async def _fetch(url: str, token: str) -> Mapping[str, Any]:
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as response:
@@ -95,7 +110,7 @@ async def _fetch(url: str, token: str) -> Mapping[str, Any]:
 async def _main() -> None:
     from rows.orders import take_orders
 
-    await take_orders({"begin": _begin, "fetch": _fetch})
+    await take_orders({"begin": _begin, "fetch": _fetch, "post": _post})
 
 
 if __name__ == "__main__":

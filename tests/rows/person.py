@@ -74,6 +74,15 @@ class Person(Process):
         await self.do("leave")
 
 
+async def attested(person: Person, url: str) -> dict[str, Any]:
+    """What was signed of a consult that is over, as a whole document, once it is at that address."""
+    async with asyncio.timeout(30.0):
+        while (answer := await person.ask("GET", url))["status"] != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    body = answer["body"]
+    return dict(json.loads(body) if isinstance(body, str) else body)
+
+
 class Body:
     """What the process can do; `orders` are the names of it."""
 

@@ -8,7 +8,6 @@ The instrument and the doctor are processes of their own; the line between the i
 from __future__ import annotations
 
 import asyncio
-import json
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -16,7 +15,7 @@ from rows.cut import CutLine
 from rows.figures import Figure, is_short
 from rows.host import Host
 from rows.instrument import CHUNK_BYTES, Instrument
-from rows.person import Person
+from rows.person import Person, attested
 
 _figure = partial(Figure, "R12", example="telecabine", is_least=False)
 
@@ -55,7 +54,7 @@ async def measure() -> list[Figure]:
         got = await reader.fetch(address, tokens["practitioner"])
         await doctor.request("end")
         after = await reader.fetch(address, tokens["practitioner"])
-        signed = await _attested(booth, f"{host.url}/visits/{visit['visit']}/attestation")
+        signed = (await attested(booth, f"{host.url}/visits/{visit['visit']}/attestation"))["attestation"]
     hashes = {sent["sha256"], got["sha256"], got["told"], listed[0]["sha256"], signed["documents"][0]["sha256"]}
     again_bytes = before - min(sent["resumed"], default=0)
     return [
@@ -72,12 +71,3 @@ async def measure() -> list[Figure]:
         _figure("labels that are not the instrument's", float(listed[0]["label"] != "oct"), "", 0.0),
         _figure("answers but 410 after the end", float(after["status"] != 410), "", 0.0),
     ]
-
-
-async def _attested(person: Person, url: str) -> dict:
-    """The attestation, once it is there."""
-    async with asyncio.timeout(30.0):
-        while (answer := await person.ask("GET", url))["status"] != 200:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    body = answer["body"]
-    return dict((json.loads(body) if isinstance(body, str) else body)["attestation"])

@@ -40,6 +40,39 @@ async def change(live: Live, link: str, nonce: str | None = None) -> tuple[int, 
         return response.status, await response.json()
 
 
+async def test_a_question_is_asked_answered_and_goes_live_over_http(live: Live, admin: Admin) -> None:
+    """
+    As in Python; a stranger, a member too many and another's answer are refused.
+    """
+    asked = {"request": "e1", "by": "gp-1", "question": "grown?", "queue": "skin", "images": ["ab" * 32]}
+    made = await admin.ask("POST", "/expertise", asked)
+    refused = [
+        await admin.ask("POST", "/expertise", asked),
+        await admin.ask("POST", "/expertise", asked | {"request": "e2", "images": ["x"]}),
+        await admin.ask("POST", "/expertise/e1/accept", {"by": "expert-3", "more": 1}),
+        await admin.ask("POST", "/expertise/e9/accept", {"by": "expert-3"}),
+        await admin.ask("GET", "/expertise/e9"),
+        await admin.ask("GET", "/expertise", token="x"),
+    ]
+    await admin.ask("POST", "/expertise/e1/accept", {"by": "expert-3"})
+    went = await admin.ask("POST", "/expertise/e1/live", {"by": "gp-1", "plan": {"consult": "c1"}})
+    _, consults = await admin.ask("GET", "/consults")
+    foreign = await admin.ask("POST", "/expertise/e1/answer", {"by": "expert-4", "answer": "x"})
+    _, listed = await admin.ask("GET", "/expertise?queue=skin")
+    await admin.ask("POST", "/expertise/e1/answer", {"by": "expert-3", "answer": "benign"})
+    _, shown = await admin.ask("GET", "/expertise/e1")
+
+    assert (201, "requested") == (made[0], made[1]["state"])
+    assert ["conflict", "bad_message", "bad_message", "not_found", "not_found", "unauthorized"] == [
+        answer["error"]["code"] for _, answer in refused
+    ]
+    assert (200, ["c1"]) == (went[0], went[1]["live"])
+    assert ["c1"] == [each["consult"] for each in consults["consults"]]
+    assert (403, "forbidden") == (foreign[0], foreign[1]["error"]["code"])
+    assert ["e1"] == [each["request"] for each in listed["expertise"]]
+    assert ("answered", "grown?", "benign") == (shown["state"], shown["question"], shown["answer"])
+
+
 async def test_a_consult_is_planned_held_and_ended_over_http(live: Live, admin: Admin) -> None:
     """
     All that a host in Python may, a host in anything may.
