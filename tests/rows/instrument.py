@@ -41,7 +41,8 @@ class Instrument(Process):
         return await self.do("fetch", url=url, token=token)
 
 
-def _file(size: int) -> bytes:
+def file_of(size: int) -> bytes:
+    """What a file of that size holds, the same each time."""
     return random.Random(7).randbytes(size)
 
 
@@ -52,7 +53,7 @@ def _send(url: str, token: str, size: int, label: str) -> Mapping[str, Any]:
 
     from rows.orders import tell
 
-    data = _file(size)
+    data = file_of(size)
     digest = hashlib.sha256(data).hexdigest()
     client = TusClient(url, headers={"Authorization": f"Bearer {token}"})
     uploader = client.uploader(
@@ -89,7 +90,7 @@ _tasks: set[asyncio.Task[None]] = set()
 
 
 async def _post(url: str, size: int) -> Mapping[str, Any]:
-    data = _file(size)
+    data = file_of(size)
     async with aiohttp.ClientSession() as http, http.post(url, data=data) as response:
         await response.read()
         return {"status": response.status, "sha256": hashlib.sha256(data).hexdigest()}
