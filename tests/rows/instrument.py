@@ -28,9 +28,13 @@ class Instrument(Process):
     def __init__(self) -> None:
         super().__init__("rows.instrument")
 
-    async def begin(self, url: str, token: str, size: int, label: str) -> None:
-        """Begin to send a file of that size: event "sent" with its address, hash and times tried; "acknowledged"."""
-        await self.do("begin", url=url, token=token, size=size, label=label)
+    async def begin(self, url: str, token: str, size: int, label: str, **said: str) -> None:
+        """
+        Begin to send a file of that size: event "sent" with its address, hash and times tried; "acknowledged".
+
+        `said` is what is said of it besides: kind, request, source, filename, filetype.
+        """
+        await self.do("begin", url=url, token=token, size=size, label=label, said=said)
 
     async def post(self, url: str, size: int) -> Message:
         """Post what a file of that size holds, as it is: {"status", "sha256"} of the answer and of what was posted."""
@@ -46,7 +50,7 @@ def file_of(size: int) -> bytes:
     return random.Random(7).randbytes(size)
 
 
-def _send(url: str, token: str, size: int, label: str) -> Mapping[str, Any]:
+def _send(url: str, token: str, size: int, label: str, said: Mapping[str, str]) -> Mapping[str, Any]:
     import requests
     from tusclient.client import TusClient
     from tusclient.exceptions import TusCommunicationError
@@ -59,7 +63,7 @@ def _send(url: str, token: str, size: int, label: str) -> Mapping[str, Any]:
     uploader = client.uploader(
         file_stream=io.BytesIO(data),
         chunk_size=CHUNK_BYTES,
-        metadata={"sha256": digest, "label": label, "filename": "eye.dcm", "filetype": "application/dicom"},
+        metadata={"sha256": digest, "label": label, "filename": "eye.dcm", "filetype": "application/dicom", **said},
     )
     failures, resumed = 0, []
     while uploader.offset < size:
@@ -76,11 +80,11 @@ def _send(url: str, token: str, size: int, label: str) -> Mapping[str, Any]:
     return {"url": uploader.url, "sha256": digest, "resumed": resumed}
 
 
-async def _begin(url: str, token: str, size: int, label: str) -> Mapping[str, Any]:
+async def _begin(url: str, token: str, size: int, label: str, said: Mapping[str, str]) -> Mapping[str, Any]:
     from rows.orders import tell
 
     async def send() -> None:
-        tell({"type": "sent", **await asyncio.to_thread(_send, url, token, size, label)})
+        tell({"type": "sent", **await asyncio.to_thread(_send, url, token, size, label, said)})
 
     _tasks.add(asyncio.create_task(send()))
     return {}

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
 
 from rows.process import Failed, Message, Process
+
+LOOK_S = 0.01
+"""How often is looked whether a picture moved: a fiftieth of the freeze that rows allow."""
 
 
 class Person(Process):
@@ -69,6 +73,21 @@ class Person(Process):
         """Wait until a frame of that kind ("audio", "video") of somebody else's was decoded."""
         return await self.do("received", kind=kind)
 
+    async def receives(self, kind: str, participant: str) -> Message:
+        """Wait until a new frame of that kind of that participant's was decoded. Raises Failed where none comes."""
+        return await self.do("receives", kind=kind, participant=participant)
+
+    async def watch(self, participant: str) -> None:
+        """Look on how that participant's picture moves, from now on until `watched`."""
+        await self.do("watch", participant=participant)
+
+    async def watched(self) -> Message:
+        """
+        {"freeze_s", "starved_s"}: how long the picture stood still at the longest, as it was decoded, and how long this
+        process did not get to run meanwhile.
+        """
+        return await self.do("watched")
+
     async def leave(self) -> None:
         """Give up the seat."""
         await self.do("leave")
@@ -93,6 +112,9 @@ class Body:
         "publish_recorded",
         "request",
         "received",
+        "receives",
+        "watch",
+        "watched",
         "listen",
         "tell",
         "hang_up",
@@ -105,6 +127,8 @@ class Body:
         self._ws: aiohttp.ClientWebSocketResponse | None = None
         self._listening: asyncio.Task[None] | None = None
         self._recorded: Any = None
+        self._is_watched = asyncio.Event()
+        self._watching: asyncio.Task[Mapping[str, Any]] | None = None
 
     async def http(self, method: str, url: str, body: Any, token: str) -> Mapping[str, Any]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -147,6 +171,40 @@ class Body:
 
         await self._client.wait_for(has_any, 30.0)
         return {}
+
+    async def receives(self, kind: str, participant: str) -> Mapping[str, Any]:
+        before = self._frames(kind, participant)
+        await self._client.wait_for(lambda client: self._frames(kind, participant) > before, 30.0)
+        return {}
+
+    def _frames(self, kind: str, participant: str) -> int:
+        tracks = self._client.remote_tracks.values()
+        return sum(each.frames for each in tracks if (each.kind, each.participant) == (kind, participant))
+
+    async def watch(self, participant: str) -> Mapping[str, Any]:
+        from support.starved import Starved
+
+        starved = Starved()
+
+        async def look() -> Mapping[str, Any]:
+            at, frames, freeze_s = time.monotonic(), self._frames("video", participant), 0.0
+            with starved:
+                while not self._is_watched.is_set():
+                    await asyncio.sleep(LOOK_S)
+                    now, seen = time.monotonic(), self._frames("video", participant)
+                    freeze_s = max(freeze_s, now - at)
+                    if seen != frames:
+                        at, frames = now, seen
+            return {"freeze_s": freeze_s, "starved_s": starved.total_s}
+
+        self._is_watched.clear()
+        self._watching = asyncio.create_task(look())
+        return {}
+
+    async def watched(self) -> Mapping[str, Any]:
+        assert self._watching is not None
+        self._is_watched.set()
+        return await self._watching
 
     async def listen(self, url: str, first: Any) -> Mapping[str, Any]:
         self._ws = await self._http.ws_connect(url)
