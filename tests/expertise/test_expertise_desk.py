@@ -183,6 +183,39 @@ async def test_question_and_answer_are_sealed_and_can_be_destroyed(tmp_path: Pat
     assert "CANARY" not in str(told.events)
 
 
+async def test_a_disk_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever asked is told that it is not written down yet; it is, once the disk works again.
+    """
+
+    class Store:
+        works = asyncio.Event()
+
+        async def open(self) -> dict[str, Facts]:
+            return {}
+
+        async def read(self, request: str) -> Facts:
+            return ()
+
+        async def append(self, request: str, facts: Facts, sequence: int) -> None:
+            await self.works.wait()
+
+    async def schedule(plan: ConsultPlan, by: str) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("telerelay.expertise.desk.PATIENCE_S", 0.01)
+    store = Store()
+    expertise = Expertise(Clock(), schedule, lambda consult: None)
+    await expertise.open(store)
+    with pytest.raises(RemoteProtocolError) as caught:
+        await expertise.request("e-1", "gp-1", "x")
+    store.works.set()
+    monkeypatch.setattr("telerelay.expertise.desk.PATIENCE_S", 60.0)
+    status = await expertise.accept("e-1", "expert-1")
+
+    assert ("not_durable", "accepted") == (caught.value.code, status.state)
+
+
 async def test_a_store_that_fails_has_nothing_happen() -> None:
     """
     A host's own: what it refused did not come true, and is tried again by whoever asked.

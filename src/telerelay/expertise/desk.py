@@ -9,8 +9,9 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from telerelay.consult.facts import RELAY, check_note
 from telerelay.consult.plan import ConsultPlan
@@ -115,16 +116,7 @@ class Expertise:
         if request in self._open:
             raise RemoteProtocolError("conflict", "there is a request of that id, or was one")
         made = self._open[request] = _Request(record.begin(request, fact))
-        async with made.lock:
-            try:
-                if await self._kept.read(request):
-                    raise RemoteProtocolError("conflict", "there is a request of that id, or was one")
-                await self._kept.append(request, (fact,), 1)
-            except BaseException:
-                del self._open[request]
-                raise
-        self._see(made)
-        return made.status
+        return await _patiently(self._make(made, fact))
 
     async def accept(self, request: str, by: str) -> ExpertiseStatus:
         """`by` will answer it. Raises RemoteProtocolError conflict (another does), not_found, not_durable."""
@@ -241,18 +233,27 @@ class Expertise:
 
     async def _do(self, request: str, command: Command) -> ExpertiseStatus:
         """Carry a command out; whoever gave it waits no longer than PATIENCE_S, and it is carried out all the same."""
-        doing = asyncio.ensure_future(self._settle(request, command))
-        done, _ = await asyncio.wait((doing,), timeout=PATIENCE_S)
-        if not done:
-            doing.add_done_callback(lambda future: future.cancelled() or future.exception())
-            raise RemoteProtocolError("not_durable", "it is not written down yet: ask for it")
-        return doing.result()
+        return await _patiently(self._settle(request, command))
+
+    async def _make(self, made: _Request, fact: Requested) -> ExpertiseStatus:
+        request = made.status.request
+        async with made.lock:
+            try:
+                if await self._kept.read(request):
+                    raise RemoteProtocolError("conflict", "there is a request of that id, or was one")
+                await self._kept.append(request, (fact,), 1)
+            except BaseException:
+                del self._open[request]
+                raise
+        self._see(made)
+        return made.status
 
     async def _settle(self, request: str, command: Command) -> ExpertiseStatus:
         """What is due comes first, for it happened first."""
         found = self._of(request)
         async with found.lock:
-            self._of(request)  # it may be over by now
+            if self._of(request) is not found:  # it came to nothing, and another was made under its id
+                raise RemoteProtocolError("conflict", "it is another request by now")
             now, status = self._now(), found.status
             fell_due = record.due(now, status)
             after = record.fold(status, *fell_due)
@@ -269,6 +270,16 @@ class Expertise:
             await self._kept.append(request.status.request, made, request.status.sequence + 1)
             request.status = record.fold(request.status, *made)
             self._see(request)
+
+
+async def _patiently(command: Coroutine[Any, Any, ExpertiseStatus]) -> ExpertiseStatus:
+    """What it comes to; where a disk holds it up, it goes on by itself, and whoever gave it is told so."""
+    doing = asyncio.ensure_future(command)
+    done, _ = await asyncio.wait((doing,), timeout=PATIENCE_S)
+    if not done:
+        doing.add_done_callback(lambda future: future.cancelled() or future.exception())
+        raise RemoteProtocolError("not_durable", "it is not written down yet: ask for it")
+    return doing.result()
 
 
 def _check_by(by: str) -> None:
