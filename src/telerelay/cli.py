@@ -64,6 +64,12 @@ def _simulate(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _probe(options: argparse.Namespace) -> int:
+    from telerelay.probe.command import run
+
+    return run(options)
+
+
 def _hooks(options: argparse.Namespace) -> int:
     from telerelay.hooks.command import run
 
@@ -147,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     from telerelay.sim import flags as sim_flags
 
     sim_flags.add_to(commands).set_defaults(run=_simulate)
+
+    from telerelay.probe import command as probe_command
+
+    probe_command.add_to(commands).set_defaults(run=_probe)
 
     from telerelay.attest import flags as attest_flags
 

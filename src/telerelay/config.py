@@ -416,6 +416,19 @@ class DocumentsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeConfig:
+    """What `telerelay probe` and the check page may ask of the relay, before anybody has an appointment."""
+
+    enabled: bool = _option(True, "Whether sites may be checked.")
+    needs_token: bool = _option(False, "Whether only who has a token may; else whoever has the address.")
+    at_once: int = _option(4, "How many checks may run beside each other.", _range(1, 1000))
+    burst: int = _option(40, "Checks from one address taken at once.", _range(1, 10000))
+    every_s: float = _option(
+        5.0, "Time from one check of an address to the next, after that burst, seconds.", _range(0.01, 3600)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ServeConfig:
     """The process of `telerelay serve`."""
 
@@ -454,6 +467,7 @@ class Config:
     consults: ConsultsConfig = field(default_factory=ConsultsConfig)
     measurements: MeasurementsConfig = field(default_factory=MeasurementsConfig)
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

@@ -52,6 +52,7 @@ from telerelay.signaling.http import errors
 from telerelay.signaling.live import LiveRooms, WorkerSite
 from telerelay.signaling.measurement_api import MeasurementHandlers
 from telerelay.signaling.pages import add_pages
+from telerelay.signaling.probe import Probes
 from telerelay.signaling.websocket import websocket_handler
 from telerelay.signaling.whip import WhipHandlers
 from telerelay.tasks import Tasks
@@ -99,6 +100,7 @@ class Relay:
         """The consults of this relay, and what its host may do with them."""
         self._rooms = LiveRooms(self.config, self._keys, self._hooks, allocator, self.consults)
         self._hooks.before_telling = self._rooms.flush_notes
+        self._probes = Probes(self._rooms)
         self._tasks = Tasks()
         self._lag = LoopLag()
         self._workers: tuple[Worker, ...] = ()
@@ -180,6 +182,7 @@ class Relay:
         app = web.Application(middlewares=[errors])
         app.router.add_get("/ws", websocket_handler(self._rooms))
         app.router.add_get("/desk", desk_handler(self.consults.desks))
+        app.router.add_get("/probe", self._probes.handler())
         WhipHandlers(self._rooms).add_to(app)
         MeasurementHandlers(self._rooms, self._hooks, self.config.measurements).add_to(app)
         add_links(app, self.consults, self.config.http.allowed_origins)
@@ -383,6 +386,7 @@ class Relay:
         """The listener ends: so do its sockets, or it would wait for them."""
         for socket in (*self._rooms.sockets, *self.consults.desks.sockets):
             socket.close(1001, "shutdown")
+        await self._probes.close()
 
 
 def _on_note_refused() -> None:

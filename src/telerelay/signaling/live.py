@@ -252,6 +252,16 @@ class LiveRooms:
             raise RemoteProtocolError("not_found", "there is no such session")
         return host
 
+    def spare_site(self) -> Site:
+        """
+        A place on a worker for media that belongs to no room: under a number of its own, so that no room ever hears it.
+        Raises RemoteProtocolError draining.
+        """
+        if self.is_draining or not self._sites:
+            raise RemoteProtocolError("draining", "the relay takes nothing new: try another")
+        self._room_number += 1
+        return self._place().room(self._room_number)
+
     def began(self, room: str, secret: str) -> float | None:
         """When the session of that secret began (Unix seconds), whoever's it is; None where there is none."""
         host = self._hosts.get(room)
