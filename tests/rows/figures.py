@@ -51,7 +51,7 @@ class Figure:
 
 
 def _plain(value: float) -> str:
-    return f"{value:.10g}" if value == round(value) else f"{value:.3f}"
+    return f"{value:.10g}" if math.isfinite(value) and value == round(value) else f"{value:.3f}"
 
 
 def is_short() -> bool:

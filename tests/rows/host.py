@@ -87,6 +87,7 @@ async def _main(example: str, address: str, ahead_s: float) -> None:
     from rows.orders import take_orders, tell
     from telerelay.config import load
 
+    sys.path.insert(0, str(EXAMPLES / example))  # as for a program that is run
     spec = importlib.util.spec_from_file_location(example, EXAMPLES / example / "app.py")
     assert spec is not None
     assert spec.loader is not None

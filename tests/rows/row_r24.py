@@ -33,8 +33,9 @@ N2 = Shape(rate_bps=5e6, delay_ms=25.0), Shape(rate_bps=2e6, delay_ms=25.0)
 LOSSY = Shape(rate_bps=5e6, delay_ms=25.0, loss=0.2), Shape(rate_bps=2e6, delay_ms=25.0)
 """Relay to site, site to relay."""
 WITHIN_S = 15.0
-VOID_S, TRIES = 1.0, 3
-"""A machine that keeps us waiting that long in all is no measure of a site's; three times in a row it is one."""
+TRIES = 4
+VOID_S, START_S = 1.0, 2.0
+"""A run says nothing of the site where we, or the command's own start, which takes 0.7 s, had to wait for the CPU."""
 QUIET = asyncio.subprocess.DEVNULL
 NO_UDP = "meta l4proto udp drop"
 NO_443 = "tcp dport 443 drop"
@@ -107,11 +108,11 @@ async def _probe(net: NamespacePair, *flags: str, language: str = "en") -> Resul
             process = await asyncio.create_subprocess_exec(*command, *flags, stdout=asyncio.subprocess.PIPE)
             printed, _ = await process.communicate()
         took_s = time.monotonic() - began
-        if starved.total_s < VOID_S:
-            break
-    result: Result = json.loads(printed)
-    assert result["passed"] == (process.returncode == 0)
-    return result | {"took_s": took_s}
+        result: Result = json.loads(printed)
+        assert result["passed"] == (process.returncode == 0)
+        if starved.total_s < VOID_S and took_s - result["seconds"] < START_S:
+            return result | {"took_s": took_s}
+    raise RuntimeError(f"the machine is too busy: the command did not get its turn, {TRIES} times in a row")
 
 
 @contextlib.contextmanager
