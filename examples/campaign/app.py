@@ -64,7 +64,7 @@ class Campaign(Hooks):
         link = await self.relay.consults.link(name, str(body["patient"]), "patient")
         return web.json_response({"consult": name, "link": f"/consult/#link={link}"}, status=201)
 
-    async def admit(self, request: web.Request) -> web.Response:
+    async def let_in(self, request: web.Request) -> web.Response:
         """The secretary lets a patient in: {patient}."""
         patient = str((await request.json())["patient"])
         await self.relay.consults.admit(request.match_info["consult"], patient, by="secretary")
@@ -137,7 +137,7 @@ def make(
     campaign.relay = Relay(config, hooks=campaign, keys=keys, wall=wall, monotonic=monotonic)
     app = web.Application(middlewares=[_refusals])
     app.router.add_post("/patients", campaign.ask)
-    app.router.add_post("/consults/{consult}/admit", campaign.admit)
+    app.router.add_post("/consults/{consult}/admit", campaign.let_in)
     app.router.add_get("/films/{ticket}/{film}", campaign.film)
     app.add_subapp("/consult/", campaign.relay.app())
     app.cleanup_ctx.append(campaign.prepare)

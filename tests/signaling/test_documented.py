@@ -1,9 +1,11 @@
 """docs/signaling.md lists what the relay says, and nothing it does not."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 from telerelay.errors import STATUS_BY_CODE
+from telerelay.probe import Found
 from telerelay.rooms.policy import ROLES
 from telerelay.signaling.host import CLOSE_CODES
 from telerelay.signaling.pages import PAGES
@@ -55,6 +57,20 @@ def test_every_message_of_a_desk_is_described() -> None:
     assert 6 == len(asked)
     assert set() == {name for name in shown if f"| `{name}` |" not in section}
     assert set() == {name for name in asked if f'{{"type":"{name}",' not in section}
+
+
+def test_every_message_of_a_probe_is_described() -> None:
+    """
+    What it may ask, and each member of what it found.
+    """
+    code = (ROOT / "src" / "telerelay" / "protocol" / "probe.py").read_text()
+    section = DOC.split("### Probes", 1)[1].split("\n### ", 1)[0]
+    asked = set(re.findall(r'^    "(\w+)": \(', code, re.MULTILINE))
+    found = {each.name for each in dataclasses.fields(Found)}
+
+    assert 8 == len(asked)
+    assert set() == {name for name in asked if f'{{"type":"{name}"' not in section}
+    assert set() == {name for name in found if f"`{name}`" not in section}
 
 
 def test_close_codes_roles_and_pages_are_listed() -> None:

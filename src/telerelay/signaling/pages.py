@@ -40,6 +40,9 @@ PAGES = {
     "/reception.js": ("reception.js", "text/javascript"),
     "/desksocket.js": ("desksocket.js", "text/javascript"),
     "/reception.css": ("reception.css", "text/css"),
+    "/check.html": ("check.html", "text/html"),
+    "/check.js": ("check.js", "text/javascript"),
+    "/probing.js": ("probing.js", "text/javascript"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
 }
 """Path under the mount point: file in the package, media type."""
