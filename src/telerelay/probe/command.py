@@ -13,11 +13,12 @@ import os
 import sys
 import time
 
+from telerelay.errors import LocalProtocolError
 from telerelay.probe.devices import AUTO
 from telerelay.probe.judging import Check, judge, passed
 from telerelay.probe.sentences import LANGUAGES, sentence
 
-OK, FAILED = 0, 1
+OK, FAILED, USAGE = 0, 1, 2
 PROBE_TOKEN = "TELERELAY_PROBE_TOKEN"
 """A token on a command line is seen by whoever lists processes."""
 
@@ -44,12 +45,16 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> arg
 
 
 def run(options: argparse.Namespace) -> int:
-    """Raises LocalProtocolError for an address that is none."""
+    """Returns the exit code."""
     from telerelay.probe.probing import Prober
 
     began = time.monotonic()
     token = options.token or os.environ.get(PROBE_TOKEN, "")
-    prober = Prober(options.url, token=token, camera=options.camera, microphone=options.microphone)
+    try:
+        prober = Prober(options.url, token=token, camera=options.camera, microphone=options.microphone)
+    except LocalProtocolError as error:
+        print(f"telerelay probe: {error}", file=sys.stderr)
+        return USAGE
     checks = judge(asyncio.run(prober.run()), options.language)
     took_s = time.monotonic() - began
     if options.json:
