@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from consulting import SCREENSHOTS
 from playwright.async_api import Browser
+from test_page_accessibility import AXE, RULES
 
 from support.relay_process import RelayProcess
 
@@ -38,5 +39,10 @@ async def test_a_place_is_checked_in_french(browser: Browser, relay: RelayProces
     assert "n’a pas pu être mesuré" not in await page.locator("#checks").inner_text()
     assert "L’image et le son passent en UDP." in await page.locator("#checks").inner_text()
     assert 390 == await page.evaluate("document.documentElement.scrollWidth")
+    await page.evaluate(AXE)
+    broken = await page.evaluate(
+        "rules => axe.run(document, { rules }).then(({ violations }) => violations.map(({ id }) => id))", RULES
+    )
+    assert [] == broken
     assert [] == complaints
     await context.close()
