@@ -12,6 +12,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "token_expired": 401,
     "forbidden": 403,
     "denied": 403,
+    "no_consent": 403,
     "camera_refused": 403,
     "too_early": 403,
     "too_late": 403,

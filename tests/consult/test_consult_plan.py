@@ -38,6 +38,7 @@ def test_a_whole_plan_survives_being_written() -> None:
         "region": "r-27",
         "invited": [{"sub": "pat", "role": "patient"}],
         "deciders": ["expert", "practitioner"],
+        "third_parties": ["interpreter"],
         "labels": {"reference": "A-17"},
     }
     plan = ConsultPlan.from_json(plain)
@@ -65,6 +66,9 @@ def test_a_whole_plan_survives_being_written() -> None:
         ({"region": "x" * 129}, "bad_value", "region"),
         ({"policy": 2018}, "bad_value", "policy"),
         ({"deciders": ["king"]}, "bad_role", "deciders"),
+        ({"third_parties": ["king"]}, "bad_role", "third_parties"),
+        ({"third_parties": ["patient"]}, "bad_role", "third_parties"),
+        ({"third_parties": ["practitioner"]}, "bad_role", "third_parties"),
         ({"deciders": "practitioner"}, "bad_value", "deciders"),
         ({"deciders": [["practitioner"]]}, "bad_role", "deciders"),
         ({"invited": {"pat": "patient"}}, "bad_value", "invited"),

@@ -103,6 +103,27 @@ async def test_a_consult_is_planned_held_and_ended_over_http(live: Live, admin: 
     assert 404 == (await admin.ask("GET", "/consults/r2/attestation"))[0]
 
 
+async def test_a_consent_lets_a_third_party_in_and_out(live: Live, admin: Admin) -> None:
+    """
+    As the host says for the patient; the doctor's own word is refused before.
+    """
+    await live.schedule(third_parties=("interpreter",))
+    doctor, patient = await live.join("doc"), await live.join("pat", role="patient")
+    await doctor.ask("admit", participant=patient.id)
+    await patient.event("admitted")
+    interpreter = await live.join("ali", role="interpreter")
+    refused = await doctor.ask("admit", participant=interpreter.id)
+    said = {"sub": "pat", "what": "third_party"}
+    given = await admin.ask("POST", "/consults/r1/consents", said | {"given": True})
+    await doctor.ask("admit", participant=interpreter.id)
+    await interpreter.event("admitted")
+    taken_back = await admin.ask("POST", "/consults/r1/consents", said | {"given": False})
+
+    assert "no_consent" == refused["code"]
+    assert [(200, {})] * 2 == [given, taken_back]
+    assert 4010 == await interpreter.close_code()
+
+
 @pytest.mark.parametrize("kind", ["none", "participant", "garbage"])
 async def test_only_an_admin_token_commands(live: Live, admin: Admin, kind: str) -> None:
     """
@@ -132,6 +153,9 @@ async def test_only_an_admin_token_commands(live: Live, admin: Admin, kind: str)
         ("/consults/r1/priority", {"emergency": 1}, 400, "bad_message"),
         ("/consults/r1/end", {}, 409, "conflict"),
         ("/consults/r1/links", {"sub": "pat", "role": "king"}, 400, "bad_message"),
+        ("/consults/r1/consents", {"sub": "pat", "what": "third_party", "given": 1}, 400, "bad_message"),
+        ("/consults/r1/consents", {"sub": "pat", "what": "everything", "given": True}, 400, "bad_message"),
+        ("/consults/r1/consents", {"sub": "pat", "what": "third_party", "given": True}, 403, "forbidden"),
         ("/consults/r1/timers", {"timer": "no_show", "due_at": 1.0}, 400, "bad_message"),
     ],
 )

@@ -52,6 +52,21 @@ async def test_a_track_that_is_not_allowed_is_refused_and_the_rest_goes_on(make_
     assert "reply" == (await (await live.join("doc")).publish(tracks=SCREEN))["type"]
 
 
+async def test_a_track_that_is_not_allowed_is_written_down(make_live: MakeLive) -> None:
+    """
+    Once for each person, over the WebSocket or WHIP.
+    """
+    live = await make_live(hooks=Rules())
+    await live.schedule(deciders=("patient",))
+    patient = await live.join("pat", role="patient")
+    await patient.publish(tracks=SCREEN)
+    await patient.publish(tracks=SCREEN)
+
+    assert [("pat", "publish")] == [
+        (each.clear["sub"], each.clear["what"]) for each in await live.entries() if each.kind == "bypass_tried"
+    ]
+
+
 async def test_a_rule_of_tracks_holds_for_whip(make_live: MakeLive) -> None:
     """
     There, too, before anything is negotiated.

@@ -89,9 +89,8 @@ class _Story:
             case "priority_set":
                 self.is_emergency = self.is_emergency or bool(fact.clear["is_emergency"])
             case "consent":
-                self.consents.append(
-                    {"at": fact.at, **{name: fact.clear[name] for name in ("sub", "what", "is_given")}}
-                )
+                said = {name: fact.clear[name] for name in ("sub", "what", "is_given", "by") if name in fact.clear}
+                self.consents.append({"at": fact.at, **said})
             case "document_received":
                 self.objects[fact.clear["what"]].append({"at": fact.at, **_object(fact.clear)})
             case "measured":

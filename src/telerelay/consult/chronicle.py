@@ -200,8 +200,11 @@ class Chronicle:
 
     # ---------------------------------------------------------------- what is only noted
 
-    def consent(self, now: float, sub: str, what: str, is_given: bool) -> Facts:
-        """Somebody who is in consents, or no longer. Raises RemoteProtocolError forbidden, consult_over."""
+    def consent(self, now: float, sub: str, what: str, is_given: bool, by: str = "") -> Facts:
+        """
+        Somebody who is in consents, or no longer; `by` says so for that person. A consent to third parties that is
+        taken back puts them out. Raises RemoteProtocolError bad_message (no such consent), forbidden, consult_over.
+        """
         record = self._live()
         check_word("what", what, CONSENTS)
         person = record.people.get(sub)
@@ -210,7 +213,7 @@ class Chronicle:
         if record.consents.get((sub, what)) is is_given:
             return ()
         draft = self._draft(now)
-        return draft.add(Consent(draft.now, sub, what, is_given)).settle()
+        return draft.add(Consent(draft.now, sub, what, is_given, by)).settle()
 
     def bypass(self, now: float, sub: str, what: str) -> Facts:
         """Somebody tried what it may not. Nothing, where the same was noted before, or enough was."""

@@ -109,9 +109,12 @@ class Consult(Objects):
         One person is let in, by a decider who is in, or by the host, which names who it was.
 
         Raises RemoteProtocolError forbidden (no decider), not_found (nobody of that name has come), conflict (decided
-        already), no_capacity (held), consult_over.
+        already), no_consent (a third party, and no patient is in or one has not consented), no_capacity (held),
+        consult_over.
         """
         person = self._decided(sub, by, is_host)
+        if person.role in self._record.plan.third_parties:
+            self._check_third_party()
         if person.held_at and not self._record.is_emergency:
             raise RemoteProtocolError("no_capacity", "the relay has no room for another call yet")
         draft = self._draft(now)
@@ -389,6 +392,11 @@ class Consult(Objects):
         if person.status != states.AT_DOOR:
             raise RemoteProtocolError("conflict", "this person was decided of already")
         return person
+
+    def _check_third_party(self) -> None:
+        record = self._record
+        if record.unheard or not any(each.role == "patient" and each.is_admitted for each in record.there):
+            raise RemoteProtocolError("no_consent", "the patient has not agreed to somebody else's being there")
 
     def _before_admission(self) -> Record:
         record = self._live()

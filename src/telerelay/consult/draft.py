@@ -1,6 +1,6 @@
 """
 The facts that one command adds, and those that follow from them by themselves: a call that begins, breaks, or is whole
-again.
+again; a third party who goes, for a patient no longer consents.
 
 Pure: a draft is made of a record and thrown away; the record it began with stays what it was.
 """
@@ -117,6 +117,8 @@ def _inside(record: Record) -> list[Person]:
 def _following(record: Record, now: float) -> Fact | None:
     if record.is_over:
         return None
+    if record.unconsented:
+        return Left(now, record.unconsented[0].sub, "removed")
     if record.state in states.BEFORE_CALL and record.state != states.SCHEDULED:
         return InProgress(now) if is_call(record) else None
     lost = broken(record)

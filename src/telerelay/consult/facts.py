@@ -354,10 +354,13 @@ class RingEnded(Fact):
 
 @dataclass(frozen=True, slots=True)
 class Consent(Fact):
+    """`by`: who said so for this person, the host's word; "": the person."""
+
     kind: ClassVar[str] = "consent"
     sub: str
     what: Annotated[str, CONSENTS]
     is_given: bool
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

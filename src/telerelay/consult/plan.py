@@ -105,6 +105,9 @@ class ConsultPlan:
     images: tuple[str, ...] = ()
     """Pictures that it is about, by SHA-256 in hex: those of that request."""
 
+    third_parties: tuple[str, ...] = ()
+    """Roles that are let in only while each patient who is in consents to `third_party`. Empty: none needs consent."""
+
     labels: tuple[tuple[str, str], ...] = ()
     """The host's own words, name and value: personal, whatever they are."""
 
@@ -130,6 +133,13 @@ class ConsultPlan:
         subs = {each.sub for each in self.invited}
         _check("invited", "bad_value", "must name each person once", len(subs) == len(self.invited))
         _check("deciders", "bad_role", "must be roles that there are", set(self.deciders) <= ROLES.keys())
+        may_be_third = ROLES.keys() - {"patient", *self.deciders}
+        _check(
+            "third_parties",
+            "bad_role",
+            "must be roles that there are, but patient and those of deciders",
+            set(self.third_parties) <= may_be_third,
+        )
         _check("labels", "bad_value", "must be a few short texts, each under a name of its own", _are(self.labels))
 
     @property
@@ -259,6 +269,7 @@ _READERS: dict[str, Callable[[str, object], Any]] = {
     "invited": _people,
     "deciders": _words,
     "images": _images,
+    "third_parties": _words,
     "labels": _pairs,
 }
 
@@ -267,7 +278,7 @@ def _plain(name: str, value: Any) -> Any:
     match name:
         case "invited":
             return [{"sub": each.sub, "role": each.role} for each in value]
-        case "deciders" | "images":
+        case "deciders" | "images" | "third_parties":
             return list(value)
         case "labels":
             return dict(value)

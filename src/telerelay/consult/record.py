@@ -188,6 +188,19 @@ class Record:
         return tuple(person for person in self.there if person.status == states.AT_DOOR)
 
     @property
+    def unheard(self) -> tuple[Person, ...]:
+        """Patients who are in and do not consent to third parties."""
+        patients = (each for each in self.there if each.role == "patient" and each.is_admitted)
+        return tuple(each for each in patients if not self.consents.get((each.sub, "third_party")))
+
+    @property
+    def unconsented(self) -> tuple[Person, ...]:
+        """Third parties who are in though a patient does not, or no longer, consent to that."""
+        if not self.plan.third_parties or not self.unheard:
+            return ()
+        return tuple(each for each in self.there if each.role in self.plan.third_parties and each.is_admitted)
+
+    @property
     def can_be_taken(self) -> bool:
         """Somebody waits who could be let in, and nobody is there, or on the way, who could do that."""
         is_waited = any(self.is_emergency or not each.held_at for each in self.waiting)
@@ -354,7 +367,7 @@ def _take_of_consult(record: Record, fact: Fact) -> Record:
         case LinkUsed(at, link, nonce):
             used = replace(record.links[link], is_used=True, used_at=at, nonce=nonce)
             return replace(record, links={**record.links, link: used})
-        case Consent(_, sub, what, is_given):
+        case Consent(_, sub, what, is_given, _):
             return replace(record, consents={**record.consents, (sub, what): is_given})
         case BypassTried(_, sub, what):
             return replace(record, bypasses=record.bypasses | {(sub, what)})

@@ -91,6 +91,13 @@ class ConsultHandlers:
             await consults.remove(consult, _text(body, "sub"), by)
             return {}
 
+        async def consents(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            is_given = body.get("given")
+            if not isinstance(is_given, bool):
+                raise _bad("given must be true or false")
+            await consults.consent(consult, _text(body, "sub"), _text(body, "what"), is_given, by)
+            return {}
+
         async def timers(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
             await consults.set_timer(consult, _text(body, "timer"), _seconds(body, "due_at"), by)
             return {}
@@ -114,6 +121,7 @@ class ConsultHandlers:
             "reschedule": (frozenset({"starts_at", "sub"}), reschedule),
             "priority": (frozenset({"emergency"}), priority),
             "remove": (frozenset({"sub"}), remove),
+            "consents": (frozenset({"sub", "what", "given"}), consents),
             "timers": (frozenset({"timer", "due_at"}), timers),
             "give_back": (frozenset({"sub"}), give_back),
             "ring": (frozenset({"people"}), ring),

@@ -309,8 +309,8 @@ class LiveConsult(RoomWatcher):
         self.look(seat.participant.sub)
         self.show()
 
-    def on_refused(self, participant: Participant, what: str) -> None:
-        self.tried(participant.sub, what)
+    def on_refused(self, sub: str, what: str) -> None:
+        self.tried(sub, what)
 
     def on_measured(self, positions: Sequence[Position]) -> None:
         now = self._home.now()

@@ -240,6 +240,14 @@ class Consults:
             raise RemoteProtocolError("bad_message", f"reason must be one of {', '.join(facts.DENY_REASONS[1:])}")
         await live.settle(live.consult.deny(self.now(), sub, by, is_host=True, reason=reason))
 
+    async def consent(self, consult: str, sub: str, what: str, is_given: bool, by: str) -> None:
+        """
+        Somebody who is in consents to something (telerelay.consult.facts.CONSENTS), or no longer; `by` says so for that
+        person. Raises RemoteProtocolError bad_message, forbidden (not in), consult_over.
+        """
+        live = self._of(consult)
+        await live.settle(live.consult.consent(self.now(), sub, what, is_given, by))
+
     async def remove(self, consult: str, sub: str, by: str) -> None:
         """Put somebody out who is in, or waits; he may come again, and waits then. Raises RemoteProtocolError."""
         live = self._of(consult)

@@ -98,7 +98,7 @@ class RoomHost:
         self._max_replayed_events = config.rooms.max_replayed_events
         self._seat_s = config.rooms.seat_s
         self._router = Router()
-        self._policies = Policies(hooks, room)
+        self._policies = Policies(hooks, room, watcher.on_refused)
         self.notes = RoomNotes(site.room, lambda: self.site.worker.notes)
         self._shared = shared or MeasurementTally()
         self.measurements = RoomMeasurements(
@@ -115,14 +115,14 @@ class RoomHost:
         self._data = ChannelRelay(
             self.seats,
             self._save_channels,
-            lambda seat: watcher.on_refused(seat.participant, "data"),
+            lambda seat: watcher.on_refused(seat.participant.sub, "data"),
             self._ask_channel if self._policies.has_channel_rule else None,
             self.measurements,
         )
         self.chat = Chat(
             self.seats,
             self._may_open if self._policies.has_channel_rule else None,
-            lambda seat: watcher.on_refused(seat.participant, "data"),
+            lambda seat: watcher.on_refused(seat.participant.sub, "data"),
             self._shared.said,
         )
         self.cameras = CameraDesk(room.name, hooks, self._admitted_seat, self._on_camera)
@@ -350,7 +350,7 @@ class RoomHost:
         if publisher is not None:
             if not self.room.may_see(grant.sub, grant.role):
                 if (waiting := self.room.by_sub(grant.sub)) is not None:
-                    self.watcher.on_refused(waiting, "subscribe")
+                    self.watcher.on_refused(waiting.sub, "subscribe")
                 raise RemoteProtocolError("not_found", "there is no such participant in this room")
             found = self.room.participants.get(publisher) or self.room.by_sub(publisher)
             if found is None or not found.is_admitted:
@@ -701,7 +701,7 @@ class RoomHost:
         async def ask() -> None:
             is_allowed = await self._policies.may_open(seat.participant, label)
             if not is_allowed:
-                self.watcher.on_refused(seat.participant, "data")
+                self.watcher.on_refused(seat.participant.sub, "data")
             then(is_allowed)
 
         self._tasks.spawn(ask(), "channel")

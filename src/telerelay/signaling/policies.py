@@ -8,7 +8,7 @@ Event loop's thread. Where there is no rule nothing is asked and nothing waits. 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from telerelay.errors import RemoteProtocolError
 from telerelay.hooks import ChannelRequest, HookRunner, PublishRequest, SubscribeRequest
@@ -20,11 +20,12 @@ _SENDING = frozenset({"sendonly", "sendrecv"})
 
 
 class Policies:
-    """One room's."""
+    """One room's; `on_refused` is told of a sub that wanted to publish what it may not."""
 
-    def __init__(self, hooks: HookRunner, room: Room) -> None:
+    def __init__(self, hooks: HookRunner, room: Room, on_refused: Callable[[str, str], None]) -> None:
         self._hooks = hooks
         self._room = room
+        self._on_refused = on_refused
 
     async def check_publish(
         self,
@@ -50,6 +51,7 @@ class Policies:
             if known is None or known.source != source:
                 wanted.append(PublishRequest(self._room.name, sub, role, media.kind, source))
         if not all(await asyncio.gather(*map(self._hooks.publish_policy, wanted))):
+            self._on_refused(sub, "publish")
             raise RemoteProtocolError("forbidden", "the application does not allow that track")
 
     @property

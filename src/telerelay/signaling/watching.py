@@ -59,8 +59,8 @@ class RoomWatcher:
     def on_socket(self, seat: Seat) -> None:
         """A socket has its seat: from now on signs reach it."""
 
-    def on_refused(self, participant: Participant, what: str) -> None:
-        """Somebody who waits tried what is not his yet: one of telerelay.consult.facts.BYPASSES."""
+    def on_refused(self, sub: str, what: str) -> None:
+        """Somebody tried what is not his, or not yet: one of telerelay.consult.facts.BYPASSES."""
 
     def on_measured(self, positions: Sequence[Position]) -> None:
         """So many samples of each series were handed over, so far."""

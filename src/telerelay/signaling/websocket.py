@@ -317,7 +317,7 @@ class Session:
                 return  # the consult has counted it: also of those who are in and decide nothing
             case _:
                 what = "message"
-        self._host.watcher.on_refused(self._seat.participant, what)
+        self._host.watcher.on_refused(self._seat.participant.sub, what)
 
     def _leave(self) -> None:
         if self._host is not None and self._seat is not None:

@@ -4,8 +4,8 @@
  * Nobody's name is shown, for the page knows none: people are their role, and how long they have waited.
  */
 
-import { $, page, say, setText } from "./state.js";
-import { roleKey } from "./strings.js";
+import { $, page, say, setText, tell } from "./state.js";
+import { problemKey, roleKey } from "./strings.js";
 
 const rows = new Map(); // participant id -> {element, since, words, admit, deny}
 const busy = new Set(); // of whom something was asked that is not answered yet
@@ -66,6 +66,9 @@ async function ask(participant, what) {
   page.render();
   try {
     await page.call[what](participant);
+  } catch (error) {
+    if (error.code !== "no_consent") throw error;
+    tell(problemKey(error.code));
   } finally {
     busy.delete(participant);
     page.render();
