@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rows.figures import EXAMPLES
@@ -20,7 +22,7 @@ from rows.process import Message, Process
 
 
 class Host(Process):
-    """`async with Host("booking") as host:` it is ready then, at `host.url`."""
+    """`async with Host("booking") as host:` it is ready then, at `host.url`; the rest is as of Process."""
 
     def __init__(
         self,
@@ -30,12 +32,13 @@ class Host(Process):
         before: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         ahead_s: float = 0.0,
+        log: Path | None = None,
     ) -> None:
         """
-        At another `address`, where `before` is what has it (NamespacePair.command). `environment` is besides this
-        process's; its clock begins `ahead_s` later than the machine's.
+        At another `address`, where `before` is what has it (NamespacePair.command). Its clock begins `ahead_s` later
+        than the machine's.
         """
-        super().__init__("rows.host", example, address, str(ahead_s), before=before, environment=environment)
+        super().__init__("rows.host", example, address, str(ahead_s), before=before, environment=environment, log=log)
         self._ahead_s = ahead_s
         self.url = ""
         self.udp = ("", 0)
@@ -67,6 +70,14 @@ class Host(Process):
         """Let time pass until then."""
         return await self.put_forward(unix_s - self.now)
 
+    async def token(self, room: str, sub: str, role: str) -> str:
+        """What the example gives to nobody: a token that the relay's own key signed."""
+        return str((await self.do("token", room=room, sub=sub, role=role))["token"])
+
+    async def kill_worker(self) -> None:
+        """SIGKILL to the process of the first worker."""
+        await self.do("kill_worker")
+
 
 class _Clock:
     """Both clocks, put forward alike: nobody set anything, time passed."""
@@ -86,6 +97,7 @@ async def _main(example: str, address: str, ahead_s: float) -> None:
 
     from rows.orders import take_orders, tell
     from telerelay.config import load
+    from telerelay.observe import set_up_logging
 
     sys.path.insert(0, str(EXAMPLES / example))  # as for a program that is run
     spec = importlib.util.spec_from_file_location(example, EXAMPLES / example / "app.py")
@@ -95,6 +107,8 @@ async def _main(example: str, address: str, ahead_s: float) -> None:
     spec.loader.exec_module(module)
     clock = _Clock(ahead_s)
     config = load(None, {**os.environ, "TELERELAY_UDP_BINDS": f"{address}:0"})
+    if "TELERELAY_LOG_LEVEL" in os.environ:
+        set_up_logging(config.log.level)
     app, relay = module.make(config, wall=clock.wall, monotonic=clock.monotonic)
 
     async def put_forward(by_s: float) -> Mapping[str, Any]:
@@ -102,12 +116,20 @@ async def _main(example: str, address: str, ahead_s: float) -> None:
         relay.consults.tick()
         return {"now": clock.wall()}
 
+    async def token(room: str, sub: str, role: str) -> Mapping[str, Any]:
+        return {"token": relay.token(room=room, sub=sub, role=role)}
+
+    async def kill_worker() -> Mapping[str, Any]:
+        assert relay.config.workers.host == "process"
+        os.kill(relay.worker_pids[0], signal.SIGKILL)
+        return {}
+
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, address, 0, shutdown_timeout=1.0).start()
     port = runner.addresses[0][1]
     tell({"type": "ready", "url": f"http://{address}:{port}", "udp": relay.udp_addresses[0]})
-    await take_orders({"put_forward": put_forward})
+    await take_orders({"put_forward": put_forward, "token": token, "kill_worker": kill_worker})
     await runner.cleanup()
 
 

@@ -8,6 +8,7 @@ and answered, and each event `at`, in seconds of the machine's monotonic clock.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -29,10 +30,13 @@ class Person(Process):
     def __init__(self, before: Sequence[str] = ()) -> None:
         """`before` is put before its command line: where it runs (NamespacePair.command)."""
         super().__init__(self.module, before=before)
+        self.sub = ""
 
-    async def ask(self, method: str, url: str, body: Any = None, token: str = "") -> Message:
+    async def ask(
+        self, method: str, url: str, body: Any = None, token: str = "", headers: Mapping[str, str] | None = None
+    ) -> Message:
         """One HTTP request: {"status", "body"}; the body as JSON, or as text where it is none."""
-        return await self.do("http", method=method, url=url, body=body, token=token)
+        return await self.do("http", method=method, url=url, body=body, token=token, headers=dict(headers or {}))
 
     async def enter(self, url: str, link: str) -> Message:
         """Change a link for a token and join: {"participant", "admitted"}. Raises Failed with the refusal's code."""
@@ -42,12 +46,17 @@ class Person(Process):
         return await self.join(url, answer["body"]["room"], answer["body"]["token"])
 
     async def join(self, url: str, room: str, token: str) -> Message:
-        """{"participant", "admitted"}. Raises Failed."""
+        """{"participant", "admitted"}; `sub` is who it is then. Raises Failed."""
+        self.sub = _sub_of(token)
         return await self.do("join", url=url, room=room, token=token)
 
-    async def publish(self, width: int = 640, height: int = 360) -> None:
-        """Send a moving picture of that size and a tone."""
-        await self.do("publish", width=width, height=height)
+    async def publish(self, width: int = 640, height: int = 360, sources: Sequence[str] = ()) -> None:
+        """Send a tone and a moving picture of that size, under the names of these sources. Raises Failed."""
+        await self.do("publish", width=width, height=height, sources=list(sources))
+
+    async def open_channel(self, label: str) -> None:
+        """Open a data channel; one that may not be becomes an event "channel_refused"."""
+        await self.do("open_channel", label=label)
 
     async def publish_recorded(self, name: str) -> list[str]:
         """Publish as a browser did whose offer is tests/data/offers/{name}.sdp; the codecs that are sent."""
@@ -93,6 +102,12 @@ class Person(Process):
         await self.do("leave")
 
 
+def _sub_of(token: str) -> str:
+    """Whose token it is, as anybody can read who has it."""
+    claims = token.split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"])
+
+
 async def attested(person: Person, url: str) -> dict[str, Any]:
     """What was signed of a consult that is over, as a whole document, once it is at that address."""
     async with asyncio.timeout(30.0):
@@ -109,6 +124,7 @@ class Body:
         "http",
         "join",
         "publish",
+        "open_channel",
         "publish_recorded",
         "request",
         "received",
@@ -130,8 +146,8 @@ class Body:
         self._is_watched = asyncio.Event()
         self._watching: asyncio.Task[Mapping[str, Any]] | None = None
 
-    async def http(self, method: str, url: str, body: Any, token: str) -> Mapping[str, Any]:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async def http(self, method: str, url: str, body: Any, token: str, headers: dict[str, str]) -> Mapping[str, Any]:
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
         async with self._http.request(method, url, json=body, headers=headers) as response:
             text = await response.text()
         try:
@@ -149,10 +165,14 @@ class Body:
         """For Client.join."""
         return {}
 
-    async def publish(self, width: int, height: int) -> Mapping[str, Any]:
+    async def publish(self, width: int, height: int, sources: Sequence[str]) -> Mapping[str, Any]:
         from telerelay.client import MovingPicture, Tone
 
-        await self._client.publish([Tone(), MovingPicture(width, height)])
+        await self._client.publish([Tone(), MovingPicture(width, height)], sources)
+        return {}
+
+    async def open_channel(self, label: str) -> Mapping[str, Any]:
+        await self._client.channel(label)
         return {}
 
     async def publish_recorded(self, name: str) -> Mapping[str, Any]:

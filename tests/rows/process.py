@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -35,17 +36,27 @@ class Failed(Exception):
 
 
 class Process:
-    """`async with Process(module, …)`: `python -m module …`, started and ended. `events` are what it told, in order."""
+    """
+    `async with Process(module, …)`: `python -m module …`, started and ended. `events` are what it told, in order.
+
+    `environment` is added to this process's own; what it writes to stderr goes into the file `log`, where one is given.
+    """
 
     timeout_s = TIMEOUT_S
     """How long an order may take."""
 
     def __init__(
-        self, module: str, *arguments: str, before: Sequence[str] = (), environment: Mapping[str, str] | None = None
+        self,
+        module: str,
+        *arguments: str,
+        before: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
     ) -> None:
-        """`before` is put before the command line, `environment` into the environment beside what is there."""
+        """`before` is put before the command line."""
         self._command = [*before, sys.executable, "-m", module, *arguments]
         self._environment = dict(environment or {})
+        self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._pidfd = -1
         self._reading: asyncio.Task[None] | None = None
@@ -57,13 +68,15 @@ class Process:
 
     async def __aenter__(self) -> Process:
         paths = [str(HERE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **self._environment, "PYTHONPATH": os.pathsep.join(paths)},
-            limit=MAX_LINE_BYTES,
-        )
+        with self._log.open("wb") if self._log is not None else contextlib.nullcontext() as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **self._environment, "PYTHONPATH": os.pathsep.join(paths)},
+                limit=MAX_LINE_BYTES,
+            )
         self._pidfd = os.pidfd_open(self._process.pid)
         self._reading = asyncio.create_task(self._read())
         return self
