@@ -204,9 +204,12 @@ class Relay:
         add_metrics(app, self._collector(), lambda request: True)
         return app
 
-    def token(self, *, room: str, sub: str, role: str, ttl_s: int = 600) -> str:
-        """A token for one person and one room, as `Authorization: Bearer` or in the join message."""
-        return self._keys.sign(room=room, sub=sub, role=role, ttl_s=ttl_s, now=time.time())
+    def token(self, *, room: str, sub: str, role: str, ttl_s: int = 600, tenant: str = "") -> str:
+        """
+        A token for one person and one room, as `Authorization: Bearer` or in the join message. With a `tenant` it opens
+        the room only where that has a consult of that tenant's.
+        """
+        return self._keys.sign(room=room, sub=sub, role=role, ttl_s=ttl_s, now=time.time(), tenant=tenant)
 
     def admin_token(self, *, sub: str, ttl_s: int = 600) -> str:
         """A token for the consults of the admin listener; `sub` is an opaque id: whose decisions they are."""
@@ -341,6 +344,9 @@ class Relay:
             documents=self.consults.documents.counts,
             document_bytes=self.consults.documents.bytes,
             attempts=self.consults.attempts,
+            tenant_consults=self.consults.tenant_states(),
+            tenant_people=self.consults.tenant_people(),
+            tenant_attempts=self.consults.tenant_attempts,
             journal_held=self.consults.journal_held,
             is_durable=self.consults.is_durable,
             hook_failures=self._hooks.failures,

@@ -318,3 +318,46 @@ def test_keys_do_not_show_themselves() -> None:
     A key that is printed by mistake is not in the log.
     """
     assert "0123" not in repr(TokenKeys.of(SECRET))
+
+
+def test_a_tenants_key_signs_for_that_tenant_alone() -> None:
+    """
+    Whatever a token of it says or leaves out; and nothing that opens a desk or commands.
+    """
+    keys = TokenKeys.of(SECRET)
+    own = b"a" * 32
+    keys.add_hs256(own, "a", tenant="north")
+    desk = {**CLAIMS, "aud": "telerelay-desk", "queues": ["q"]}
+
+    assert "north" == keys.verify(token(key=own, kid="a"), NOW).tenant
+    assert "north" == keys.verify(token({**CLAIMS, "tenant": "north"}, key=own, kid="a"), NOW).tenant
+    assert "unauthorized" == refusal(keys, token({**CLAIMS, "tenant": "south"}, key=own, kid="a"))
+    for refused in (
+        lambda: keys.verify_desk(token(desk, key=own, kid="a"), NOW),
+        lambda: keys.verify_admin(token({**CLAIMS, "aud": "telerelay-admin"}, key=own, kid="a"), NOW),
+    ):
+        with pytest.raises(RemoteProtocolError, match="not valid"):
+            refused()
+
+
+def test_a_tenants_key_never_signs_here() -> None:
+    """
+    Were it the first: what the relay signs is the host's.
+    """
+    keys = TokenKeys()
+    keys.add_hs256(b"a" * 32, "a", tenant="north")
+    keys.add_hs256(SECRET, "b")
+    signed = keys.sign(room="demo", sub="alice", role="patient", ttl_s=60, now=NOW)
+
+    assert "" == keys.verify(signed, NOW).tenant
+    assert (
+        "south"
+        == keys.verify(
+            keys.sign(room="demo", sub="alice", role="patient", ttl_s=60, now=NOW, tenant="south"), NOW
+        ).tenant
+    )
+
+
+@pytest.mark.parametrize("tenant", [7, None, ["north"], "a\nb", "x" * 129])
+def test_a_tenant_that_cannot_be_one_is_refused(keys: TokenKeys, tenant: Any) -> None:
+    assert "unauthorized" == refusal(keys, token({**CLAIMS, "tenant": tenant}))

@@ -70,9 +70,9 @@ class Host(Process):
         """Let time pass until then."""
         return await self.put_forward(unix_s - self.now)
 
-    async def token(self, room: str, sub: str, role: str) -> str:
+    async def token(self, room: str, sub: str, role: str, tenant: str = "") -> str:
         """What the example gives to nobody: a token that the relay's own key signed."""
-        return str((await self.do("token", room=room, sub=sub, role=role))["token"])
+        return str((await self.do("token", room=room, sub=sub, role=role, tenant=tenant))["token"])
 
     async def kill_worker(self) -> None:
         """SIGKILL to the process of the first worker."""
@@ -116,8 +116,8 @@ async def _main(example: str, address: str, ahead_s: float) -> None:
         relay.consults.tick()
         return {"now": clock.wall()}
 
-    async def token(room: str, sub: str, role: str) -> Mapping[str, Any]:
-        return {"token": relay.token(room=room, sub=sub, role=role)}
+    async def token(room: str, sub: str, role: str, tenant: str) -> Mapping[str, Any]:
+        return {"token": relay.token(room=room, sub=sub, role=role, tenant=tenant)}
 
     async def kill_worker() -> Mapping[str, Any]:
         assert relay.config.workers.host == "process"

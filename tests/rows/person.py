@@ -16,7 +16,11 @@ from typing import Any
 
 import aiohttp
 
+from rows.pictures import Pictures
 from rows.process import Failed, Message, Process
+from support.starved import Starved
+
+LOOK_EVERY_S = 0.005
 
 LOOK_S = 0.01
 """How often is looked whether a picture moved: a fiftieth of the freeze that rows allow."""
@@ -31,6 +35,8 @@ class Person(Process):
         """`before` is put before its command line: where it runs (NamespacePair.command)."""
         super().__init__(self.module, before=before)
         self.sub = ""
+        self.relay_port: int | None = None
+        """In place of the relay's own: the way over a line that the row has."""
 
     async def ask(
         self, method: str, url: str, body: Any = None, token: str = "", headers: Mapping[str, str] | None = None
@@ -48,11 +54,26 @@ class Person(Process):
     async def join(self, url: str, room: str, token: str) -> Message:
         """{"participant", "admitted"}; `sub` is who it is then. Raises Failed."""
         self.sub = _sub_of(token)
-        return await self.do("join", url=url, room=room, token=token)
+        return await self.do("join", url=url, room=room, token=token, relay_port=self.relay_port)
 
-    async def publish(self, width: int = 640, height: int = 360, sources: Sequence[str] = ()) -> None:
+    async def publish(
+        self, width: int = 640, height: int = 360, frames_per_s: int = 15, sources: Sequence[str] = ()
+    ) -> None:
         """Send a tone and a moving picture of that size, under the names of these sources. Raises Failed."""
-        await self.do("publish", width=width, height=height, sources=list(sources))
+        await self.do("publish", sources=list(sources), width=width, height=height, fps=frames_per_s)
+
+    async def sees(self, people: int) -> Message:
+        """Wait until pictures that can be decoded have come of so many others since this was asked: {"starved_s"}."""
+        return await self.do("sees", people=people)
+
+    async def look(self, for_s: float) -> Message:
+        """
+        Look at everybody else's pictures for a while: {"pictures": {participant: {"frames", "longest_s"}}, "height",
+        "sent", "starved_s"}. `longest_s` is the longest time without a frame that can be decoded, `height` that of the
+        tallest of their latest keyframes, `sent` how many frames the own encoder was given, `starved_s` how long this
+        process did not get to run.
+        """
+        return await self.do("look", for_s=for_s)
 
     async def open_channel(self, label: str) -> None:
         """Open a data channel; one that may not be becomes an event "channel_refused"."""
@@ -125,6 +146,8 @@ class Body:
         "join",
         "publish",
         "open_channel",
+        "sees",
+        "look",
         "publish_recorded",
         "request",
         "received",
@@ -145,6 +168,8 @@ class Body:
         self._recorded: Any = None
         self._is_watched = asyncio.Event()
         self._watching: asyncio.Task[Mapping[str, Any]] | None = None
+        self._pictures = Pictures()
+        self._sent = 0
 
     async def http(self, method: str, url: str, body: Any, token: str, headers: dict[str, str]) -> Mapping[str, Any]:
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
@@ -155,21 +180,70 @@ class Body:
         except ValueError:
             return {"status": response.status, "body": text}
 
-    async def join(self, url: str, room: str, token: str) -> Mapping[str, Any]:
+    async def join(self, url: str, room: str, token: str, relay_port: int | None) -> Mapping[str, Any]:
         from telerelay.client import Client  # half a second of imports: only who joins needs it
 
-        self._client = await Client.join(url, token, room, on_event=_on_event, **self.client_options())
+        self._client = await Client.join(url, token, room, on_event=_on_event, **{"relay_port": relay_port, **self.client_options()})
+        self._pictures = Pictures()
+        self._client.tap.on_packet = lambda packet, arrived_ms: self._pictures.add(packet)
         return {"participant": self._client.participant, "admitted": self._client.is_admitted}
 
     def client_options(self) -> dict[str, Any]:
         """For Client.join."""
         return {}
 
-    async def publish(self, width: int, height: int, sources: Sequence[str]) -> Mapping[str, Any]:
+    async def publish(self, sources: Sequence[str], width: int, height: int, fps: int) -> Mapping[str, Any]:
         from telerelay.client import MovingPicture, Tone
 
-        await self._client.publish([Tone(), MovingPicture(width, height)], sources)
+        picture = MovingPicture(width, height, fps)
+        taken = picture.recv
+
+        async def counted() -> Any:
+            frame = await taken()
+            self._sent += 1
+            return frame
+
+        picture.recv = counted
+        await self._client.publish([Tone(), picture], sources)
         return {}
+
+    def _frames(self) -> dict[tuple[str, int], int]:
+        """That could be decoded so far, by publisher and stream."""
+        tracks = self._client.remote_tracks.values()
+        return {
+            (each.participant, each.ssrc): self._pictures.frames(each.ssrc) for each in tracks if each.kind == "video"
+        }
+
+    async def sees(self, people: int) -> Mapping[str, Any]:
+        before = self._frames()
+        with Starved() as starved:
+
+            def are_seen(_: Any) -> bool:
+                return len({who for (who, key), n in self._frames().items() if n > before.get((who, key), 0)}) >= people
+
+            await self._client.wait_for(are_seen, 30.0)
+        return {"starved_s": starved.total_s}
+
+    async def look(self, for_s: float) -> Mapping[str, Any]:
+        began, sent = time.monotonic(), self._sent
+        known = self._frames()
+        last = {who: began for who, _ in known}
+        frames, longest = dict.fromkeys(last, 0), dict.fromkeys(last, 0.0)
+        with Starved() as starved:
+            while (now := time.monotonic()) < began + for_s:
+                for (who, key), count in self._frames().items():
+                    if who in last and count > known.get((who, key), 0):
+                        frames[who] += count - known.get((who, key), 0)
+                        longest[who] = max(longest[who], now - last[who])
+                        last[who] = now
+                        known[who, key] = count
+                await asyncio.sleep(LOOK_EVERY_S)
+        for who, at in last.items():
+            longest[who] = max(longest[who], time.monotonic() - at)
+        height = max((self._pictures.height(ssrc) for _, ssrc in known), default=0)
+        pictures = {who: {"frames": frames[who], "longest_s": longest[who]} for who in last}
+        sent = self._sent - sent
+        return {"pictures": pictures, "height": height, "sent": sent, "starved_s": starved.total_s}
 
     async def open_channel(self, label: str) -> Mapping[str, Any]:
         await self._client.channel(label)

@@ -1,9 +1,11 @@
 """
 GET /metrics: what the workers count, and what control knows, for Prometheus.
 
-Read when scraped. Labels are words from fixed lists: no room, no person, no address is ever one.
+Read when scraped. Labels are words from fixed lists, and the host's ids of its tenants: no room, no person, no address
+is ever one.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -49,6 +51,11 @@ _GAUGES = {
 }
 
 
+MAX_TENANTS = 64
+"""By name: each is some lines in every scrape. Those beyond, in alphabetical order, are counted together."""
+OTHER = "(other)"
+
+
 @dataclass(frozen=True, slots=True)
 class RelayFacts:
     """What control knows, now."""
@@ -66,6 +73,12 @@ class RelayFacts:
     """Consults that are not over, by their state."""
     attempts: Mapping[str, int] = field(default_factory=dict)
     """How often somebody tried what he may not, by what."""
+    tenant_consults: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """The same by tenant and state, of consults that have a tenant."""
+    tenant_people: Mapping[str, int] = field(default_factory=dict)
+    """Seats in the consults of each."""
+    tenant_attempts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Attempts by tenant and what."""
     documents: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """What became of documents and stills: (document or still, outcome)."""
     document_bytes: Mapping[str, int] = field(default_factory=dict)
@@ -149,6 +162,7 @@ class RelayCollector(Collector):
         ):
             yield CounterMetricFamily(name, text, value=value)
         yield from _of_consults(facts)
+        yield from _of_tenants(facts)
         yield from _of_objects(facts)
         scores = CounterMetricFamily(
             "telerelay_quality",
@@ -224,6 +238,36 @@ def _of_consults(facts: RelayFacts) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "telerelay_journal_durable", "1 while the journal's disk keeps up, else 0", value=facts.is_durable
     )
+
+
+def _of_tenants(facts: RelayFacts) -> Iterator[Metric]:
+    """What each of the first MAX_TENANTS has, and the rest of them together."""
+    tenants = sorted({tenant for tenant, _ in (*facts.tenant_consults, *facts.tenant_attempts)})
+    named = {tenant: tenant for tenant in tenants[:MAX_TENANTS]}
+    consults = GaugeMetricFamily(
+        "telerelay_tenant_consults", "Consults that are not over, by tenant and state", labels=["tenant", "state"]
+    )
+    people = GaugeMetricFamily("telerelay_tenant_participants", "Seats in a tenant's consults", labels=["tenant"])
+    attempts = CounterMetricFamily(
+        "telerelay_tenant_attempts",
+        "Attempts at what is not one's own in a tenant's consults",
+        labels=["tenant", "what"],
+    )
+    totals: Counter[tuple[str, ...]] = Counter()
+    for (tenant, state), count in facts.tenant_consults.items():
+        totals["consults", named.get(tenant, OTHER), state] += count
+    for tenant, count in facts.tenant_people.items():
+        totals["people", named.get(tenant, OTHER)] += count
+    for (tenant, what), count in facts.tenant_attempts.items():
+        totals["attempts", named.get(tenant, OTHER), what] += count
+    families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {
+        "consults": consults,
+        "people": people,
+        "attempts": attempts,
+    }
+    for (name, *labels), count in sorted(totals.items()):
+        families[name].add_metric(labels, count)
+    yield from families.values()
 
 
 def _of_objects(facts: RelayFacts) -> Iterator[Metric]:

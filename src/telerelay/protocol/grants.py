@@ -45,7 +45,10 @@ _VERIFIED = 512
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a valid token says. `exp` and `iat` in Unix seconds; `exp` limits joining, not the call."""
+    """
+    What a valid token says. `exp` and `iat` in Unix seconds; `exp` limits joining, not the call. With a `tenant` it
+    opens that one's consults and nothing else; "": the host's own.
+    """
 
     sub: str
     room: str
@@ -53,6 +56,7 @@ class Grant:
     exp: int
     jti: str
     iat: int
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class _Key:
     algorithm: str
     verifying: jwt.PyJWK  # prepared once, not for each token
     signing: bytes | Ed25519PrivateKey | None
+    tenant: str = ""
 
 
 def _oct(secret: bytes) -> jwt.PyJWK:
@@ -81,7 +86,10 @@ def _okp(key: Ed25519PublicKey) -> jwt.PyJWK:
 
 
 class TokenKeys:
-    """The keys tokens may be signed with, by kid; the first added signs."""
+    """
+    The keys tokens may be signed with, by kid; the first added signs. A key with a `tenant` is that one's own: what it
+    signs are tokens for the consults of that tenant, whatever they say, and it signs none here.
+    """
 
     def __init__(self, leeway_s: int = 5) -> None:
         self._leeway_s = leeway_s
@@ -98,17 +106,17 @@ class TokenKeys:
         keys.add_hs256(secret)
         return keys
 
-    def add_hs256(self, secret: bytes, kid: str = "") -> None:
+    def add_hs256(self, secret: bytes, kid: str = "", tenant: str = "") -> None:
         """Raises ConfigError weak_key under 32 bytes (RFC 7518, 3.2)."""
         if len(secret) < MIN_KEY_BYTES:
             raise ConfigError("weak_key", f"an HS256 key must have at least {MIN_KEY_BYTES} bytes")
-        self._add(kid, _Key("HS256", _oct(secret), secret))
+        self._add(kid, _Key("HS256", _oct(secret), secret, tenant))
 
-    def add_ed25519(self, key: Ed25519PublicKey | Ed25519PrivateKey, kid: str = "") -> None:
+    def add_ed25519(self, key: Ed25519PublicKey | Ed25519PrivateKey, kid: str = "", tenant: str = "") -> None:
         """An Ed25519 key (RFC 8037); with the public half alone tokens can only be verified."""
         signing = key if isinstance(key, Ed25519PrivateKey) else None
         public = key.public_key() if isinstance(key, Ed25519PrivateKey) else key
-        self._add(kid, _Key("EdDSA", _okp(public), signing))
+        self._add(kid, _Key("EdDSA", _okp(public), signing, tenant))
 
     def _add(self, kid: str, key: _Key) -> None:
         if kid in self._keys:
@@ -116,13 +124,17 @@ class TokenKeys:
         self._keys[kid] = key
         self._claims.cache_clear()
 
-    def sign(self, *, room: str, sub: str, role: str, ttl_s: int, now: float) -> str:
-        """A token for that sub, room and role, valid `ttl_s` from `now` (Unix seconds). Raises LocalProtocolError."""
-        if not is_room_name(room) or not is_sub(sub) or not role:
-            raise LocalProtocolError("bad_grant", "the room, sub or role is not one a token may have")
+    def sign(self, *, room: str, sub: str, role: str, ttl_s: int, now: float, tenant: str = "") -> str:
+        """
+        A token for that sub, room and role, valid `ttl_s` from `now` (Unix seconds); with a `tenant` for no other's
+        consult. Raises LocalProtocolError.
+        """
+        if not is_room_name(room) or not is_sub(sub) or not role or (tenant and not is_sub(tenant)):
+            raise LocalProtocolError("bad_grant", "the room, sub, role or tenant is not one a token may have")
         if not 1 <= ttl_s <= MAX_TTL_S:
             raise LocalProtocolError("bad_grant", f"a token's life is 1 to {MAX_TTL_S} seconds")
-        return self._sign(AUDIENCE, ttl_s, now, {"sub": sub, "room": room, "role": role})
+        whose = {"tenant": tenant} if tenant else {}
+        return self._sign(AUDIENCE, ttl_s, now, {"sub": sub, "room": room, "role": role, **whose})
 
     def sign_admin(self, *, sub: str, ttl_s: int, now: float) -> str:
         """A token for the admin listener; `sub` is whose decisions they are. Raises LocalProtocolError."""
@@ -137,7 +149,11 @@ class TokenKeys:
         return self._sign(DESK_AUDIENCE, ttl_s, now, {"sub": sub, "role": role, "queues": list(queues)})
 
     def _sign(self, audience: str, ttl_s: int, now: float, claims: Mapping[str, str | int | list[str]]) -> str:
-        able = [(kid, key.algorithm, key.signing) for kid, key in self._keys.items() if key.signing is not None]
+        able = [
+            (kid, key.algorithm, key.signing)
+            for kid, key in self._keys.items()
+            if key.signing is not None and not key.tenant
+        ]
         if not able:
             raise LocalProtocolError("no_key", "there is no key to sign with")
         kid, algorithm, signing = able[0]
@@ -205,6 +221,10 @@ class TokenKeys:
             )
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise _unauthorized() from None
+        if key.tenant:
+            if audience != AUDIENCE or claims.get("tenant", key.tenant) != key.tenant:
+                raise _unauthorized()
+            return {**claims, "tenant": key.tenant}
         return claims
 
     def _key_for(self, header: object) -> _Key:
@@ -240,12 +260,13 @@ def _are_queues(value: object) -> bool:
 
 def _grant(claims: Mapping[str, Any]) -> Grant:
     sub, room, role, jti = (claims[name] for name in ("sub", "room", "role", "jti"))
-    if not all(isinstance(value, str) for value in (sub, room, role, jti)):
+    tenant = claims.get("tenant", "")
+    if not all(isinstance(value, str) for value in (sub, room, role, jti, tenant)) or (tenant and not is_sub(tenant)):
         raise _unauthorized()
     is_valid = is_sub(sub) and is_room_name(room) and 1 <= len(role) <= 32 and is_sub(jti)
     if not is_valid or not _is_time(claims["exp"]) or not _is_time(claims["iat"]) or claims["iat"] > claims["exp"]:
         raise _unauthorized()
-    return Grant(sub, room, role, claims["exp"], jti, claims["iat"])
+    return Grant(sub, room, role, claims["exp"], jti, claims["iat"], tenant)
 
 
 # -------------------------------------------------------------------- key files

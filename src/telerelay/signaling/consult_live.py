@@ -94,7 +94,7 @@ class Home(Protocol):
     def forget(self, live: LiveConsult) -> None:
         """Nothing follows."""
 
-    def attempted(self, what: str) -> None:
+    def attempted(self, what: str, tenant: str = "") -> None:
         """Somebody tried what he may not: counted."""
 
 
@@ -334,7 +334,7 @@ class LiveConsult(RoomWatcher):
 
     def tried(self, sub: str, what: str) -> None:
         """Somebody tried what he may not: counted each time, and journalled once."""
-        self._home.attempted(what)
+        self._home.attempted(what, self.durable.plan.tenant)
         self.note(self.consult.bypass(self._home.now(), sub, what))
 
     def note(self, made: Facts) -> None:

@@ -84,6 +84,8 @@ class Consults:
         """Whether there is a room of that name, with anybody in it or about to be."""
         self.attempts: Counter[str] = Counter()
         """How often somebody tried what he may not, by facts.BYPASSES."""
+        self.tenant_attempts: Counter[tuple[str, str]] = Counter()
+        """The same of consults that have a tenant, by tenant."""
         self._config = config
         self._keys = keys
         self._wall = wall
@@ -342,9 +344,12 @@ class Consults:
             raise
         found = live.consult.record.links[digest]
         await live.settle(made)
-        ttl_s = self._config.consults.token_s
+        ttl_s, tenant = self._config.consults.token_s, live.durable.plan.tenant
         # By the clock that tokens are verified by, whatever the consults' shows.
-        return consult, self._keys.sign(room=consult, sub=found.sub, role=found.role, ttl_s=ttl_s, now=time.time())
+        token = self._keys.sign(
+            room=consult, sub=found.sub, role=found.role, ttl_s=ttl_s, now=time.time(), tenant=tenant
+        )
+        return consult, token
 
     def get(self, consult: str) -> ConsultStatus:
         """A consult that is not over, as it is now. Raises RemoteProtocolError not_found."""
@@ -367,6 +372,19 @@ class Consults:
     def states(self) -> Counter[str]:
         """How many consults are in which state."""
         return Counter(live.durable.state for live in self._live.values())
+
+    def tenant_states(self) -> Counter[tuple[str, str]]:
+        """How many consults of each tenant are in which state; of those that have one."""
+        plans = ((live.durable.plan.tenant, live.durable.state) for live in self._live.values())
+        return Counter((tenant, state) for tenant, state in plans if tenant)
+
+    def tenant_people(self) -> Counter[str]:
+        """How many people have a seat in each tenant's consults."""
+        seats: Counter[str] = Counter()
+        for live in self._live.values():
+            if tenant := live.durable.plan.tenant:
+                seats[tenant] += len(live.durable.there)
+        return seats
 
     @property
     def journal_held(self) -> int:
@@ -392,6 +410,23 @@ class Consults:
         tenant, is_emergency = live.durable.plan.tenant, live.durable.is_emergency
         return JoinRequest(grant.room, grant.sub, grant.role, tenant, is_emergency)
 
+    def check_tenant(self, grant: Grant) -> None:
+        """
+        A tenant's token is for that tenant's consults. One for a room whose consult is over, or never was, passes here,
+        and finds nothing in it. Raises RemoteProtocolError forbidden, which is written down of nobody by name: whose
+        name that is was another's to say.
+        """
+        live = self._live.get(grant.room)
+        if grant.tenant and live is not None and live.durable.plan.tenant != grant.tenant:
+            live.tried("", "token")
+            raise RemoteProtocolError("forbidden", "this token does not open this room")
+
+    def check_owned(self, grant: Grant) -> None:
+        """As check_tenant; and a tenant's token opens no room without a consult. Raises as it does."""
+        self.check_tenant(grant)
+        if grant.tenant and grant.room not in self._live:
+            raise RemoteProtocolError("forbidden", "this token does not open this room")
+
     def is_kept(self, grant: Grant) -> bool:
         """
         Whether the journal has a seat for this person that no room has: the relay was killed with its workers. Coming
@@ -416,6 +451,7 @@ class Consults:
         consult and must have one.
         """
         await self.check_open(grant.room)
+        self.check_owned(grant)
         # No await between this and the room's opening, where there is no consult: there would be one by then.
         if (live := self._live.get(grant.room)) is not None:
             await live.arrive(grant.sub, grant.role, attachment)
@@ -547,8 +583,10 @@ class Consults:
         self._ringing.forget(live)
         live.due_at = None
 
-    def attempted(self, what: str) -> None:
+    def attempted(self, what: str, tenant: str = "") -> None:
         self.attempts[what] += 1
+        if tenant:
+            self.tenant_attempts[tenant, what] += 1
 
     # ---------------------------------------------------------------- time
 

@@ -176,11 +176,14 @@ class LiveRooms:
         source address that failed too often, too_many_requests.
         """
         try:
-            return self.keys.verify(token, time.time() if now is None else now)
+            grant = self.keys.verify(token, time.time() if now is None else now)
         except RemoteProtocolError:
             if self._failures.is_over(source, time.monotonic()):
                 raise RemoteProtocolError("too_many_requests", "too many failed attempts from this address") from None
             raise
+        if self.consults is not None:
+            self.consults.check_tenant(grant)
+        return grant
 
     def grant_to_join(self, token: str, source: str, room: str, resume: str | None) -> Grant:
         """
@@ -238,6 +241,7 @@ class LiveRooms:
         request = JoinRequest(room=grant.room, sub=grant.sub, role=grant.role)
         if self.consults is not None:
             await self.consults.check_open(grant.room)
+            self.consults.check_owned(grant)
             request = self.consults.join_request(grant)
         if not await self._hooks.authorize_join(request):
             raise forbidden()

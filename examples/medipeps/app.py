@@ -1,0 +1,95 @@
+"""
+Compatible software: practices that each have a system of their own launch consults at one relay, by appointment.
+
+An aiohttp application with the relay mounted under /consult. Each practice is a tenant with a secret; its system says
+an appointment's id, which is its own and may be another practice's too, and gets a link into the right consult.
+Settings come from the environment, as docs/configuration.md has them. Bind it to loopback: whoever reaches it may
+enrol.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from telerelay import Config, ConsultPlan, Relay, RemoteProtocolError, TokenKeys
+from telerelay.config import load
+
+
+class Practices:
+    """Tenants, their secrets, and the consults of their appointments."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._secrets: dict[str, str] = {}  # by tenant
+        self._consults: dict[tuple[str, str], str] = {}  # by tenant and appointment
+
+    async def enrol(self, request: web.Request) -> web.Response:
+        """A practice comes: {"tenant"} is answered with its {"secret"}, once."""
+        tenant = str((await request.json())["tenant"])
+        if tenant in self._secrets:
+            raise RemoteProtocolError("conflict", "there is such a practice")
+        self._secrets[tenant] = secrets.token_urlsafe(32)
+        return web.json_response({"secret": self._secrets[tenant]}, status=201)
+
+    async def plan(self, request: web.Request) -> web.Response:
+        """A practice has an appointment: {"appointment"}, by its own id."""
+        tenant, key = await self._named(request)
+        if key in self._consults:
+            raise RemoteProtocolError("conflict", "there is such an appointment")
+        consult = self._consults[key] = f"pe-{secrets.token_hex(8)}"
+        await self._relay.consults.schedule(ConsultPlan(consult, tenant=tenant))
+        return web.json_response({"consult": consult}, status=201)
+
+    async def launch(self, request: web.Request) -> web.Response:
+        """A practice launches a consult for somebody: {"appointment", "sub", "role"} to {"consult", "link"}."""
+        _, key = await self._named(request)
+        body = await request.json()
+        consult = self._consults.get(key)
+        if consult is None:  # of another practice, or of none: nobody learns which
+            raise RemoteProtocolError("forbidden", "the practice has no such appointment")
+        link = await self._relay.consults.link(consult, str(body["sub"]), str(body["role"]))
+        return web.json_response({"consult": consult, "link": f"/consult/#link={link}"}, status=201)
+
+    async def _named(self, request: web.Request) -> tuple[str, tuple[str, str]]:
+        """Whose request it is, by the secret, and of which appointment."""
+        said = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+        for tenant, secret in self._secrets.items():
+            if hmac.compare_digest(said, secret.encode()):
+                return tenant, (tenant, str((await request.json())["appointment"]))
+        raise RemoteProtocolError("unauthorized", "no practice has that secret")
+
+
+@web.middleware
+async def _refusals(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
+    try:
+        response: web.StreamResponse = await handler(request)
+        return response
+    except RemoteProtocolError as error:
+        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
+
+
+def make(
+    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[web.Application, Relay]:
+    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
+    relay = Relay(config, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    practices = Practices(relay)
+    app = web.Application(middlewares=[_refusals])
+    app.router.add_post("/practices", practices.enrol)
+    app.router.add_post("/appointments", practices.plan)
+    app.router.add_post("/launch", practices.launch)
+    app.add_subapp("/consult/", relay.app())
+    app.cleanup_ctx.append(relay.lifetime)
+    return app, relay
+
+
+if __name__ == "__main__":
+    site, made = make(load(None, os.environ))
+    web.run_app(site, host=made.config.http.host, port=made.config.http.port)
