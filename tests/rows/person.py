@@ -21,9 +21,7 @@ from rows.process import Failed, Message, Process
 from support.starved import Starved
 
 LOOK_EVERY_S = 0.005
-
-LOOK_S = 0.01
-"""How often is looked whether a picture moved: a fiftieth of the freeze that rows allow."""
+"""How often is looked whether a picture moved: a hundredth of the freeze that rows allow."""
 
 
 class Person(Process):
@@ -284,7 +282,7 @@ class Body:
             at, frames, freeze_s = time.monotonic(), self._frames("video", participant), 0.0
             with starved:
                 while not self._is_watched.is_set():
-                    await asyncio.sleep(LOOK_S)
+                    await asyncio.sleep(LOOK_EVERY_S)
                     now, seen = time.monotonic(), self._frames("video", participant)
                     freeze_s = max(freeze_s, now - at)
                     if seen != frames:

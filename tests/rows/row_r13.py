@@ -102,7 +102,7 @@ async def measure() -> list[Figure]:
             "TELERELAY_WORKERS_HOST": "process",
             "TELERELAY_SERVE_RUN_DIR": run_dir,
         }
-        async with Host("teleavc", environment) as host, _sites(host) as sites, _full(host, sites) as full:
+        async with Host("teleavc", environment=environment) as host, _sites(host) as sites, _full(host, sites) as full:
             return [
                 *full,
                 *await _connected(sites),
@@ -117,7 +117,7 @@ async def _sites(host: Host) -> AsyncIterator[Sites]:
     async with AsyncExitStack() as stack:
         people = [await stack.enter_async_context(Person()) for _ in range(3)]
         for person in people:
-            line = stack.enter_context(UdpImpairment(("127.0.0.1", host.udp_port), N1, N1))
+            line = stack.enter_context(UdpImpairment(("127.0.0.1", host.udp[1]), N1, N1))
             person.relay_port = line.port
         sites = Sites(host, *people)
         await sites.open_desk(people[2], "neurologist-1")
