@@ -84,7 +84,7 @@ typedef enum tr_drop {
     TR_DROP_COUNT
 } tr_drop;
 
-#define TR_BORDER_VERSION 5  /* of these records: one more with every change to them */
+#define TR_BORDER_VERSION 6  /* of these records: one more with every change to them */
 #define TR_MAX_DATAGRAM 1500 /* bytes taken from the network */
 #define TR_MAX_FORWARD 1232  /* bytes of UDP payload that leave: 1280 (IPv6 minimum) less 48 */
 #define TR_MAX_BINDS 8
@@ -164,6 +164,7 @@ typedef struct tr_add_transport {
     uint32_t room;        /* media never crosses rooms */
     uint32_t participant; /* streams of one participant share one clock offset */
     uint8_t is_admitted;
+    uint8_t is_tap;       /* it has no peer: what its senders send is told to control, TR_EVENT_TAPPED */
     char local_ufrag[33]; /* 4 to 32 ice-chars, unique on the worker */
     char local_pwd[65];   /* 22 to 64 ice-chars */
 } tr_add_transport;
@@ -360,7 +361,8 @@ typedef enum tr_event_type {
     TR_EVENT_ESTIMATE,
     TR_EVENT_RATES,
     TR_EVENT_SENDER_HELD,
-    TR_EVENT_SEEN
+    TR_EVENT_SEEN,
+    TR_EVENT_TAPPED
 } tr_event_type;
 
 typedef enum tr_transport_state {
@@ -539,6 +541,15 @@ typedef struct tr_seen_page {
     uint32_t count;
     tr_seen rows[TR_MAX_SEEN];
 } tr_seen_page;
+
+/* What a sender of a tap sent: one RTP packet, or one compound of RTCP, as its peer would have opened it. Media goes on
+ * whether or not these are taken: while more than half of the ring waits none is told (TR_DROP_EVENTS_FULL). */
+typedef struct tr_tapped {
+    uint32_t transport;
+    uint16_t size;
+    uint8_t is_rtcp;
+    uint8_t bytes[1500];
+} tr_tapped;
 
 typedef struct tr_event {
     uint16_t type;      /* tr_event_type */

@@ -46,6 +46,7 @@ static uint32_t layout(void)
         sizeof(tr_sender_stats),
         sizeof(tr_counts),
         sizeof(tr_estimate),
+        sizeof(tr_tapped),
         TR_DROP_COUNT,
         TR_CODEC_COUNT,
         TR_EXT_COUNT,

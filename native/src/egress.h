@@ -6,6 +6,7 @@
 
 #include "downlink.h"
 #include "outbox.h"
+#include "ring.h"
 #include "srtp.h"
 #include "tally.h"
 
@@ -15,8 +16,10 @@ typedef struct tr_egress {
     tr_tally *tally;
     tr_srtp *srtp;         /* NULL until the handshake is verified */
     tr_downlink *downlink; /* NULL: nothing that leaves is numbered */
+    tr_ring *tap;          /* of a tap, which has no keys: what leaves is told there, unprotected; else NULL */
     /* given */
     uint32_t owner; /* transport index */
+    uint32_t id;    /* of the transport */
     tr_path path;
     bool has_path; /* selected and consented */
     bool is_admitted;
@@ -24,6 +27,12 @@ typedef struct tr_egress {
     uint64_t tx_packets, tx_bytes;
     uint64_t rtt_us; /* smoothed, from receiver reports; 0: unknown */
 } tr_egress;
+
+/* Whether anything can leave: there are keys and a path, or it is a tap. */
+static inline bool tr__egress_is_open(const tr_egress *egress)
+{
+    return (egress->srtp || egress->tap) && egress->has_path;
+}
 
 /* A slot for one plain RTP packet of this transport, TR_OUTBOX_SLOT bytes; or why not (NOT_ADMITTED, NO_PATH,
  * SRTP_NO_KEYS, OUTBOX_FULL). Then seal_media, once; a slot that is not sealed is simply given out again. */

@@ -277,7 +277,8 @@ static bool is_ice_word(const char *text, size_t least, size_t most)
 static int add_transport(tr_engine *e, const tr_add_transport *params, uint64_t now_us)
 {
     uint32_t index = params->transport & 0xffff;
-    if (!params->transport || index >= e->max_transports || params->is_admitted > 1) return TR_ERR_ARGUMENT;
+    if (!params->transport || index >= e->max_transports || params->is_admitted > 1 || params->is_tap > 1)
+        return TR_ERR_ARGUMENT;
     /* RFC 8839, 5.4: at least 4 and 22 characters. */
     if (!is_ice_word(params->local_ufrag, 4, 32) || !is_ice_word(params->local_pwd, 22, 64)) return TR_ERR_ARGUMENT;
     size_t ufrag_size = strlen(params->local_ufrag);

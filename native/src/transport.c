@@ -38,12 +38,21 @@ tr_transport *tr__transport_new(const tr_shared *shared, const tr_add_transport 
     t->participant = params->participant;
     t->rtcp_ssrc = (uint32_t)random | 1;
     tr__ice_init(&t->ice, params->local_ufrag, params->local_pwd);
-    t->egress = (tr_egress){
-        .outbox = shared->outbox, .tally = shared->tally, .owner = index, .is_admitted = params->is_admitted != 0};
+    t->egress = (tr_egress){.outbox = shared->outbox,
+                            .tally = shared->tally,
+                            .owner = index,
+                            .id = t->id,
+                            .is_admitted = params->is_admitted != 0};
     tr__clock_init(&t->clock);
     t->due_us = t->dtls_due_us = t->report_due_us = t->tick_due_us = t->consent_due_us = t->limit_due_us = NEVER;
-    (void)now_us;
-    shared->tally->transports[TR_TRANSPORT_NEW]++;
+    if (params->is_tap) {
+        t->state = TR_TRANSPORT_CONNECTED;
+        t->egress.tap = shared->events;
+        t->egress.has_path = true;
+        t->due_us = t->report_due_us = now_us + REPORT_INTERVAL_US;
+        t->tick_due_us = now_us + TICK_INTERVAL_US;
+    }
+    shared->tally->transports[t->state]++;
     return t;
 }
 
@@ -232,7 +241,7 @@ static void read_data(tr_transport *t)
 
 tr_drop tr__transport_on_dtls(tr_transport *t, const tr_path *path, const uint8_t *data, size_t size, uint64_t now_us)
 {
-    if (is_over(t) || (t->is_dtls_client && !t->dtls)) return TR_DROP_DTLS_STATE;
+    if (is_over(t) || t->egress.tap || (t->is_dtls_client && !t->dtls)) return TR_DROP_DTLS_STATE;
     if (!make_dtls(t)) return TR_DROP_DTLS_LIMIT;
     t->dtls_path = *path;
     t->has_dtls_path = true;
@@ -245,7 +254,7 @@ tr_drop tr__transport_on_dtls(tr_transport *t, const tr_path *path, const uint8_
 
 int tr__transport_send_data(tr_transport *t, const uint8_t *data, size_t size)
 {
-    if (t->state != TR_TRANSPORT_CONNECTED) return TR_ERR_STATE;
+    if (t->state != TR_TRANSPORT_CONNECTED || !t->dtls) return TR_ERR_STATE;
     int status = tr__dtls_write(t->dtls, data, size);
     drain_dtls(t);
     return status;
@@ -262,7 +271,7 @@ void tr__transport_close(tr_transport *t)
 
 int tr__transport_set_remote(tr_transport *t, const tr_set_remote *remote, uint64_t now_us)
 {
-    if (is_over(t)) return TR_ERR_STATE;
+    if (is_over(t) || t->egress.tap) return TR_ERR_STATE;
     /* A role cannot change under a handshake that runs (RFC 8842, 5.5 wants a new association for that). */
     if (t->dtls && t->is_dtls_client != (remote->is_dtls_client != 0)) return TR_ERR_STATE;
     tr__ice_set_remote(&t->ice, remote->ufrag, remote->pwd);
@@ -673,7 +682,7 @@ void tr__transport_on_timer(tr_transport *t, uint64_t now_us)
     if (t->state_untold) tell_state(t);
     if (t->dtls && t->dtls_due_us <= now_us) on_dtls_state(t, tr__dtls_on_timer(t->dtls), now_us);
     if (t->consent_due_us <= now_us) look_at_consent(t, now_us);
-    bool can_send = t->egress.srtp && t->egress.has_path;
+    bool can_send = tr__egress_is_open(&t->egress);
     if (can_send) {
         if (t->tick_due_us <= now_us) {
             for (uint32_t i = 0; i < t->sender_count; i++) tr__sender_on_tick(t->senders[i], now_us);

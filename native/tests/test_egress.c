@@ -70,6 +70,61 @@ static void what_leaves_opens_on_the_other_side(void)
     }
 }
 
+/* What is told of a tap, by type and size; the ring has 64 KiB. */
+static void a_tap_tells_what_leaves_until_half_the_ring_waits(void)
+{
+    static _Alignas(64) uint8_t memory[65536 + 4096];
+    tr_ring ring;
+    tr__ring_create(&ring, memory, 65536);
+    rig r;
+    rig_init(&r, TR_SRTP_AEAD_AES_128_GCM);
+    r.egress.srtp = NULL;
+    r.egress.tap = &ring;
+    r.egress.id = 0x10007;
+    CHECK(tr__egress_is_open(&r.egress));
+    packet p = make_vp8(500, 17, 3000, true, true, true, 900);
+    uint8_t *slot;
+    tr_tapped told;
+    uint16_t type;
+    uint64_t tag;
+    size_t size;
+
+    r.egress.is_admitted = false;
+    CHECK_EQ(TR_DROP_NOT_ADMITTED, tr__egress_reserve_media(&r.egress, &slot));
+    r.egress.is_admitted = true;
+    CHECK_EQ(TR_DROP_NONE, tr__egress_reserve_media(&r.egress, &slot));
+    memcpy(slot, p.data, p.size);
+    CHECK_EQ(TR_DROP_NONE, tr__egress_seal_media(&r.egress, slot, p.size, 17));
+    CHECK_EQ(0, r.outbox.count);
+    CHECK_EQ(0, r.tally.tx_rtp_packets); /* nothing left */
+    CHECK_EQ(1, tr__ring_pop(&ring, &type, &tag, &told, sizeof told, &size));
+    CHECK_EQ(TR_EVENT_TAPPED, type);
+    CHECK_EQ(0x10007, told.transport);
+    CHECK_EQ(0, told.is_rtcp);
+    CHECK_EQ(p.size, told.size);
+    CHECK_BYTES(p.data, told.bytes, p.size);
+
+    CHECK_EQ(TR_DROP_NONE, tr__egress_reserve_rtcp(&r.egress, &slot));
+    tr_pen pen = tr__pen(slot, 100);
+    tr__rtcp_put_rr(&pen, 77, NULL, 0);
+    CHECK_EQ(TR_DROP_NONE, tr__egress_seal_rtcp(&r.egress, slot, 8));
+    CHECK_EQ(1, tr__ring_pop(&ring, &type, &tag, &told, sizeof told, &size));
+    CHECK_EQ(1, told.is_rtcp);
+    CHECK_EQ(8, told.size);
+
+    uint32_t count = 0;
+    tr_drop drop = TR_DROP_NONE;
+    while (drop == TR_DROP_NONE && count < 1000) {
+        CHECK_EQ(TR_DROP_NONE, tr__egress_reserve_media(&r.egress, &slot));
+        memcpy(slot, p.data, p.size);
+        drop = tr__egress_seal_media(&r.egress, slot, p.size, 18 + count);
+        if (drop == TR_DROP_NONE) count++;
+    }
+    CHECK_EQ(TR_DROP_EVENTS_FULL, drop);
+    CHECK(count > 20 && count < 40); /* of some 960 bytes each: half */
+    rig_dispose(&r);
+}
+
 static void what_cannot_be_sealed_does_not_leave(void)
 {
     rig r;
@@ -89,6 +144,7 @@ static void what_cannot_be_sealed_does_not_leave(void)
 static const check_test tests[] = {
     TEST(refusals_come_in_one_order),
     TEST(what_leaves_opens_on_the_other_side),
+    TEST(a_tap_tells_what_leaves_until_half_the_ring_waits),
     TEST(what_cannot_be_sealed_does_not_leave),
 };
 CHECK_MAIN("test_egress", tests)

@@ -23,6 +23,7 @@ from telerelay.dataplane import (
     LineEstimate,
     SenderHeld,
     StatsReport,
+    Tapped,
     TransportStateChanged,
     Worker,
     WorkerEvent,
@@ -82,7 +83,9 @@ class Connection:
         on_state: Callable[[str], None] = lambda state: None,
         on_line: Callable[[LineEstimate | SenderHeld], None] = lambda event: None,
         data_listener: DataListener | None = None,
+        on_tapped: Callable[[Tapped], None] | None = None,
     ) -> None:
+        self._on_tapped = on_tapped
         self._worker = site.worker
         self._site = site
         self._room = site.room
@@ -141,6 +144,7 @@ class Connection:
             is_admitted=self._is_admitted,
             ufrag=self.local.ice.ufrag,
             pwd=self.local.ice.pwd,
+            is_tap=self._on_tapped is not None,
         )
 
     async def settle(self, begun: Iterable[Awaitable[object]], opening: Awaitable[object] | None = None) -> None:
@@ -462,6 +466,9 @@ class Connection:
     def _on_event(self, event: WorkerEvent) -> None:
         if isinstance(event, DataReceived):
             self._on_data(event.data)
+        elif isinstance(event, Tapped):
+            if self._on_tapped is not None:
+                self._on_tapped(event)
         elif isinstance(event, LineEstimate):
             self._on_line(event)
         elif isinstance(event, SenderHeld):

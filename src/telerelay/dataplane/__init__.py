@@ -1,8 +1,8 @@
 """
 The data plane as Python sees it: workers, ids, events, counters. The only importer of telerelay._native.
 
-Everything here runs on the event loop's thread, but for `process`, which is a program of its own; no packet ever comes
-this way.
+Everything here runs on the event loop's thread, but for `process`, which is a program of its own. No packet of media
+comes this way but those of a tap.
 """
 
 from importlib import import_module
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ReceiverActive,
         ReceiverIdle,
         SenderHeld,
+        Tapped,
         TransportStateChanged,
         WorkerEvent,
         WorkerStopped,
@@ -43,6 +44,7 @@ _HOMES = {
     "SenderHeld": "events",
     "SenderStats": "stats",
     "StatsReport": "stats",
+    "Tapped": "events",
     "ThreadHost": "hosts",
     "TransportStateChanged": "events",
     "TransportStats": "stats",
@@ -69,6 +71,7 @@ __all__ = [
     "SenderHeld",
     "SenderStats",
     "StatsReport",
+    "Tapped",
     "ThreadHost",
     "TransportStateChanged",
     "TransportStats",

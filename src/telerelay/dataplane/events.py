@@ -65,6 +65,15 @@ class DataReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class Tapped:
+    """What a sender of a tap sent: one RTP packet, or one compound of RTCP, as its peer would have opened it."""
+
+    transport: int
+    is_rtcp: bool
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LineEstimate:
     """
     What a transport's peer can be sent now, bits a second on the wire, and how its line is: `queue_us` that our packets
@@ -106,6 +115,7 @@ WorkerEvent = (
     | ReceiverActive
     | ReceiverIdle
     | DataReceived
+    | Tapped
     | LineEstimate
     | SenderHeld
     | WorkerStopped

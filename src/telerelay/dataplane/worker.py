@@ -211,13 +211,26 @@ class Worker:
     # ---------------------------------------------------------------- commands
 
     def add_transport(
-        self, *, transport: int, room: int, participant: int, is_admitted: bool, ufrag: str, pwd: str
+        self,
+        *,
+        transport: int,
+        room: int,
+        participant: int,
+        is_admitted: bool,
+        ufrag: str,
+        pwd: str,
+        is_tap: bool = False,
     ) -> Posted:
+        """
+        A tap has no peer and is connected at once: what its senders send is told as Tapped, as long as the ring of
+        events is less than half full.
+        """
         body = ffi.new("tr_add_transport *")
         body.transport = transport
         body.room = room
         body.participant = participant
         body.is_admitted = is_admitted
+        body.is_tap = is_tap
         body.local_ufrag = ufrag.encode("ascii")
         body.local_pwd = pwd.encode("ascii")
         return self._command(lib.TR_CMD_ADD_TRANSPORT, body, "add a transport")
@@ -591,6 +604,10 @@ def _data_received(raw: Any) -> events.DataReceived:
     return events.DataReceived(transport=raw.transport, data=bytes(ffi.buffer(raw.bytes)[: raw.size]))
 
 
+def _tapped(raw: Any) -> events.Tapped:
+    return events.Tapped(raw.transport, bool(raw.is_rtcp), bytes(ffi.buffer(raw.bytes)[: raw.size]))
+
+
 def _line_estimate(raw: Any) -> events.LineEstimate:
     return events.LineEstimate(
         transport=raw.transport,
@@ -641,6 +658,7 @@ _EVENTS: Mapping[int, tuple[str, Callable[[Any], events.WorkerEvent]]] = {
     lib.TR_EVENT_RECEIVER_ACTIVE: ("tr_receiver_event *", _receiver_active),
     lib.TR_EVENT_RECEIVER_IDLE: ("tr_receiver_event *", _receiver_idle),
     lib.TR_EVENT_DATA: ("tr_data *", _data_received),
+    lib.TR_EVENT_TAPPED: ("tr_tapped *", _tapped),
     lib.TR_EVENT_ESTIMATE: ("tr_estimate *", _line_estimate),
     lib.TR_EVENT_SENDER_HELD: ("tr_sender_held *", _sender_held),
     lib.TR_EVENT_STOPPED: ("void *", lambda raw: events.WorkerStopped()),
