@@ -62,6 +62,7 @@ class _Story:
         self.losses: dict[tuple[str, str], dict[str, Any]] = {}
         self.consents: list[dict[str, Any]] = []
         self.objects: dict[str, list[dict[str, Any]]] = {"document": [], "still": []}
+        self.recordings: dict[str, dict[str, Any]] = {}
         self.measured: Mapping[str, Any] = {}
         self.samples: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.is_emergency = False
@@ -93,6 +94,8 @@ class _Story:
                 self.consents.append({"at": fact.at, **said})
             case "document_received":
                 self.objects[fact.clear["what"]].append({"at": fact.at, **_object(fact.clear)})
+            case "recording_set":
+                self._recording(fact)
             case "measured":
                 self.measured = fact.clear
             case "samples_counted":
@@ -102,8 +105,23 @@ class _Story:
             case "ended":
                 self.ended, self.ended_at = fact.clear, fact.at
                 self._close(fact.at)
+                for recording in self.recordings.values():
+                    _pause(recording, fact.at)
             case "arrived" | "admitted" | "entered" | "left" | "denied" | "lost" | "back":
                 self._person(fact)
+
+    def _recording(self, fact: Told) -> None:
+        """Who asked for it, when it ran, and how it ended: `why` is "" where it ran to the end of the consult."""
+        state, id = fact.clear["state"], fact.clear["recording"]
+        recording = self.recordings.setdefault(
+            id, {"recording": id, "by": fact.clear.get("by", "relay"), "asked_at": fact.at, "ran": [], "why": ""}
+        )
+        if state == "running":
+            recording["ran"].append([fact.at, None])
+        else:
+            _pause(recording, fact.at)
+        if state in ("stopped", "forbidden"):
+            recording["why"] = fact.clear.get("why", "")
 
     def _person(self, fact: Told) -> None:
         sub = fact.clear["sub"]
@@ -196,11 +214,16 @@ def _written(consult: str, story: _Story) -> dict[str, Any]:
         "stills": story.objects["still"],
         "documents": story.objects["document"],
         "measurements": list(story.samples.values()),
-        "recordings": [],
+        "recordings": list(story.recordings.values()),
         "ended_by": ended.get("by", ""),
         "outcome": ended.get("outcome", ""),
         "technical_note": story.technical_note(),
     }
+
+
+def _pause(recording: dict[str, Any], at: float) -> None:
+    if recording["ran"] and recording["ran"][-1][1] is None:
+        recording["ran"][-1][1] = at
 
 
 def _object(clear: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from telerelay.consult.facts import (
     LinkUsed,
     Measured,
     Noted,
+    RecordingSet,
     Restarted,
     SamplesCounted,
     Scheduled,
@@ -189,6 +190,9 @@ class Chronicle:
         if self._record.is_over or (not self._record.there and self._record.gone_at is None):
             return ()
         draft = self._draft(now)
+        recording = self._record.recording
+        if recording is not None and recording.is_active:  # what was being written ends with the process that wrote it
+            draft.add(RecordingSet(draft.now, recording.id, "stopped", why="restarted"))
         return draft.add(Restarted(draft.now)).settle()
 
     def jump(self, now: float, by_s: float) -> Facts:

@@ -41,9 +41,10 @@ from telerelay.consult.facts import (
     check_note,
     check_word,
 )
-from telerelay.consult.objects import Objects
 from telerelay.consult.plan import ConsultPlan, is_unix_s
 from telerelay.consult.record import SEAT_LOSSES, Person, Record
+from telerelay.consult.recorded import Recorded
+from telerelay.consult.recording import RECORDER
 from telerelay.consult.rota import UNREACHED
 from telerelay.errors import RemoteProtocolError
 from telerelay.rooms import policy
@@ -64,7 +65,7 @@ def schedule(now: float, plan: ConsultPlan, by: str = RELAY) -> Scheduled:
     return Scheduled(now, plan, by)
 
 
-class Consult(Objects):
+class Consult(Recorded):
     """One consult, and what people do with it."""
 
     # ---------------------------------------------------------------- coming and going
@@ -79,6 +80,8 @@ class Consult(Objects):
         """
         record = self._live()
         policy.check_role(role)
+        if sub == RECORDER:
+            raise RemoteProtocolError("forbidden", "this name is the relay's own")
         person = record.people.get(sub)
         if person is not None and person.is_there:
             if person.role != role:

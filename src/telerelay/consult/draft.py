@@ -23,6 +23,7 @@ from telerelay.consult.facts import (
     TimerFired,
 )
 from telerelay.consult.record import Person, Record, fold
+from telerelay.consult.recording import follows
 from telerelay.consult.timers import Timer, timers_of
 
 CONVERSING = frozenset({"patient", "companion", "practitioner", "requester", "expert", "assistant"})
@@ -119,6 +120,8 @@ def _following(record: Record, now: float) -> Fact | None:
         return None
     if record.unconsented:
         return Left(now, record.unconsented[0].sub, "removed")
+    if (recording := follows(record, now)) is not None:
+        return recording
     if record.state in states.BEFORE_CALL and record.state != states.SCHEDULED:
         return InProgress(now) if is_call(record) else None
     lost = broken(record)

@@ -46,11 +46,18 @@ MISSING_SIDES = ("patient_side", "decider")
 CONSENTS = ("recording", "third_party", "still", "document", "measurement", "observer", "data_sharing")
 BYPASSES = (
     *("media", "data", "subscribe", "publish", "roster", "token", "link", "role", "message", "second_tab"),
-    *("document", "still"),
+    *("document", "still", "recording"),
 )
 OBJECTS = ("document", "still")
 STILL_SOURCES = ("", "photo", "frame")
 """How a still was made: the camera's own photo at its full resolution, or, marked so, a frame of its video."""
+
+RECORDING_STATES = ("asked", "running", "paused", "stopped", "forbidden")
+RECORDING_REASONS = ("", "asked", "refused", "withdrawn", "joined", "left", "rule", "full", "failed", "restarted")
+"""
+Somebody had it stopped; said no; took it back; came in and has not agreed yet; all have left; the host's rule does not
+let it be asked; the disk is full; it could not go on; another process goes on, which does not go on with that.
+"""
 
 STILL_ANSWERS = ("allowed", "refused", "timeout", "forbidden", "failed", "withdrawn")
 """
@@ -405,6 +412,19 @@ class StillAnswered(Fact):
     sub: str
     answer: Annotated[str, STILL_ANSWERS]
     until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSet(Fact):
+    """
+    A recording of the consult is asked for, by whom; runs, for everybody who is in has consented; pauses, or is over.
+    """
+
+    kind: ClassVar[str] = "recording_set"
+    recording: str
+    state: Annotated[str, RECORDING_STATES]
+    by: str = RELAY
+    why: Annotated[str, RECORDING_REASONS] = ""
 
 
 @dataclass(frozen=True, slots=True)

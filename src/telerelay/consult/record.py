@@ -38,6 +38,7 @@ from telerelay.consult.facts import (
     NoShow,
     Noted,
     PrioritySet,
+    RecordingSet,
     Released,
     Rescheduled,
     Restarted,
@@ -55,6 +56,8 @@ from telerelay.consult.facts import (
     TimerSet,
 )
 from telerelay.consult.plan import ConsultPlan
+from telerelay.consult.recording import Recording
+from telerelay.consult.recording import take as take_recording
 from telerelay.consult.rota import Rota
 from telerelay.errors import LocalProtocolError
 from telerelay.states import after
@@ -162,6 +165,12 @@ class Record:
 
     stills: Mapping[str, Still] = field(default_factory=dict)
     """Stills that were asked for, in order, by the request."""
+
+    recording: Recording | None = None
+    """The one that was asked for last."""
+
+    recordings: int = 0
+    """How often one was asked for."""
 
     measured: Measured | None = None
     samples: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
@@ -285,6 +294,8 @@ def _check(record: Record, fact: Fact) -> None:
             raise _misfit(fact, "there is that document")
         case StillRequested() if fact.request in record.stills:
             raise _misfit(fact, "there is that request")
+        case RecordingSet(_, recording, state):
+            _check_recording(record, fact, recording, state)
         case StillAnswered() if fact.request not in record.stills or record.stills[fact.request].until is None:
             raise _misfit(fact, "nothing is asked that this answers")
         case Attested() if record.ended is None:
@@ -295,6 +306,17 @@ def _check_person(record: Record, fact: Arrived | Admitted | Denied | Entered | 
     status = _person(record, fact.sub).status
     if after(states.PERSON, status, states.person_event_of(fact)) == status:
         raise _misfit(fact, f"not of somebody who is {status}")
+
+
+def _check_recording(record: Record, fact: Fact, recording: str, state: str) -> None:
+    found = record.recording
+    is_active = found is not None and found.is_active
+    if state == "forbidden" and not is_active:
+        return
+    if state == "asked" if is_active else state != "asked":
+        raise _misfit(fact, "a recording is under way" if is_active else "there is no such recording")
+    if found is not None and is_active and (found.id != recording or found.state == state):
+        raise _misfit(fact, "not of the recording that is under way")
 
 
 def _misfit(fact: Fact, why: str) -> LocalProtocolError:
@@ -368,7 +390,12 @@ def _take_of_consult(record: Record, fact: Fact) -> Record:
             used = replace(record.links[link], is_used=True, used_at=at, nonce=nonce)
             return replace(record, links={**record.links, link: used})
         case Consent(_, sub, what, is_given, _):
-            return replace(record, consents={**record.consents, (sub, what): is_given})
+            consents = {**record.consents, (sub, what): is_given}
+            return replace(record, consents=consents, recording=take_recording(record.recording, fact))
+        case RecordingSet(_, _, state):
+            is_new = state in ("asked", "forbidden")
+            recording = take_recording(record.recording, fact)
+            return replace(record, recording=recording, recordings=record.recordings + is_new)
         case BypassTried(_, sub, what):
             return replace(record, bypasses=record.bypasses | {(sub, what)})
         case Measured():
