@@ -34,6 +34,7 @@ DECISION_NAMES = (
     "camera_control",
     "document_policy",
     "still_consent",
+    "recording_consent",
     "waiting_content",
     "attest",
     "degrade",
@@ -429,6 +430,26 @@ class ProbeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingConfig:
+    """Consults that are recorded, where everybody in them agrees (docs/recording.md)."""
+
+    enabled: bool = _option(False, "Whether a consult can be recorded at all.")
+    folder: str = _option(
+        "",
+        "Folder recordings are kept in, encrypted, one relay's own; empty: one beside the journal's file, named like it"
+        " with .recordings, or, with the journal in memory, a temporary one.",
+    )
+    retain_days: float = _option(
+        30.0,
+        "How long a consult's recordings are kept after the latest of them, days; then their key is destroyed.",
+        _range(0, 36525),
+    )
+    keep_free_bytes: int = _option(
+        268435456, "What is left free on their disk, bytes: a recording that would use it stops.", _range(0, 2**44)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ServeConfig:
     """The process of `telerelay serve`."""
 
@@ -468,6 +489,7 @@ class Config:
     measurements: MeasurementsConfig = field(default_factory=MeasurementsConfig)
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
+    recording: RecordingConfig = field(default_factory=RecordingConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

@@ -322,6 +322,25 @@ class StillsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingChanged:
+    """
+    The consult's recording: `state` asked, running, paused or stopped, since then (Unix seconds), and `why`; `by` asked
+    for it. `is_asked`: the participant has a say; `has_agreed`: it said yes. `missing` are the subs of those who
+    have not. A sign.
+    """
+
+    recording: str
+    state: str
+    since: float
+    why: str
+    by: str
+    by_role: str
+    is_asked: bool
+    has_agreed: bool
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RoomEnded:
     reason: str
 
@@ -387,5 +406,6 @@ Sign = (
     | ReceiptMade
     | DocumentsChanged
     | StillsChanged
+    | RecordingChanged
 )
 """What is told as it is now, to who is there: neither numbered nor kept."""

@@ -44,6 +44,7 @@ from telerelay.observe import LoopLag, RelayCollector, RelayFacts, add_health, a
 from telerelay.protocol.grants import TokenKeys, load_key
 from telerelay.protocol.names import is_room_name
 from telerelay.protocol.parameters import Candidate, Fingerprint
+from telerelay.recording.http import HostRecordings
 from telerelay.signaling.consult_api import ConsultHandlers, add_links
 from telerelay.signaling.consults import Consults
 from telerelay.signaling.desks import desk_handler
@@ -200,6 +201,7 @@ class Relay:
         ConsultHandlers(self.consults, self._keys).add_to(app)
         ExpertiseHandlers(self.consults.expertise, self._keys).add_to(app)
         HostDocuments(self.consults.documents, self._keys).add_to(app)
+        HostRecordings(self.consults, self._keys).add_to(app)
         add_health(app, self._health)
         add_metrics(app, self._collector(), lambda request: True)
         return app
@@ -343,6 +345,8 @@ class Relay:
             consults=self.consults.states(),
             documents=self.consults.documents.counts,
             document_bytes=self.consults.documents.bytes,
+            recordings=self.consults.recordings.counts,
+            recorded_bytes=self.consults.recordings.bytes,
             attempts=self.consults.attempts,
             tenant_consults=self.consults.tenant_states(),
             tenant_people=self.consults.tenant_people(),

@@ -58,6 +58,7 @@ CASES: list[tuple[str, object, object, object, list[object]]] = [
     ("camera_control", True, False, True, [0, None, "home"]),
     ("document_policy", True, False, True, [0, None]),
     ("still_consent", True, False, True, [1, None, "ask"]),
+    ("recording_consent", True, False, True, [1, None, "ask"]),
     (
         "waiting_content",
         WaitingContent(),

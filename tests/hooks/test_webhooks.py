@@ -83,6 +83,7 @@ async def receiver() -> AsyncIterator[Host]:
         ("camera_control", True, True),
         ("document_policy", True, True),
         ("still_consent", False, False),
+        ("recording_consent", False, False),
         (
             "waiting_content",
             {"items": [{"id": "w1", "kind": "video", "url": "https://a.example/v.mp4", "title": "Hands"}]},

@@ -42,8 +42,9 @@ class Vault:
     removes. None: a temporary one.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, name: str = "documents") -> None:
         self._folder = folder
+        self._name = name
         self._own: Path | None = None
 
     def close(self) -> None:
@@ -62,22 +63,20 @@ class Vault:
     def _made(self) -> Path:
         """The folder, made for its owner alone. Raises OSError."""
         if self._folder is None:
-            self._folder = self._own = Path(tempfile.mkdtemp(prefix="telerelay-documents-"))
+            self._folder = self._own = Path(tempfile.mkdtemp(prefix=f"telerelay-{self._name}-"))
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._folder
 
     def create(self, key: bytes, consult: str, document: str, meta: dict[str, Any]) -> Volume:
         """A new document's, empty. Raises RemoteProtocolError storage_full, storage_failed."""
         sealer = Sealer(key, consult, document)
-        text = json.dumps(meta, separators=(",", ":")).encode()
-        sealed = sealer.seal("meta", 0, text + b" " * (-len(text) % META_PAD_BYTES))
         try:
             root = self._made()
             folder = self._of(consult)
             if not folder.is_dir():
                 folder.mkdir(mode=0o700)
                 sync_folder(root)
-            replace(folder / f"{document}.meta", sealed)
+            replace(folder / f"{document}.meta", _sealed(sealer, meta))
         except OSError as error:
             self.remove(consult, document)
             raise storage_error(error) from error
@@ -86,6 +85,13 @@ class Vault:
         except RemoteProtocolError:
             self.remove(consult, document)
             raise
+
+    def describe(self, key: bytes, consult: str, document: str, meta: dict[str, Any]) -> None:
+        """Something else is to be said of it. Raises RemoteProtocolError storage_full, storage_failed."""
+        try:
+            replace(self._of(consult) / f"{document}.meta", _sealed(Sealer(key, consult, document), meta))
+        except OSError as error:
+            raise storage_error(error) from error
 
     def find(self, key: bytes, consult: str) -> tuple[Found, ...]:
         """A consult's documents, as far as they are readable; what is not is removed."""
@@ -124,6 +130,11 @@ class Vault:
 
     def _of(self, consult: str) -> Path:
         return (self._folder or _NOWHERE) / hashlib.sha256(consult.encode()).hexdigest()[:32]
+
+
+def _sealed(sealer: Sealer, meta: dict[str, Any]) -> bytes:
+    text = json.dumps(meta, separators=(",", ":")).encode()
+    return sealer.seal("meta", 0, text + b" " * (-len(text) % META_PAD_BYTES))
 
 
 def _quietly(act: Callable[[], object]) -> None:

@@ -176,6 +176,20 @@ class StillRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingRequest:
+    """
+    `by` wants the consult recorded: everybody who is in will be asked. `policy` is the plan's, by its id. `role` is ""
+    where the host asks in that name.
+    """
+
+    room: str
+    tenant: str
+    policy: str
+    by: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class WaitingRequest:
     """Someone waits: what is he shown meanwhile?"""
 
@@ -444,6 +458,7 @@ DECISIONS: Mapping[str, Decision] = {
     "camera_control": Decision(_always(True), _always(False), _is_bool),
     "document_policy": Decision(_always(True), _always(False), _is_bool),
     "still_consent": Decision(_always(True), _always(False), _is_bool),
+    "recording_consent": Decision(_always(True), _always(False), _is_bool),
     "waiting_content": Decision(_always(_NOTHING), _always(_NOTHING), _is_content, _to_content),
     "attest": Decision(_always(None), _always(None), _is_policy, _to_policy),
     "degrade": Decision(_always("usual"), _always("usual"), _is_one_of(get_args(DegradeAnswer))),

@@ -19,6 +19,7 @@ from telerelay.hooks.asked import (
     JoinRequest,
     PolicyResult,
     PublishRequest,
+    RecordingRequest,
     Route,
     RouteRequest,
     StillRequest,
@@ -93,6 +94,10 @@ class Hooks(Protocol):
 
     async def still_consent(self, request: StillRequest) -> bool:
         """Whether someone may be asked for a still, who is asked then and may refuse. Closed: no."""
+        return True
+
+    async def recording_consent(self, request: RecordingRequest) -> bool:
+        """Whether a consult may be recorded, to which everybody in it has to agree then. Closed: no."""
         return True
 
     async def waiting_content(self, request: WaitingRequest) -> WaitingContent:

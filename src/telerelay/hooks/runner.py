@@ -28,6 +28,7 @@ from telerelay.hooks.asked import (
     Nonsense,
     PolicyResult,
     PublishRequest,
+    RecordingRequest,
     Route,
     RouteRequest,
     StillRequest,
@@ -160,6 +161,9 @@ class HookRunner:
 
     async def still_consent(self, request: StillRequest) -> bool:
         return cast(bool, await self._decide("still_consent", request))
+
+    async def recording_consent(self, request: RecordingRequest) -> bool:
+        return cast(bool, await self._decide("recording_consent", request))
 
     async def waiting_content(self, request: WaitingRequest) -> WaitingContent:
         return cast(WaitingContent, await self._decide("waiting_content", request))

@@ -83,6 +83,10 @@ class RelayFacts:
     """What became of documents and stills: (document or still, outcome)."""
     document_bytes: Mapping[str, int] = field(default_factory=dict)
     """Bytes of them that were taken ("in") and handed out ("out")."""
+    recordings: Mapping[str, int] = field(default_factory=dict)
+    """How often a recording came into which state."""
+    recorded_bytes: int = 0
+    """Bytes of recordings that were written."""
     journal_held: int = 0
     """Writes of the journal that are not durable yet."""
     is_durable: bool = True
@@ -232,6 +236,13 @@ def _of_consults(facts: RelayFacts) -> Iterator[Metric]:
     for direction, count in sorted(facts.document_bytes.items()):
         sizes.add_metric([direction], count)
     yield sizes
+    recordings = CounterMetricFamily(
+        "telerelay_recordings", "How often a recording of a consult came into which state", labels=["state"]
+    )
+    for state, count in sorted(facts.recordings.items()):
+        recordings.add_metric([state], count)
+    yield recordings
+    yield CounterMetricFamily("telerelay_recorded_bytes", "Bytes of recordings written", value=facts.recorded_bytes)
     yield GaugeMetricFamily(
         "telerelay_journal_held", "Writes of the journal that are not durable yet", value=facts.journal_held
     )

@@ -251,6 +251,31 @@ class WithdrawStill:
     request: str
 
 
+@dataclass(frozen=True, slots=True)
+class AskRecording:
+    """Have the consult recorded: everybody who is in is asked."""
+
+    id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecording:
+    """Agree to a recording, or not, or no longer."""
+
+    id: int | None
+    recording: str
+    is_given: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """Have it stopped."""
+
+    id: int | None
+
+
+RecordingMessage = AskRecording | AnswerRecording | StopRecording
+
 StillMessage = RequestStill | AnswerStill | WithdrawStill
 
 Decision = Admit | Deny | End | Priority
@@ -274,6 +299,7 @@ Request = (
     | Decision
     | Object
     | StillMessage
+    | RecordingMessage
 )
 
 # -------------------------------------------------------------------- relay to client
@@ -497,6 +523,19 @@ def _event_object(event: events.Event | events.Sign) -> dict[str, object]:
             return {"type": "documents", "documents": document_objects(documents)}
         case events.StillsChanged(stills):
             return {"type": "stills", "stills": [_still_object(each) for each in stills]}
+        case events.RecordingChanged():
+            return {
+                "type": "recording",
+                "recording": event.recording,
+                "state": event.state,
+                "since": event.since,
+                "why": event.why,
+                "by": event.by,
+                "by_role": event.by_role,
+                "asked": event.is_asked,
+                "agreed": event.has_agreed,
+                "missing": list(event.missing),
+            }
         case events.WaitingRoomChanged(people):
             return {"type": "waiting_room", "people": [_waiting_object(each) for each in people]}
         case events.ReceiptMade(attestation, video_s, audio_s):
@@ -667,6 +706,12 @@ _REQUESTS: dict[str, tuple[dict[str, Field], Callable[[dict[str, Any]], Request]
         lambda f: AnswerStill(f.get("id"), f["request"], f["answer"]),
     ),
     "withdraw_still": ({"request": Field(word)}, lambda f: WithdrawStill(f.get("id"), f["request"])),
+    "ask_recording": ({}, lambda f: AskRecording(f.get("id"))),
+    "answer_recording": (
+        {"recording": Field(word), "agreed": Field(boolean)},
+        lambda f: AnswerRecording(f.get("id"), f["recording"], f["agreed"]),
+    ),
+    "stop_recording": ({}, lambda f: StopRecording(f.get("id"))),
     "priority": ({"emergency": Field(boolean)}, lambda f: Priority(f.get("id"), f["emergency"])),
 }
 

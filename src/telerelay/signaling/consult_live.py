@@ -17,6 +17,7 @@ from telerelay.consult.consult import Consult
 from telerelay.consult.draft import Facts
 from telerelay.consult.effects import Admit, Attest, Effect, EndRoom, Forget, Remove
 from telerelay.consult.record import Person, Record
+from telerelay.consult.recording import RECORDER
 from telerelay.documents import Documents
 from telerelay.errors import RemoteProtocolError
 from telerelay.events import (
@@ -29,6 +30,7 @@ from telerelay.events import (
     WaitingRoomChanged,
 )
 from telerelay.measurements import Position
+from telerelay.recording.recordings import Recordings
 from telerelay.rooms import Participant, Publication
 from telerelay.signaling.seat import Seat
 from telerelay.signaling.watching import RoomWatcher, What
@@ -63,6 +65,9 @@ class Home(Protocol):
 
     documents: Documents
     """What people hand each other."""
+
+    recordings: Recordings
+    """What is recorded."""
 
     def now(self) -> float:
         """The consults' clock, Unix seconds."""
@@ -140,6 +145,7 @@ class LiveConsult(RoomWatcher):
         """
         if made:
             effects = self.consult.apply(*made)
+            self._home.recordings.look(self)  # what may not be recorded any more is not from here on
             durable = self._home.journal(self, made)
             self._latest = self._home.carry_out_later(self._finish(durable, effects, self.consult.record))
             self._home.changed(self)
@@ -187,6 +193,7 @@ class LiveConsult(RoomWatcher):
         self.durable = record
         for effect in effects:
             self._carry_out(effect)
+        self._home.recordings.look(self)
         self.show()
         self._home.settled(self)
 
@@ -269,6 +276,8 @@ class LiveConsult(RoomWatcher):
         self.show()
 
     def is_admitted(self, sub: str, role: str) -> bool:
+        if (sub, role) == (RECORDER, "recorder"):  # no token has that name: it is the relay's own
+            return not self.consult.record.is_over
         return sub in self._inside and self.consult.is_admitted(sub, role)
 
     def on_host(self, host: RoomHost) -> None:
@@ -366,7 +375,7 @@ class LiveConsult(RoomWatcher):
 
     def _is_there(self, sub: str) -> bool:
         """Whether the consult has a seat for this person."""
-        return any(person.sub == sub for person in self.consult.record.there)
+        return sub == RECORDER or any(person.sub == sub for person in self.consult.record.there)
 
     @property
     def has_lost(self) -> bool:
@@ -415,6 +424,7 @@ class LiveConsult(RoomWatcher):
                 if (content := self._content.get(person.sub)) is not None:
                     self._show(seat, content)
         self._home.documents.show(self)
+        self._home.recordings.show(self)
 
     def _show(self, seat: Seat, sign: Sign) -> None:
         key = (seat.id, type(sign))
@@ -453,6 +463,17 @@ class LiveConsult(RoomWatcher):
 
     async def withdraw_still(self, by: Participant, request: str) -> None:
         await self._home.documents.stills.withdraw(self, by.sub, request)
+
+    # ---------------------------------------------------------------- recordings
+
+    async def ask_recording(self, by: str) -> str:
+        return await self._home.recordings.ask(self, by)
+
+    async def answer_recording(self, sub: str, recording: str, is_given: bool) -> None:
+        await self._home.recordings.answer(self, sub, recording, is_given)
+
+    async def stop_recording(self, by: str) -> None:
+        await self._home.recordings.stop(self, by)
 
     # ---------------------------------------------------------------- what deciders may
 

@@ -38,6 +38,7 @@ from telerelay.hooks import HookRunner, JoinRequest
 from telerelay.logs import say
 from telerelay.protocol.desks import Call, InLine
 from telerelay.protocol.grants import Grant, TokenKeys
+from telerelay.recording.recordings import Recordings
 from telerelay.signaling.booking import Booking
 from telerelay.signaling.consult_keeping import Keeping
 from telerelay.signaling.consult_live import PATIENCE_S, LiveConsult
@@ -101,6 +102,8 @@ class Consults:
         """Where facts are kept."""
         self.documents = Documents(config, hooks, self.now, self._live.get)
         """What people hand each other in them."""
+        self.recordings = Recordings(config, hooks, self.now, self._live.get)
+        """What is recorded of them, where everybody in them agrees."""
         self._measuring = Measuring(self.now)
         self._tasks = Tasks()
         self._rules = Rules(hooks, limits, self.now, self._tasks.spawn, self.position)
@@ -144,6 +147,7 @@ class Consults:
         self._hooks.on_failure = failed(self._live.get, self.now)
         await self.documents.open(self.keeping.journal)
         await self.expertise.open(self._expertise_store or JournalStore(self.keeping.journal))
+        await self.recordings.open(self.keeping.journal)
         if found:
             say(logging.INFO, "consults_resumed", count=len(self._live))
 
@@ -164,6 +168,7 @@ class Consults:
             self._tasks.spawn(self._settle(), "consults_settle")
         self.documents.start()
         self.expertise.start()
+        self.recordings.start()
         self._tasks.spawn(self._run_timers(), "consults_timers")
         self._tasks.spawn(self._run_looks(), "consults_looks")
         self._tasks.spawn(self.keeping.expire(), "consults_expire")
@@ -192,6 +197,7 @@ class Consults:
         await self._tasks.join(1.0, besides=BACKGROUND)
         await self._tasks.close()
         await self.expertise.close()
+        await self.recordings.close()
         await self.documents.close()
         await self.keeping.close()
 
@@ -368,6 +374,10 @@ class Consults:
         if document is None:
             raise RemoteProtocolError("not_found", "there is no attestation of that consult")
         return document
+
+    def running(self, consult: str) -> LiveConsult:
+        """One that is not over. Raises RemoteProtocolError not_found."""
+        return self._of(consult)
 
     def states(self) -> Counter[str]:
         """How many consults are in which state."""
@@ -581,6 +591,7 @@ class Consults:
         if self._live.get(live.id) is live:
             del self._live[live.id]
         self._ringing.forget(live)
+        self.recordings.forget(live.id)
         live.due_at = None
 
     def attempted(self, what: str, tenant: str = "") -> None:

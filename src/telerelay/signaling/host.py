@@ -18,6 +18,7 @@ from telerelay.allocator import Allocator
 from telerelay.config import Config
 from telerelay.connection import PublishConnection, Site, Source, SubscribeConnection, WhepConnection
 from telerelay.connection.publish import Receiving
+from telerelay.connection.tap import TapConnection
 from telerelay.errors import NativeError, RemoteProtocolError
 from telerelay.hooks import HookRunner
 from telerelay.logs import say
@@ -58,6 +59,9 @@ from telerelay.tasks import Tasks
 # WebSocket close codes (RFC 6455, 7.4.2: 4000-4999 are the application's) by why a participant is no longer here.
 CLOSE_CODES = {"duplicate_join": 4009, "ended": 4010, "removed": 4010, "timeout": 4010}
 NORMAL_CLOSE = 1000
+
+TAP = "tap"
+"""The attachment of a participant without a client; sessions' secrets are longer."""
 
 # Sessions one sub may hold at once: a wall of screens, and an end to it.
 MAX_RESOURCES = 32
@@ -376,6 +380,25 @@ class RoomHost:
         if seat is None or secret not in seat.resources:
             raise RemoteProtocolError("not_found", "there is no such session")
         return seat.resources[secret]
+
+    def open_tap(self, sub: str, role: str, make: Callable[[Site, int], TapConnection]) -> tuple[str, TapConnection]:
+        """
+        Somebody without a client takes part, as everybody sees: which participant, and what receives for it, which its
+        owner runs and closes. Raises RemoteProtocolError room_full, forbidden, conflict.
+        """
+        joined = self.room.attach(_now(), sub, role, TAP, new_id)
+        participant, is_new = joined.participant, joined.participant.id not in self.seats
+        seat = self._seat_of(participant)
+        connection = make(self.site, seat.number)
+        self._carry_out(joined.effects)
+        if is_new:
+            self._person(participant, "joined")
+        self._router.attach(seat.id, connection)
+        return seat.id, connection
+
+    def close_tap(self, participant: str, connection: TapConnection) -> None:
+        """Nothing comes there any more; who it is for stays."""
+        self._router.detach(participant, connection)
 
     def end_resource(self, resource: Resource, reason: str = "left") -> None:
         """A session ends; its participant too, if that was all it had."""

@@ -85,6 +85,20 @@ class RoomWatcher:
         """Whoever asked wants it no more. Raises RemoteProtocolError."""
         raise _no_consult()
 
+    # ---------------------------------------------------------------- recordings
+
+    async def ask_recording(self, by: str) -> str:
+        """Somebody wants the consult recorded; which recording. Raises RemoteProtocolError."""
+        raise _no_consult()
+
+    async def answer_recording(self, sub: str, recording: str, is_given: bool) -> None:
+        """Somebody agrees to it, or not, or no longer. Raises RemoteProtocolError."""
+        raise _no_consult()
+
+    async def stop_recording(self, by: str) -> None:
+        """Somebody wants no more of it. Raises RemoteProtocolError."""
+        raise _no_consult()
+
     # ---------------------------------------------------------------- what deciders may
 
     def check_decider(self, participant: Participant) -> None:

@@ -16,7 +16,9 @@ from telerelay.logs import say
 from telerelay.protocol.messages import (
     Admit,
     Answer,
+    AnswerRecording,
     AnswerStill,
+    AskRecording,
     CameraMoved,
     Candidate,
     Chat,
@@ -32,6 +34,7 @@ from telerelay.protocol.messages import (
     Priority,
     Publish,
     Reconnect,
+    RecordingMessage,
     Reply,
     Report,
     Request,
@@ -39,6 +42,7 @@ from telerelay.protocol.messages import (
     Restart,
     Stats,
     StillMessage,
+    StopRecording,
     WithdrawStill,
     decode,
     encode,
@@ -238,6 +242,8 @@ class Session:
                 await self._decide(request, host, seat)
             case RequestStill() | AnswerStill() | WithdrawStill():
                 return await self._still(request, host, seat)
+            case AskRecording() | AnswerRecording() | StopRecording():
+                return await self._recording(request, host, seat)
             case Join():
                 raise RemoteProtocolError("conflict", "this connection has joined already")
             case Candidate() | Leave() | MoveCamera():
@@ -291,6 +297,20 @@ class Session:
                 await host.watcher.answer_still(seat.participant, still, answer)
             case WithdrawStill(_, still):
                 await host.watcher.withdraw_still(seat.participant, still)
+        return {}
+
+    async def _recording(self, request: RecordingMessage, host: RoomHost, seat: Seat) -> Body:
+        """Recordings that are asked for, and what is said of them. Answered once it is durable."""
+        if not seat.participant.is_admitted:
+            raise RemoteProtocolError("forbidden", "only who is in may do that")
+        sub = seat.participant.sub
+        match request:
+            case AskRecording():
+                return {"recording": await host.watcher.ask_recording(sub)}
+            case AnswerRecording(_, recording, is_given):
+                await host.watcher.answer_recording(sub, recording, is_given)
+            case StopRecording():
+                await host.watcher.stop_recording(sub)
         return {}
 
     async def _stats(self, seat: Seat) -> Body:
