@@ -324,9 +324,9 @@ class StillsChanged:
 @dataclass(frozen=True, slots=True)
 class RecordingChanged:
     """
-    The consult's recording: `state` asked, running, paused or stopped, since then (Unix seconds), and `why`; `by` asked
-    for it. `is_asked`: the participant has a say; `has_agreed`: it said yes. `missing` are the subs of those who
-    have not. A sign.
+    The consult's recording: `state` none, asked, running, paused or stopped, since then (Unix seconds), and `why`;
+    `by` asked for it. `is_asked`: the participant has a say; `has_agreed`: it said yes. `missing` are the subs of those
+    who have not. A sign.
     """
 
     recording: str

@@ -200,6 +200,7 @@ class Recordings:
         """Tell everybody who is in of it, and whether they are asked."""
         recording = live.durable.recording
         if live.host is None or recording is None or recording.state == "forbidden":
+            self._show_nothing(live)
             return
         by = live.durable.people.get(recording.by)
         people = {each.sub for each in asked(live.durable)}
@@ -219,6 +220,14 @@ class Recordings:
                     missing=missing,
                 )
                 live.show_to(seat, sign, is_nothing=not recording.is_active)
+
+    def _show_nothing(self, live: LiveConsult) -> None:
+        """Deciders are told that there could be one."""
+        for seat in tuple(live.host.seats.values()) if live.host is not None and self._config.recording.enabled else ():
+            participant = seat.participant
+            if participant.is_admitted and live.durable.is_decider(participant.role):
+                nothing = RecordingChanged("", "none", 0.0, "", "", "", is_asked=False, has_agreed=False, missing=())
+                live.show_to(seat, nothing, is_nothing=False)
 
     def forget(self, consult: str) -> None:
         """Nothing follows in that consult."""

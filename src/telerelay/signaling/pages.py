@@ -26,6 +26,7 @@ PAGES = {
     "/waiting.js": ("waiting.js", "text/javascript"),
     "/documents.js": ("documents.js", "text/javascript"),
     "/papers.js": ("papers.js", "text/javascript"),
+    "/recording.js": ("recording.js", "text/javascript"),
     "/people.js": ("people.js", "text/javascript"),
     "/weak.js": ("weak.js", "text/javascript"),
     "/chat.js": ("chat.js", "text/javascript"),

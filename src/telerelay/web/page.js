@@ -9,6 +9,7 @@ import { join, newNonce, readToken, useLink } from "./telerelay.js";
 import { listenCamera, onCamera, renderCamera } from "./camera.js";
 import { listenChat, onChat, renderChat } from "./chat.js";
 import * as own from "./devices.js";
+import { listenRecording, renderRecording } from "./recording.js";
 import { listenPapers, papersWords, renderPapers } from "./papers.js";
 import { renderDesk } from "./desk.js";
 import { isLost, pictures, play, renderTiles, sentencesOn, tiles } from "./people.js";
@@ -394,6 +395,7 @@ function render() {
     renderWaiting();
     own.placeDevices();
     renderPapers();
+    renderRecording();
     setSentences($("said"), callStatus());
   } else if (page.view === "after") {
     const isKnown = ["left", "ended", "duplicate_join", "denied"].includes(page.endCode);
@@ -495,6 +497,7 @@ async function begin() {
 speak(page.language);
 listen();
 listenPapers();
+listenRecording();
 await findToken();
 /** For the browser's console and for tests: the call that is on. */
 globalThis.consult = { get call() { return page.call; } };

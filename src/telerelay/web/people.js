@@ -102,6 +102,7 @@ const HELD = { line: "tile_paused", unwanted: "badge_paused" };
 
 function badgeOf({ participant, camera, microphone }, hasPicture, isHeld) {
   if (isLost(participant)) return "badge_lost";
+  if (participant.role === "recorder") return null; // it has none, and lacks none
   if (!microphone) return "badge_no_microphone";
   if (microphone.muted) return BADGES[microphone.reason] ?? "badge_muted";
   if (hasPicture && camera.stalled) return "badge_stalled";
@@ -114,7 +115,8 @@ function renderTile({ element, video }, picture, isLarge) {
   const hasPicture = Boolean(camera?.track) && !camera.muted && video.videoWidth > 0;
   const held = HELD[pausedOf(participant, camera)];
   const waiting = held ?? "tile_waiting"; // there may never have been a picture
-  const cover = !camera ? "tile_no_camera" : camera.muted ? (COVERS[camera.reason] ?? COVERS.user) : waiting;
+  const none = participant.role === "recorder" ? "tile_recorder" : "tile_no_camera";
+  const cover = !camera ? none : camera.muted ? (COVERS[camera.reason] ?? COVERS.user) : waiting;
   const badge = badgeOf(picture, hasPicture, hasPicture && held && !isLarge);
   Object.assign(element.dataset, {
     large: isLarge,

@@ -121,6 +121,8 @@ export class Call extends EventTarget {
   /** Documents and stills that are here, and stills that were asked for (documents.js sends and fetches them). */
   documents = [];
   stills = [];
+  /** The consult's recording, as the sign `recording` has it; null: there is none, and nothing to ask for. */
+  recording = null;
 
   #options;
   #signaling = null;
@@ -425,6 +427,20 @@ export class Call extends EventTarget {
     return this.#request("withdraw_still", { request });
   }
 
+  /** Have the consult recorded: everybody who is in is asked. Gives `{recording}`. */
+  askRecording() {
+    return this.#request("ask_recording", {});
+  }
+
+  /** Agree to `recording`, or not, or no longer. */
+  answerRecording({ recording }, agreed) {
+    return this.#request("answer_recording", { recording, agreed });
+  }
+
+  stopRecording() {
+    return this.#request("stop_recording", {});
+  }
+
   /** Headers by which an HTTPS request of ours is known to be of this seat, also when the token has expired since. */
   async headers() {
     const { token } = this.#options;
@@ -646,6 +662,12 @@ export class Call extends EventTarget {
         this[message.type] = message[message.type];
         this.#emit(message.type, { [message.type]: message[message.type] });
         break;
+      case "recording": {
+        const { type, ...recording } = message;
+        this.recording = recording;
+        this.#emit(type, { recording });
+        break;
+      }
       case "channel_refused":
         this.#emit("channelrefused", { label: message.label, code: message.code });
         break;
