@@ -102,10 +102,12 @@ async def test_nothing_is_written_before_everybody_agreed_and_all_sees_the_recor
     roles = {each["role"] for each in pair.patient.participants.values()}
     states = [each.clear["state"] for each in await pair.live.entries() if each.kind == "recording_set"]
     await pair.doctor.request("stop_recording")
-    (data,) = await pair.whole()
-    with av.open(io.BytesIO(data)) as file:
-        kinds = {each.type: each.codec_context.name for each in file.streams}
-        frames = sum(1 for _ in file.decode(video=0))
+    kinds: dict[str, str] = {}
+    frames = 0
+    for data in await pair.whole():  # one, where the machine is quick enough for its halves to begin together
+        with av.open(io.BytesIO(data)) as file:
+            kinds |= {each.type: each.codec_context.name for each in file.streams}
+            frames += sum(1 for _ in file.decode(video=0)) if file.streams.video else 0
 
     assert "recorder" in roles
     assert ["asked", "running"] == states
@@ -141,7 +143,7 @@ async def test_a_consent_that_is_taken_back_is_the_last_byte(pair: Pair) -> None
 @pytest.mark.slow
 async def test_whoever_comes_in_pauses_it_until_he_agrees(pair: Pair) -> None:
     """
-    What is written before and after are two files, and nothing of anybody between.
+    What is written before and after are files of their own, and nothing of anybody between.
     """
     recording = await pair.ask()
     await pair.agree(recording)
@@ -158,7 +160,11 @@ async def test_whoever_comes_in_pauses_it_until_he_agrees(pair: Pair) -> None:
     await pair.until_bytes(written + 4000)
     await companion.leave()
     await pair.doctor.request("stop_recording")
-    assert 2 == len(await pair.whole())
+    await pair.whole()
+    files = pair.recordings.kept("r1")
+    begun = [each.begun_at > sign["since"] for each in files]
+    lasted = [each.begun_at + each.about["length_s"] for each in files if each.begun_at <= sign["since"]]
+    assert ({False, True}, True) == (set(begun), max(lasted) <= sign["since"] + 1.0)
 
 
 @pytest.mark.slow
@@ -189,10 +195,10 @@ async def test_it_is_sealed_at_rest_and_noise_once_it_is_erased(make_live: MakeL
     await pair.agree(await pair.ask())
     await pair.until_bytes(70_000)
     await pair.doctor.request("stop_recording")
-    (data,) = await pair.whole()
+    data = (await pair.whole())[0]
     await pair.live.relay.consults.end("r1", "host")
     on_disk = b"".join(path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file())
-    (kept,) = pair.recordings.kept("r1")
+    kept = pair.recordings.kept("r1")[0]
 
     assert (b"\x1aE\xdf\xa3", True) == (data[:4], len(on_disk) > 70_000)
     assert not any(word in on_disk for word in (b"webm", b"OpusHead", b"microphone", data[1000:1032]))

@@ -219,7 +219,8 @@ class Recordings:
                     has_agreed=participant.sub in recording.agreed,
                     missing=missing,
                 )
-                live.show_to(seat, sign, is_nothing=not recording.is_active)
+                may_ask = self._config.recording.enabled and live.durable.is_decider(participant.role)
+                live.show_to(seat, sign, is_nothing=not (recording.is_active or may_ask))
 
     def _show_nothing(self, live: LiveConsult) -> None:
         """Deciders are told that there could be one."""
@@ -248,7 +249,7 @@ class Recordings:
             session.shelf = shelves.writing(key, live.id, session.recording)
             self._seats[live.id], connection = live.host.open_tap(RECORDER, ROLE, session.connect(live.host))
             session.start(live.host.site.worker)
-            self._tasks.spawn(connection.run(), "recording_tap")
+            session.running = self._tasks.spawn(connection.run(), "recording_tap")
             self._tasks.spawn(session.tick(), "recording_tick")
         except (TelerelayError, TimeoutError) as error:
             say(logging.ERROR, "recording_failed", code=getattr(error, "code", "timeout"))
@@ -260,6 +261,8 @@ class Recordings:
         if session is None:
             return
         session.cut()
+        if session.running is not None:
+            session.running.cancel()
         live = self._live(consult)
         if session.connection is not None:
             if live is not None and live.host is not None and consult in self._seats:

@@ -49,6 +49,8 @@ class Session:
         self.is_open = True
         self.connection: TapConnection | None = None
         self.shelf: Writing | None = None
+        self.running: asyncio.Task[None] | None = None
+        """What brings the tap in line with what is wanted."""
         self._on_broken = on_broken
         self._later = later
         self._take: Take | None = None
@@ -110,6 +112,8 @@ class Session:
     async def tick(self) -> None:
         """Let time pass, until it is cut."""
         while self.is_open:
+            if self._worker is not None and not self._worker.is_running:
+                self._break("failed")  # the tap is gone with it
             self._add(None, 0)
             await asyncio.sleep(TICK_S)
 

@@ -60,7 +60,8 @@ class Shelves:
 
     def of(self, consult: str) -> tuple[Kept, ...]:
         """What there is of a consult, in the order it began."""
-        return tuple(sorted(self._kept.get(consult, {}).values(), key=lambda each: each.begun_at))
+        found = list(self._kept.get(consult, {}).values())  # at once: the recorder's thread adds to it
+        return tuple(sorted(found, key=lambda each: each.begun_at))
 
     def find(self, key: bytes, consult: str) -> None:
         """What another process kept; what cannot be read is removed."""
