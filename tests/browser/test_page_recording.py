@@ -1,5 +1,5 @@
 """
-A recording on the page: who is asked, what is shown meanwhile, and the end of it; the file plays.
+A recording on the page: who is asked, what is shown meanwhile, and the end of it.
 """
 
 from __future__ import annotations
