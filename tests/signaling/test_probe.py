@@ -125,3 +125,20 @@ async def test_there_may_be_none(make_live: MakeLive) -> None:
     answer = await live.http.get(f"{live.url}/probe")
 
     assert 404 == answer.status
+
+
+async def test_who_does_not_begin_is_cut_and_may_only_ask_the_judge(make_live: MakeLive) -> None:
+    """
+    A judgement needs no beginning; nothing else is answered, and an idle connection is not kept.
+    """
+    live = await make_live({"limits": {"join_timeout_s": 0.2}})
+    idle = Probing(await live.http.ws_connect(f"{live.url}/probe"))
+    judged = await idle.ask("judge", found={}, language="en")
+    over = await idle.ws.receive(timeout=5.0)
+    eager = Probing(await live.http.ws_connect(f"{live.url}/probe"))
+    refused = await eager.ask("down", seconds=1.0)
+
+    assert not judged["passed"]
+    assert over.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR, aiohttp.WSMsgType.CLOSE)
+    assert "bad_message" == refused["code"]
+    assert (await eager.ws.receive(timeout=5.0)).type is aiohttp.WSMsgType.CLOSE

@@ -52,6 +52,8 @@ class Probes:
         self.rooms = rooms
         self.config = rooms.config.probe
         self.sockets: set[web.WebSocketResponse] = set()
+        self.running = 0
+        """Those that have begun."""
         self._starts = FailureLimit(self.config.burst, 1 / self.config.every_s)
 
     def handler(self) -> Handler:
@@ -65,12 +67,15 @@ class Probes:
             await ws.prepare(request)
             self.sockets.add(ws)
             session = ProbeSession(self, ws, request.remote or "")
+            loop, transport = asyncio.get_running_loop(), request.transport
+            hurry = loop.call_later(self.rooms.config.limits.join_timeout_s, session.hurry, transport)
             try:
                 async with asyncio.timeout(SESSION_S):
                     await session.run()
             except (TimeoutError, ConnectionError):
                 pass
             finally:
+                hurry.cancel()
                 self.sockets.discard(ws)
                 await session.close()
                 await ws.close()
@@ -80,7 +85,7 @@ class Probes:
 
     def check_start(self, token: str, source: str) -> None:
         """Raises RemoteProtocolError: too_many_requests, unauthorized, token_expired."""
-        if len(self.sockets) > self.config.at_once or self._starts.is_over(source, time.monotonic()):
+        if self.running >= self.config.at_once or self._starts.is_over(source, time.monotonic()):
             raise RemoteProtocolError("too_many_requests", "too many probes: try again in a minute")
         if self.config.needs_token or token:
             self.rooms.grant_of(token, source)
@@ -118,12 +123,18 @@ class ProbeSession:
                     return
             elif message.type is WSMsgType.TEXT:
                 await self._take(message.data)
-                if not self._has_begun or self._refused > MAX_REFUSED:
+                if self._refused > (MAX_REFUSED if self._has_begun else 0):
                     await self._ws.close(code=POLICY_CLOSE)
                     return
 
+    def hurry(self, transport: asyncio.Transport | None) -> None:
+        """Who has not begun by now does not keep a connection."""
+        if not self._has_begun and transport is not None:
+            transport.abort()
+
     async def close(self) -> None:
         """Give everything back."""
+        self._probes.running -= self._has_begun
         for task in (self._filling, self._counting):
             if task is not None:
                 task.cancel()
@@ -153,8 +164,9 @@ class ProbeSession:
                 raise RemoteProtocolError("conflict", "this probe has begun already")
             self._probes.check_start(request.token, self._source)
             self._has_begun = True
+            self._probes.running += 1
             return {}
-        if not self._has_begun:
+        if not self._has_begun and not isinstance(request, Judge):
             raise RemoteProtocolError("bad_message", "the first message must be a begin")
         match request:
             case Publish(_, sdp):

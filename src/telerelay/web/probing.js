@@ -96,7 +96,7 @@ export async function probe({ language, token = "", context = new AudioContext()
   found.is_443_needed = found.port === 443;
   found.tcp_443 = found.is_443_needed ? null : "skipped"; // a page reaches no port but its own
   await within(LIMIT_MS, Promise.allSettled([lookAndListen(found, context), measure(found, token, context)]));
-  const talk = await open(token); // another connection: behind what the rates have sent it would come late
+  const talk = await connect(); // another connection: behind what the rates have sent it would come late
   try {
     return await talk.ask("judge", { found: { ...found }, language });
   } finally {
@@ -104,12 +104,17 @@ export async function probe({ language, token = "", context = new AudioContext()
   }
 }
 
-async function open(token) {
+async function connect() {
   const url = new URL("probe", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.search = url.hash = "";
   const talk = new Talk(url);
   if ((await within(CONNECT_MS, talk.opened)) === late) throw new Error("unreachable");
+  return talk;
+}
+
+async function open(token) {
+  const talk = await connect();
   await talk.ask("begin", token ? { token } : {});
   return talk;
 }
