@@ -12,7 +12,7 @@ import hashlib
 import io
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -25,8 +25,9 @@ CHUNK_BYTES = 1 << 20
 class Instrument(Process):
     """`async with Instrument() as instrument:`"""
 
-    def __init__(self) -> None:
-        super().__init__("rows.instrument")
+    def __init__(self, before: Sequence[str] = ()) -> None:
+        """`before` is put before its command line: where it runs (NamespacePair.command)."""
+        super().__init__("rows.instrument", before=before)
 
     async def begin(self, url: str, token: str, size: int, label: str, **said: str) -> None:
         """

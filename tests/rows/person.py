@@ -181,10 +181,18 @@ class Body:
     async def join(self, url: str, room: str, token: str, relay_port: int | None) -> Mapping[str, Any]:
         from telerelay.client import Client  # half a second of imports: only who joins needs it
 
-        self._client = await Client.join(url, token, room, on_event=_on_event, **{"relay_port": relay_port, **self.client_options()})
+        options = {"relay_port": relay_port, "on_event": self.on_event, **self.client_options()}
+        self._client = await Client.join(url, token, room, **options)
         self._pictures = Pictures()
         self._client.tap.on_packet = lambda packet, arrived_ms: self._pictures.add(packet)
         return {"participant": self._client.participant, "admitted": self._client.is_admitted}
+
+    def on_event(self, message: Message) -> None:
+        """Told to the row."""
+        from rows.orders import tell
+
+        # What an offer says is of no use to a row, and long.
+        tell({name: value for name, value in message.items() if name != "sdp"})
 
     def client_options(self) -> dict[str, Any]:
         """For Client.join."""
@@ -332,13 +340,6 @@ async def _listen(ws: aiohttp.ClientWebSocketResponse) -> None:
     async for message in ws:
         tell({"type": "said", "said": json.loads(message.data)})
     tell({"type": "unsaid", "code": ws.close_code})
-
-
-def _on_event(message: Message) -> None:
-    from rows.orders import tell
-
-    # What an offer says is of no use to a row, and long.
-    tell({name: value for name, value in message.items() if name != "sdp"})
 
 
 async def play(made: type[Body]) -> None:

@@ -121,14 +121,18 @@ class Process:
             del self._asked[number]
 
     async def event(
-        self, kind: str, is_it: Callable[[Message], bool] = lambda message: True, since: int = 0
+        self,
+        kind: str,
+        is_it: Callable[[Message], bool] = lambda message: True,
+        since: int = 0,
+        within_s: float = TIMEOUT_S,
     ) -> Message:
         """
         The first thing told of that kind that `is_it`, behind the first `since` of `events`, waited for if need be;
         `at` is when it was, monotonic seconds.
         """
         seen = since
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(within_s):
             while True:
                 for message in self.events[seen:]:
                     if message["type"] == kind and is_it(message):

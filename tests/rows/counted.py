@@ -1,0 +1,141 @@
+"""
+A person whose arrivals are counted packet by packet, with sources of any kind, a camera that obeys, and a photo to send.
+
+`Counted` is the row's end, `python -m rows.counted` the process; the rest is as of rows/person.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import itertools
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiohttp
+
+from rows.figures import p95
+from rows.person import Body, Person, play
+from rows.process import Message
+from support.starved import Starved
+
+
+class Counted(Person):
+    """`async with Counted() as nurse:`"""
+
+    module = "rows.counted"
+
+    async def send(self, *sources: str, bps: int = 0, size: tuple[int, int] = (640, 360)) -> None:
+        """
+        Send a moving picture and a tone, or of each source what it is: a `microphone`'s tone, a picture of any other.
+        Pictures have that `size`; with `bps` they are 720p30, encoded beforehand at that rate whatever the line does.
+        """
+        await self.do("send", sources=sources or ("microphone", "camera"), bps=bps, size=size)
+
+    async def arrivals(self, since: float, until: float) -> dict[str, Message]:
+        """
+        By source, what came of others' tracks between two moments of the monotonic clock: {"packets", "bytes",
+        "p95_s" and "most_s" between two packets, "lost" for good and "frames" decoded so far}; and as
+        "starved_s" how long this process did not get to run, so far.
+        """
+        return dict((await self.do("arrivals", since=since, until=until))["tracks"])
+
+    async def have_camera(self) -> None:
+        """Obey who moves the camera: each command is done at once."""
+        await self.do("have_camera")
+
+    async def still(self, url: str, request: str, label: str, size: int) -> Message:
+        """Take the photo that was asked for and send it, {"document", "sha256", "status"}."""
+        return await self.do("still", url=url, request=request, label=label, size=size)
+
+
+class _Body(Body):
+    orders = (*Body.orders, "send", "arrivals", "have_camera", "still")
+
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        super().__init__(http)
+        self._token = ""
+        self._arrived: dict[int, list[tuple[float, int]]] = {}
+        self._starved = Starved()
+        self._starved.__enter__()  # as long as the process
+        self._has_camera = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def join(self, url: str, room: str, token: str, relay_port: int | None) -> Mapping[str, Any]:
+        self._token, self._arrived = token, {}
+        joined = await super().join(url, room, token, relay_port)
+        self._client.tap.on_packet = self._on_packet
+        return joined
+
+    async def send(self, sources: Sequence[str], bps: int, size: Sequence[int]) -> Mapping[str, Any]:
+        from rows.camera import Encoded, frames
+        from telerelay.client import MovingPicture, Tone
+
+        def track(source: str) -> Any:
+            if source == "microphone":
+                return Tone()
+            return Encoded(bps) if bps else MovingPicture(*size)
+
+        if bps:
+            await asyncio.to_thread(frames, bps)  # seconds, in which the socket must not be silent
+        await self._client.publish([track(source) for source in sources], sources)
+        return {}
+
+    async def arrivals(self, since: float, until: float) -> Mapping[str, Any]:
+        stats = {each.publication: each for each in self._client.track_stats()}
+        found = {}
+        for track in self._client.remote_tracks.values():
+            came = [each for each in self._arrived.get(track.ssrc, ()) if since <= each[0] <= until]
+            between = [b - a for (a, _), (b, _) in itertools.pairwise(came)]
+            counted = stats.get(track.publication)
+            found[track.source] = {
+                "packets": len(came),
+                "bytes": sum(size for _, size in came),
+                "p95_s": p95(between) if between else None,
+                "most_s": max(between, default=until - since),
+                "lost": counted.lost_packets if counted is not None else 0,
+                "received": counted.rx_packets if counted is not None else 0,
+                "frames": track.frames,
+            }
+        return {"tracks": found | {"": {"starved_s": self._starved.total_s}}}
+
+    def _on_packet(self, packet: Any, arrival_time_ms: int) -> None:
+        self._arrived.setdefault(packet.ssrc, []).append((time.monotonic(), len(packet.payload)))
+
+    async def have_camera(self) -> Mapping[str, Any]:
+        self._has_camera = True
+        return {}
+
+    def on_event(self, message: Message) -> None:
+        if message["type"] == "camera" and self._has_camera:
+            moved = asyncio.create_task(self._move(message))
+            self._tasks.add(moved)
+            moved.add_done_callback(self._tasks.discard)
+        super().on_event(message)
+
+    async def _move(self, message: Message) -> None:
+        stands = {name: 0.5 + message[name] / 2 for name in ("pan", "tilt", "zoom") if name in message}
+        await self._client.request("camera_moved", command=message["command"], outcome="done", **stands)
+
+    async def still(self, url: str, request: str, label: str, size: int) -> Mapping[str, Any]:
+        data = os.urandom(size)
+        digest = hashlib.sha256(data).hexdigest()
+        words = {"sha256": digest, "label": label, "kind": "still", "request": request, "source": "photo"}
+        words["filetype"] = "image/jpeg"
+        pairs = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in words.items())
+        headers = {"Authorization": f"Bearer {self._token}", "Tus-Resumable": "1.0.0"}
+        more = {"Upload-Length": str(size), "Upload-Metadata": pairs}
+        async with self._http.post(f"{url}/documents", headers=headers | more) as created:
+            if created.status != 201:
+                return {"status": created.status, "document": "", "sha256": digest}
+            document = created.headers["Location"].rpartition("/")[2]
+        more = {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+        async with self._http.patch(f"{url}/documents/{document}", data=data, headers=headers | more) as sent:
+            return {"status": sent.status, "document": document, "sha256": digest}
+
+
+if __name__ == "__main__":
+    asyncio.run(play(_Body))
