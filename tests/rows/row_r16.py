@@ -2,8 +2,8 @@
 R16, nursing homes (D3): forty at once, each a resident and a nurse on one device, an expert doctor, an expert nurse and
 a relative by sound; a camera that is moved, a series of stills of a wound, and the wound's picture on a weak line.
 
-Forty homes are held by few processes of many people; one home of processes of their own is measured among them, with
-its device on an emulated line.
+All homes but one are held by one process of many people (homes.py); one of processes of its own is measured among
+them, with its device on an emulated line. As root, for that line.
 """
 
 from __future__ import annotations
