@@ -15,9 +15,9 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
+from rows.counted import Counted
 from rows.figures import Figure, is_short, p95, tries
 from rows.host import Host
-from rows.person import Person
 from rows.process import Process
 from support.netsim import NamespacePair, Shape
 
@@ -47,11 +47,11 @@ async def measure() -> list[Figure]:
     with NamespacePair(N1, N1) as net:
         near, far = net.command("a"), net.command("b")
         async with AsyncExitStack() as stack:
-            host: Host = await stack.enter_async_context(Host("ehpad", net.address_a, near))  # type: ignore[assignment]
-            crowd = await stack.enter_async_context(Process("rows.homes", inside=near))
+            host: Host = await stack.enter_async_context(Host("ehpad", net.address_a, before=near))  # type: ignore[assignment]
+            crowd = await stack.enter_async_context(Process("rows.homes", before=near))
             crowd.timeout_s = 240.0
             people = {
-                who: await stack.enter_async_context(Person(far if who in ("nurse", "resident") else near))
+                who: await stack.enter_async_context(Counted(far if who in ("nurse", "resident") else near))
                 for who in WHO
             }
             others = await crowd.do("hold", url=host.url, homes=homes - 1)
@@ -83,7 +83,7 @@ async def _come(host: Host, people: Mapping[str, Any]) -> dict[str, str]:
             await people[who].event("admitted")
     await people["nurse"].have_camera()
     for who, person in people.items():
-        await person.publish(*SENDS[who], size=PICTURE)
+        await person.send(*SENDS[who], size=PICTURE)
     await asyncio.gather(*(person.received("audio") for person in people.values()))
     return seats
 
