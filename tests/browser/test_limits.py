@@ -87,6 +87,7 @@ async def reached(person: Person, what: str, least_bps: float, most_bps: float) 
     return rate
 
 
+@pytest.mark.slow
 async def test_a_picture_follows_its_limit_down_and_up(browser: Browser, live: Live) -> None:
     """
     At once: the parameters of the sender are others with the message, the rate follows, and what nobody wants is not

@@ -93,7 +93,7 @@ async def call_of(open_page: OpenPage, *subs: str, **rest: object) -> list[Perso
     return people
 
 
-@pytest.mark.parametrize("language", ["en-GB", "fr-FR"])
+@pytest.mark.parametrize("language", ["en-GB", pytest.param("fr-FR", marks=pytest.mark.slow)])
 async def test_a_picture_that_is_held_back_says_so_and_says_that_it_is_back(open_page: OpenPage, language: str) -> None:
     """
     The last picture stays, greyed, with words over it; the status has a sentence, read politely and once. Then it is

@@ -28,7 +28,7 @@ def is_moving(tracks: list[dict[str, Any]]) -> bool:
     return any(track["frames_per_second"] >= 15 for track in tracks)
 
 
-@pytest.mark.parametrize("codec", ["VP8", "H264"])
+@pytest.mark.parametrize("codec", ["VP8", pytest.param("H264", marks=pytest.mark.slow)])
 async def test_two_people_see_and_hear_each_other(open_page: OpenPage, relay: RelayProcess, codec: str) -> None:
     """
     Video is decoded on both sides at the source's rate and size, sound is not silent, and the page asks nobody else.

@@ -1,5 +1,5 @@
 """
-A person whose arrivals are counted packet by packet, with sources of any kind, a camera that obeys, and a photo to send.
+A person whose arrivals are counted packet by packet, with any sources, a camera that obeys, and a photo to send.
 
 `Counted` is the row's end, `python -m rows.counted` the process; the rest is as of rows/person.py.
 """
