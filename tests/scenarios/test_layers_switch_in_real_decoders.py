@@ -131,7 +131,7 @@ MODES = {
     "H264 simulcast": Mode("H264", (), encoded.SIZES, temporal=1),
     "VP9 SVC": Mode("VP9", ({"scalability_mode": "L3T3_KEY", "max_bitrate": 1_200_000},), TWO, is_svc=True),
     "VP9 simulcast": Mode("VP9", simulcast((2, 250_000), (1, 700_000)), TWO),
-    # Not reached: after a loss Chromium stands still until it asks for a keyframe, after 3 s. Why: docs/layers.md, k-SVC.
+    # Not reached: after a loss Chromium stands still until it asks for a keyframe. Why: docs/layers.md, k-SVC.
     "AV1 SVC": Mode(
         "AV1",
         ({"scalability_mode": "L2T3_KEY", "max_bitrate": 900_000},),
