@@ -4,6 +4,7 @@ Plays examples/scad: a tablet that was offline for six hours sends its weights, 
 
 import asyncio
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import aiohttp
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from people import Person, ask, say, site  # noqa: E402
+from calls import Part, ask, cast, say  # noqa: E402
+from stage import stage  # noqa: E402
+
+TALK_S = 5.0
 
 WEIGHTS_KG = (81.5, 81.9, 82.4, 83.0, 83.3, 83.8)
 SERIES = {"device": "scale-1", "series": "weights", "kind": "value", "of": "body_weight", "unit": "kg"}
@@ -31,23 +35,27 @@ async def send(url: str, patient: str, since: float) -> int:
 
 
 async def main() -> None:
-    async with (
-        site(HERE) as url,
-        aiohttp.ClientSession() as http,
-        http.ws_connect(f"{url}/desks/nurse-2") as desk,
-        http.ws_connect(f"{url}/tablets/patient-7") as tablet,
-    ):
-        say(f"the tablet may forget {await send(url, 'patient-7', time.time() - 6 * 3600)} readings")
-        call = await desk.receive_json()
-        say(f"the nurse is rung for {call['patient']}: {call['why']}")
-        nurse = await Person.come(url, call["link"], admits=True)
-        patient = await Person.come(url, (await tablet.receive_json())["link"])
-        for who, person in (("nurse", nurse), ("patient", patient)):
-            say(f"{who}: {await person.said('sees')}")
-        _, invited = await ask("POST", f"{url}/consults/{call['consult']}/invite", {"cardiologist": "doctor-4"})
-        say(f"a cardiologist has a link: {invited['link'].startswith('/consult/#link=')}")
-        await patient.go()
-        await nurse.go()
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            stage(Path(folder), (sys.executable, HERE / "app.py"), "/consult/healthz") as site,
+            aiohttp.ClientSession() as http,
+            http.ws_connect(f"{site.url}/desks/nurse-2") as desk,
+            http.ws_connect(f"{site.url}/tablets/patient-7") as tablet,
+        ):
+            sent = await send(site.url, "patient-7", time.time() - 6 * 3600)
+            say(f"the tablet may forget {sent} readings")
+            call = await desk.receive_json()
+            say(f"the nurse is rung for {call['patient']}: {call['why']}")
+            invitation = await tablet.receive_json()
+            _, invited = await ask(
+                "POST", f"{site.url}/consults/{call['consult']}/invite", {"cardiologist": "doctor-4"}
+            )
+            say(f"a cardiologist has a link: {invited['link'].startswith('/consult/#link=')}")
+            relay = f"{site.url}/consult"
+            patient = asyncio.create_task(cast([Part(relay, invitation["link"])]))
+            nurse = await cast([Part(relay, call["link"], admits=True, talk_s=TALK_S)])
+            for who, (seen,) in (("nurse", nurse), ("patient", await patient)):
+                say(f"{who}: {seen.error or f'heard the other for {seen.audio_s} s, saw them for {seen.video_s} s'}")
 
 
 if __name__ == "__main__":
