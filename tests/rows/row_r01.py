@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from rows.commands import TELERELAY, lines_of
+from rows.counted import Counted
 from rows.figures import Figure, is_short
 from rows.host import Host
 from rows.person import Person
@@ -55,8 +56,8 @@ async def _over_the_cap() -> list[Figure]:
     settings = {"TELERELAY_CONSULTS_CAPACITY_PACKETS_PER_S": ROOM_FOR_ONE}
     async with (
         Host("medicam", environment=settings) as host,
-        Person() as patient,
-        Person() as doctor,
+        Counted() as patient,
+        Counted() as doctor,
         Person() as second,
         Person() as colleague,
     ):
