@@ -18,13 +18,17 @@ from rows.figures import EXAMPLES
 TELERELAY = ("-m", "telerelay.cli")
 
 
-async def lines_of(*arguments: str | Path) -> list[dict[str, Any]]:
+async def lines_of(*arguments: str | Path, **settings: str) -> list[dict[str, Any]]:
     """
-    What `python ARGUMENTS` prints, a JSON object a line; whatever it exits with. Raises RuntimeError, with the end of
-    what it said, where that is nothing.
+    What `python ARGUMENTS` prints, a JSON object a line; whatever it exits with. `settings` are environment. Raises
+    RuntimeError, with the end of what it said, where that is nothing.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=_environment()
+        sys.executable,
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=_environment() | settings,
     )
     out, said = await process.communicate()
     if process.returncode and not out:

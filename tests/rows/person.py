@@ -273,11 +273,11 @@ class Body:
         return {}
 
     async def receives(self, kind: str, participant: str) -> Mapping[str, Any]:
-        before = self._frames(kind, participant)
-        await self._client.wait_for(lambda client: self._frames(kind, participant) > before, 30.0)
+        before = self._decoded(kind, participant)
+        await self._client.wait_for(lambda client: self._decoded(kind, participant) > before, 30.0)
         return {}
 
-    def _frames(self, kind: str, participant: str) -> int:
+    def _decoded(self, kind: str, participant: str) -> int:
         tracks = self._client.remote_tracks.values()
         return sum(each.frames for each in tracks if (each.kind, each.participant) == (kind, participant))
 
@@ -287,11 +287,11 @@ class Body:
         starved = Starved()
 
         async def look() -> Mapping[str, Any]:
-            at, frames, freeze_s = time.monotonic(), self._frames("video", participant), 0.0
+            at, frames, freeze_s = time.monotonic(), self._decoded("video", participant), 0.0
             with starved:
                 while not self._is_watched.is_set():
                     await asyncio.sleep(LOOK_EVERY_S)
-                    now, seen = time.monotonic(), self._frames("video", participant)
+                    now, seen = time.monotonic(), self._decoded("video", participant)
                     freeze_s = max(freeze_s, now - at)
                     if seen != frames:
                         at, frames = now, seen
