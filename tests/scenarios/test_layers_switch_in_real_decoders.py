@@ -39,6 +39,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(600)]
 
 LOSS = 0.03
 LINE = Impairment(loss=LOSS, delay_ms=20)
+CLEAR = Impairment(delay_ms=20)
 SWITCHES = 16
 HOLD_S = 1.2
 SETTLE_S = 0.4
@@ -270,7 +271,10 @@ async def test_layers_go_up_and_down_and_both_decode(name: str) -> None:
         answer = await player.publish(relay, http, "room")
         found = re.search(r"^a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1 (\d+) ", answer, re.MULTILINE | re.IGNORECASE)
         assert found is not None
-        with UdpImpairment(("127.0.0.1", int(found[1])), up=LINE, down=LINE, seed=5) as line:
+        # Chromium asks once for what it lost of an upper spatial layer (docs/layers.md): where that question is lost it
+        # stands still for 3 s, whatever the relay does. Of other modes questions are lost, too.
+        up = CLEAR if mode.is_svc else LINE
+        with UdpImpairment(("127.0.0.1", int(found[1])), up=up, down=LINE, seed=5) as line:
             try:
                 await until(lambda: player.pictures > 5)
                 await watcher.watch(relay, http, "room")
