@@ -235,11 +235,19 @@ static void note_number(tr_sender *sender, uint64_t out, bool is_rtx, uint16_t n
     tr__downlink_on_sent(downlink, tr__egress_wire_bytes(sender->egress, bytes), now_us);
 }
 
-/* A packet of a layer that is left out where it leaves has its number already, and something must bear that: it leaves
- * without what it carries, or the peer would ask for it for ever. The one to write; empty: room for it. */
+/* Can it still be told of a packet which layer it is of? */
+static inline bool can_tell(const tr_media *media, const tr_rewrite *rewrite)
+{
+    return !media->rtp.payload_size || tr__layers_can_tell(rewrite, &media->info);
+}
+
+/* A packet of a layer that is left out where it leaves has its number already, and so has one that came too late to
+ * tell, behind a keyframe with another structure. Something must bear that number: it leaves without what it carries,
+ * or the peer would ask for it for ever. The one to write; empty: room for it. */
 static const tr_media *within_layers(const tr_media *media, const tr_rewrite *rewrite, tr_media *empty)
 {
-    if (!media->rtp.payload_size || !tr__layers_are_above(rewrite, &media->info)) return media;
+    bool is_left_out = !can_tell(media, rewrite) || tr__layers_are_above(rewrite, &media->info);
+    if (!media->rtp.payload_size || !is_left_out) return media;
     *empty = *media;
     empty->rtp.payload_size = 0;
     empty->red.count = 0;
@@ -268,7 +276,6 @@ static tr_drop send_joined(tr_sender *sender, const tr_media *media, uint8_t joi
     const tr_rewrite *rewrite;
     if (!tr__seqmap_out(&sender->map, media->index, &out, &rewrite))
         return sender->kind == TR_VIDEO ? TR_DROP_WAIT_KEYFRAME : TR_DROP_RTP_OLD;
-    if (media->rtp.payload_size && !tr__layers_can_tell(rewrite, &media->info)) return TR_DROP_LAYER;
     note_index(sender, media);
     bool has_resends = has_rtx(sender, media->codec_index); /* of its own: these bytes leave once */
     tr_media empty;
@@ -954,7 +961,7 @@ static tr_drop resend(tr_sender *sender, uint64_t out, bool is_asked, uint64_t n
     if (!sender->source || !tr__resends_reach(&sender->resends, out, sender->map.next_out) ||
         !tr__seqmap_in(&sender->map, out, &epoch, &in, &rewrite) || epoch < sender->first_epoch ||
         !tr__source_load(sender->source, rewrite->encoding, in, &media) ||
-        (media.rtp.payload_size && !tr__layers_can_tell(rewrite, &media.info)) ||
+        (!can_tell(&media, rewrite) && !has_rtx(sender, media.codec_index)) || /* one index, one content */
         sender->bind.pts[media.codec_index] == TR_NO_PT)
         return TR_DROP_NACK_UNKNOWN;
     tr_media empty;

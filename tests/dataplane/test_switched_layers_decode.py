@@ -66,7 +66,9 @@ def check(
     wishes = [(at, wish(chance)) for at in range(0, packets[-1].at_us - begun_us, 500_000)]
     sent = recording.sent(codec, 0, packets)
     out = replay.replay(codec, 1, sent, wishes, loss_in=loss, loss_out=loss, has_rtx=has_rtx, seed=5)
-    assert 0 == out.counts["missing"]
+    # Where there is no RTX what was lost just before a keyframe with another structure is not resent (docs/layers.md).
+    keyframes = sum(recording.is_keyframe(codec, packet) for packet in packets)
+    assert out.counts["missing"] <= (0 if has_rtx or not loss else keyframes)
 
     top = max(spatial for _, spatial in with_layers(codec, packets))
     places = [known(codec, packets, spatial) for spatial in range(top + 1)]
