@@ -21,7 +21,7 @@ from telerelay.signaling.consults import BACKGROUND
 
 OFFERS = Path(__file__).resolve().parent.parent / "data" / "offers"
 PREFIX = "/video"
-TIMEOUT_S = 5.0
+TIMEOUT_S = 30.0
 
 
 def offer_sdp(name: str = "chromium_audio_video") -> str:
