@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, Hooks, Relay, RemoteProtocolError, StateEvent, TokenKeys
+from telerelay import Config, ConsultPlan, Hooks, Relay, RemoteProtocolError, StateEvent, TokenKeys, refusals
 from telerelay.config import load
 
 OPENS_BEFORE_S, CLOSES_AFTER_S, NO_SHOW_AFTER_S = 15 * 60, 30 * 60, 10 * 60
@@ -115,14 +115,6 @@ def _slot(request: web.Request) -> Slot:
     return request.match_info["doctor"], int(request.match_info["starts_at"])
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Callable[..., object]) -> web.StreamResponse:
-    try:
-        return await handler(request)  # type: ignore[misc, no-any-return]
-    except RemoteProtocolError as error:
-        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
-
-
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
@@ -130,7 +122,7 @@ def make(
     booking = Booking(wall)
     keys = TokenKeys.of(secrets.token_bytes(32))
     booking.relay = Relay(config, hooks=booking, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[_refusals])
+    app = web.Application(middlewares=[refusals])
     app.router.add_post(r"/slots/{doctor}/{starts_at:\d+}/hold", booking.hold)
     app.router.add_post(r"/slots/{doctor}/{starts_at:\d+}/book", booking.book)
     app.router.add_post("/appointments/{name}/move", booking.move)

@@ -13,12 +13,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 from films import FILMS, LENGTH_S, encode, released
 
-from telerelay import Config, ConsultPlan, Hooks, PersonEvent, Relay, RemoteProtocolError, TokenKeys
+from telerelay import Config, ConsultPlan, Hooks, PersonEvent, Relay, RemoteProtocolError, TokenKeys, refusals
 from telerelay.config import load
 from telerelay.hooks import WaitingContent, WaitingItem, WaitingRequest
 
@@ -119,15 +118,6 @@ async def _is_set(event: asyncio.Event, within_s: float) -> bool:
         return False
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-    try:
-        response: web.StreamResponse = await handler(request)
-        return response
-    except RemoteProtocolError as error:
-        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
-
-
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
@@ -135,7 +125,7 @@ def make(
     campaign = Campaign(wall)
     keys = TokenKeys.of(secrets.token_bytes(32))
     campaign.relay = Relay(config, hooks=campaign, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[_refusals])
+    app = web.Application(middlewares=[refusals])
     app.router.add_post("/patients", campaign.ask)
     app.router.add_post("/consults/{consult}/admit", campaign.let_in)
     app.router.add_get("/films/{ticket}/{film}", campaign.film)

@@ -11,7 +11,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any
 
 from aiohttp import web
 
@@ -26,6 +25,7 @@ from telerelay import (
     Route,
     RouteRequest,
     TokenKeys,
+    refusals,
 )
 from telerelay.config import load
 from telerelay.hooks import PresenceEvent
@@ -111,15 +111,6 @@ class Territories(Hooks):
         return web.Response(body=document, content_type="application/json")
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-    try:
-        response: web.StreamResponse = await handler(request)
-        return response
-    except RemoteProtocolError as error:
-        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
-
-
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
@@ -127,7 +118,7 @@ def make(
     territories = Territories(monotonic)
     keys = TokenKeys.of(secrets.token_bytes(32))
     territories.relay = Relay(config, hooks=territories, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[_refusals])
+    app = web.Application(middlewares=[refusals])
     app.router.add_post("/desks/{doctor}", territories.desk)
     app.router.add_post("/patients", territories.ask)
     app.router.add_get("/consults/{consult}/attestation", territories.attested)

@@ -15,11 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, Hooks, Relay, RemoteProtocolError, TokenKeys
+from telerelay import Config, ConsultPlan, Hooks, Relay, RemoteProtocolError, TokenKeys, refusals
 from telerelay.config import load
 from telerelay.hooks import ExpertiseEvent
 
@@ -118,15 +117,6 @@ class Site(Hooks):
         return web.json_response([dict(zip(("key", "what", "at", "due_at"), row, strict=True)) for row in rows])
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-    try:
-        response: web.StreamResponse = await handler(request)
-        return response
-    except RemoteProtocolError as error:
-        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
-
-
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
@@ -134,7 +124,7 @@ def make(
     site = Site(Path(os.environ.get("FOLDER") or tempfile.mkdtemp(prefix="expertise-")))
     keys = TokenKeys.of(secrets.token_bytes(32))
     site.relay = Relay(config, hooks=site, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[_refusals], client_max_size=MAX_PICTURE_BYTES)
+    app = web.Application(middlewares=[refusals], client_max_size=MAX_PICTURE_BYTES)
     app.router.add_post("/pictures", site.put_picture)
     app.router.add_get("/pictures/{sha256}", site.picture)
     app.router.add_post("/requests", site.ask)

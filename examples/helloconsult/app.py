@@ -28,6 +28,7 @@ from telerelay import (
     Relay,
     RemoteProtocolError,
     TokenKeys,
+    refusals,
 )
 from telerelay.config import load
 from telerelay.hooks import PresenceEvent, Route, RouteRequest, StillRequest
@@ -160,15 +161,6 @@ async def _say(socket: web.WebSocketResponse, what: Any) -> None:
         return
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-    try:
-        response: web.StreamResponse = await handler(request)
-        return response
-    except RemoteProtocolError as error:
-        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
-
-
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
@@ -176,7 +168,7 @@ def make(
     desks = Desks()
     keys = TokenKeys.of(secrets.token_bytes(32))
     desks.relay = Relay(config, hooks=desks, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[_refusals])
+    app = web.Application(middlewares=[refusals])
     app.router.add_post("/desks/{doctor}", desks.desk)
     app.router.add_get("/available", desks.watch)
     app.router.add_post("/now", desks.now)

@@ -18,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, EndEvent, Hooks, Relay, RemoteProtocolError, TokenKeys
+from telerelay import Config, ConsultPlan, EndEvent, Hooks, Relay, RemoteProtocolError, TokenKeys, refusals
 from telerelay.config import load
 from telerelay.hooks import StillEvent
 
@@ -163,15 +163,6 @@ def _consult(request: str) -> str:
     return f"live-{request}"
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-    try:
-        response: web.StreamResponse = await handler(request)
-        return response
-    except RemoteProtocolError as error:
-        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
-
-
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
@@ -180,7 +171,7 @@ def make(
     site = Medilien(os.environ.get("SMTP", "127.0.0.1:25"), folder)
     keys = TokenKeys.of(secrets.token_bytes(32))
     site.relay = Relay(config, hooks=site, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[_refusals])
+    app = web.Application(middlewares=[refusals])
     app.router.add_post("/requests", site.ask)
     app.router.add_post("/requests/{request}/accept", site.accept)
     app.router.add_post("/requests/{request}/link", site.again)

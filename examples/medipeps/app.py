@@ -14,11 +14,10 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, Relay, RemoteProtocolError, TokenKeys
+from telerelay import Config, ConsultPlan, Relay, RemoteProtocolError, TokenKeys, refusals
 from telerelay.config import load
 
 
@@ -66,22 +65,13 @@ class Practices:
         raise RemoteProtocolError("unauthorized", "no practice has that secret")
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-    try:
-        response: web.StreamResponse = await handler(request)
-        return response
-    except RemoteProtocolError as error:
-        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
-
-
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
     """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
     relay = Relay(config, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
     practices = Practices(relay)
-    app = web.Application(middlewares=[_refusals])
+    app = web.Application(middlewares=[refusals])
     app.router.add_post("/practices", practices.enrol)
     app.router.add_post("/appointments", practices.plan)
     app.router.add_post("/launch", practices.launch)

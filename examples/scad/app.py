@@ -15,7 +15,16 @@ from typing import Any
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, EndEvent, Hooks, MeasurementEvent, Relay, RemoteProtocolError, TokenKeys
+from telerelay import (
+    Config,
+    ConsultPlan,
+    EndEvent,
+    Hooks,
+    MeasurementEvent,
+    Relay,
+    TokenKeys,
+    refusals,
+)
 from telerelay.config import load
 
 GAIN_KG, WITHIN_S = 2.0, 3 * 86400.0
@@ -135,15 +144,6 @@ async def _say(socket: web.WebSocketResponse, what: Any) -> None:
         return
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-    try:
-        response: web.StreamResponse = await handler(request)
-        return response
-    except RemoteProtocolError as error:
-        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
-
-
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
@@ -151,7 +151,7 @@ def make(
     followup = Followup()
     keys = TokenKeys.of(secrets.token_bytes(32))
     followup.relay = Relay(config, hooks=followup, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[_refusals])
+    app = web.Application(middlewares=[refusals])
     app.router.add_post("/enrol", followup.enrol)
     app.router.add_get("/patients/{patient}/readings", followup.readings)
     app.router.add_get("/desks/{nurse}", followup.desk)

@@ -12,11 +12,10 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, Hooks, Relay, RemoteProtocolError, TokenKeys
+from telerelay import Config, ConsultPlan, Hooks, Relay, RemoteProtocolError, TokenKeys, refusals
 from telerelay.config import load
 from telerelay.hooks import DegradeRequest
 
@@ -69,15 +68,6 @@ class Strokes(Hooks):
         return f"/consult/#link={await self.relay.consults.link(call, sub, role)}"
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-    try:
-        response: web.StreamResponse = await handler(request)
-        return response
-    except RemoteProtocolError as error:
-        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
-
-
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
@@ -85,7 +75,7 @@ def make(
     strokes = Strokes()
     keys = TokenKeys.of(secrets.token_bytes(32))
     strokes.relay = Relay(config, hooks=strokes, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[_refusals])
+    app = web.Application(middlewares=[refusals])
     app.router.add_post("/strokes", strokes.stroke)
     app.router.add_post("/routine", strokes.routine)
     app.router.add_post("/desks/{doctor}", strokes.desk)

@@ -12,11 +12,10 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, Hooks, JoinRequest, Relay, RemoteProtocolError, TokenKeys
+from telerelay import Config, ConsultPlan, Hooks, JoinRequest, Relay, RemoteProtocolError, TokenKeys, refusals
 from telerelay.config import load
 from telerelay.hooks import ChannelRequest, DocumentRequest, FactEvent, PublishRequest, StillRequest
 
@@ -109,15 +108,6 @@ class Unit(Hooks):
         return f"/consult/#link={link}"
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-    try:
-        response: web.StreamResponse = await handler(request)
-        return response
-    except RemoteProtocolError as error:
-        return web.json_response({"error": {"code": error.code, "message": str(error)}}, status=error.status)
-
-
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
@@ -125,7 +115,7 @@ def make(
     unit = Unit()
     keys = TokenKeys.of(secrets.token_bytes(32))
     unit.relay = Relay(config, hooks=unit, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[_refusals])
+    app = web.Application(middlewares=[refusals])
     app.router.add_post("/calls", unit.open)
     app.router.add_post("/calls/{call}/third", unit.third)
     app.router.add_post("/calls/{call}/consent", unit.consent)

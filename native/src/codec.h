@@ -30,12 +30,12 @@ typedef struct tr_codec_info {
     uint8_t picture_at, tl0_at;
     uint8_t layers_at;      /* VP9: the layer indices, the last bit of which is D */
     bool needs_layer_below; /* VP9, D: the frame is predicted from that of the same picture one spatial layer below */
-    uint8_t diffs_at,
-        diff_count;              /* VP9, flexible mode: where its P_DIFFs are, how many of them, and which: the frame */
-    uint8_t diffs[TR_VP9_DIFFS]; /* is predicted from pictures so far back */
-    uint8_t picture_bits;        /* 7 or 15 */
-    uint8_t tl0;                 /* TL0PICIDX */
-    uint16_t picture;            /* PictureID */
+    /* VP9, flexible mode, P_DIFF: the frame is predicted from pictures so far back */
+    uint8_t diffs_at, diff_count;
+    uint8_t diffs[TR_VP9_DIFFS];
+    uint8_t picture_bits; /* 7 or 15 */
+    uint8_t tl0;          /* TL0PICIDX */
+    uint16_t picture;     /* PictureID */
 } tr_codec_info;
 
 tr_codec_info tr__codec_inspect(tr_codec codec, const uint8_t *payload, size_t size);

@@ -1,6 +1,7 @@
 /* egress: the way out of one transport: is it allowed, is there a path, protect, into the outbox.
+ * Of a tap, which has no peer, it is told to control instead, unprotected.
  * Senders borrow it; the transport that embeds it keeps path, keys and admission up to date.
- * Pure. Worker thread. */
+ * No I/O of its own. Worker thread. */
 #ifndef TR_EGRESS_H
 #define TR_EGRESS_H
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from telerelay.protocol.grants import TokenKeys
     from telerelay.relay import Relay
+    from telerelay.signaling.http import refusals
 
 __version__ = "0.1.0"
 
@@ -56,6 +57,7 @@ __all__ = [
     "TelerelayError",
     "TokenKeys",
     "__version__",
+    "refusals",
 ]
 
 _HOMES = {
@@ -81,6 +83,7 @@ _HOMES = {
     "StateEvent": "hooks",
     "TelerelayError": "errors",
     "TokenKeys": "protocol.grants",
+    "refusals": "signaling.http",
 }
 
 

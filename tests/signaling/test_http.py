@@ -4,10 +4,12 @@ import logging
 
 import pytest
 from aiohttp import ClientConnectionResetError, web
-from aiohttp.test_utils import make_mocked_request
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from yarl import URL
 
+import telerelay
 from support.live_relay import Live, MakeLive
+from telerelay.errors import RemoteProtocolError
 from telerelay.signaling.http import errors, is_allowed_origin
 from telerelay.signaling.pages import PAGES, load_pages
 
@@ -194,3 +196,28 @@ async def test_who_hangs_up_before_the_answer_is_no_error_in_the_log(caplog: pyt
 
     assert 499 == response.status
     assert "" == caplog.text
+
+
+async def test_what_an_embedding_application_is_refused_leaves_as_the_relays_own() -> None:
+    """
+    What is not the relay's refusal stays the application's.
+    """
+
+    async def refused(request: web.Request) -> web.Response:
+        raise RemoteProtocolError("not_found", "there is no such consult", status=404)
+
+    async def own(request: web.Request) -> web.Response:
+        raise web.HTTPConflict(text="own words")
+
+    app = web.Application(middlewares=[telerelay.refusals])
+    app.router.add_get("/refused", refused)
+    app.router.add_get("/own", own)
+    async with TestClient(TestServer(app)) as client:
+        answer, theirs = await client.get("/refused"), await client.get("/own")
+
+        assert (404, {"error": {"code": "not_found", "message": "there is no such consult"}}) == (
+            answer.status,
+            await answer.json(),
+        )
+        assert "no-store" == answer.headers["Cache-Control"]
+        assert (409, "own words") == (theirs.status, await theirs.text())

@@ -60,9 +60,6 @@ from telerelay.tasks import Tasks
 CLOSE_CODES = {"duplicate_join": 4009, "ended": 4010, "removed": 4010, "timeout": 4010}
 NORMAL_CLOSE = 1000
 
-TAP = "tap"
-"""The attachment of a participant without a client; sessions' secrets are longer."""
-
 # Sessions one sub may hold at once: a wall of screens, and an end to it.
 MAX_RESOURCES = 32
 
@@ -386,7 +383,7 @@ class RoomHost:
         Somebody without a client takes part, as everybody sees: which participant, and what receives for it, which its
         owner runs and closes. Raises RemoteProtocolError room_full, forbidden, conflict.
         """
-        joined = self.room.attach(_now(), sub, role, TAP, new_id)
+        joined = self.room.attach(_now(), sub, role, "tap", new_id)  # a session's secret is longer
         participant, is_new = joined.participant, joined.participant.id not in self.seats
         seat = self._seat_of(participant)
         connection = make(self.site, seat.number)

@@ -47,6 +47,18 @@ CLIENT_GONE = 499
 
 
 @web.middleware
+async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """
+    For an application that embeds the relay and calls it in its own handlers: what the relay refuses leaves as the
+    relay's own answers do, with code, words and status (docs/signaling.md, Errors). All else is the application's.
+    """
+    try:
+        return await handler(request)
+    except RemoteProtocolError as error:
+        return error_response(error.code, str(error), error.status)
+
+
+@web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every refusal leaves as JSON with a stable code; what we did not foresee is `internal`, its words kept here."""
     try:
