@@ -32,7 +32,7 @@ async def _give_up(path: Path) -> None:
         runner = HookRunner(WebhookWay(url, [KEY], EVENTS))
         await runner.start()
         clock = HandClock()
-        outbox = Outbox(journal.store, JournalSource(journal), runner, clock=clock, give_up_s=1.0)
+        outbox = Outbox(journal.store, JournalSource(journal), runner, clock=clock, jitter=lambda: 1.0, give_up_s=1.0)
         await outbox.start()
         for consult in ("c1", "c2"):
             await journal.append(consult, beginning(consult)[:2])

@@ -119,7 +119,7 @@ async def test_nothing_is_written_before_everybody_agreed_and_all_sees_the_recor
 
 
 @pytest.mark.slow
-async def test_a_consent_that_is_taken_back_is_the_last_byte(pair: Pair) -> None:
+async def test_a_consent_that_is_taken_back_is_the_last_byte(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     What came before is a whole file; nothing that comes after is in it, however long it takes to be written down.
     """
@@ -127,10 +127,22 @@ async def test_a_consent_that_is_taken_back_is_the_last_byte(pair: Pair) -> None
     await pair.until_bytes(4000)
     store = pair.live.relay.consults.keeping.journal.store
     session = pair.recordings._sessions["r1"]
+    is_shut, write = asyncio.Event(), store.write
+
+    def write_once_it_is_shut(work: Any) -> asyncio.Future[Any]:
+        async def written() -> Any:
+            await is_shut.wait()
+            return await write(work)
+
+        return asyncio.ensure_future(written())
+
+    monkeypatch.setattr(store, "write", write_once_it_is_shut)
     taking = asyncio.create_task(pair.agree(session.recording, agreed=False))
-    while session.is_open:  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    assert store.held >= 1, "it is shut before that is durable"
+    async with asyncio.timeout(20):
+        while session.is_open:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert not taking.done(), "it is shut before that is durable"
+    is_shut.set()
     await taking
     await pair.whole()
     written = pair.recordings.bytes
