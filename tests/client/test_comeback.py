@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -84,3 +85,82 @@ async def test_an_offer_for_a_connection_that_aiortc_gave_up_is_answered_by_anot
         async with await Client.join(relay.url, relay.token("r1", "eve"), "r1") as eve:
             await eve.publish([Tone()])
             await until(lambda: bob.tap.received > heard + 40 and len(bob.remote_tracks) == 2, timeout_s=60)
+
+
+async def test_the_offer_of_a_new_seat_is_answered_however_long_the_old_socket_takes_to_close() -> None:
+    """
+    The new seat's connection is not taken for one of the seat before, and what follows is told.
+    """
+    async with (
+        near_relay() as relay,
+        await Client.join(relay.url, relay.token("r1", "ada"), "r1") as ada,
+        await Client.join(relay.url, relay.token("r1", "bob"), "r1") as bob,
+    ):
+        await ada.publish([Tone()])
+        await until(lambda: bob.tap.received > 10, timeout_s=60)
+        before, lost = bob._subscribe, bob._socket
+        close = lost.close
+
+        async def close_late() -> None:
+            await until(lambda: bob._subscribe not in (None, before) and bob._subscribe.connectionState == "connected")
+            await close()
+
+        lost.close = close_late  # type: ignore[method-assign]
+        bob.resume_secret = "nobody's"
+        assert lost._ws is not None
+        await lost._ws.close(code=4000)
+        await until(lambda: bob.comebacks == 1, timeout_s=60)
+        heard = bob.tap.received
+        await until(lambda: bob.tap.received > heard + 20, timeout_s=60)
+        async with await Client.join(relay.url, relay.token("r1", "eve"), "r1") as eve:
+            await until(lambda: eve.participant in bob.participants, timeout_s=60)
+        assert before is not None
+        assert ("closed", "connected") == (before.connectionState, bob._subscribe and bob._subscribe.connectionState)
+
+
+async def test_a_connection_that_aiortc_gives_up_while_an_offer_is_answered_is_begun_anew() -> None:
+    """
+    Nor does it keep from being told what follows.
+    """
+    async with (
+        near_relay() as relay,
+        await Client.join(relay.url, relay.token("r1", "ada"), "r1") as ada,
+        await Client.join(relay.url, relay.token("r1", "bob"), "r1") as bob,
+    ):
+        await ada.publish([Tone()])
+        await until(lambda: bob.tap.received > 10, timeout_s=60)
+        given_up = bob._subscribe
+        assert given_up is not None
+        take = given_up.setRemoteDescription
+
+        async def take_and_give_up(description: Any) -> None:
+            await take(description)
+            await given_up.close()
+
+        given_up.setRemoteDescription = take_and_give_up  # type: ignore[method-assign]
+        async with await Client.join(relay.url, relay.token("r1", "eve"), "r1") as eve:
+            await eve.publish([Tone()])
+            await until(lambda: bob._subscribe is not given_up and len(bob.remote_tracks) == 2, timeout_s=60)
+            heard = bob.tap.received
+            await until(lambda: bob.tap.received > heard + 40, timeout_s=60)
+
+
+async def test_whoever_is_told_and_fails_is_told_what_follows() -> None:
+    """
+    The loop's handler hears of the failure.
+    """
+    failures: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context["message"]))
+
+    def fail(message: dict[str, Any]) -> None:
+        raise RuntimeError("the application's own")
+
+    async with (
+        near_relay() as relay,
+        await Client.join(relay.url, relay.token("r1", "bob"), "r1", on_event=fail) as bob,
+    ):
+        for name in ("ada", "eve"):
+            async with await Client.join(relay.url, relay.token("r1", name), "r1") as other:
+                await until(lambda who=other.participant: who in bob.participants, timeout_s=60)  # type: ignore[misc]
+
+    assert "telling of the event 'participant_joined' failed" in failures

@@ -19,7 +19,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    InvalidStateError,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from telerelay.client.channels import ChannelOptions, RoomChannel, follow_restarts
@@ -218,7 +225,7 @@ class Client:
         while time.monotonic() < deadline:
             await asyncio.sleep(next(delays) * random.uniform(0.5, 1.0))
             url, token, room = self._way_in
-            socket = Socket(self._on_event, last_seq=lost.last_seq)
+            socket = Socket(self._on_event)
             try:
                 await socket.open(url)
                 reply = await socket.request(
@@ -232,29 +239,39 @@ class Client:
             except BaseException:  # we leave while we come back
                 await socket.close()
                 raise
+            # Nothing is awaited until what we had is put aside: the new seat's offer is answered beside this.
             self._socket = socket
-            self._take_seat(reply)  # before anything is awaited: what is told from here on is newer than the reply
+            self._take_seat(reply)
+            gone = None
+            if reply["resumed"]:
+                socket.last_seq = max(socket.last_seq, lost.last_seq)
+            else:
+                gone = self._let_subscribe_go()
             await lost.close()
             self.comebacks += 1
-            if reply["resumed"]:
-                await self._answer_again()
             with contextlib.suppress(TelerelayError):  # lost once more: the next time
-                if not reply["resumed"]:
-                    await self._begin_anew()
-                elif self._is_offer_open and self._publish is not None:
-                    await self._say_offer(self._publish)
+                if reply["resumed"]:
+                    await self._answer_again()
+                    await self._offer_again()
+                else:
+                    await self._begin_anew(gone)
             self._wake()
             return True
         return False
 
-    async def _begin_anew(self) -> None:
-        """The seat is another one: what we had is gone there."""
-        self._socket.last_seq = 0
-        if self._subscribe is not None:
-            await self._drop_subscribe(self._subscribe)
+    async def _begin_anew(self, subscribe: RTCPeerConnection | None) -> None:
+        """The seat is another one: what we had is gone there; `subscribe` is what we received over."""
+        if subscribe is not None:
+            await subscribe.close()
         async with self._publishing:  # one that is being begun anew is not begun twice
             if self._publish is not None:
                 await self._publish_again(self._publish)
+
+    async def _offer_again(self) -> None:
+        """Say the offer whose answer was lost with the socket."""
+        async with self._publishing:
+            if self._is_offer_open and self._publish is not None:
+                await self._say_offer(self._publish)
 
     def _renew(self, connection: str) -> None:
         """The relay lost one of our connections: begin it anew, once."""
@@ -284,25 +301,29 @@ class Client:
         Raises RemoteProtocolError (no_common_codec, bad_sdp …), and TelerelayError connection_lost where the answer was
         lost with the socket: they are published then as soon as the seat is found again.
         """
-        pc = self._publish = self._publish or self._connection()
         named = [*sources, *("camera" if track.kind == "video" else "microphone" for track in tracks[len(sources) :])]
-        lent = [_Lent(track) for track in tracks]
-        added = [pc.addTransceiver(track, direction="sendonly") for track in lent]
-        known = set(self.publications)
-        await self._offer(pc, {each: (track, name) for each, track, name in zip(added, tracks, named, strict=True)})
-        return [publication for id, publication in self.publications.items() if id not in known]
+        async with self._publishing:
+            await self._mend_publish()
+            known = set(self.publications)
+            await self._publish_beside(list(zip(tracks, named, strict=True)))
+            return [publication for id, publication in self.publications.items() if id not in known]
+
+    async def _publish_beside(self, tracks: Sequence[tuple[MediaStreamTrack, str]]) -> None:
+        pc = self._publish = self._publish or self._connection()
+        await self._offer(pc, {pc.addTransceiver(_Lent(each[0]), direction="sendonly"): each for each in tracks})
 
     async def unpublish(self, publication_id: str) -> None:
         """Take one of our publications back. Raises LocalProtocolError if it is not ours."""
-        publication = self._own(publication_id)
-        assert self._publish is not None
-        for transceiver in self._publish.getTransceivers():
-            if transceiver.mid == publication.mid:
-                transceiver.sender.replaceTrack(None)
-                transceiver.direction = "inactive"
-        self._sources.pop(publication.mid)
-        self._tracks.pop(publication.mid)
-        await self._offer(self._publish, {})
+        async with self._publishing:
+            publication = self._own(publication_id)
+            assert self._publish is not None
+            for transceiver in self._publish.getTransceivers():
+                if transceiver.mid == publication.mid:
+                    transceiver.sender.replaceTrack(None)
+                    transceiver.direction = "inactive"
+            self._sources.pop(publication.mid)
+            self._tracks.pop(publication.mid)
+            await self._offer(self._publish, {})
 
     # ------------------------------------------------------------------ messages
 
@@ -320,7 +341,9 @@ class Client:
         if on_message is not None:
             channel.on_message = on_message
         channel.options = options
-        await self._open_channels()
+        async with self._publishing:
+            await self._mend_publish()
+            await self._open_channels()
         return channel
 
     async def _open_channels(self) -> None:
@@ -362,7 +385,11 @@ class Client:
             self._is_offer_open = False  # this is an answer, too
             raise
         self._is_offer_open = False
-        await pc.setRemoteDescription(RTCSessionDescription(self._through(reply["sdp"]), "answer"))
+        try:
+            await pc.setRemoteDescription(RTCSessionDescription(self._through(reply["sdp"]), "answer"))
+        except InvalidStateError:  # aiortc gave it up meanwhile, and the relay does not know
+            self._renew("publish")
+            return
         self.publications = {
             each["id"]: Publication(each["id"], each["mid"], each["kind"], each["source"])
             for each in reply["publications"]
@@ -389,13 +416,19 @@ class Client:
                 await self._socket.request("reconnect", connection=connection)
                 await self._publish_again(before)
 
+    async def _mend_publish(self) -> None:
+        """aiortc closes a connection that has failed: what is published next needs another one."""
+        if (before := self._publish) is not None and before.signalingState == "closed":
+            await self._socket.request("reconnect", connection="publish")
+            await self._publish_again(before)
+
     async def _publish_again(self, before: RTCPeerConnection) -> None:
         """On a new connection, instead of the one before; what that one sent goes on, whatever aiortc did to it."""
         published = [(self._tracks[mid], source) for mid, source in self._sources.items()]
         self._publish, self._sources, self._tracks, self.publications = None, {}, {}, {}
         await before.close()
         if published:
-            await self.publish([track for track, _ in published], [source for _, source in published])
+            await self._publish_beside(published)
         await self._open_channels()
 
     # ------------------------------------------------------------------ requests
@@ -466,24 +499,29 @@ class Client:
     async def _answer(self, message: Message) -> None:
         """Take the relay's offer, answer it, and put names to what its sections carry."""
         session = session_of(message["sdp"])
-        if self._subscribe is not None and session != self._session:
-            await self._drop_subscribe(self._subscribe)
+        if session != self._session and (gone := self._let_subscribe_go()) is not None:
+            await gone.close()  # the relay no longer has it
         self._session = session
-        if self._subscribe is not None and self._subscribe.signalingState == "closed":
-            self._renew("subscribe")  # aiortc gave it up, and the relay does not know: the next offer is another one's
-            return
         pc = self._subscribe = self._subscribe or self._connection()
         sdp = self._through(message["sdp"])
         self.tap.learn(sdp)
-        await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-        for transceiver in pc.getTransceivers():
-            self.tap.attach(transceiver.receiver.transport)
-        with host_addresses(*self._addresses):
-            await pc.setLocalDescription(await pc.createAnswer())
+        try:
+            await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            for transceiver in pc.getTransceivers():
+                self.tap.attach(transceiver.receiver.transport)
+            with host_addresses(*self._addresses):
+                await pc.setLocalDescription(await pc.createAnswer())
+        except InvalidStateError:
+            if pc is self._subscribe:  # aiortc gave it up, and the relay does not know: the next offer is another one's
+                self._renew("subscribe")
+            return
+        if pc is not self._subscribe:
+            return  # the seat is another one meanwhile
         follow_restarts(pc.sctp)
         self._unanswered = (message["offer_id"], pc.localDescription.sdp)
         await self._answer_again()
-        self._name_tracks(pc, message["tracks"], ssrcs_of(sdp))
+        if pc is self._subscribe:
+            self._name_tracks(pc, message["tracks"], ssrcs_of(sdp))
 
     async def _answer_again(self) -> None:
         """Say the answer that the relay has not confirmed: it may come twice."""
@@ -499,15 +537,15 @@ class Client:
         if self._unanswered == (number, sdp):
             self._unanswered = None
 
-    async def _drop_subscribe(self, pc: RTCPeerConnection) -> None:
-        """The relay offers another connection: the one it no longer has goes."""
-        self._subscribe, self._unanswered = None, None
+    def _let_subscribe_go(self) -> RTCPeerConnection | None:
+        """What we received over is no more; whoever asks closes it, and another one may be begun before that."""
+        gone, self._subscribe, self._unanswered = self._subscribe, None, None
         for draining in self._draining.values():
             if draining.task is not None:
                 draining.task.cancel()
         self._draining.clear()
         self.remote_tracks.clear()
-        await pc.close()
+        return gone
 
     def _name_tracks(self, pc: RTCPeerConnection, described: Sequence[Message], ssrcs: dict[str, int]) -> None:
         transceivers = {transceiver.mid: transceiver for transceiver in pc.getTransceivers()}

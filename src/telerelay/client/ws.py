@@ -142,6 +142,9 @@ class Socket:
             event = await self._events.get()
             try:
                 await self._on_event(event)
+            except Exception as error:  # of whoever is told: those that follow are told all the same
+                what = {"message": f"telling of the event {event.get('type')!r} failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(what)
             finally:
                 self._events.task_done()
 
