@@ -76,6 +76,7 @@ def test_what_was_not_found_is_no_pass() -> None:
         ({"lost_down": 0.1}, "loss", ("pass", "some")),
         ({"lost_up": 0.101}, "loss", ("fail", "much")),
         ({"lost_up": None}, "loss", ("fail", "unknown")),
+        ({"lost_up": None, "lost_down": 0.2}, "loss", ("fail", "much")),
         ({"jitter_up_ms": 50.0}, "jitter", ("pass", "ok")),
         ({"jitter_down_ms": 50.1}, "jitter", ("fail", "much")),
         ({"delay_ms": 301.0}, "delay", ("fail", "much")),

@@ -34,6 +34,8 @@ LOSSY = Shape(rate_bps=5e6, delay_ms=25.0, loss=0.2), Shape(rate_bps=2e6, delay_
 """Relay to site, site to relay."""
 WITHIN_S = 15.0
 TRIES = 4
+LOSSY_TRIES = 3
+"""What a line that loses by chance lets through is chance."""
 VOID_S, START_S = 1.0, 2.0
 """A run says nothing of the site where we, or the command's own start, which takes 0.7 s, had to wait for the CPU."""
 QUIET = asyncio.subprocess.DEVNULL
@@ -58,8 +60,8 @@ async def measure() -> list[Figure]:
         async with _site(*N2) as net:
             narrow = await _probe(net, *devices)
         async with _site(*LOSSY) as net:
-            lossy = await _probe(net, *devices)
-    everything = (*good, bare, blocked, narrow, lossy)
+            lossy = [await _probe(net, *devices) for _ in range(LOSSY_TRIES)]
+    everything = (*good, bare, blocked, narrow, *lossy)
     names = {"camera", "microphone", "tcp", "tcp_443", "udp", "up", "down", "loss", "jitter", "delay"}
     is_french = _text(bare, "camera").startswith("Aucune caméra")
     took_s = [each["took_s"] for each in everything]
@@ -73,7 +75,7 @@ async def measure() -> list[Figure]:
         _figure("probes that do not say something of each thing", float(len(unsaid)), "", 0.0),
         _figure("UDP and TCP 443 blocked: not said so", float(_failed(blocked) != BLOCKED), "", 0.0),
         _figure("no camera: said otherwise than so, in French", float(not is_french), "", 0.0),
-        _figure("a fifth of the data lost: not said", float(_failed(lossy).get("loss") != "much"), "", 0.0),
+        _figure("a fifth of the data lost: not said, median", statistics.median(map(_unsaid_loss, lossy)), "", 0.0),
         *_rates(narrow, "up", 2.0),
         *_rates(narrow, "down", 5.0),
     ]
@@ -92,6 +94,10 @@ def _rates(result: Result, name: str, line: float) -> list[Figure]:
 
 def _failed(result: Result) -> dict[str, str]:
     return {check["name"]: check["code"] for check in result["checks"] if check["result"] == "fail"}
+
+
+def _unsaid_loss(result: Result) -> float:
+    return float(_failed(result).get("loss") != "much")
 
 
 def _text(result: Result, name: str) -> str:

@@ -79,6 +79,11 @@ class TestCall:
         """Until something has come back: over UDP, through the relay. For ever, where nothing does."""
         await self._has_come.wait()
 
+    @property
+    def is_answered(self) -> bool:
+        """The relay has answered over UDP, whatever has become of the media."""
+        return any(pc.iceConnectionState in ("connected", "completed") for pc in (self._sending, self._receiving))
+
     def came(self) -> Came | None:
         """None: nothing."""
         received, lost = self._tap.received, self._tap.lost

@@ -125,8 +125,8 @@ def judge(found: Found, language: str = "en") -> tuple[Check, ...]:
         named("udp", found.udp),
         measured("up", found.up_bps, "bit/s", _rate, _RATES),
         measured("down", found.down_bps, "bit/s", _rate, _RATES),
-        measured("loss", _worse(found.lost_up, found.lost_down), "", _share, _LOST),
-        measured("jitter", _worse(found.jitter_up_ms, found.jitter_down_ms), "ms", _whole, _JITTER),
+        measured("loss", _worse(found.lost_up, found.lost_down, MAX_LOST), "", _share, _LOST),
+        measured("jitter", _worse(found.jitter_up_ms, found.jitter_down_ms, MAX_JITTER_MS), "ms", _whole, _JITTER),
         measured("delay", found.delay_ms, "ms", _whole, _DELAY),
     )
 
@@ -147,9 +147,10 @@ _JITTER: Steps = ((MAX_JITTER_MS, "ok", "pass"), (math.inf, "much", "fail"))
 _DELAY: Steps = ((MAX_DELAY_MS, "ok", "pass"), (math.inf, "much", "fail"))
 
 
-def _worse(up: float | None, down: float | None) -> float | None:
-    """Of the two directions; one that is not known is no better than the other."""
-    return None if up is None or down is None else max(up, down)
+def _worse(up: float | None, down: float | None, most: float) -> float | None:
+    """Of the two directions; with one that is not known nothing passes, but what is too much is so without it."""
+    known = [each for each in (up, down) if each is not None]
+    return max(known) if len(known) == 2 or any(each > most for each in known) else None
 
 
 def _rate(bps: float) -> str:

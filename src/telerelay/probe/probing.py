@@ -16,8 +16,9 @@ import socket
 import ssl
 import statistics
 import time
+from collections.abc import Awaitable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -27,13 +28,20 @@ from telerelay.probe import devices
 from telerelay.probe.judging import Found
 from telerelay.probe.rates import Rate
 
+if TYPE_CHECKING:
+    from telerelay.probe.call import TestCall
+
 LIMIT_S = 13.0
 """Fifteen are promised: two are left for the start of the program, and for saying it."""
 CONNECT_S = 4.0
 UDP_S = 4.0
 """ICE asks again and again meanwhile; a line of 200 ms with 5 % loss needs under two."""
+LATE_S = 3.0
+"""So much longer where UDP does pass, and what is said over it was lost (DTLS asks again after 1, 2 and 4 s)."""
 CALL_S = 3.0
 """150 packets: one lost is 0.7 %."""
+LOOK_S = 0.6
+"""Between two looks at what has come so far: it is known though the time is up before the call's end."""
 RATE_S = 1.8
 PINGS = 5
 HANG_UP = aiohttp.ClientWSTimeout(ws_close=0.1)
@@ -154,23 +162,26 @@ class Prober:
             except RemoteProtocolError:
                 self._note(udp="no_room")
                 return
-            try:
-                async with asyncio.timeout(UDP_S):
-                    await call.connected()
-            except TimeoutError:
-                self._note(udp="no_answer")
-                return
+            if not await _is_within(call.connected(), UDP_S):
+                self._note(udp="ok" if call.is_answered else "no_answer")
+                if not call.is_answered or not await _is_within(call.connected(), LATE_S):
+                    return
             self._note(udp="ok")
-            await asyncio.sleep(CALL_S)
-            came = await talk.ask("stats")
-            down = call.came()
-            if came["rx_packets"]:
-                lost = came["lost_packets"]
-                self._note(lost_up=lost / (lost + came["rx_packets"]), jitter_up_ms=came["jitter_us"] / 1000)
-            if down is not None:
-                self._note(lost_down=down.lost, jitter_down_ms=down.jitter_ms)
+            ends_at = time.monotonic() + CALL_S
+            while time.monotonic() < ends_at:
+                await asyncio.sleep(LOOK_S)
+                await self._look_at(call, talk)
         finally:
             await call.close()
+
+    async def _look_at(self, call: TestCall, talk: _Talk) -> None:
+        came = await talk.ask("stats")
+        down = call.came()
+        if came["rx_packets"]:
+            lost = came["lost_packets"]
+            self._note(lost_up=lost / (lost + came["rx_packets"]), jitter_up_ms=came["jitter_us"] / 1000)
+        if down is not None:
+            self._note(lost_down=down.lost, jitter_down_ms=down.jitter_ms)
 
     async def _up(self, talk: _Talk) -> None:
         """As the relay counts it: the buffers here take more than the line has carried."""
@@ -224,6 +235,15 @@ class _Talk:
                     return dict(reply)
                 case _:
                     raise ConnectionResetError("the relay closed the probe")
+
+
+async def _is_within(what: Awaitable[None], seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await what
+    except TimeoutError:
+        return False
+    return True
 
 
 def line_code(error: BaseException) -> str:
