@@ -24,12 +24,16 @@ for folder in (HERE, HERE.parent / "src"):
 CROWD_FILES = 8192
 """The largest crowd is five thousand sockets; the rest is what a run has open besides."""
 
+from support.timed import Timed  # noqa: E402 - its path is the one above
+
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks that this file gives a meaning to."""
     config.addinivalue_line("markers", "may_skip: may be skipped in CI too, where its reason applies")
+    config.addinivalue_line("markers", "timed: a bound on time decides; failed once, it has to hold twice more")
+    config.pluginmanager.register(Timed(), "timed")
 
 
 @pytest.hookimpl(wrapper=True)

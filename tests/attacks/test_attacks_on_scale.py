@@ -15,7 +15,7 @@ from statistics import median
 import pytest
 from harness import LiveCall, Peer, World, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(600)]
 
 HALF_OPEN = 5000
 WINDOW_S, WINDOWS = 3.0, 3

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -15,7 +16,15 @@ from playwright.async_api import Browser
 from support.chromium import chromium
 from support.relay_process import RelayProcess
 
+HERE = Path(__file__).parent
 _rooms = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """How fast a browser is, is the machine's affair: each of these waits, and is timed (support/timed.py)."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.timed)
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,11 @@ class Figure:
     example: str
 
     @property
+    def is_never(self) -> bool:
+        """Counts what may not happen, and once is too often; other figures are quantities, which vary."""
+        return not self.unit and not self.is_least and self.bound == 0
+
+    @property
     def is_reached(self) -> bool:
         """A value that is not a number has reached nothing."""
         return self.value >= self.bound if self.is_least else self.value <= self.bound
@@ -67,6 +72,17 @@ def tries(whole: int = 30) -> int:
 def p95(values: Sequence[float]) -> float:
     """The smallest value that 95 % of them do not exceed; of none, not a number."""
     return sorted(values)[math.ceil(0.95 * len(values)) - 1] if values else math.nan
+
+
+def judged(plays: Sequence[Sequence[Figure]]) -> list[Figure]:
+    """Of several plays of a row: the median of each quantity, the worst of each count."""
+
+    def of(figure: Figure) -> Figure:
+        same = [each for play in plays for each in play if each.what == figure.what]
+        in_order = sorted(same, key=lambda each: (math.isnan(each.value), -each.value if each.is_least else each.value))
+        return in_order[-1 if figure.is_never else len(in_order) // 2]
+
+    return [of(figure) for figure in plays[0]]
 
 
 def rows() -> list[str]:

@@ -4,6 +4,7 @@ The health systems of docs/systems.md, a fifth of each: `make rows` plays them w
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import math
@@ -11,7 +12,7 @@ import math
 import pytest
 
 from rows.__main__ import main
-from rows.figures import SHORT, Figure, p95, rows
+from rows.figures import SHORT, Figure, judged, p95, rows
 
 
 def figure(value: float, *, is_least: bool = False) -> Figure:
@@ -20,18 +21,26 @@ def figure(value: float, *, is_least: bool = False) -> Figure:
 
 @pytest.mark.rows
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("row", rows())
 async def test_the_row_is_reached(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Each bound, measured at client processes over public interfaces.
+    Each bound, measured at client processes over public interfaces. Where a quantity misses its own, the row is played
+    twice more, and the median counts; what may never happen is not asked for again.
     """
     monkeypatch.setenv(SHORT, "1")
-    figures = await importlib.import_module(f"rows.row_{row.lower()}").measure()
+    plays: list[list[Figure]] = []
+    for _ in range(3):
+        async with asyncio.timeout(300):
+            plays.append(await importlib.import_module(f"rows.row_{row.lower()}").measure())
+        missed = [each for each in judged(plays) if not each.is_reached]
+        if not missed or any(each.is_never for each in missed):
+            break
+        print(*(each.line() for each in plays[-1] if not each.is_reached), sep="\n")
 
-    assert figures
-    assert {row} == {each.row for each in figures}
-    assert [] == [each.line() for each in figures if not each.is_reached]
+    assert plays[0]
+    assert {row} == {each.row for each in plays[0]}
+    assert [] == [each.line() for each in missed]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +52,24 @@ def test_a_bound_is_the_most_or_the_least(value: float, is_least: bool, expected
     What was not measured reaches neither.
     """
     assert expected == figure(value, is_least=is_least).is_reached
+
+
+def test_of_several_plays_the_median_counts_and_of_what_may_not_happen_the_worst() -> None:
+    """
+    What was not measured is worse than anything; a bound that is the least has its worst below.
+    """
+    plays = [
+        [
+            figure(took_s),
+            Figure("R00", "a rate", rate, "/s", 1.0, True, "none"),
+            Figure("R00", "lost", lost, "", 0.0, False, "none"),
+        ]
+        for took_s, rate, lost in ((3.0, 0.5, 0.0), (math.nan, 0.7, 1.0), (0.5, math.nan, 0.0))
+    ]
+
+    assert [3.0, 0.5, 1.0] == [each.value for each in judged(plays)]
+    assert [3.0, 0.5, 0.0] == [each.value for each in judged(plays[:1])]
+    assert [False, False, True] == [each.is_never for each in plays[0]]
 
 
 def test_the_95th_of_a_hundred() -> None:

@@ -46,6 +46,7 @@ async def line(relay: NearRelay, peer: Peer, bps: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 async def test_one_bad_line_of_two() -> None:
     """
     Both get the best encoding; the one whose line gets worse gets the least, then none, and both ends are told so,
@@ -110,6 +111,7 @@ async def test_one_bad_line_of_two() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 async def test_the_only_receivers_line_reaches_the_publisher() -> None:
     """
     A picture without layers: its publisher is told what that line carries, less what sound takes; when the line is wide
@@ -151,6 +153,7 @@ async def test_the_only_receivers_line_reaches_the_publisher() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 async def test_a_control_that_is_started_again_adapts_the_calls_it_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The ladder stays in the worker meanwhile; the new control gives it one of its own, of what is measured, and sound

@@ -20,6 +20,7 @@ RUN_TIMEOUT_S = 240.0
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timed,
     pytest.mark.browser,
     pytest.mark.netns,
     pytest.mark.may_skip,

@@ -49,6 +49,7 @@ def answers(relay: RelayProcess, timeout_s: float) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 async def test_media_gap_while_the_loop_is_blocked(stalling_relay: RelayProcess) -> None:
     """
     Five stalls of 5 s in one call: the median of the largest gap between two packets is at most 50 ms, the

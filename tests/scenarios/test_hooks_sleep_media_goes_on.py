@@ -174,6 +174,7 @@ async def asked(http: aiohttp.ClientSession, relay: RelayProcess, room: str, sub
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("way", ["object", "entry point", "webhook"])
 async def test_a_rule_that_sleeps_costs_no_media_and_holds_nobody_else(

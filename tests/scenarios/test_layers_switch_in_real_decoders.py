@@ -35,7 +35,7 @@ from support.starved import Starved
 from support.waiting import until
 from support.wrtc_peer import through
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.browser, pytest.mark.timeout(600)]
 
 LOSS = 0.03
 LINE = Impairment(loss=LOSS, delay_ms=20)

@@ -23,7 +23,7 @@ from support.starved import Starved
 from support.waiting import until
 from support.wrtc_peer import Peer, Peers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(600)]
 
 PEOPLE, WITHIN_S = 20, 1.0
 RUNS, ATTEMPTS = 3, 9

@@ -24,6 +24,7 @@ REPAIRED = 0.999
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 async def test_after_repair_999_of_1000_video_packets_arrive(relay: RelayProcess) -> None:
     """
     Over 2 % random loss each way on both legs (5 ms each way), at least 99.9 % of the video packets reach the

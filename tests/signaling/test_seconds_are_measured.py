@@ -42,6 +42,7 @@ def hosts(live: Live) -> list[RoomHost]:
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 async def test_ten_seconds_are_ten_and_what_is_missing_is_missing(make_live: MakeLive) -> None:
     """
     Three consults at once. Pictures and sound both ways: ten seconds of both, by the height of the picture. A picture
@@ -83,6 +84,7 @@ async def test_ten_seconds_are_ten_and_what_is_missing_is_missing(make_live: Mak
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 async def test_what_is_muted_or_shows_nobody_is_not_counted(make_live: MakeLive) -> None:
     """
     A patient who mutes his camera and goes on sending, and a doctor whose only picture is a screen.

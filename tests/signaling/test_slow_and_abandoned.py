@@ -112,6 +112,7 @@ async def good_join(http: aiohttp.ClientSession, relay: RelayProcess, sub: str) 
     return took_s
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("each", [20, pytest.param(400, marks=pytest.mark.slow)])
 async def test_slow_peers_of_five_kinds_keep_no_join_waiting(descriptors: None, each: int) -> None:
     """
