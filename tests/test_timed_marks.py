@@ -6,6 +6,7 @@ import pytest
 
 pytest_plugins = "pytester"
 
+INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
 CONFTEST = """
 from support.timed import Timed
 
@@ -25,6 +26,7 @@ def test_the_median_of_three_plays_counts(
     """
     One that holds is played once; whatever failed once is told.
     """
+    pytester.makeini(INI)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(
         f"""
@@ -59,6 +61,7 @@ def test_what_is_not_marked_is_played_once(pytester: pytest.Pytester) -> None:
     """
     What may never happen fails the first time.
     """
+    pytester.makeini(INI)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile("played = []\ndef test_it():\n    played.append(1)\n    assert len(played) > 1\n")
     pytester.runpytest("-p", "no:cacheprovider").assert_outcomes(failed=1)
