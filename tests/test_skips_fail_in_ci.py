@@ -29,7 +29,7 @@ def outcome(folder: Path, source: str, ci: str) -> str:
     (folder / "test_it.py").write_text(source)
     (folder / "conftest.py").write_text((Path(__file__).parent / "conftest.py").read_text())
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={folder}", str(folder)]
-    environment = {**os.environ, "CI": ci}
+    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(Path(__file__).parent)}
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     return run.stdout.strip().splitlines()[-1].split(" in ")[0]
 
