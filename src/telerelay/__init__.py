@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Route,
         RouteRequest,
         StateEvent,
+        Systems,
     )
     from telerelay.protocol.grants import TokenKeys
     from telerelay.relay import Relay
@@ -54,6 +55,7 @@ __all__ = [
     "Route",
     "RouteRequest",
     "StateEvent",
+    "Systems",
     "TelerelayError",
     "TokenKeys",
     "__version__",
@@ -81,6 +83,7 @@ _HOMES = {
     "Route": "hooks",
     "RouteRequest": "hooks",
     "StateEvent": "hooks",
+    "Systems": "hooks",
     "TelerelayError": "errors",
     "TokenKeys": "protocol.grants",
     "refusals": "signaling.http",

@@ -36,7 +36,7 @@ from telerelay.dataplane.stats import drop_names
 from telerelay.documents.http import DocumentHandlers, HostDocuments
 from telerelay.errors import ConfigError, LocalProtocolError, NativeError, RemoteProtocolError, TelerelayError
 from telerelay.expertise import ExpertiseStore
-from telerelay.hooks import HookRunner, Hooks, NoHooks
+from telerelay.hooks import HookRunner, Hooks, NoHooks, Systems
 from telerelay.hooks.entry import way_of
 from telerelay.hooks.ways import Way
 from telerelay.logs import say
@@ -71,7 +71,7 @@ class Relay:
     what comes first on a line that does not carry everything, in place of ConsultAllocator. `wall` and `monotonic` are
     the clocks that consults go by, seconds, for whoever rehearses hours (put both forward alike, then call
     `consults.tick`); tokens and media keep to the system's. `expertise_store` keeps requests for expertise in place of
-    the journal.
+    the journal. `hooks` are one system's rules, or those of several (Systems).
 
     Raises ConfigError at once where the configuration cannot work, and at start where an address cannot be bound.
     """
@@ -80,7 +80,7 @@ class Relay:
         self,
         config: Config | None = None,
         *,
-        hooks: Hooks | None = None,
+        hooks: Hooks | Systems | None = None,
         keys: TokenKeys | None = None,
         allocator: Allocator | None = None,
         wall: Callable[[], float] = time.time,
@@ -250,7 +250,7 @@ class Relay:
             raise ConfigError("no_key", "no key for tokens: set tokens.key_file (telerelay token --new-key makes one)")
         return load_key(Path(self.config.tokens.key_file), self.config.tokens.leeway_s)
 
-    def _way(self, hooks: Hooks | None) -> Hooks | Way:
+    def _way(self, hooks: Hooks | Systems | None) -> Hooks | Way:
         """What is given in code, or else what the configuration names. Raises ConfigError."""
         way = way_of(self.config.hooks)
         if hooks is not None and way is not None:

@@ -30,6 +30,7 @@ from telerelay.hooks.asked import (
 )
 from telerelay.hooks.hooks import Hooks, NoHooks
 from telerelay.hooks.runner import DECISION_DEADLINE_S, HookFailure, HookRunner
+from telerelay.hooks.systems import Systems
 from telerelay.hooks.told import (
     DocumentEvent,
     EndEvent,
@@ -80,6 +81,7 @@ __all__ = [
     "SubscribeRequest",
     "SurgeAnswer",
     "SurgeRequest",
+    "Systems",
     "TimerEvent",
     "WaitingContent",
     "WaitingItem",

@@ -18,7 +18,7 @@ class ObjectWay:
         self._rules = overridden(hooks)
         self._watch = LoopWatch()
 
-    def hears(self, hook: str) -> bool:
+    def hears(self, hook: str, room: str | None = None) -> bool:
         return hook in self._rules
 
     async def ask(self, hook: str, request: object) -> object:

@@ -318,7 +318,7 @@ class Outbox:
         line.is_waiting = False
 
     def _is_heard(self, told: Told) -> bool:
-        return any(self._runner.hears(HOOK_OF[type(event)]) for event in told.events)
+        return any(self._runner.hears(HOOK_OF[type(event)], told.room) for event in told.events)
 
     # ---------------------------------------------------------------- dead letters
 

@@ -120,9 +120,12 @@ class HookRunner:
         await self._tasks.close()
         await self._way.close()
 
-    def hears(self, hook: str) -> bool:
-        """Whether the application has a rule there: without one the answer is known, and nobody is told."""
-        return self._way.hears(hook)
+    def hears(self, hook: str, room: str | None = None) -> bool:
+        """
+        Whether the application has a rule there, for that room (of a consult: its id) or for any: without one the
+        answer is known, and nobody is told.
+        """
+        return self._way.hears(hook, room)
 
     @property
     def queued_count(self) -> int:
@@ -176,7 +179,7 @@ class HookRunner:
 
     async def _decide(self, hook: str, request: Any) -> object:
         decision = DECISIONS[hook]
-        if not self._way.hears(hook):
+        if not self._way.hears(hook, request.room):
             return decision.unruled(request)
         began = time.monotonic()
         try:
@@ -196,9 +199,9 @@ class HookRunner:
 
     def post(self, event: HookEvent) -> None:
         """Tell the application, after all that was posted for the same room before. Returns at once."""
-        if not self._way.hears(HOOK_OF[type(event)]):
-            return
         line = Told.of(event).room
+        if not self._way.hears(HOOK_OF[type(event)], line):
+            return
         queue = self._queues.get(line)
         if queue is None:
             queue = self._queues[line] = deque()

@@ -64,7 +64,7 @@ class ThreadWay:
         self._stuck: list[_Thread] = []
         self._watch: asyncio.TimerHandle | None = None
 
-    def hears(self, hook: str) -> bool:
+    def hears(self, hook: str, room: str | None = None) -> bool:
         return hook in self._rules
 
     async def start(self) -> None:

@@ -36,8 +36,8 @@ class HookError(Exception):
 class Way(Protocol):
     """How the application's rules are reached."""
 
-    def hears(self, hook: str) -> bool:
-        """Whether there is a rule behind that hook: if not it is never called."""
+    def hears(self, hook: str, room: str | None = None) -> bool:
+        """Whether there is a rule behind that hook, of that room or of any: if not it is never called."""
         ...
 
     async def ask(self, hook: str, request: object) -> object:

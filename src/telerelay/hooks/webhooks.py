@@ -43,7 +43,7 @@ class WebhookWay:
         self._asking: aiohttp.ClientSession | None = None
         self._telling: aiohttp.ClientSession | None = None
 
-    def hears(self, hook: str) -> bool:
+    def hears(self, hook: str, room: str | None = None) -> bool:
         return hook in self._hooks
 
     async def start(self) -> None:

@@ -57,7 +57,7 @@ class Rules:
 
     async def routed(self, plan: ConsultPlan) -> tuple[ConsultPlan, tuple[str, ...]]:
         """The plan, with the desk that the application gives it, and whom it is to ring."""
-        if not self._hooks.hears("route"):
+        if not self._hooks.hears("route", plan.consult):
             return plan, ()
         request = RouteRequest(plan.consult, plan.tenant, plan.queue, plan.region, plan.is_emergency)
         answer = await self._hooks.route(request)
@@ -65,20 +65,20 @@ class Rules:
 
     def unanswered(self, live: LiveConsult) -> None:
         """All who were named were rung, and nobody answered: whom else?"""
-        if self._hooks.hears("route") and live.id not in self._routing:
+        if self._hooks.hears("route", live.id) and live.id not in self._routing:
             self._routing.add(live.id)
             self._spawn(self._ask_route(live), "route_rule")
 
     def waits(self, live: LiveConsult, sub: str) -> None:
         """Somebody waits, from now on or still: durably."""
-        if self._hooks.hears("admit"):
+        if self._hooks.hears("admit", live.id):
             self._spawn(self._ask_admit(live, sub), "admit_rule")
-        if self._hooks.hears("waiting_content"):
+        if self._hooks.hears("waiting_content", live.id):
             self._spawn(self._ask_content(live, sub), "waiting_content")
 
     def held(self, live: LiveConsult, surge: Surge, release: Callable[[Iterable[str]], None]) -> None:
         """There is no room for a consult: what becomes of it?"""
-        if self._hooks.hears("surge"):
+        if self._hooks.hears("surge", live.id):
             self._spawn(self._ask_surge(live, surge, release), "surge_rule")
 
     async def _ask_route(self, live: LiveConsult) -> None:

@@ -33,7 +33,7 @@ class Degrading:
 
     @property
     def has_rule(self) -> bool:
-        return self._hooks.hears("degrade")
+        return self._hooks.hears("degrade", self._room)
 
     def ask(self, adapter: RoomAdapter, adaptation: RoomAdaptation, lacking: Lacking) -> None:
         """A line does not carry everything: the application is asked beside it what is given up."""

@@ -77,10 +77,10 @@ class MeasurementHandlers:
         """Whether this person may say anything here. Raises RemoteProtocolError."""
         if not check_role(grant.role).may_publish:
             raise RemoteProtocolError("forbidden", "this role sends no measurements")
-        if not self._hooks.hears("on_measurement"):
+        if not self._hooks.hears("on_measurement", grant.room):
             raise RemoteProtocolError("not_taken", "nobody takes measurements here outside of a call")
         await self._rooms.check_visitor(grant)
-        if self._hooks.hears("channel_policy") and not await self._hooks.channel_policy(
+        if self._hooks.hears("channel_policy", grant.room) and not await self._hooks.channel_policy(
             ChannelRequest(grant.room, grant.sub, grant.role, LABEL)
         ):
             raise forbidden()

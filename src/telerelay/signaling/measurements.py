@@ -95,7 +95,7 @@ class RoomMeasurements:
         self._tally = tally
         self._wall_offset_s = wall_offset_s
         self._on_counts = on_counts
-        self._exchange = Exchange(limits, has_host=hooks.hears("on_measurement"))
+        self._exchange = Exchange(limits, has_host=hooks.hears("on_measurement", room))
         self._channels: dict[str, Channel] = {}  # by sub
         self._subs: dict[Channel, str] = {}
         self._roles: dict[str, str] = {}

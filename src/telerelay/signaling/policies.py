@@ -39,7 +39,7 @@ class Policies:
         Whether all that an offer would publish may be; `published` by mid, which was asked before. Raises
         RemoteProtocolError forbidden, before anything is negotiated; or bad_sdp.
         """
-        if not self._hooks.hears("publish_policy"):
+        if not self._hooks.hears("publish_policy", self._room.name):
             return
         named = {track.mid: track.source for track in tracks}
         wanted = []
@@ -56,7 +56,7 @@ class Policies:
 
     @property
     def has_subscribe_rule(self) -> bool:
-        return self._hooks.hears("subscribe_policy")
+        return self._hooks.hears("subscribe_policy", self._room.name)
 
     async def may_subscribe(self, subscriber: Participant, publisher: Participant, publication: Publication) -> bool:
         """Whether this person is sent that track."""
@@ -74,7 +74,7 @@ class Policies:
 
     @property
     def has_channel_rule(self) -> bool:
-        return self._hooks.hears("channel_policy")
+        return self._hooks.hears("channel_policy", self._room.name)
 
     async def may_open(self, participant: Participant, label: str) -> bool:
         """Whether this person may open that data channel."""
