@@ -20,6 +20,8 @@ from telerelay.config import load
 OPENS_BEFORE_S, CLOSES_AFTER_S, NO_SHOW_AFTER_S = 15 * 60, 30 * 60, 10 * 60
 SLOT_S = 15 * 60
 """Times begin on this grid, so that no two of a doctor overlap."""
+WORDS = ("a-",)
+"""What the ids of its consults begin with: nobody else's at the same relay do."""
 Slot = tuple[str, int]
 """A doctor and a beginning, Unix seconds."""
 
@@ -115,23 +117,29 @@ def _slot(request: web.Request) -> Slot:
     return request.match_info["doctor"], int(request.match_info["starts_at"])
 
 
-def make(
-    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
-) -> tuple[web.Application, Relay]:
-    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
-    booking = Booking(wall)
-    keys = TokenKeys.of(secrets.token_bytes(32))
-    booking.relay = Relay(config, hooks=booking, keys=keys, wall=wall, monotonic=monotonic)
+def site(relay: Relay, booking: Booking) -> web.Application:
+    """What is beside the relay; the relay is under /consult of the same site."""
+    booking.relay = relay
     app = web.Application(middlewares=[refusals])
     app.router.add_post(r"/slots/{doctor}/{starts_at:\d+}/hold", booking.hold)
     app.router.add_post(r"/slots/{doctor}/{starts_at:\d+}/book", booking.book)
     app.router.add_post("/appointments/{name}/move", booking.move)
     app.router.add_get("/appointments/{name}", booking.show)
-    app.add_subapp("/consult/", booking.relay.app())
-    app.cleanup_ctx.append(booking.relay.lifetime)
-    return app, booking.relay
+    return app
+
+
+def make(
+    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[web.Application, Relay]:
+    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
+    booking = Booking(wall)
+    relay = Relay(config, hooks=booking, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    app = site(relay, booking)
+    app.add_subapp("/consult/", relay.app())
+    app.cleanup_ctx.append(relay.lifetime)
+    return app, relay
 
 
 if __name__ == "__main__":
-    site, relay = make(load(None, os.environ))
-    web.run_app(site, host=relay.config.http.host, port=relay.config.http.port)
+    made, its_relay = make(load(None, os.environ))
+    web.run_app(made, host=its_relay.config.http.host, port=its_relay.config.http.port)

@@ -21,6 +21,9 @@ from telerelay import Config, ConsultPlan, Hooks, PersonEvent, Relay, RemoteProt
 from telerelay.config import load
 from telerelay.hooks import WaitingContent, WaitingItem, WaitingRequest
 
+WORDS = ("campaign-",)
+"""What the ids of its consults begin with: nobody else's at the same relay do."""
+
 AHEAD_S = 3.0
 """How much more than was played is sent: a line may hesitate so long."""
 PIECE_S = 0.5
@@ -118,23 +121,29 @@ async def _is_set(event: asyncio.Event, within_s: float) -> bool:
         return False
 
 
+def site(relay: Relay, campaign: Campaign) -> web.Application:
+    """What is beside the relay; the relay is under /consult of the same site."""
+    campaign.relay = relay
+    app = web.Application(middlewares=[refusals])
+    app.router.add_post("/patients", campaign.ask)
+    app.router.add_post("/consults/{consult}/admit", campaign.let_in)
+    app.router.add_get("/films/{ticket}/{film}", campaign.film)
+    app.cleanup_ctx.append(campaign.prepare)
+    return app
+
+
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
     """The site, with the relay under /consult; its clocks are arguments, so that months can be rehearsed."""
     campaign = Campaign(wall)
-    keys = TokenKeys.of(secrets.token_bytes(32))
-    campaign.relay = Relay(config, hooks=campaign, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[refusals])
-    app.router.add_post("/patients", campaign.ask)
-    app.router.add_post("/consults/{consult}/admit", campaign.let_in)
-    app.router.add_get("/films/{ticket}/{film}", campaign.film)
-    app.add_subapp("/consult/", campaign.relay.app())
-    app.cleanup_ctx.append(campaign.prepare)
-    app.cleanup_ctx.append(campaign.relay.lifetime)
-    return app, campaign.relay
+    relay = Relay(config, hooks=campaign, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    app = site(relay, campaign)
+    app.add_subapp("/consult/", relay.app())
+    app.cleanup_ctx.append(relay.lifetime)
+    return app, relay
 
 
 if __name__ == "__main__":
-    site, relay = make(load(None, os.environ))
-    web.run_app(site, host=relay.config.http.host, port=relay.config.http.port)
+    made, its_relay = make(load(None, os.environ))
+    web.run_app(made, host=its_relay.config.http.host, port=its_relay.config.http.port)

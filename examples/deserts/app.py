@@ -33,6 +33,8 @@ from telerelay.hooks import PresenceEvent
 DESK = "deserts"
 POLICY, SINCE = "territory", "2018-10-01"
 NO_PLACE = "no_place_given"
+WORDS = ("desert",)
+"""What the ids of its consults and desk begin with: nobody else's at the same relay do."""
 
 
 class Territories(Hooks):
@@ -111,22 +113,28 @@ class Territories(Hooks):
         return web.Response(body=document, content_type="application/json")
 
 
+def site(relay: Relay, territories: Territories) -> web.Application:
+    """What is beside the relay; the relay is under /consult of the same site."""
+    territories.relay = relay
+    app = web.Application(middlewares=[refusals])
+    app.router.add_post("/desks/{doctor}", territories.desk)
+    app.router.add_post("/patients", territories.ask)
+    app.router.add_get("/consults/{consult}/attestation", territories.attested)
+    return app
+
+
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
     """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
     territories = Territories(monotonic)
-    keys = TokenKeys.of(secrets.token_bytes(32))
-    territories.relay = Relay(config, hooks=territories, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[refusals])
-    app.router.add_post("/desks/{doctor}", territories.desk)
-    app.router.add_post("/patients", territories.ask)
-    app.router.add_get("/consults/{consult}/attestation", territories.attested)
-    app.add_subapp("/consult/", territories.relay.app())
-    app.cleanup_ctx.append(territories.relay.lifetime)
-    return app, territories.relay
+    relay = Relay(config, hooks=territories, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    app = site(relay, territories)
+    app.add_subapp("/consult/", relay.app())
+    app.cleanup_ctx.append(relay.lifetime)
+    return app, relay
 
 
 if __name__ == "__main__":
-    site, relay = make(load(None, os.environ))
-    web.run_app(site, host=relay.config.http.host, port=relay.config.http.port)
+    made, its_relay = make(load(None, os.environ))
+    web.run_app(made, host=its_relay.config.http.host, port=its_relay.config.http.port)

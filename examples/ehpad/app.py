@@ -25,6 +25,8 @@ from telerelay import Config, ConsultPlan, Hooks, Relay, TokenKeys
 from telerelay.config import load
 from telerelay.hooks import CameraRequest, DocumentRequest, PublishRequest, StillEvent, SubscribeRequest
 
+WORDS = ("ehpad-",)
+"""What the ids of its visits begin with: nobody else's at the same relay do."""
 EXPERTS = frozenset({"practitioner", "expert"})
 PEOPLE = {
     "resident": "patient",
@@ -64,19 +66,14 @@ class Homes(Hooks):
             self.series[f"{event.room}/{event.label}"][event.key] = asdict(event)
 
 
-def make(
-    config: Config, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
-) -> tuple[web.Application, Relay]:
-    """The application and its relay."""
-    homes = Homes()
-    keys = TokenKeys.of(secrets.token_bytes(32))
-    relay = Relay(config, hooks=homes, keys=keys, wall=wall, monotonic=monotonic)
+def site(relay: Relay, homes: Homes) -> web.Application:
+    """What is beside the relay; the relay is under /consult of the same site."""
     numbers = itertools.count(1)
 
     async def visit(request: web.Request) -> web.Response:
         """A home calls: {"visit", "links": one for each of PEOPLE}. Either expert lets in, and so does the nurse."""
         number = next(numbers)
-        name = f"visit-{number}"
+        name = f"ehpad-{number}"
         await relay.consults.schedule(ConsultPlan(name, deciders=("practitioner", "expert", "assistant")))
         links = {who: await relay.consults.link(name, f"{who}-{number}", role) for who, role in PEOPLE.items()}
         return web.json_response({"visit": name, "links": links})
@@ -87,10 +84,20 @@ def make(
         return web.json_response(sorted(found, key=lambda each: str(each["at"])))
 
     app = web.Application()
-    app.cleanup_ctx.append(relay.lifetime)
     app.router.add_post("/visits", visit)
     app.router.add_get("/visits/{visit}/wounds/{label}", series)
+    return app
+
+
+def make(
+    config: Config, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[web.Application, Relay]:
+    """The application and its relay."""
+    homes = Homes()
+    relay = Relay(config, hooks=homes, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    app = site(relay, homes)
     app.add_subapp("/consult/", relay.app())
+    app.cleanup_ctx.append(relay.lifetime)
     return app, relay
 
 

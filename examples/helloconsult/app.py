@@ -36,6 +36,10 @@ from telerelay.hooks import PresenceEvent, Route, RouteRequest, StillRequest
 PING_EVERY_S = 5.0
 """A page that does not answer is closed."""
 
+DESK = "desk-"
+WORDS = ("now-", "book-", DESK)
+"""What the ids of its consults and desks begin with: nobody else's at the same relay do."""
+
 ANSWERS = ("video_sufficient", "still_needed", "cabin_needed", "in_person_needed")
 """What a consult may have needed, as its doctor says at the end."""
 POLICY, POLICY_DATE = "teledermatology", "2026-01-01"
@@ -56,7 +60,7 @@ class Desks(Hooks):
     async def desk(self, request: web.Request) -> web.Response:
         """What opens a doctor's desk: this page, or a WebSocket with this token."""
         doctor = request.match_info["doctor"]
-        token = self.relay.desk_token(sub=doctor, queues=[doctor])
+        token = self.relay.desk_token(sub=doctor, queues=[DESK + doctor])
         return web.json_response({"token": token, "page": f"/consult/desk.html#token={token}"})
 
     def availability(self) -> dict[str, bool]:
@@ -65,7 +69,7 @@ class Desks(Hooks):
 
     async def route(self, request: RouteRequest) -> Route:
         """Each consult is for one doctor, whose desk rings when the patient waits."""
-        return Route(request.queue, (request.queue,) if request.attempt == 1 else ())
+        return Route(request.queue, (request.queue.removeprefix(DESK),) if request.attempt == 1 else ())
 
     async def on_presence(self, event: PresenceEvent) -> None:
         """A doctor opens the desk, is in a consult, steps away, is gone."""
@@ -130,7 +134,7 @@ class Desks(Hooks):
         name = f"now-{secrets.token_hex(8)}"
         self._given[doctor] = name  # before anything is waited for: nobody else gets this doctor meanwhile
         try:
-            link = await self._plan(ConsultPlan(name, queue=doctor), patient)
+            link = await self._plan(ConsultPlan(name, queue=DESK + doctor), patient)
         except RemoteProtocolError:
             del self._given[doctor]
             raise
@@ -141,7 +145,7 @@ class Desks(Hooks):
         """Talk to a doctor of one's choice, at a time of one's choice: the desk rings then."""
         body = await request.json()
         name = f"book-{secrets.token_hex(8)}"
-        plan = ConsultPlan(name, queue=str(body["doctor"]), starts_at=float(body["starts_at"]))
+        plan = ConsultPlan(name, queue=DESK + str(body["doctor"]), starts_at=float(body["starts_at"]))
         return web.json_response({"link": await self._plan(plan, str(body["patient"]))}, status=201)
 
     async def _plan(self, plan: ConsultPlan, patient: str) -> str:
@@ -161,13 +165,9 @@ async def _say(socket: web.WebSocketResponse, what: Any) -> None:
         return
 
 
-def make(
-    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
-) -> tuple[web.Application, Relay]:
-    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
-    desks = Desks()
-    keys = TokenKeys.of(secrets.token_bytes(32))
-    desks.relay = Relay(config, hooks=desks, keys=keys, wall=wall, monotonic=monotonic)
+def site(relay: Relay, desks: Desks) -> web.Application:
+    """What is beside the relay; the relay is under /consult of the same site."""
+    desks.relay = relay
     app = web.Application(middlewares=[refusals])
     app.router.add_post("/desks/{doctor}", desks.desk)
     app.router.add_get("/available", desks.watch)
@@ -175,11 +175,21 @@ def make(
     app.router.add_post("/book", desks.book)
     app.router.add_post("/consults/{consult}/end", desks.end)
     app.router.add_get("/consults/{consult}/attestation", desks.attested)
-    app.add_subapp("/consult/", desks.relay.app())
-    app.cleanup_ctx.append(desks.relay.lifetime)
-    return app, desks.relay
+    return app
+
+
+def make(
+    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[web.Application, Relay]:
+    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
+    desks = Desks()
+    relay = Relay(config, hooks=desks, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    app = site(relay, desks)
+    app.add_subapp("/consult/", relay.app())
+    app.cleanup_ctx.append(relay.lifetime)
+    return app, relay
 
 
 if __name__ == "__main__":
-    site, relay = make(load(None, os.environ))
-    web.run_app(site, host=relay.config.http.host, port=relay.config.http.port)
+    made, its_relay = make(load(None, os.environ))
+    web.run_app(made, host=its_relay.config.http.host, port=its_relay.config.http.port)

@@ -17,15 +17,18 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from telerelay import Config, ConsultPlan, Relay, RemoteProtocolError, TokenKeys, refusals
+from telerelay import Config, ConsultPlan, Hooks, Relay, RemoteProtocolError, TokenKeys, refusals
 from telerelay.config import load
 
+WORDS = ("pe-",)
+"""What the ids of its consults begin with: nobody else's at the same relay do."""
 
-class Practices:
-    """Tenants, their secrets, and the consults of their appointments."""
 
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
+class Practices(Hooks):
+    """Tenants, their secrets, and the consults of their appointments. Who may what is in the tenants' tokens."""
+
+    def __init__(self) -> None:
+        self.relay: Relay
         self._secrets: dict[str, str] = {}  # by tenant
         self._consults: dict[tuple[str, str], str] = {}  # by tenant and appointment
 
@@ -43,7 +46,7 @@ class Practices:
         if key in self._consults:
             raise RemoteProtocolError("conflict", "there is such an appointment")
         consult = self._consults[key] = f"pe-{secrets.token_hex(8)}"
-        await self._relay.consults.schedule(ConsultPlan(consult, tenant=tenant))
+        await self.relay.consults.schedule(ConsultPlan(consult, tenant=tenant))
         return web.json_response({"consult": consult}, status=201)
 
     async def launch(self, request: web.Request) -> web.Response:
@@ -53,7 +56,7 @@ class Practices:
         consult = self._consults.get(key)
         if consult is None:  # of another practice, or of none: nobody learns which
             raise RemoteProtocolError("forbidden", "the practice has no such appointment")
-        link = await self._relay.consults.link(consult, str(body["sub"]), str(body["role"]))
+        link = await self.relay.consults.link(consult, str(body["sub"]), str(body["role"]))
         return web.json_response({"consult": consult, "link": f"/consult/#link={link}"}, status=201)
 
     async def _named(self, request: web.Request) -> tuple[str, tuple[str, str]]:
@@ -65,21 +68,28 @@ class Practices:
         raise RemoteProtocolError("unauthorized", "no practice has that secret")
 
 
-def make(
-    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
-) -> tuple[web.Application, Relay]:
-    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
-    relay = Relay(config, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
-    practices = Practices(relay)
+def site(relay: Relay, practices: Practices) -> web.Application:
+    """What is beside the relay; the relay is under /consult of the same site."""
+    practices.relay = relay
     app = web.Application(middlewares=[refusals])
     app.router.add_post("/practices", practices.enrol)
     app.router.add_post("/appointments", practices.plan)
     app.router.add_post("/launch", practices.launch)
+    return app
+
+
+def make(
+    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[web.Application, Relay]:
+    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
+    practices = Practices()
+    relay = Relay(config, hooks=practices, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    app = site(relay, practices)
     app.add_subapp("/consult/", relay.app())
     app.cleanup_ctx.append(relay.lifetime)
     return app, relay
 
 
 if __name__ == "__main__":
-    site, made = make(load(None, os.environ))
-    web.run_app(site, host=made.config.http.host, port=made.config.http.port)
+    made, its_relay = make(load(None, os.environ))
+    web.run_app(made, host=its_relay.config.http.host, port=its_relay.config.http.port)

@@ -32,6 +32,9 @@ GAIN_KG, WITHIN_S = 2.0, 3 * 86400.0
 TABLET_TOKEN_S = 86400
 """A tablet asks for a new token each day."""
 
+WORDS = ("scad-", "home-")
+"""What the ids of its consults, and of patients' rooms at home, begin with: nobody else's at the same relay do."""
+
 Reading = tuple[float, float]
 """When it was measured, Unix seconds by the tablet's clock, and what: kilograms."""
 
@@ -144,24 +147,30 @@ async def _say(socket: web.WebSocketResponse, what: Any) -> None:
         return
 
 
-def make(
-    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
-) -> tuple[web.Application, Relay]:
-    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
-    followup = Followup()
-    keys = TokenKeys.of(secrets.token_bytes(32))
-    followup.relay = Relay(config, hooks=followup, keys=keys, wall=wall, monotonic=monotonic)
+def site(relay: Relay, followup: Followup) -> web.Application:
+    """What is beside the relay; the relay is under /consult of the same site."""
+    followup.relay = relay
     app = web.Application(middlewares=[refusals])
     app.router.add_post("/enrol", followup.enrol)
     app.router.add_get("/patients/{patient}/readings", followup.readings)
     app.router.add_get("/desks/{nurse}", followup.desk)
     app.router.add_get("/tablets/{patient}", followup.tablet)
     app.router.add_post("/consults/{consult}/invite", followup.invite)
-    app.add_subapp("/consult/", followup.relay.app())
-    app.cleanup_ctx.append(followup.relay.lifetime)
-    return app, followup.relay
+    return app
+
+
+def make(
+    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[web.Application, Relay]:
+    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
+    followup = Followup()
+    relay = Relay(config, hooks=followup, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    app = site(relay, followup)
+    app.add_subapp("/consult/", relay.app())
+    app.cleanup_ctx.append(relay.lifetime)
+    return app, relay
 
 
 if __name__ == "__main__":
-    site, relay = make(load(None, os.environ))
-    web.run_app(site, host=relay.config.http.host, port=relay.config.http.port)
+    made, its_relay = make(load(None, os.environ))
+    web.run_app(made, host=its_relay.config.http.host, port=its_relay.config.http.port)

@@ -26,6 +26,8 @@ SITES = {"hospital": "requester", "radiology": "expert", "neurology": "practitio
 """All of them decide, so none waits to be let in."""
 
 DESK = "stroke"
+WORDS = (DESK, "routine-")
+"""What the ids of its calls and desk begin with: nobody else's at the same relay do."""
 
 
 class Strokes(Hooks):
@@ -68,22 +70,28 @@ class Strokes(Hooks):
         return f"/consult/#link={await self.relay.consults.link(call, sub, role)}"
 
 
+def site(relay: Relay, strokes: Strokes) -> web.Application:
+    """What is beside the relay; the relay is under /consult of the same site."""
+    strokes.relay = relay
+    app = web.Application(middlewares=[refusals])
+    app.router.add_post("/strokes", strokes.stroke)
+    app.router.add_post("/routine", strokes.routine)
+    app.router.add_post("/desks/{doctor}", strokes.desk)
+    return app
+
+
 def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
     """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
     strokes = Strokes()
-    keys = TokenKeys.of(secrets.token_bytes(32))
-    strokes.relay = Relay(config, hooks=strokes, keys=keys, wall=wall, monotonic=monotonic)
-    app = web.Application(middlewares=[refusals])
-    app.router.add_post("/strokes", strokes.stroke)
-    app.router.add_post("/routine", strokes.routine)
-    app.router.add_post("/desks/{doctor}", strokes.desk)
-    app.add_subapp("/consult/", strokes.relay.app())
-    app.cleanup_ctx.append(strokes.relay.lifetime)
-    return app, strokes.relay
+    relay = Relay(config, hooks=strokes, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    app = site(relay, strokes)
+    app.add_subapp("/consult/", relay.app())
+    app.cleanup_ctx.append(relay.lifetime)
+    return app, relay
 
 
 if __name__ == "__main__":
-    site, relay = make(load(None, os.environ))
-    web.run_app(site, host=relay.config.http.host, port=relay.config.http.port)
+    made, its_relay = make(load(None, os.environ))
+    web.run_app(made, host=its_relay.config.http.host, port=its_relay.config.http.port)

@@ -20,6 +20,8 @@ from telerelay import Config, ConsultPlan, Hooks, Relay, TokenKeys
 from telerelay.config import load
 from telerelay.hooks import ChannelRequest, DocumentRequest, PublishRequest
 
+WORDS = ("cabin-",)
+"""What the ids of its visits begin with: nobody else's at the same relay do."""
 LABELS = frozenset({"oct", "fundus", "tonometry"})
 """What the booth's instruments make."""
 TRACKS = frozenset({"camera", "scope", "microphone", "stethoscope"})
@@ -40,12 +42,8 @@ class Booth(Hooks):
         return request.label in {"measurements", "chat"}
 
 
-def make(
-    config: Config, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
-) -> tuple[web.Application, Relay]:
-    """The application and its relay."""
-    keys = TokenKeys.of(secrets.token_bytes(32))
-    relay = Relay(config, hooks=Booth(), keys=keys, wall=wall, monotonic=monotonic)
+def site(relay: Relay, _booth: Booth) -> web.Application:
+    """What is beside the relay; the relay is under /consult of the same site."""
     numbers = itertools.count(1)
 
     async def visit(request: web.Request) -> web.Response:
@@ -54,7 +52,7 @@ def make(
         patient's link is for a telephone, to read along.
         """
         number = next(numbers)
-        name = f"visit-{number}"
+        name = f"cabin-{number}"
         await relay.consults.schedule(ConsultPlan(name, deciders=("practitioner", "device")))
         people = {"device": "instrument-1", "practitioner": "doctor-3", "patient": f"patient-{number}"}
         links = {role: await relay.consults.link(name, sub, role) for role, sub in people.items()}
@@ -66,10 +64,20 @@ def make(
         return web.Response(body=document, content_type="application/json")
 
     app = web.Application()
-    app.cleanup_ctx.append(relay.lifetime)
     app.router.add_post("/visits", visit)
     app.router.add_get("/visits/{visit}/attestation", attested)
+    return app
+
+
+def make(
+    config: Config, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[web.Application, Relay]:
+    """The application and its relay."""
+    booth = Booth()
+    relay = Relay(config, hooks=booth, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    app = site(relay, booth)
     app.add_subapp("/consult/", relay.app())
+    app.cleanup_ctx.append(relay.lifetime)
     return app, relay
 
 

@@ -19,6 +19,9 @@ from telerelay import Config, ConsultPlan, Hooks, JoinRequest, Relay, RemoteProt
 from telerelay.config import load
 from telerelay.hooks import ChannelRequest, DocumentRequest, FactEvent, PublishRequest, StillRequest
 
+WORDS = ("us-",)
+"""What the ids of its calls begin with: nobody else's at the same relay do."""
+
 THIRD_PARTIES = ("interpreter", "companion")
 """Who may be there beside doctor and patient, once the patient has consented. Nobody watches, and nobody records."""
 
@@ -108,24 +111,30 @@ class Unit(Hooks):
         return f"/consult/#link={link}"
 
 
-def make(
-    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
-) -> tuple[web.Application, Relay]:
-    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
-    unit = Unit()
-    keys = TokenKeys.of(secrets.token_bytes(32))
-    unit.relay = Relay(config, hooks=unit, keys=keys, wall=wall, monotonic=monotonic)
+def site(relay: Relay, unit: Unit) -> web.Application:
+    """What is beside the relay; the relay is under /consult of the same site."""
+    unit.relay = relay
     app = web.Application(middlewares=[refusals])
     app.router.add_post("/calls", unit.open)
     app.router.add_post("/calls/{call}/third", unit.third)
     app.router.add_post("/calls/{call}/consent", unit.consent)
     app.router.add_get("/calls/{call}/attempts", unit.attempts)
     app.router.add_get("/calls/{call}/attestation", unit.attestation)
-    app.add_subapp("/consult/", unit.relay.app())
-    app.cleanup_ctx.append(unit.relay.lifetime)
-    return app, unit.relay
+    return app
+
+
+def make(
+    config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[web.Application, Relay]:
+    """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
+    unit = Unit()
+    relay = Relay(config, hooks=unit, keys=TokenKeys.of(secrets.token_bytes(32)), wall=wall, monotonic=monotonic)
+    app = site(relay, unit)
+    app.add_subapp("/consult/", relay.app())
+    app.cleanup_ctx.append(relay.lifetime)
+    return app, relay
 
 
 if __name__ == "__main__":
-    site, relay = make(load(None, os.environ))
-    web.run_app(site, host=relay.config.http.host, port=relay.config.http.port)
+    made, its_relay = make(load(None, os.environ))
+    web.run_app(made, host=its_relay.config.http.host, port=its_relay.config.http.port)
