@@ -226,9 +226,11 @@ def full_after(run: Recording, rate_bps: float, share: float = JOIN_SHARE) -> fl
     return None
 
 
-def _squeeze_figures(run: Recording, case: Case) -> Figures:
-    """What happened at the cut, and after it. The relay pauses a picture when it tells whoever hears of it first."""
-    cut, back = (run.began_at + each.at_s for each in case.schedule.steps[1:3])
+def squeeze_figures(run: Recording, cut: float, back: float) -> Figures:
+    """
+    What happened when the line was cut at `cut`, and whole again at `back`. The relay pauses a picture when it tells
+    whoever hears of it first.
+    """
     videos = list(series(run.browser, "inbound-rtp", "video").values())
     paused = [at for at, sign in _signs(run.browser, "track_state", cut, back) if sign["state"] == "paused"]
     told = [
@@ -317,7 +319,7 @@ def figures(run: Recording) -> Figures:
     if case.kind == "good":
         found |= _good_figures(run, case, until)
     if case.kind in ("squeeze", "apart"):
-        found |= _squeeze_figures(run, case)
+        found |= squeeze_figures(run, *(run.began_at + each.at_s for each in case.schedule.steps[1:3]))
     if case.others > 1:
         found |= _others_figures(run, since, until)
     return found

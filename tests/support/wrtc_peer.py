@@ -90,10 +90,12 @@ class Peer:
         encodings: list[Any] | None = None,
         prefer: str | None = None,
         voice: tuple[int, bool] | None = None,
+        redundant: bool = False,
     ) -> None:
         """
         Publish synthetic media; `video` is width, height and rate, `prefer` moves a codec ("H264") to the front,
-        `voice` is what a voice may take at most, bit/s, and whether it may go to longer packets where the line is thin.
+        `voice` is what a voice may take at most, bit/s, and whether it may go to longer packets where the line is thin;
+        `redundant` asks to send it as RED, each packet with what the one before said as well.
         """
         pc = self.publish_pc = webrtc.RTCPeerConnection()
         wanted = {}
@@ -115,9 +117,10 @@ class Peer:
             options = {"direction": "sendonly", "streams": [self._stream]} | ({"send_encodings": send} if send else {})
             transceiver = pc.add_transceiver(track, webrtc.RTCRtpTransceiverInit(**options))
             sources[track.kind] = transceiver
-            if track.kind == "video" and prefer is not None:
-                codecs = webrtc.RTCRtpSender.get_capabilities("video").codecs
-                codecs.sort(key=lambda codec: prefer.lower() not in codec.mime_type.lower())
+            first = prefer if track.kind == "video" else "audio/red" if redundant else None
+            if first is not None:
+                codecs = webrtc.RTCRtpSender.get_capabilities(track.kind).codecs
+                codecs.sort(key=lambda codec, first=first: first.lower() not in codec.mime_type.lower())
                 transceiver.set_codec_preferences(codecs)
         await self._offer(sources)
 
