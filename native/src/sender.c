@@ -1163,9 +1163,13 @@ static const tr_stream *timed_stream(const tr_sender *sender)
     return stream->has_sr && stream->clock_rate && stream->generation == sender->generation ? stream : NULL;
 }
 
+/* A tap keeps what it gets, and had better know of no time than of that of arrival: what it keeps would be out of step
+ * by the way's length. It waits for the source's report. */
+static bool waits_for_source(const tr_sender *sender) { return sender->egress->tap && !timed_stream(sender); }
+
 uint64_t tr__sender_report_at(const tr_sender *sender)
 {
-    if (sender->media_packets == sender->reported_packets) return UINT64_MAX;
+    if (sender->media_packets == sender->reported_packets || waits_for_source(sender)) return UINT64_MAX;
     /* As soon as the source's clock is known, and again when its timeline was moved. */
     return !sender->is_report_exact && timed_stream(sender) ? 0 : sender->report_due_us;
 }
@@ -1174,6 +1178,7 @@ bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint
 {
     if (sender->media_packets == sender->reported_packets || pen->failed || pen->end - pen->at < REPORT_ROOM)
         return false;
+    if (waits_for_source(sender)) return false;
     /* What the timestamp would be now: by the source's report, moved into our clock; else since the last packet. */
     const tr_stream *stream = timed_stream(sender);
     uint32_t ts = sender->last_ts + (uint32_t)ticks((int64_t)(now_us - sender->last_us), sender->clock_rate);

@@ -290,6 +290,29 @@ static void a_source_that_never_reports_is_mapped_by_arrival(void)
     end();
 }
 
+/* What it keeps would else begin at a time that its own report takes back. */
+static void a_tap_is_told_of_no_time_before_the_sources_report(void)
+{
+    static _Alignas(64) uint8_t memory[65536 + 4096];
+    tr_ring ring;
+    tr__ring_create(&ring, memory, 65536);
+    tr_add_receiver params = audio_params();
+    begin(&params, false);
+    r.egress.tap = &ring;
+    opus(10);
+    CHECK_EQ(UINT64_MAX, tr__sender_report_at(sender));
+    now += 1 * S;
+    CHECK(!report(5001 * (uint64_t)S));
+    tr_rtcp_sr theirs = {.ssrc = 2000, .rtp_ts = 9600, .ntp = tr__ntp_from_us(70 * (uint64_t)S)};
+    tr__receiver_on_sr(receiver, 0, &theirs, now, tr__ntp_from_us(5001 * (uint64_t)S));
+    CHECK_EQ(0, tr__sender_report_at(sender)); /* at once */
+    CHECK(report(5001 * (uint64_t)S));
+    CHECK_EQ((uint32_t)(9600 + TS_OFFSET), sr.rtp_ts);
+    r.egress.tap = NULL;
+    rig_drain(&r);
+    end();
+}
+
 /* A camera and a microphone of one participant, each with a clock of its own: at the peer both show the same moment. */
 static void lips_and_sound_stay_together(void)
 {
@@ -394,6 +417,7 @@ static const check_test tests[] = {
     TEST(resends_reach_back_across_a_switch_of_encoding),
     TEST(reports_begin_as_soon_as_the_sources_clock_is_known),
     TEST(a_source_that_never_reports_is_mapped_by_arrival),
+    TEST(a_tap_is_told_of_no_time_before_the_sources_report),
     TEST(lips_and_sound_stay_together),
     TEST(the_round_trip_comes_from_reports_that_answer_ours),
     TEST(keyframe_requests_of_the_peer_reach_the_encoding_it_sees),
