@@ -22,6 +22,34 @@ PHONE = {"width": 390, "height": 844}
 
 # Pictures a receiver must have decoded before it is said to see somebody.
 SEEN_FRAMES = 15
+# Every sign of these kinds that came to the page.
+SIGNS = """
+globalThis.signs = [];
+const NativeSocket = WebSocket;
+globalThis.WebSocket = class extends NativeSocket {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener("message", ({ data }) => {
+      const message = JSON.parse(data);
+      if (["track_state", "seen_by", "limits"].includes(message.type)) signs.push(message);
+    });
+  }
+};
+"""
+
+
+def over(port: int, line: int) -> str:
+    """A script that has a page's media go by the line's port where the relay names its own (UdpImpairment)."""
+    return f"""
+{{
+  const set = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function (given) {{
+    return set.call(this, {{ type: given.type, sdp: given.sdp.replaceAll(" {port} typ host", " {line} typ host") }});
+  }};
+}}
+"""
+
+
 # Of what takes no time that matters here: a machine with other things to do is given what it needs.
 WAIT_S = 60.0
 
@@ -61,13 +89,27 @@ class Person:
         language: str = "en-GB",
     ) -> Person:
         """Open the page of a relay; `script` runs before those of the page."""
+        address = f"{url}/?room={room}{query}" + (f"#token={token}" if token else "")
+        return await cls.at(browser, address, script=script, viewport=viewport, language=language)
+
+    @classmethod
+    async def at(
+        cls,
+        browser: Browser,
+        address: str,
+        *,
+        script: str = "",
+        viewport: dict[str, int] | None = None,
+        language: str = "en-GB",
+    ) -> Person:
+        """Open what is at an address, such as a link that an application gave."""
         context = await browser.new_context(
             permissions=["camera", "microphone"], viewport=cast(Any, viewport or DESKTOP), locale=language
         )
         person = cls(context, await context.new_page())
         if script:
             await person.page.add_init_script(script)
-        await person.page.goto(f"{url}/?room={room}{query}" + (f"#token={token}" if token else ""))
+        await person.page.goto(address)
         return person
 
     def see(self, name: str) -> Locator:
