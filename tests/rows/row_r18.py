@@ -21,6 +21,7 @@ from rows.host import Host
 from rows.instrument import Instrument, file_of
 from rows.person import Person, attested
 from support.fhir import google_problems, problems, pydantic_problems
+from support.fhirpath import invariant_problems
 
 _figure = partial(Figure, "R18", example="dmp", unit="", bound=0.0, is_least=False)
 
@@ -56,10 +57,15 @@ async def measure() -> list[Figure]:
 
 def _valid(bundle: Json) -> list[Figure]:
     """A validator that takes everything proves nothing: it is shown bundles that were spoiled as well."""
-    found = problems(bundle)
-    for each in found:
+    found, broken = problems(bundle), invariant_problems(bundle)
+    for each in (*found, *broken):
         print(each)
     return [
+        _figure("invariants (FHIRPath) of its resources and data types that do not hold", float(len(broken))),
+        _figure(
+            f"bundles, of {len(BREAKS)}, that break an invariant and are taken all the same",
+            float(sum(not invariant_problems(_spoilt(bundle, each)) for each in BREAKS)),
+        ),
         _figure("what google-fhir-r4 (R4) and fhir.resources (R4B) find wrong with the bundle", float(len(found))),
         _figure(
             f"spoiled bundles, of {len(SPOILS)}, that both take",
@@ -146,7 +152,25 @@ SPOILS: list[Callable[[Json], object]] = [
 ]
 
 
+BREAKS: list[Callable[[Json], object]] = [
+    lambda bundle: _resource(bundle, "Encounter")["period"].update(end="1999-01-01T00:00:00Z"),
+    lambda bundle: bundle.update(total=1),
+    lambda bundle: _resource(bundle, "DocumentReference")["content"][0]["attachment"].update(
+        data="aGVsbG8=", contentType=None
+    ),
+    lambda bundle: _resource(bundle, "AuditEvent").update(entity=[{"name": "a", "query": "Yg=="}]),
+    lambda bundle: bundle["entry"].append({"fullUrl": "urn:uuid:8d8f5a3e-6d2f-4b7c-9a55-0f2b8f8f3c11"}),
+]
+"""What either validator may take: a time that ends before it begins, a total of a collection, data of no type…"""
+
+
 def _spoilt(bundle: Json, spoil: Callable[[Json], object]) -> Json:
     made = copy.deepcopy(bundle)
     spoil(made)
-    return made
+    return _without_nulls(made)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value

@@ -3,7 +3,8 @@ What is wrong with a FHIR R4 bundle, by two validators of others: google-fhir-r4
 with its required codes and the types that references may have, and fhir.resources, against R4B (4.3.0), which says of
 the resources that are used here what R4 says.
 
-Each checks the other: fhir.resources takes any code. Invariants that are written in FHIRPath are checked by neither.
+Each checks the other: fhir.resources takes any code. Invariants that are written in FHIRPath are checked by neither:
+fhirpath.py does.
 """
 
 from __future__ import annotations
