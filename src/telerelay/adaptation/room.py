@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from telerelay.adaptation.degrading import How, Lack, degraded
 from telerelay.adaptation.speaker import Speaker
+from telerelay.adaptation.yielding import YIELD_BPS, Yielding
 from telerelay.allocator import (
     MAX_RUNGS,
     PRIORITY_OF,
@@ -78,6 +79,7 @@ SMALL_ROOM = 3
 
 PURPOSES = {each.value: each for each in Purpose} | {"camera": Purpose.FACE}
 SHOWN = frozenset({Purpose.SCOPE, Purpose.SCREEN, Purpose.DOCUMENT})
+EXAMINED = frozenset({Purpose.SCOPE, Purpose.DOCUMENT})
 
 
 class LayerRate(Protocol):
@@ -106,7 +108,7 @@ class LayerRate(Protocol):
 class Feed:
     """
     A publication as it arrives: `receiver` is its id on the worker, `rids` the names of its encodings, the least first;
-    without RIDs there is one.
+    without RIDs there is one. `uplink` is the same word of all that comes over one line; "": nobody knows.
     """
 
     publication: str
@@ -116,6 +118,7 @@ class Feed:
     receiver: int
     rids: tuple[str, ...] = ()
     is_muted: bool = False
+    uplink: str = ""
 
     @property
     def encodings(self) -> int:
@@ -195,6 +198,8 @@ class _FeedState:
     """Of the line that it comes over."""
     is_held_back: bool | None = None
     """Whether its client says that its line holds it back; None: it says nothing of late."""
+    yields: bool = False
+    """It makes room on its line for what is examined."""
 
     def __post_init__(self) -> None:
         self.encodings = self.feed.encodings
@@ -238,6 +243,10 @@ class RoomAdaptation:
         self._are_limits_changed = False
         self._has_rates = False
         self._copies_bps: dict[int, int] = {}
+        self._yieldings: dict[str, Yielding] = {}
+        """By uplink, of those that an examined picture comes over beside others."""
+        self.has_examined = False
+        """Whether something examined is shown: else it is of no use to know who shares an uplink."""
         self.speaker = Speaker()
         self._failures = 0
         self.asks = False
@@ -269,7 +278,26 @@ class RoomAdaptation:
                     found.carrying.append(line_state)
                     if publication not in line_state.line.paused:
                         found.receiving.append(line_state)
+        self._find_shared_uplinks()
         self._is_changed = self._are_wants_changed = self._are_limits_changed = True
+
+    def _find_shared_uplinks(self) -> None:
+        examined, others = set(), set()
+        self.has_examined = False
+        for state in self._feeds.values():
+            feed = state.feed
+            self.has_examined |= feed.kind == "video" and feed.purpose in EXAMINED
+            if feed.kind == "video" and feed.uplink and not feed.is_muted:
+                if feed.purpose in EXAMINED:
+                    examined.add(feed.uplink)
+                elif feed.purpose not in SHOWN:
+                    others.add(feed.uplink)
+        self._yieldings = {each: self._yieldings.get(each) or Yielding() for each in examined & others}
+
+    @property
+    def wants_reports(self) -> bool:
+        """Whether what clients say of their own pictures is of use."""
+        return self.asks or bool(self._yieldings)
 
     @property
     def receivers(self) -> Iterable[int]:
@@ -367,6 +395,7 @@ class RoomAdaptation:
             decisions.has_speaker_changed = self._is_changed = True
         self._notice_gone(now_us)
         self._limit_soles(now_us)
+        self._make_way(now_us)
         if self.asks:
             self._look_for_lacks(now_us, decisions)
         if self._is_changed:
@@ -427,7 +456,7 @@ class RoomAdaptation:
             return
         if lack.how == "audio_only":  # its client has nothing to say of what it does not send
             is_over = lack.on_blind(now_us)
-        elif state.is_held_back and state.sole.limit_bps is None and not feed.is_muted:
+        elif state.is_held_back and state.sole.limit_bps is None and not state.yields and not feed.is_muted:
             is_over = False
             if lack.on_lacking(now_us):
                 bps = sum(state.latest_bps.values())
@@ -558,6 +587,33 @@ class RoomAdaptation:
             elif state.sole.on_estimate(estimate_bps, others_bps, now_us):
                 state.told_us, self._are_limits_changed, self._is_changed = now_us, True, True
 
+    def _make_way(self, now_us: int) -> None:
+        """Of one line that leaves a home what is examined comes first: other pictures of it are told to send less."""
+        if not self._yieldings and not any(state.yields for state in self._feeds.values()):
+            return
+        for uplink, yielding in self._yieldings.items():
+            examined, others = [], []
+            for state in self._feeds.values():
+                feed = state.feed
+                if feed.uplink == uplink and feed.kind == "video" and not feed.is_muted:
+                    if feed.purpose in EXAMINED:
+                        examined.append(state)
+                    elif feed.purpose not in SHOWN:
+                        others.append(state)
+            held_back = [each for each in examined if each.is_held_back and _is_free(each)]
+            yielding.look(
+                now_us,
+                examined_bps=min((sum(each.latest_bps.values()) for each in held_back), default=0),
+                is_held_back=bool(held_back),
+                are_others_held_back=any(each.is_held_back for each in others),
+            )
+        for state in self._feeds.values():
+            feed = state.feed
+            found = self._yieldings.get(feed.uplink) if feed.kind == "video" and feed.purpose not in SHOWN else None
+            yields = found is not None and found.is_on
+            if yields != state.yields:
+                state.yields, self._are_limits_changed = yields, True
+
     @staticmethod
     def _is_held(line: _LineState, state: _FeedState) -> bool:
         """Its picture is paused for lack of room: the rung the line is on has none of it."""
@@ -623,11 +679,19 @@ class RoomAdaptation:
         limits: dict[str, dict[str, Limit]] = {each: {} for each in self._limits}
         for publication, state in self._feeds.items():
             rids = () if state.lack.how == "audio_only" else _rids(state)
-            limit = Limit(state.sole.limit_bps, rids)
+            limit_bps = state.sole.limit_bps
+            if state.yields:
+                limit_bps = YIELD_BPS if limit_bps is None else min(YIELD_BPS, limit_bps)
+            limit = Limit(limit_bps, rids)
             if limit != Limit():
                 limits.setdefault(state.feed.participant, {})[publication] = limit
         decisions.limits = {who: each for who, each in limits.items() if each != self._limits.get(who, {})}
         self._limits = {who: each for who, each in limits.items() if each}
+
+
+def _is_free(state: _FeedState) -> bool:
+    """Nothing but its line holds it back: not we."""
+    return state.sole.limit_bps is None and len(state.dynacast.active) == state.feed.encodings
 
 
 def _rids(state: _FeedState) -> tuple[str, ...] | None:

@@ -5,6 +5,7 @@ Event loop's thread. Owns the ids it took: whatever happens, `close` gives every
 """
 
 import asyncio
+import ipaddress
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -21,6 +22,7 @@ from telerelay.dataplane import (
     DataReceived,
     Inventory,
     LineEstimate,
+    PathChanged,
     SenderHeld,
     StatsReport,
     Tapped,
@@ -102,6 +104,8 @@ class Connection:
             ice=new_credentials(site.worker.index), fingerprint=site.fingerprint, candidates=site.candidates
         )
         self.state = "new"
+        self.uplink = ""
+        """The address that the peer's media comes from, an IPv6 one without its host part; "" until it is known."""
         self.srtp_profile = ""
         self.reason = ""
         self._transport = 0
@@ -476,6 +480,8 @@ class Connection:
             if event.is_held:
                 self.held.append(event.sender)
             self._on_line(event)
+        elif isinstance(event, PathChanged):
+            self.uplink = line_of(event.remote)
         elif isinstance(event, TransportStateChanged):
             self.srtp_profile = event.srtp_profile
             self.reason = event.reason
@@ -506,6 +512,17 @@ class Connection:
             else:
                 asyncio.get_running_loop().call_later(TURN_S, self._take_turn)
                 return
+
+
+def line_of(remote: str) -> str:
+    """What of "address port" is the same for all behind one line: an IPv4 address, the first 64 bits of an IPv6 one."""
+    try:
+        address = ipaddress.ip_address(remote.rpartition(" ")[0])
+    except ValueError:  # a path without an address
+        return ""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def _discard(ids: list[int], id: int) -> None:

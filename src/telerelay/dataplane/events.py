@@ -1,7 +1,7 @@
 """
 What a worker tells: frozen values made from the records of its event ring.
 
-Ids are the numbers control chose; addresses are for the operator's eyes only and reach no log and no peer.
+Ids are the numbers control chose; addresses reach no log and no peer, and are only compared with each other.
 """
 
 from dataclasses import dataclass, field

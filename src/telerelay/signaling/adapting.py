@@ -55,6 +55,7 @@ class RoomAdapter:
         self._held: set[tuple[str, str]] = set()
         """(publication, subscriber) that both ends were told of."""
         self._is_due = False
+        self._uplinks: dict[str, str] = {}
 
     @property
     def is_on(self) -> bool:
@@ -146,14 +147,27 @@ class RoomAdapter:
                 source.receiver,
                 rids if len(rids) > 1 else (),
                 each.is_muted,
+                self._uplink(each.participant),
             )
+
+    def _uplink(self, participant: str) -> str:
+        """Where that participant's media comes from: pictures from one address are taken to share a line."""
+        seat = self._host.seats.get(participant)
+        if seat is None or seat.publishing is None:
+            return ""
+        return seat.publishing.transport.uplink
 
     # ---------------------------------------------------------------- what is done
 
     def look(self, now: float) -> None:
         """Twice a second."""
-        if self.room.asks:
+        if self.room.wants_reports:
             self._read_reports(now)
+        if self.room.has_examined:
+            uplinks = {each: self._uplink(each) for each in self._host.seats}
+            if uplinks != self._uplinks:  # a path was found, or is another
+                self._uplinks = uplinks
+                self.carried()
         self.room.on_rates_read()
         self._apply(self.room.decide(_us(now)))
 

@@ -149,6 +149,8 @@ export class FlowGauge {
 // What is worth telling at once: sound made up for more than half a percent, a picture that stood still, a line that holds
 // our encoder back.
 const CONCEALED_SHARE = 0.005;
+// An encoder that gets less of what it may take is held back by the line.
+const GIVEN_SHARE = 0.8;
 
 const share = (part, whole) => (whole > 0 ? Math.min(1, Math.max(0, part / whole)) : 0);
 const rounded = (value, digits = 3) => Number(value.toFixed(digits));
@@ -165,10 +167,11 @@ export class TrackReporter {
   }
 
   /**
-   * `publish`, `subscribe`: RTCStatsReports, either may be null; `idOf(entry)`: the publication of an entry, or null. Gives
-   * the tracks, without those that are seen for the first time.
+   * `publish`, `subscribe`: RTCStatsReports, either may be null; `idOf(entry)`: the publication of an entry, or null;
+   * `mostOf(entry)`: what an encoding may take, bit/s, or null. Gives the tracks, without those that are seen for the first
+   * time.
    */
-  take(now_ms, publish, subscribe, idOf) {
+  take(now_ms, publish, subscribe, idOf, mostOf = () => null) {
     const before = this.#before;
     const seconds = (now_ms - this.#at_ms) / 1000;
     this.#before = new Map();
@@ -184,7 +187,7 @@ export class TrackReporter {
         if (!publication) continue;
         this.#before.set(entry.id, entry);
         const last = before.get(entry.id);
-        if (last) describe(tracks, publication, last, entry, seconds);
+        if (last) describe(tracks, publication, last, entry, seconds, mostOf);
       }
     }
     for (const { concealed = 0, frozen = 0, limited = false } of tracks.values()) {
@@ -194,12 +197,14 @@ export class TrackReporter {
   }
 
   /** Of several encodings the one with the most frames. */
-  #sent(tracks, publication, last, entry, seconds) {
+  #sent(tracks, publication, last, entry, seconds, mostOf) {
     if (entry.kind !== "video") return;
     const known = tracks.get(publication) ?? { publication, frames_per_s: 0, limited: false };
     const frames_per_s = rounded(Math.max(0, entry.framesEncoded - last.framesEncoded) / seconds, 1);
     known.frames_per_s = Math.min(1000, Math.max(known.frames_per_s, frames_per_s));
-    known.limited ||= entry.qualityLimitationReason === "bandwidth";
+    // A device that is short of both says "cpu" and nothing of its line: what that gives the encoder tells.
+    const isGivenLess = entry.targetBitrate < GIVEN_SHARE * (mostOf(entry) ?? 0);
+    known.limited ||= entry.qualityLimitationReason === "bandwidth" || isGivenLess;
     tracks.set(publication, known);
   }
 

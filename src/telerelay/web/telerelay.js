@@ -1099,8 +1099,14 @@ export class Call extends EventTarget {
       if (entry.type === "inbound-rtp") return this.#judged(this.#receivedOf(entry)?.publication, now_ms);
       return this.publications.find(({ transceiver }) => transceiver?.mid === entry.mid)?.id ?? null;
     };
+    const mostOf = ({ mid, rid }) => {
+      const own = this.publications.find(({ transceiver }) => transceiver?.mid === mid);
+      const all = own?.transceiver.sender.getParameters().encodings ?? [];
+      const found = all.find((each) => !rid || each.rid === rid);
+      return found?.active ? (found.maxBitrate ?? null) : null;
+    };
     const wasNotable = this.#reporter.isNotable;
-    this.#tracks = this.#reporter.take(now_ms, publish, subscribe, idOf);
+    this.#tracks = this.#reporter.take(now_ms, publish, subscribe, idOf, mostOf);
     // That it is over is news as well.
     if (this.#reporter.isNotable || wasNotable) this.#report();
   }
