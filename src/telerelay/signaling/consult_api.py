@@ -5,7 +5,6 @@ aiohttp handlers, event loop's thread. Whoever is not Python says here what `Rel
 lists both. Nothing about a person is in a path: links and tokens travel in bodies.
 """
 
-import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,15 +12,13 @@ from typing import Any
 
 from aiohttp import web
 
-from telerelay.consult.plan import ConsultPlan, PlanError
-from telerelay.errors import LocalProtocolError, RemoteProtocolError
-from telerelay.protocol import objects
+from telerelay.errors import LocalProtocolError
 from telerelay.protocol.grants import TokenKeys
 from telerelay.protocol.names import is_sub
+from telerelay.signaling import bodies
 from telerelay.signaling.consults import Consults
-from telerelay.signaling.http import Handler, bearer, cors, errors, json_text, read_text, require_origin
+from telerelay.signaling.http import Handler, bearer, cors, errors, require_origin
 
-JSON = "application/json"
 # A plan with everybody invited and every label it may have is well under it.
 MAX_BODY_BYTES = 65536
 # 128 random bits in base64url at the least: what is shorter could be guessed.
@@ -58,52 +55,52 @@ class ConsultHandlers:
         consults = self._consults
 
         async def admit(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-            await consults.admit(consult, _text(body, "sub"), by)
+            await consults.admit(consult, bodies.text(body, "sub"), by)
             return {}
 
         async def deny(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-            await consults.deny(consult, _text(body, "sub"), by, reason=_text(body, "reason", ""))
+            await consults.deny(consult, bodies.text(body, "sub"), by, reason=bodies.text(body, "reason", ""))
             return {}
 
         async def end(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-            await consults.end(consult, by, outcome=_text(body, "outcome", "completed"))
+            await consults.end(consult, by, outcome=bodies.text(body, "outcome", "completed"))
             return {}
 
         async def cancel(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-            await consults.cancel(consult, by, reason=_text(body, "reason", ""))
+            await consults.cancel(consult, by, reason=bodies.text(body, "reason", ""))
             return {}
 
         async def reschedule(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
             if "sub" in body:  # of a time that is chosen: nobody else may hold or have it
-                await consults.booking.move(consult, _seconds(body, "starts_at"), _text(body, "sub"), by)
+                await consults.booking.move(consult, bodies.seconds(body, "starts_at"), bodies.text(body, "sub"), by)
             else:
-                await consults.reschedule(consult, _seconds(body, "starts_at"), by)
+                await consults.reschedule(consult, bodies.seconds(body, "starts_at"), by)
             return {}
 
         async def priority(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
             is_emergency = body.get("emergency")
             if not isinstance(is_emergency, bool):
-                raise _bad("emergency must be true or false")
+                raise bodies.bad("emergency must be true or false")
             await consults.set_priority(consult, is_emergency, by)
             return {}
 
         async def remove(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-            await consults.remove(consult, _text(body, "sub"), by)
+            await consults.remove(consult, bodies.text(body, "sub"), by)
             return {}
 
         async def consents(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
             is_given = body.get("given")
             if not isinstance(is_given, bool):
-                raise _bad("given must be true or false")
-            await consults.consent(consult, _text(body, "sub"), _text(body, "what"), is_given, by)
+                raise bodies.bad("given must be true or false")
+            await consults.consent(consult, bodies.text(body, "sub"), bodies.text(body, "what"), is_given, by)
             return {}
 
         async def timers(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-            await consults.set_timer(consult, _text(body, "timer"), _seconds(body, "due_at"), by)
+            await consults.set_timer(consult, bodies.text(body, "timer"), bodies.seconds(body, "due_at"), by)
             return {}
 
         async def give_back(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-            await consults.give_back(consult, _text(body, "sub"))
+            await consults.give_back(consult, bodies.text(body, "sub"))
             return {}
 
         async def ring(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -111,7 +108,7 @@ class ConsultHandlers:
             return {}
 
         async def links(consult: str, by: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-            return {"link": await consults.link(consult, _text(body, "sub"), _text(body, "role"))}
+            return {"link": await consults.link(consult, bodies.text(body, "sub"), bodies.text(body, "role"))}
 
         return {
             "admit": (frozenset({"sub"}), admit),
@@ -134,56 +131,58 @@ class ConsultHandlers:
 
     async def _schedule(self, request: web.Request) -> web.StreamResponse:
         by = self._by(request)
-        plan = _plan(await _object(request))
+        plan = bodies.plan(await _object(request))
         await self._consults.schedule(plan, by)
-        return _json(self._consults.get(plan.consult).to_json(), 201)
+        return bodies.answer(self._consults.get(plan.consult).to_json(), 201)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
         queue = request.query.get("queue")
         statuses = [each for each in self._consults.statuses() if queue in (None, each.queue)]
-        return _json({"consults": [each.to_json() for each in statuses]})
+        return bodies.answer({"consults": [each.to_json() for each in statuses]})
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
-        return _json(self._consults.get(request.match_info["consult"]).to_json())
+        return bodies.answer(self._consults.get(request.match_info["consult"]).to_json())
 
     async def _attestation(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
         document = await self._consults.attestation(request.match_info["consult"])
-        return web.Response(body=document, content_type=JSON, headers={"Cache-Control": "no-store"})
+        return web.Response(body=document, content_type=bodies.JSON, headers={"Cache-Control": "no-store"})
 
     async def _next(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
         body = await _object(request)
         if body.keys() != {"sub"}:
-            raise _bad("the body has one member, sub")
-        return _json({"consult": await self._consults.take_next(request.match_info["queue"], _text(body, "sub"))})
+            raise bodies.bad("the body has one member, sub")
+        return bodies.answer(
+            {"consult": await self._consults.take_next(request.match_info["queue"], bodies.text(body, "sub"))}
+        )
 
     async def _hold(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
         starts_at, sub = await _slot(request)
-        return _json({"until": self._consults.booking.hold(request.match_info["queue"], starts_at, sub)})
+        return bodies.answer({"until": self._consults.booking.hold(request.match_info["queue"], starts_at, sub)})
 
     async def _release(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
         starts_at, sub = await _slot(request)
         self._consults.booking.release(request.match_info["queue"], starts_at, sub)
-        return _json({})
+        return bodies.answer({})
 
     async def _book(self, request: web.Request) -> web.StreamResponse:
         """A plan, whose desk is the path's, with whoever holds its time."""
         by = self._by(request)
         body = await _object(request)
-        sub = _text(body, "sub")
-        plan = _plan({**{name: value for name, value in body.items() if name != "sub"}, "queue": _queue(request)})
+        sub = bodies.text(body, "sub")
+        plan = bodies.plan({**{name: value for name, value in body.items() if name != "sub"}, "queue": _queue(request)})
         await self._consults.booking.book(plan, sub, by)
-        return _json(self._consults.get(plan.consult).to_json(), 201)
+        return bodies.answer(self._consults.get(plan.consult).to_json(), 201)
 
     async def _people(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
         people = self._consults.at_desk(request.match_info["queue"])
-        return _json(
+        return bodies.answer(
             {
                 "people": [
                     {"sub": each.sub, "role": each.role, "status": each.status, "since": each.since} for each in people
@@ -196,11 +195,11 @@ class ConsultHandlers:
             by = self._by(request)
             body = await _object(request)
             if unknown := len(body.keys() - members):
-                raise _bad(f"the body has {unknown} member(s) that it may not have")
+                raise bodies.bad(f"the body has {unknown} member(s) that it may not have")
             try:
-                return _json(await command(request.match_info["consult"], by, body))
+                return bodies.answer(await command(request.match_info["consult"], by, body))
             except LocalProtocolError as error:  # a word that no fact may have
-                raise _bad(str(error)) from error
+                raise bodies.bad(str(error)) from error
 
         return handle
 
@@ -211,12 +210,12 @@ def add_links(app: web.Application, consults: Consults, origins: tuple[str, ...]
     async def change(request: web.Request) -> web.StreamResponse:
         body = await _object(request)
         if body.keys() - {"nonce"} != {"link"}:
-            raise _bad("the body has a member link, and may have a nonce")
-        nonce = _text(body, "nonce", "")
+            raise bodies.bad("the body has a member link, and may have a nonce")
+        nonce = bodies.text(body, "nonce", "")
         if nonce and not _NONCE.fullmatch(nonce):
-            raise _bad("nonce must be 22 to 64 letters, digits, dashes and underscores")
-        room, token = await consults.use_link(_text(body, "link"), request.remote or "", nonce)
-        return _json({"room": room, "token": token})
+            raise bodies.bad("nonce must be 22 to 64 letters, digits, dashes and underscores")
+        room, token = await consults.use_link(bodies.text(body, "link"), request.remote or "", nonce)
+        return bodies.answer({"room": room, "token": token})
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         require_origin(request, origins)
@@ -236,24 +235,7 @@ def add_links(app: web.Application, consults: Consults, origins: tuple[str, ...]
 
 
 async def _object(request: web.Request) -> dict[str, Any]:
-    value = objects.load(await read_text(request, JSON, MAX_BODY_BYTES))
-    if not isinstance(value, dict):
-        raise _bad("the body must be an object")
-    return value
-
-
-def _text(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    value = body.get(name, default)
-    if not isinstance(value, str) or len(value) > 256:
-        raise _bad(f"{name} must be a string")
-    return value
-
-
-def _plan(plain: object) -> ConsultPlan:
-    try:
-        return ConsultPlan.from_json(plain)
-    except PlanError as error:
-        raise RemoteProtocolError(error.code, str(error), status=400) from error
+    return await bodies.read_object(request, MAX_BODY_BYTES)
 
 
 def _queue(request: web.Request) -> str:
@@ -263,27 +245,12 @@ def _queue(request: web.Request) -> str:
 async def _slot(request: web.Request) -> tuple[float, str]:
     body = await _object(request)
     if body.keys() != {"starts_at", "sub"}:
-        raise _bad("the body has two members, starts_at and sub")
-    return _seconds(body, "starts_at"), _text(body, "sub")
+        raise bodies.bad("the body has two members, starts_at and sub")
+    return bodies.seconds(body, "starts_at"), bodies.text(body, "sub")
 
 
 def _subs(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = body.get(name)
     if not isinstance(value, list) or not value or not all(isinstance(each, str) and is_sub(each) for each in value):
-        raise _bad(f"{name} must be a list of subs")
+        raise bodies.bad(f"{name} must be a list of subs")
     return tuple(value)
-
-
-def _seconds(body: Mapping[str, Any], name: str) -> float:
-    value = body.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise _bad(f"{name} must be Unix seconds")
-    return float(value)
-
-
-def _bad(message: str) -> RemoteProtocolError:
-    return RemoteProtocolError("bad_message", message)
-
-
-def _json(value: Mapping[str, Any], status: int = 200) -> web.StreamResponse:
-    return web.Response(text=json_text(value), status=status, content_type=JSON, headers={"Cache-Control": "no-store"})

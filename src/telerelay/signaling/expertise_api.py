@@ -11,15 +11,12 @@ from typing import Any
 from aiohttp import web
 
 from telerelay.consult.facts import MAX_NOTE_CHARS
-from telerelay.consult.plan import ConsultPlan, PlanError
-from telerelay.errors import RemoteProtocolError
 from telerelay.expertise import Expertise, ExpertiseStatus
 from telerelay.expertise.facts import DUE_AFTER_S, REMIND_AFTER_S
-from telerelay.protocol import objects
 from telerelay.protocol.grants import TokenKeys
-from telerelay.signaling.http import Handler, bearer, json_text, read_text
+from telerelay.signaling import bodies
+from telerelay.signaling.http import Handler, bearer
 
-JSON = "application/json"
 # A text of MAX_NOTE_CHARS, each of them escaped, with a plan beside it.
 MAX_BODY_BYTES = 12 * MAX_NOTE_CHARS + 65536
 
@@ -42,16 +39,16 @@ class ExpertiseHandlers:
         router.add_get("/expertise", self._list)
         router.add_get("/expertise/{request}", self._show)
         commands: dict[str, tuple[frozenset[str], Command]] = {
-            "accept": (frozenset({"by"}), lambda name, body: desk.accept(name, _text(body, "by"))),
-            "decline": (frozenset({"by"}), lambda name, body: desk.decline(name, _text(body, "by"))),
+            "accept": (frozenset({"by"}), lambda name, body: desk.accept(name, bodies.text(body, "by"))),
+            "decline": (frozenset({"by"}), lambda name, body: desk.decline(name, bodies.text(body, "by"))),
             "answer": (
                 frozenset({"by", "answer"}),
-                lambda name, body: desk.answer(name, _text(body, "by"), _text(body, "answer")),
+                lambda name, body: desk.answer(name, bodies.text(body, "by"), _note(body, "answer")),
             ),
-            "withdraw": (frozenset({"by"}), lambda name, body: desk.withdraw(name, _text(body, "by"))),
+            "withdraw": (frozenset({"by"}), lambda name, body: desk.withdraw(name, bodies.text(body, "by"))),
             "live": (
                 frozenset({"by", "plan"}),
-                lambda name, body: desk.go_live(name, _text(body, "by"), _plan(body["plan"])),
+                lambda name, body: desk.go_live(name, bodies.text(body, "by"), bodies.plan(body["plan"])),
             ),
         }
         for name, (members, command) in commands.items():
@@ -66,73 +63,46 @@ class ExpertiseHandlers:
         body = await _object(request)
         optional = {"queue", "images", "consult", *_SPANS}
         if body.keys() - optional != {"request", "by", "question"}:
-            raise _bad(f"the body has request, by and question, and may have {', '.join(sorted(optional))}")
+            raise bodies.bad(f"the body has request, by and question, and may have {', '.join(sorted(optional))}")
         images = body.get("images", [])
         if not isinstance(images, list) or not all(isinstance(each, str) for each in images):
-            raise _bad("images must be a list of strings")
+            raise bodies.bad("images must be a list of strings")
         status = await self._expertise.request(
-            _text(body, "request"),
-            _text(body, "by"),
-            _text(body, "question"),
-            queue=_text(body, "queue", ""),
+            bodies.text(body, "request"),
+            bodies.text(body, "by"),
+            _note(body, "question"),
+            queue=bodies.text(body, "queue", ""),
             images=tuple(images),
-            consult=_text(body, "consult", ""),
-            **{name: _seconds(body, name, default) for name, default in _SPANS.items()},
+            consult=bodies.text(body, "consult", ""),
+            **{name: bodies.seconds(body, name, default) for name, default in _SPANS.items()},
         )
-        return _json(status.to_json(), 201)
+        return bodies.answer(status.to_json(), 201)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         self._check(request)
         found = self._expertise.statuses(request.query.get("queue"))
-        return _json({"expertise": [each.to_json() for each in found]})
+        return bodies.answer({"expertise": [each.to_json() for each in found]})
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
         self._check(request)
         status, question, answer = await self._expertise.texts(request.match_info["request"])
-        return _json({**status.to_json(), "question": question, "answer": answer})
+        return bodies.answer({**status.to_json(), "question": question, "answer": answer})
 
     def _handler(self, members: frozenset[str], command: Command) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             self._check(request)
             body = await _object(request)
             if body.keys() != members:
-                raise _bad(f"the body has {' and '.join(sorted(members))}")
-            return _json((await command(request.match_info["request"], body)).to_json())
+                raise bodies.bad(f"the body has {' and '.join(sorted(members))}")
+            return bodies.answer((await command(request.match_info["request"], body)).to_json())
 
         return handle
 
 
 async def _object(request: web.Request) -> dict[str, Any]:
-    value = objects.load(await read_text(request, JSON, MAX_BODY_BYTES))
-    if not isinstance(value, dict):
-        raise _bad("the body must be an object")
-    return value
+    return await bodies.read_object(request, MAX_BODY_BYTES)
 
 
-def _plan(plain: object) -> ConsultPlan:
-    try:
-        return ConsultPlan.from_json(plain)
-    except PlanError as error:
-        raise RemoteProtocolError(error.code, str(error), status=400) from error
-
-
-def _text(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    value = body.get(name, default)
-    if not isinstance(value, str):
-        raise _bad(f"{name} must be a string")
-    return value
-
-
-def _seconds(body: Mapping[str, Any], name: str, default: float) -> float:
-    value = body.get(name, default)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise _bad(f"{name} must be seconds")
-    return float(value)
-
-
-def _bad(message: str) -> RemoteProtocolError:
-    return RemoteProtocolError("bad_message", message)
-
-
-def _json(value: Mapping[str, Any], status: int = 200) -> web.StreamResponse:
-    return web.Response(text=json_text(value), status=status, content_type=JSON, headers={"Cache-Control": "no-store"})
+def _note(body: Mapping[str, Any], name: str) -> str:
+    """A question or an answer, whose length the desk judges."""
+    return bodies.text(body, name, max_chars=MAX_BODY_BYTES)
