@@ -1,6 +1,6 @@
 /* fuzz_descriptor: the first byte is how long a descriptor with a structure is, then comes another one, to be looked up
- * in it. Whatever they are, structures are within bounds, what is looked up is one of their frames, and the answer is
- * the same twice. */
+ * in it. Whatever they are, structures are within bounds, what is looked up is one of their frames, the answer is the
+ * same twice, and a frame that is made to need the one before it says so and is otherwise the same. */
 #include "descriptor.h"
 
 #include <stdlib.h>
@@ -33,5 +33,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!tr__structure_look_up(&structure, data + 1 + first, size - 1 - first, &frame)) return 0;
     require(frame.spatial < TR_STRUCTURE_SPATIAL && frame.temporal < TR_STRUCTURE_TEMPORAL);
     if (structure.target_count < 32) require(frame.indications >> 2 * structure.target_count == 0);
+    /* The same, made to need the frame before it: it does then, and else says what it said. */
+    uint8_t tied[TR_DESCRIPTOR_TIED];
+    tr_frame_layers after;
+    size_t tied_size = frame.spatial && !frame.needs_before
+                           ? tr__descriptor_tie(&structure, tied, data + 1 + first, size - 1 - first)
+                           : 0;
+    require(tied_size <= TR_DESCRIPTOR_TIED);
+    if (!tied_size) return 0;
+    require(tr__structure_look_up(&structure, tied, tied_size, &after) && after.needs_before);
+    require(after.spatial == frame.spatial && after.temporal == frame.temporal);
+    require(after.indications == frame.indications);
     return 0;
 }

@@ -24,12 +24,15 @@ typedef struct tr_codec_info {
     bool is_frame_end; /* VP9, E; AV1, VP8 by descriptor: the last packet of its (layer) frame */
     /* AV1, VP8: its layers, and indications for decode targets, are by the structure of this number; 0: by none */
     uint8_t structure;
+    bool is_spatial; /* AV1: that structure has several spatial layers */
     uint64_t indications;
     /* What of a payload descriptor is counted up, and has to go on where frames are left out or another encoding begins
      * (VP8, VP9). Places count from the payload's start; 0: it is not there. */
     uint8_t picture_at, tl0_at;
-    uint8_t layers_at;      /* VP9: the layer indices, the last bit of which is D */
-    bool needs_layer_below; /* VP9, D: the frame is predicted from that of the same picture one spatial layer below */
+    uint8_t layers_at; /* VP9: the layer indices, the last bit of which is D */
+    /* VP9, D; AV1, the frame just before it: the frame is predicted from that of the same picture one spatial layer
+     * below */
+    bool needs_layer_below;
     /* VP9, flexible mode, P_DIFF: the frame is predicted from pictures so far back */
     uint8_t diffs_at, diff_count;
     uint8_t diffs[TR_VP9_DIFFS];

@@ -62,10 +62,11 @@ static uint64_t read_indications(tr_bits *b, uint32_t targets)
     return indications;
 }
 
-static void skip_frame_differences(const tr_structure *s, tr_bits *b)
+static void read_frame_differences(tr_structure *s, tr_bits *b)
 {
     for (uint32_t i = 0; i < s->template_count; i++)
-        while (tr__take_bits(b, 1)) tr__take_bits(b, 4); /* fails at the end, and is 0 then */
+        while (tr__take_bits(b, 1)) /* fails at the end, and is 0 then */
+            s->needs[i] = (uint16_t)(s->needs[i] | 1u << tr__take_bits(b, 4));
 }
 
 static void skip_chains(tr_structure *s, tr_bits *b)
@@ -104,7 +105,7 @@ static bool take_structure(tr_structure *s, tr_bits *b, uint16_t sizes[TR_STRUCT
     s->target_count = (uint8_t)(tr__take_bits(b, 5) + 1);
     if (!read_layers(s, b)) return false;
     for (uint32_t i = 0; i < s->template_count; i++) s->indications[i] = read_indications(b, s->target_count);
-    skip_frame_differences(s, b);
+    read_frame_differences(s, b);
     skip_chains(s, b);
     if (tr__take_bits(b, 1)) take_resolutions(s, b, sizes);
     if (b->failed) return false;
@@ -137,22 +138,122 @@ bool tr__structure_sizes(uint16_t sizes[TR_STRUCTURE_SPATIAL], const uint8_t *da
 
 /* ------------------------------------------------------------------ a frame */
 
+/* The extended fields, by flags in this order (A.8.3.3). */
+#define HAS_STRUCTURE 0x10u
+#define HAS_ACTIVE 0x08u
+#define HAS_INDICATIONS 0x04u
+#define HAS_DIFFERENCES 0x02u
+#define HAS_CHAINS 0x01u
+
+/* One frame difference of its own, less one; false: there is none left. */
+static bool take_difference(tr_bits *b, uint32_t *before)
+{
+    uint32_t size = tr__take_bits(b, 2);
+    if (size) *before = tr__take_bits(b, 4 * size);
+    return size && !b->failed;
+}
+
+static bool has_before(tr_bits *b)
+{
+    bool has = false;
+    for (uint32_t before; take_difference(b, &before);) has |= before == 0;
+    return has;
+}
+
+static uint8_t template_of(const tr_structure *structure, const uint8_t *data)
+{
+    return (uint8_t)((data[0] - structure->id_offset) & (TR_STRUCTURE_TEMPLATES - 1));
+}
+
 bool tr__structure_look_up(const tr_structure *structure, const uint8_t *data, size_t size, tr_frame_layers *frame)
 {
     if (size < TR_DESCRIPTOR_MIN) return false;
-    uint8_t i = (uint8_t)((data[0] - structure->id_offset) & (TR_STRUCTURE_TEMPLATES - 1));
+    uint8_t i = template_of(structure, data);
     if (i >= structure->template_count) return false;
-    *frame = (tr_frame_layers){structure->spatial[i], structure->temporal[i], structure->indications[i]};
+    *frame = (tr_frame_layers){.spatial = structure->spatial[i],
+                               .temporal = structure->temporal[i],
+                               .needs_before = structure->spatial[i] && structure->needs[i] & 1,
+                               .indications = structure->indications[i]};
     if (size == TR_DESCRIPTOR_MIN) return true;
     tr_bits b = extended(data, size);
-    uint32_t flags =
-        tr__take_bits(&b, FLAGS); /* structure, active targets; own indications, frame and chain differences */
-    if (!(flags & 0x04)) return !b.failed;
+    uint32_t flags = tr__take_bits(&b, FLAGS);
+    bool has_own = flags & HAS_DIFFERENCES && frame->spatial;
+    if (!(flags & HAS_INDICATIONS) && !has_own) return !b.failed;
     tr_structure own;
-    if (flags & 0x10 && !take_structure(&own, &b, NULL)) return false;
-    if (flags & 0x08) tr__take_bits(&b, structure->target_count);
-    frame->indications = read_indications(&b, structure->target_count);
+    if (flags & HAS_STRUCTURE && !take_structure(&own, &b, NULL)) return false;
+    if (flags & HAS_ACTIVE) tr__take_bits(&b, structure->target_count);
+    if (flags & HAS_INDICATIONS) frame->indications = read_indications(&b, structure->target_count);
+    if (has_own) frame->needs_before = has_before(&b);
     return !b.failed;
+}
+
+/* ------------------------------------------------------------------ a frame that needs the one before it */
+
+/* libwebrtc drops a frame that needs more than these (EncodedFrame::kMaxFrameReferences). */
+#define MOST_DIFFERENCES 5
+
+typedef struct bit_pen {
+    uint8_t *data; /* zeroed behind `at` */
+    size_t at, end;
+    bool failed;
+} bit_pen;
+
+static void put_bits(bit_pen *pen, uint32_t value, unsigned n)
+{
+    pen->failed |= pen->end - pen->at < n;
+    if (pen->failed) return;
+    while (n > 0) {
+        unsigned room = 8 - (unsigned)(pen->at & 7), count = n < room ? n : room;
+        uint32_t part = value >> (n - count) & ((1u << count) - 1);
+        pen->data[pen->at >> 3] = (uint8_t)(pen->data[pen->at >> 3] | part << (room - count));
+        pen->at += count;
+        n -= count;
+    }
+}
+
+static void copy_bits(bit_pen *pen, tr_bits *b, uint32_t n)
+{
+    for (; n > 0; n--) put_bits(pen, tr__take_bits(b, 1), 1);
+}
+
+static void put_difference(bit_pen *pen, uint32_t before)
+{
+    unsigned size = before < 1u << 4 ? 1 : before < 1u << 8 ? 2 : 3;
+    put_bits(pen, size, 2);
+    put_bits(pen, before, 4 * size);
+}
+
+size_t tr__descriptor_tie(const tr_structure *structure, uint8_t out[TR_DESCRIPTOR_TIED], const uint8_t *data,
+                          size_t size)
+{
+    if (size < TR_DESCRIPTOR_MIN || template_of(structure, data) >= structure->template_count) return 0;
+    uint32_t needs = structure->needs[template_of(structure, data)], flags = 0, count = 1;
+    tr_bits b = {0};
+    if (size > TR_DESCRIPTOR_MIN) {
+        b = extended(data, size);
+        flags = tr__take_bits(&b, FLAGS);
+    }
+    if (flags & HAS_STRUCTURE) return 0;
+    memset(out, 0, TR_DESCRIPTOR_TIED);
+    memcpy(out, data, TR_DESCRIPTOR_MIN);
+    bit_pen pen = {.data = out, .at = FLAGS_AT, .end = 8 * TR_DESCRIPTOR_TIED};
+    put_bits(&pen, flags | HAS_DIFFERENCES, FLAGS);
+    if (flags & HAS_ACTIVE) copy_bits(&pen, &b, structure->target_count);
+    if (flags & HAS_INDICATIONS) copy_bits(&pen, &b, 2u * structure->target_count);
+    put_difference(&pen, 0);
+    if (flags & HAS_DIFFERENCES) {
+        for (uint32_t before; take_difference(&b, &before); count++) {
+            put_difference(&pen, before);
+            pen.failed |= before == 0; /* it says so, and nothing is to be said twice */
+        }
+    } else {
+        pen.failed |= needs & 1;
+        for (; needs; needs &= needs - 1, count++) put_difference(&pen, (uint32_t)__builtin_ctz(needs));
+    }
+    put_bits(&pen, 0, 2);
+    if (flags & HAS_CHAINS) copy_bits(&pen, &b, 8u * structure->chain_count);
+    if (pen.failed || b.failed || count > MOST_DIFFERENCES) return 0;
+    return (pen.at + 7) / 8;
 }
 
 int tr__structure_target(const tr_structure *structure, uint8_t spatial, uint8_t temporal)

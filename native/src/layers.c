@@ -16,13 +16,16 @@
  * With k-SVC an upper layer's frame may be decoded without the one below it, and is said not to need it (VP9, D). But
  * both are sent, and the lower one is needed by the next of its own layer. libwebrtc takes a picture for whole when it
  * has what its last frame needs; what of the lower layer is repaired later is too old then, and it waits for the next
- * keyframe. So D is set where the layer below is forwarded too: a picture is whole with all of them.
- * The mask of active decode targets in a dependency descriptor stays as it is: it is the publisher's word on what it
- * encodes; and its place depends on the structure, which the writer of a packet does not know. */
+ * keyframe. So D is set where the layer below is forwarded too, and of AV1 the frame before is said to be needed, in
+ * the dependency descriptor, which counts frames over all layers: a picture is whole with all of them. The mask of
+ * active decode targets in a dependency descriptor stays as it is: it is the publisher's word on what it encodes; and
+ * its place depends on the structure, which the writer of a packet does not know. */
 #include "layers.h"
 
 #define PICTURE_MASK 0x7fffu
 #define MOST_BACK 0x7fu /* P_DIFF has seven bits */
+/* An encoder that is short of time leaves the lower layer out of a picture or two; another server does of all. */
+#define MANY_ALONE 8
 
 /* How many pictures after `picture` this one is. */
 static uint16_t back(const tr_codec_info *info, uint16_t picture)
@@ -42,12 +45,19 @@ static tr_layers_rule rule_of(tr_codec codec, const tr_codec_info *info, bool is
     return codec == TR_CODEC_VP8 ? TR_LAYERS_VP8 : TR_LAYERS_VP9;
 }
 
+/* May packets be left out? */
+static bool is_limited(const tr_rewrite *rewrite) { return (rewrite->spatial & rewrite->temporal) != TR_LAYER_ANY; }
+
+static void note_structure(const tr_codec_info *info, tr_rewrite *rewrite)
+{
+    rewrite->structure = is_limited(rewrite) || rewrite->ties_layers ? info->structure : 0;
+}
+
 static void note_limits(const tr_layers *layers, const tr_codec_info *info, tr_rewrite *rewrite)
 {
-    bool is_limited = (layers->spatial & layers->temporal) != TR_LAYER_ANY;
     rewrite->spatial = layers->spatial;
     rewrite->temporal = layers->temporal;
-    rewrite->structure = is_limited ? info->structure : 0;
+    note_structure(info, rewrite);
 }
 
 void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *info, const uint8_t *payload, size_t size,
@@ -60,10 +70,12 @@ void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *in
     layers->has_left_out = layers->has_seen = layers->has_seen_frame = layers->has_ends = layers->has_past = false;
     layers->spatial = is_told && layers->rule != TR_LAYERS_VP8 ? layers->want.spatial : TR_LAYER_ANY;
     layers->temporal = is_told ? layers->want.temporal : TR_LAYER_ANY;
-    note_limits(layers, info, rewrite);
+    layers->is_spatial = false;
+    layers->alone = MANY_ALONE;
     rewrite->picture_offset = 0;
     rewrite->tl0_offset = 0;
     rewrite->ties_layers = false;
+    note_limits(layers, info, rewrite);
     rewrite->diff = rewrite->diff_out = 0;
     if (!is_open) return;
     layers->has_past = codec == TR_CODEC_VP9 && info->picture_at;
@@ -86,21 +98,29 @@ static int between(const tr_layers *layers, const tr_codec_info *info, bool of_s
 
 /* The first packet that comes of a frame says that there is a layer below where the packet before it was of that; that
  * there is none (an encoder under pressure drops it, or whoever made this stream left it out) where too little is
- * missing in between for it to be among that: no packet, or too few frames. Else neither can be told. Keyframes tell
- * nothing: of these all layers are sent. */
+ * missing in between for it to be among that: no packet, or too few frames. Else neither can be told, and there
+ * is one, for that is more often so, unless of late there never was. Of keyframes all layers are sent. */
 bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, const tr_follows *follows, tr_rewrite *rewrite)
 {
-    bool tied = rewrite->ties_layers, of_same = layers->has_seen && layers->seen == info->picture;
+    bool tied = rewrite->ties_layers, of_same = layers->has_seen && layers->seen == follows->picture;
     bool is_first = !of_same || layers->seen_spatial != info->spatial_layer;
-    if (is_first && info->spatial_layer && !info->needs_layer_below) {
-        bool has_below = of_same && layers->seen_spatial == info->spatial_layer - 1;
+    bool has_below = of_same && layers->seen_spatial == info->spatial_layer - 1;
+    if (is_first && info->spatial_layer) {
         bool is_counted = layers->has_seen_frame && follows->has_frame;
         uint16_t missing = (uint16_t)(follows->frame - layers->seen_frame - 1);
-        bool has_none = follows->is_next || (is_counted && missing < between(layers, info, of_same));
-        if (has_below || has_none) rewrite->ties_layers = has_below;
+        bool is_next = layers->has_seen && follows->is_next;
+        bool is_told = is_next || (is_counted && missing < between(layers, info, of_same));
+        bool has_none = is_told && !has_below;
+        if (has_below)
+            layers->alone = 0;
+        else if (has_none && layers->alone < MANY_ALONE)
+            layers->alone++;
+        if (!info->needs_layer_below || has_below) rewrite->ties_layers = !has_none && layers->alone < MANY_ALONE;
+        if (rewrite->ties_layers != tied) note_structure(info, rewrite);
     }
+    layers->is_spatial = info->is_spatial;
     layers->has_seen = true;
-    layers->seen = info->picture;
+    layers->seen = follows->picture;
     layers->seen_spatial = info->spatial_layer;
     layers->seen_temporal = info->temporal_layer;
     layers->seen_end = follows->is_end;
@@ -116,7 +136,7 @@ bool tr__layers_are_stuck(const tr_layers *layers, const tr_codec_info *info, co
 {
     bool is_counted = layers->has_seen_frame && follows->has_frame && layers->seen_frame_end;
     bool is_next = follows->is_next || (is_counted && follows->frame == (uint16_t)(layers->seen_frame + 1u));
-    bool is_new = layers->has_seen && layers->seen != info->picture && is_next && !info->is_keyframe;
+    bool is_new = layers->has_seen && layers->seen != follows->picture && is_next && !info->is_keyframe;
     return is_new && layers->has_ends && !layers->seen_end && layers->seen_temporal == 0 &&
            layers->seen_spatial < rewrite->spatial;
 }
@@ -190,8 +210,14 @@ tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, 
     uint8_t diff = rewrite->diff, diff_out = rewrite->diff_out;
     if (notes) note_picture(layers, info);
     change(layers, info, structure);
-    /* Once another structure is in force: what is of none cannot be decoded, for its keyframe was lost. */
-    if (rewrite->structure && !info->structure) return TR_LAYERS_OMIT;
+    /* Once another structure is in force: what is of none cannot be decoded, for its keyframe was lost. Where all
+     * leaves it may have come late, though. */
+    if (rewrite->structure && !info->structure) {
+        if (is_limited(rewrite)) return TR_LAYERS_OMIT;
+        rewrite->ties_layers = layers->has_seen = layers->has_seen_frame = false;
+        rewrite->structure = 0;
+        return TR_LAYERS_CHANGE;
+    }
     bool is_changed = layers->spatial != rewrite->spatial || layers->temporal != rewrite->temporal ||
                       (rewrite->structure && rewrite->structure != info->structure);
     if (is_changed) note_limits(layers, info, rewrite);

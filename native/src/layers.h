@@ -40,10 +40,13 @@ typedef struct tr_layers {
     uint8_t spatial, temporal; /* what is above is left out, TR_LAYER_ANY: nothing is */
     bool has_left_out;
     uint16_t left_out;             /* the picture left out last, as it came */
-    bool has_seen, has_seen_frame; /* VP9: what the newest packet was of, as it came */
+    bool is_spatial;               /* AV1: there are, or were, several spatial layers */
+    bool has_seen, has_seen_frame; /* VP9, AV1: what the newest packet was of, as it came */
     uint8_t seen_spatial;
-    uint16_t seen, seen_frame;
-    bool has_ends;                 /* VP9: pictures of this publisher do end with a marker */
+    uint8_t alone; /* upper layers' frames in a row that had none below */
+    uint16_t seen_frame;
+    uint32_t seen;
+    bool has_ends;                 /* VP9, AV1: pictures of this publisher do end with a marker */
     bool seen_end, seen_frame_end; /* the newest packet has one; it is its frame's last */
     uint8_t seen_temporal;
     bool has_past;                /* VP9 in the clear: */
@@ -69,13 +72,13 @@ void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *in
                       tr_rewrite *rewrite);
 /* Are there packets that may be left out, or another set of layers to change to, or to be looked at because they may
  * have spatial layers? Else all is forwarded unasked. */
-static inline bool tr__layers_matter(const tr_layers *layers)
+static inline bool tr__layers_matter(const tr_layers *layers, const tr_codec_info *info)
 {
     /* TR_LAYER_ANY has all bits. VP8 has no spatial layers. */
     uint8_t temporal = layers->temporal & layers->want.temporal, spatial = layers->spatial & layers->want.spatial;
     return layers->rule == TR_LAYERS_VP9 ||
-           (layers->rule != TR_LAYERS_UNTOLD &&
-            (temporal != TR_LAYER_ANY || (spatial != TR_LAYER_ANY && layers->rule != TR_LAYERS_VP8)));
+           (layers->rule != TR_LAYERS_UNTOLD && (layers->is_spatial || info->is_spatial || temporal != TR_LAYER_ANY ||
+                                                 (spatial != TR_LAYER_ANY && layers->rule != TR_LAYERS_VP8)));
 }
 /* A packet newer than all before it. structure: the stream's latest. rewrite: how the newest are written; changed where
  * the verdict says so. */
@@ -84,7 +87,7 @@ tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, 
 /* May the packet be of a picture with several spatial layers, whose upper ones could be tied to the lower? */
 static inline bool tr__layers_may_tie(const tr_layers *layers, const tr_codec_info *info)
 {
-    return layers->rule == TR_LAYERS_VP9 && info->layers_at && info->picture_at;
+    return layers->rule == TR_LAYERS_VP9 ? info->layers_at && info->picture_at : info->is_spatial;
 }
 /* How a packet stands to the newest one before it. */
 typedef struct tr_follows {
@@ -92,6 +95,7 @@ typedef struct tr_follows {
     bool is_end;    /* it has the marker */
     bool has_frame; /* it has a dependency descriptor, with this frame number */
     uint16_t frame;
+    uint32_t picture; /* its picture's number, or time */
 } tr_follows;
 
 /* The same packet, if it may be tied, before it is asked about: does the publisher send all of a picture's spatial
@@ -126,6 +130,12 @@ static inline bool tr__layers_must_write(const tr_rewrite *rewrite, const tr_cod
 {
     return (info->picture_at && rewrite->picture_offset) || (info->tl0_at && rewrite->tl0_offset) ||
            (info->spatial_layer && rewrite->ties_layers) || (info->diff_count && rewrite->diff);
+}
+/* Does its dependency descriptor have to be written anew, to say that the frame needs the one below? */
+static inline bool tr__layers_tie_frame(const tr_rewrite *rewrite, const tr_codec_info *info)
+{
+    return info->spatial_layer && rewrite->ties_layers && rewrite->structure && !info->needs_layer_below &&
+           rewrite->structure == info->structure;
 }
 /* Is it the last packet of its picture, because what comes behind it is left out (marker: RFC 9628, 4.1; AV1 RTP
  * specification, 4.2)? */

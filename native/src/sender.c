@@ -371,6 +371,7 @@ static void tie(tr_sender *sender, const tr_media *media)
     tr_follows follows = {.is_next = media->index == after, .has_frame = tr__media_descriptor(media, &descriptor)};
     follows.frame = descriptor.frame;
     follows.is_end = media->rtp.marker;
+    follows.picture = media->info.picture_at ? media->info.picture : media->rtp.ts;
     if (tr__layers_are_stuck(&sender->layers, &media->info, &follows, &rewrite))
         tr__stream_wish_keyframe(&sender->source->streams[media->encoding]);
     if (!tr__layers_tie(&sender->layers, &media->info, &follows, &rewrite)) return;
@@ -401,7 +402,7 @@ static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
 /* What comes late is not asked about: its number has its place, and the range that has it says whether it is filled. */
 static inline tr_drop send_layer(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
-    if (tr__layers_matter(&sender->layers) && media->index > sender->last_in[media->encoding])
+    if (tr__layers_matter(&sender->layers, &media->info) && media->index > sender->last_in[media->encoding])
         return choose(sender, media, now_us);
     if (joins(sender) && media->index > sender->last_in[media->encoding]) return join(sender, media, now_us);
     return send(sender, media, now_us);

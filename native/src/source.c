@@ -39,6 +39,8 @@ static void describe(const tr_stream *stream, tr_media *media)
     info->spatial_layer = frame.spatial;
     info->temporal_layer = frame.temporal;
     info->structure = stream->structure_number;
+    info->is_spatial = tr__structure_is_spatial(stream->structure);
+    info->needs_layer_below = frame.needs_before;
     info->indications = frame.indications;
 }
 

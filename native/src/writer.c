@@ -87,15 +87,28 @@ void tr__writer_plan(tr_writer *writer, const tr_source *source, const tr_bind_s
     plan_red(writer);
 }
 
-/* One element that is copied. Frames are counted anew by each encoding: to the peer they are one stream. */
+/* One element that is copied. */
 static void put_copied(tr_pen *pen, const tr_rtp_block *block, const struct copied *copied, uint8_t id,
-                       const uint8_t *data, uint8_t size, uint16_t frame_offset)
+                       const uint8_t *data, uint8_t size)
 {
-    if (size > copied->kept) size = copied->kept;
+    tr__rtp_put_element(pen, block, id, data, size > copied->kept ? copied->kept : size);
+}
+
+/* Frames are counted anew by each encoding: to the peer they are one stream. */
+static void put_descriptor(const tr_writer *writer, tr_pen *pen, const tr_rtp_block *block, uint8_t id,
+                           const tr_media *media, const tr_rewrite *rewrite)
+{
+    const tr_structure *structure = writer->source->streams[media->encoding].structure;
+    const uint8_t *data = media->rtp.data + media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].at;
+    uint8_t size = media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].size, tied[TR_DESCRIPTOR_TIED];
+    if (tr__layers_tie_frame(rewrite, &media->info)) {
+        size_t tied_size = tr__descriptor_tie(structure, tied, data, size);
+        if (tied_size) data = tied, size = (uint8_t)tied_size;
+    }
     tr__rtp_put_element(pen, block, id, data, size);
-    if (copied->ext != TR_EXT_DEPENDENCY_DESCRIPTOR || !tr__pen_ok(pen)) return;
+    if (!tr__pen_ok(pen)) return;
     uint8_t *frame = pen->at - size + TR_DESCRIPTOR_FRAME_AT;
-    tr__store16(frame, (uint16_t)(tr__load16(frame) + frame_offset));
+    tr__store16(frame, (uint16_t)(tr__load16(frame) + rewrite->frame_offset));
 }
 
 static void put_red(const tr_writer *writer, tr_pen *pen, const tr_media *media)
@@ -160,11 +173,15 @@ size_t tr__writer_write(const tr_writer *writer, uint8_t *slot, const tr_media *
         if (writer->is_numbered) put_number(&pen, &block, writer->extensions[TR_EXT_TWCC], h->number);
         if (has_mid(writer))
             tr__rtp_put_element(&pen, &block, writer->extensions[TR_EXT_MID], writer->mid, writer->mid_size);
-        for (size_t i = 0; i < COPIED_COUNT; i++)
-            if (is_copied[i])
-                put_copied(&pen, &block, &COPIED[i], writer->extensions[COPIED[i].ext],
-                           rtp->data + media->extensions.of[COPIED[i].ext].at, media->extensions.of[COPIED[i].ext].size,
-                           h->rewrite->frame_offset);
+        for (size_t i = 0; i < COPIED_COUNT; i++) {
+            uint8_t ext = COPIED[i].ext, id = writer->extensions[ext];
+            if (!is_copied[i]) continue;
+            if (ext == TR_EXT_DEPENDENCY_DESCRIPTOR)
+                put_descriptor(writer, &pen, &block, id, media, h->rewrite);
+            else
+                put_copied(&pen, &block, &COPIED[i], id, rtp->data + media->extensions.of[ext].at,
+                           media->extensions.of[ext].size);
+        }
         tr__rtp_end_block(&pen, &block, writer->block_size);
     }
     if (h->osn >= 0) tr__put16(&pen, (uint16_t)h->osn);

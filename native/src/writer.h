@@ -1,7 +1,8 @@
 /* writer: one packet of a sender as it is to leave, before it is sealed: header, extensions and payload, into the slot
  * it leaves from: the one copy.
  * Every packet carries the same extension block size, so that runs of equal size can leave as one GSO message; only
- * what comes now and then (capture time, playout delay, the structure in a dependency descriptor) makes it larger.
+ * what comes now and then (capture time, playout delay, the structure in a dependency descriptor) makes it larger, and
+ * what a descriptor says besides of an upper spatial layer, alike in all packets of its frame.
  * Same packet, same heading, same bytes: nothing else has a say, or one SRTP index would protect two contents.
  * Pure: a value; borrows the sender's binding and its source. Worker thread. */
 #ifndef TR_WRITER_H

@@ -99,6 +99,81 @@ static void frames_are_looked_up_in_their_structure(void)
     }
 }
 
+/* The frame just before it is needed by an upper layer's frame, by its template or by differences of its own. */
+static void a_frame_says_whether_it_needs_the_one_before_it(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        bool needs_before;
+    } rows[] = {
+        {"\xff\0\1", 3, true},          /* spatial layer 1 of a keyframe: template 63 */
+        {"\xc0\0\1", 3, false},         /* the same later: 4 before */
+        {"\xc0\0\1\x12\x00", 5, true},  /* its own: 1 before */
+        {"\xc0\0\1\x12\x60", 5, false}, /* 4 before */
+        {"\xc0\0\1\x12\x68", 5, false}, /* and more, cut short: not to be had */
+        {"\xfc\0\1\x12\x00", 5, false}, /* of the lowest layer nobody asks */
+    };
+    tr_structure two = structure_of(L2T2_KEY, sizeof L2T2_KEY - 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_frame_layers frame = {0};
+        (void)tr__structure_look_up(&two, (const uint8_t *)rows[i].bytes, rows[i].size, &frame);
+        CHECK_EQ(rows[i].needs_before, frame.needs_before);
+    }
+}
+
+/* Everything else stays: the mask, indications, chains, its own differences or those of its template. */
+static void a_frame_is_made_to_need_the_one_before_it(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *tied; /* NULL: it cannot be said */
+        size_t tied_size;
+    } rows[] = {
+        {"\xc0\0\1", 3, "\xc0\0\1\x12\x09\x80", 6},     /* 4 before, by its template: and 1 */
+        {"\x01\0\2", 3, "\x01\0\2\x12\x08\x80", 6},     /* 2 before; in the middle of a frame */
+        {"\xc0\0\1\x00", 4, "\xc0\0\1\x12\x09\x80", 6}, /* extended for nothing */
+        {"\xc0\0\x09\x08\x38\x48", 6, "\xc0\0\x09\x1a\x09\x80\xe1\x20", 8},
+        {"\xc0\0\x09\x75\xf2\x58\xe0", 7, "\xc0\0\x09\x75\xf2\x21\x63\x80", 8},
+        {"\xc0\0\x09\x12\x7f\xff\xc2\x8b\0", 9, "\xc0\0\x09\x12\x09\xff\xff\x0a\x2c\0", 10}, /* 4,096 before */
+        {"\xc0\0\x09\x12\x6a\x2a\xb2\xe0", 8, NULL, 0}, /* five: libwebrtc drops a frame that has six */
+        {"\xc0\0\x09\x12\x7f", 5, NULL, 0},             /* cut short */
+        {"\xff\0\1", 3, NULL, 0},                       /* it says so, by its template */
+        {"\xc0\0\1\x12\x09\x80", 6, NULL, 0},           /* or by itself: nothing is said twice */
+        {"\x02\0\1", 3, NULL, 0},                       /* of no template */
+        {L2T2_KEY, sizeof L2T2_KEY - 1, NULL, 0},
+        {"\xc0\0", 2, NULL, 0},
+    };
+    tr_structure two = structure_of(L2T2_KEY, sizeof L2T2_KEY - 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t tied[TR_DESCRIPTOR_TIED];
+        const uint8_t *data = (const uint8_t *)rows[i].bytes;
+        size_t size = tr__descriptor_tie(&two, tied, data, rows[i].size);
+        CHECK_EQ(rows[i].tied_size, size);
+        if (!rows[i].tied || size != rows[i].tied_size) continue;
+        CHECK_BYTES(rows[i].tied, tied, size);
+        tr_frame_layers before, after;
+        CHECK(tr__structure_look_up(&two, data, rows[i].size, &before));
+        CHECK(tr__structure_look_up(&two, tied, size, &after));
+        CHECK(!before.needs_before && after.needs_before);
+        CHECK(after.spatial == before.spatial && after.temporal == before.temporal);
+        CHECK(after.indications == before.indications);
+    }
+}
+
+/* What does not fit a header extension of one byte is left as it came. */
+static void what_would_grow_too_long_is_not_made_to_need_the_one_before(void)
+{
+    tr_structure wide = structure_of(L2T2_KEY, sizeof L2T2_KEY - 1);
+    uint8_t data[16] = {0xc0, 0, 1, 0x08}, tied[TR_DESCRIPTOR_TIED]; /* chain differences: 8 bits each */
+    for (uint8_t chains = 0; chains <= 11; chains++) {
+        size_t bits = 24u + 5 + 2 * 6 + 2 + 8u * chains, bytes = (bits + 7) / 8;
+        wide.chain_count = chains;
+        CHECK_EQ(bytes <= TR_DESCRIPTOR_TIED ? bytes : 0, tr__descriptor_tie(&wide, tied, data, sizeof data));
+    }
+}
+
 /* Of each structure that is cut short, and with each bit of it turned, the answer is bounded. */
 static void structures_that_do_not_add_up_are_none(void)
 {
@@ -140,6 +215,9 @@ static const check_test tests[] = {
     TEST(descriptors_are_read),
     TEST(structures_are_read),
     TEST(frames_are_looked_up_in_their_structure),
+    TEST(a_frame_says_whether_it_needs_the_one_before_it),
+    TEST(a_frame_is_made_to_need_the_one_before_it),
+    TEST(what_would_grow_too_long_is_not_made_to_need_the_one_before),
     TEST(structures_that_do_not_add_up_are_none),
     TEST(every_size_and_start_is_survived),
 };

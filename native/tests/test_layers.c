@@ -5,6 +5,7 @@
 
 static tr_layers layers;
 static tr_rewrite rewrite;
+static const tr_codec_info NO_INFO;
 
 static const uint8_t OPEN_KEY[] = {0x90, 0xe0, 0x81, 0x02, 0x05, 0x00, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a};
 
@@ -42,16 +43,16 @@ static tr_layers_verdict next(uint16_t picture, uint8_t tl0, uint8_t temporal, b
 static void nothing_is_asked_while_everything_is_wanted(void)
 {
     tr__layers_init(&layers);
-    CHECK(!tr__layers_matter(&layers));
+    CHECK(!tr__layers_matter(&layers, &NO_INFO));
     begin_with(7, 1);
-    CHECK(!tr__layers_matter(&layers));
+    CHECK(!tr__layers_matter(&layers, &NO_INFO));
     CHECK_EQ(0, rewrite.picture_offset);
     CHECK_EQ(0, rewrite.tl0_offset);
     tr_codec_info top = frame(8, 1, 3, false, false);
     CHECK(!tr__layers_are_above(&rewrite, &top));
     CHECK(!tr__layers_must_write(&rewrite, &top));
     layers.want.temporal = 1;
-    CHECK(tr__layers_matter(&layers));
+    CHECK(tr__layers_matter(&layers, &NO_INFO));
 }
 
 static void steps_up_go_one_layer_at_a_time(void)
@@ -143,7 +144,7 @@ static void another_encoding_goes_on_where_the_last_one_ended(void)
     memcpy(closed, OPEN_KEY, sizeof closed);
     closed[9] ^= 1;
     tr__layers_begin(&layers, TR_CODEC_VP8, &key, closed, sizeof closed, &rewrite);
-    CHECK(!tr__layers_matter(&layers));
+    CHECK(!tr__layers_matter(&layers, &NO_INFO));
     CHECK_EQ(0, rewrite.picture_offset);
     CHECK_EQ(0, rewrite.tl0_offset);
     CHECK_EQ(TR_LAYER_ANY, rewrite.temporal);
@@ -253,9 +254,9 @@ static void upper_layers_of_k_svc_say_that_they_need_the_lower(void)
         bool is_changed, leaves_needing;
     } rows[] = {
         {100, 0, false, true, NONE, false, false},
-        {100, 1, true, true, NONE, false, true}, /* of a keyframe: it says nothing of what follows */
+        {100, 1, true, true, NONE, true, true}, /* of a keyframe */
         {101, 0, false, true, NONE, false, false},
-        {101, 1, false, true, NONE, true, true},
+        {101, 1, false, true, NONE, false, true},
         {102, 1, false, false, NONE, false, true}, /* the lower layer is missing, and comes late */
         {102, 2, false, true, NONE, false, true},
         {103, 0, false, false, NONE, false, false},
@@ -264,28 +265,28 @@ static void upper_layers_of_k_svc_say_that_they_need_the_lower(void)
         {104, 1, false, true, NONE, false, true},
         {105, 1, false, true, NONE, true, false}, /* it is not there */
         {106, 0, false, true, NONE, false, false},
-        {107, 1, false, false, NONE, false, false},
+        {107, 1, false, false, NONE, true, true}, /* it may be missing, and more likely is */
         {108, 0, false, true, NONE, false, false},
         {108, 1, true, true, NONE, false, true}, /* all are predicted, or a keyframe comes */
-        {109, 1, false, true, NONE, false, false},
+        {109, 1, false, true, NONE, true, false},
         {110, 0, false, true, NONE, false, false},
         {110, 1, false, true, 0xfffe, true, true},
         {111, 1, false, false, 0, false, true}, /* frame 0xffff is missing: the lower layer */
         {112, 1, false, false, 1, true, false}, /* a packet is, but no frame */
-        {113, 1, false, false, NONE, false, false},
-        {114, 1, false, false, 2, false, false},
+        {113, 1, false, false, NONE, true, true},
+        {114, 1, false, false, 2, false, true},
         {115, 0, false, true, 3, false, false},
-        {115, 1, false, true, 4, true, true},
+        {115, 1, false, true, 4, false, true},
         {116, 0, false, true, 5, false, false},
         {117, 1, false, false, 8, false, true}, /* 6 and 7 are missing: an upper layer and a lower */
         {118, 0, false, true, 9, false, false},
         {119, 1, false, false, 11, true, false}, /* but one: it cannot be both */
     };
     begin_vp9((tr_layer){0, TR_LAYER_ANY, TR_LAYER_ANY});
-    CHECK(tr__layers_matter(&layers)); /* also of who takes all there is */
+    CHECK(tr__layers_matter(&layers, &NO_INFO)); /* also of who takes all there is */
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tr_codec_info info = vp9_frame(rows[i].spatial, 0, true, false);
-        tr_follows follows = {rows[i].is_next, false, rows[i].frame != NONE, (uint16_t)rows[i].frame};
+        tr_follows follows = {rows[i].is_next, false, rows[i].frame != NONE, (uint16_t)rows[i].frame, rows[i].picture};
         info.picture = rows[i].picture;
         info.layers_at = 3;
         info.needs_layer_below = rows[i].needs_below;
@@ -304,6 +305,31 @@ static void upper_layers_of_k_svc_say_that_they_need_the_lower(void)
     tr_codec_info key = vp9_frame(0, 0, false, true);
     tr__layers_begin(&layers, TR_CODEC_VP9, &key, VP9_KEY, sizeof VP9_KEY, &rewrite);
     CHECK(!rewrite.ties_layers);
+}
+
+/* Another server may leave the lower layers out of all pictures but keyframes: what is missing is none of them then. */
+static void where_the_lower_layer_never_comes_it_is_not_waited_for(void)
+{
+    tr_codec_info key = vp9_frame(0, 0, false, true), info = vp9_frame(1, 0, true, false);
+    tr_follows next = {.is_next = true}, behind_gap = {.is_next = false};
+    begin_vp9((tr_layer){0, TR_LAYER_ANY, TR_LAYER_ANY});
+    key.layers_at = info.layers_at = 3;
+    next.picture = behind_gap.picture = 200;
+    CHECK(!tr__layers_tie(&layers, &info, &behind_gap, &rewrite)); /* nothing was seen of either layer yet */
+    for (uint32_t alone = 1; alone < 12; alone++) {
+        begin_vp9((tr_layer){0, TR_LAYER_ANY, TR_LAYER_ANY});
+        next.picture = 100;
+        (void)tr__layers_tie(&layers, &key, &next, &rewrite);
+        CHECK(tr__layers_tie(&layers, &info, &next, &rewrite));
+        for (uint32_t i = 0; i < alone; i++) {
+            next.picture++;
+            (void)tr__layers_tie(&layers, &info, &next, &rewrite);
+            CHECK(!rewrite.ties_layers);
+        }
+        behind_gap.picture = next.picture + 2;
+        (void)tr__layers_tie(&layers, &info, &behind_gap, &rewrite);
+        CHECK_EQ(alone < 8, rewrite.ties_layers);
+    }
 }
 
 static void a_picture_that_was_left_out_is_not_named_as_needed(void)
@@ -369,7 +395,8 @@ static void a_picture_without_an_end_needs_a_keyframe(void)
         begin_vp9((tr_layer){0, spatial, TR_LAYER_ANY});
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
             tr_codec_info info = vp9_frame(rows[i].spatial, rows[i].temporal, true, rows[i].is_key);
-            tr_follows follows = {rows[i].is_next, rows[i].is_end, rows[i].frame != NONE, (uint16_t)rows[i].frame};
+            tr_follows follows = {rows[i].is_next, rows[i].is_end, rows[i].frame != NONE, (uint16_t)rows[i].frame,
+                                  rows[i].picture};
             info.picture = rows[i].picture;
             info.layers_at = 3;
             /* Where the layer that is missing is left out anyway, the relay sets the marker. */
@@ -434,7 +461,66 @@ static void layers_of_av1_go_by_the_structure_and_its_switches(void)
     }
     key.structure = 0;
     tr__layers_begin(&layers, TR_CODEC_AV1, &key, (const uint8_t *)"", 0, &rewrite);
-    CHECK(!tr__layers_matter(&layers));
+    CHECK(!tr__layers_matter(&layers, &NO_INFO));
+}
+
+static tr_codec_info av1_frame(uint8_t spatial, uint8_t structure, bool is_key)
+{
+    return (tr_codec_info){.is_readable = true,
+                           .is_keyframe = is_key && !spatial,
+                           .is_frame_start = true,
+                           .is_frame_end = true,
+                           .has_layers = true,
+                           .spatial_layer = spatial,
+                           .structure = structure,
+                           .is_spatial = structure != 0,
+                           .needs_layer_below = is_key && spatial};
+}
+
+/* Pictures of AV1 have no numbers: packets of one have one time. */
+static void upper_layers_of_av1_say_that_they_need_the_lower_in_their_descriptors(void)
+{
+    static const tr_structure structure = {.template_count = 1, .target_count = 1, .targets = {{1, 0}}};
+    static const struct {
+        uint32_t ts;
+        uint16_t frame;
+        uint8_t spatial, structure;
+        bool is_key, is_next, is_changed;
+        tr_layers_verdict verdict;
+        bool is_tied;
+        uint8_t known;
+    } rows[] = {
+        {3000, 0xfffd, 0, 1, true, true, false, TR_LAYERS_FORWARD, false, 0},
+        {3000, 0xfffe, 1, 1, true, true, true, TR_LAYERS_FORWARD, false, 1}, /* it says so itself */
+        {6000, 0xffff, 0, 1, false, true, false, TR_LAYERS_FORWARD, false, 1},
+        {6000, 0, 1, 1, false, true, false, TR_LAYERS_FORWARD, true, 1},
+        {9000, 2, 1, 1, false, false, false, TR_LAYERS_FORWARD, true, 1}, /* frame 1 is missing */
+        {12000, 3, 1, 1, false, true, true, TR_LAYERS_FORWARD, false, 0}, /* there is none below */
+        {15000, 4, 0, 1, false, true, false, TR_LAYERS_FORWARD, false, 0},
+        {15000, 5, 1, 1, false, true, true, TR_LAYERS_FORWARD, true, 1},
+        {18000, 7, 0, 2, true, false, false, TR_LAYERS_CHANGE, false, 2}, /* another structure */
+        {18000, 8, 1, 2, true, true, false, TR_LAYERS_FORWARD, false, 2},
+        {21000, 9, 0, 0, false, true, false, TR_LAYERS_CHANGE, false, 0}, /* of none that is known: it may come yet */
+        {21000, 10, 1, 2, false, true, true, TR_LAYERS_FORWARD, true, 2},
+    };
+    tr_codec_info key = av1_frame(0, 1, true);
+    tr__layers_init(&layers);
+    rewrite = (tr_rewrite){0};
+    CHECK(!tr__layers_matter(&layers, &key)); /* before it began */
+    tr__layers_begin(&layers, TR_CODEC_AV1, &key, (const uint8_t *)"", 0, &rewrite);
+    CHECK_EQ(TR_LAYERS_TOLD, layers.rule);
+    CHECK(!tr__layers_matter(&layers, &NO_INFO));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tr_codec_info info = av1_frame(rows[i].spatial, rows[i].structure, rows[i].is_key);
+        tr_follows follows = {
+            .is_next = rows[i].is_next, .has_frame = true, .frame = rows[i].frame, .picture = rows[i].ts};
+        CHECK(tr__layers_matter(&layers, &info));
+        CHECK_EQ(rows[i].structure != 0, tr__layers_may_tie(&layers, &info));
+        if (rows[i].structure) CHECK_EQ(rows[i].is_changed, tr__layers_tie(&layers, &info, &follows, &rewrite));
+        CHECK_EQ(rows[i].verdict, tr__layers_next(&layers, &info, &structure, &rewrite));
+        CHECK_EQ(rows[i].is_tied, tr__layers_tie_frame(&rewrite, &info));
+        CHECK_EQ(rows[i].known, rewrite.structure);
+    }
 }
 
 /* libwebrtc's VP8 beside a dependency descriptor has no numbers and no layers of its own; whose has, is closed up too;
@@ -490,6 +576,8 @@ static const check_test tests[] = {
     TEST(a_picture_that_was_left_out_is_not_named_as_needed),
     TEST(a_picture_without_an_end_needs_a_keyframe),
     TEST(upper_layers_of_k_svc_say_that_they_need_the_lower),
+    TEST(where_the_lower_layer_never_comes_it_is_not_waited_for),
+    TEST(upper_layers_of_av1_say_that_they_need_the_lower_in_their_descriptors),
     TEST(layers_of_frames_without_picture_ids_are_left_as_they_are),
     TEST(layers_of_av1_go_by_the_structure_and_its_switches),
     TEST(vp8_goes_by_a_descriptor_that_comes_with_it),

@@ -167,6 +167,71 @@ static void frame_numbers_go_on_across_a_switch_and_in_resends(void)
     end();
 }
 
+/* ------------------------------------------------------------------ spatial layers that are tied */
+
+/* Two spatial layers that need each other at keyframes alone: templates are S0 of a keyframe, S0, S1 of a keyframe and
+ * S1; from 20 on, or the same from 40 on. */
+#define TWO_LAYERS "\xd4\x00\x01\x82\x81\x23\xa8\x22\x45\x04\x40"
+#define TWO_OTHERS "\xe8\x00\x07\x85\x01\x23\xa8\x22\x45\x04\x40"
+
+static void layer_frame(uint16_t seq, uint32_t ts, bool marker, const char *descriptor, size_t size)
+{
+    packet p = make_packet(1000, 96, seq, ts, marker, (const uint8_t *)"\xff\xff\xff\xff", 4);
+    uint8_t elements[17] = {(uint8_t)(DD_ID << 4 | (size - 1))};
+    memcpy(elements + 1, descriptor, size);
+    add_block(&p, elements, 1 + size);
+    feed(receiver, 0, false, &p, now);
+}
+
+static void check_descriptor(uint16_t seq, const char *descriptor, size_t size)
+{
+    tr_rtp_extensions found;
+    CHECK(take());
+    CHECK_EQ(seq, rtp.seq);
+    CHECK_EQ(TR_DROP_NONE, tr__rtp_find_extensions(&rtp, viewer.extensions, &found));
+    CHECK_EQ(size, found.of[TR_EXT_DEPENDENCY_DESCRIPTOR].size);
+    CHECK_BYTES(descriptor, rtp.data + found.of[TR_EXT_DEPENDENCY_DESCRIPTOR].at, size);
+}
+
+static void upper_layers_leave_needing_the_lower_and_are_resent_alike(void)
+{
+    tr_add_receiver params = descriptor_params(1);
+    begin(&params, false);
+    layer_frame(1, 3000, false, TWO_LAYERS, sizeof TWO_LAYERS - 1);
+    layer_frame(2, 3000, true, "\xd6\x00\x02", 3);
+    layer_frame(3, 6000, false, "\xd5\x00\x03", 3);
+    layer_frame(4, 6000, true, "\xd7\x00\x04", 3);
+    layer_frame(6, 9000, true, "\xd7\x00\x06", 3);
+    layer_frame(5, 9000, false, "\xd5\x00\x05", 3); /* late: it is waited for */
+    check_descriptor(FIRST, TWO_LAYERS, sizeof TWO_LAYERS - 1);
+    check_descriptor(FIRST + 1, "\xd6\x00\x02", 3);
+    check_descriptor(FIRST + 2, "\xd5\x00\x03", 3);
+    check_descriptor(FIRST + 3, "\xd7\x00\x04\x12\x08\x80", 6);
+    check_descriptor(FIRST + 5, "\xd7\x00\x06\x12\x08\x80", 6);
+    check_descriptor(FIRST + 4, "\xd5\x00\x05", 3);
+    uint16_t lost[] = {FIRST + 3, FIRST + 5};
+    now += 100 * MS;
+    tr__sender_on_nack(sender, lost, 1, now);
+    CHECK_EQ(1, rig_drain(&r));
+    CHECK_EQ(1, r.repeats); /* each byte as it was: the rig compares */
+    /* By another structure it can no longer be said what they need; without RTX they do not leave another way. */
+    layer_frame(7, 12000, false, TWO_OTHERS, sizeof TWO_OTHERS - 1);
+    layer_frame(8, 12000, true, "\xea\x00\x08", 3);
+    layer_frame(9, 15000, false, "\xe9\x00\x09", 3);
+    layer_frame(10, 15000, true, "\xeb\x00\x0a", 3);
+    layer_frame(11, 18000, true, "\xeb\x00\x0b", 3); /* there is none below */
+    check_descriptor(FIRST + 6, TWO_OTHERS, sizeof TWO_OTHERS - 1);
+    check_descriptor(FIRST + 7, "\xea\x00\x08", 3);
+    check_descriptor(FIRST + 8, "\xe9\x00\x09", 3);
+    check_descriptor(FIRST + 9, "\xeb\x00\x0a\x12\x08\x80", 6);
+    check_descriptor(FIRST + 10, "\xeb\x00\x0b", 3);
+    now += 100 * MS;
+    tr__sender_on_nack(sender, lost, 2, now);
+    CHECK_EQ(0, rig_drain(&r));
+    CHECK_EQ(2, drops(TR_DROP_NACK_UNKNOWN));
+    end();
+}
+
 static void of_a_capture_time_the_publishers_clock_offset_stays_behind(void)
 {
     tr_add_receiver params = audio_params();
@@ -256,6 +321,7 @@ static const check_test tests[] = {
     TEST(the_descriptor_tells_keyframes_of_closed_payloads),
     TEST(a_cipher_that_looks_like_a_keyframe_is_none),
     TEST(frame_numbers_go_on_across_a_switch_and_in_resends),
+    TEST(upper_layers_leave_needing_the_lower_and_are_resent_alike),
     TEST(of_a_capture_time_the_publishers_clock_offset_stays_behind),
     TEST(a_stream_goes_on_under_another_ssrc),
     TEST(a_goodbye_makes_room_for_another_ssrc_at_once),

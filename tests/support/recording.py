@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from support import raw_peer, replay
+from support import descriptors, raw_peer, replay
 from support.near_relay import NearRelay, near_relay
 from support.raw_peer import RawPeer
 from support.replay import Packet, Sent
@@ -127,8 +127,8 @@ async def record(
             each.close()
         begun = min(each.came[0].at_us for each in recorders)
         kept = [_by_number(each.came, begun) for each in recorders]
-        if codec == "VP9" and any(str(each.scalability_mode).endswith("_KEY") for each in encodings):
-            kept = [[_as_k_svc(packet) for packet in packets] for packets in kept]
+        if any(str(each.scalability_mode).endswith("_KEY") for each in encodings):
+            kept = [_as_k_svc(codec, packets) for packets in kept]
         return Recording(tuple(kept))
 
 
@@ -148,13 +148,23 @@ def _by_number(packets: list[Packet], begun_us: int) -> list[Packet]:
     return [numbered[index] for index in sorted(numbered)]
 
 
-def _as_k_svc(packet: Packet) -> Packet:
-    """As it was published: that an upper layer needs the one below but at keyframes is the relay's word (VP9, D)."""
+def _without_d(packet: Packet) -> Packet:
     payload = packet.payload
     if not payload or payload[0] & 0x60 != 0x60 or not layer_of("VP9", packet)[0]:
         return packet
     at = 1 + (2 if payload[0] & 0x80 else 0)
     return replace(packet, payload=payload[:at] + bytes([payload[at] & 0xFE]) + payload[at + 1 :])
+
+
+def _as_k_svc(codec: str, packets: list[Packet]) -> list[Packet]:
+    """As published: that an upper layer needs the one below but at keyframes is the relay's word (VP9, D; AV1)."""
+    if codec == "VP9":
+        return [_without_d(packet) for packet in packets]
+    reader = descriptors.Reader()
+    return [
+        replace(packet, elements=packet.elements | {DESCRIPTOR_ID: reader.untied(packet.elements[DESCRIPTOR_ID])})
+        for packet in packets
+    ]
 
 
 def from_keyframe(codec: str, packets: list[Packet]) -> list[Packet]:

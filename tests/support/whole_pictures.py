@@ -1,9 +1,10 @@
 """
-When a receiver that goes by libwebrtc's rules decodes which picture of VP9, told by payload descriptors alone.
+When a receiver that goes by libwebrtc's rules decodes which picture: of VP9, told by payload descriptors alone, and of
+AV1, by dependency descriptors.
 
 A frame is whole when all its packets are there, and continuous when the frames it needs are. A picture (one time) is
 whole when its last frame, the one with the marker, is continuous, whatever else of it is missing: then it is decoded,
-and nothing older is any more. Flexible mode, in which libwebrtc publishes. Pure.
+and nothing older is any more. VP9 in flexible mode, in which libwebrtc publishes. Pure.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from support import descriptors
+from support.recording import DESCRIPTOR_ID
 from support.replay import Packet
 
 SPATIAL = 8
@@ -69,7 +72,6 @@ def decoded(packets: Iterable[Packet], *, minds_layers: bool = True) -> Receiver
     Of `packets` in the order of their numbers, with the times they came. `minds_layers`: by what descriptors say of the
     layer below; else by that of keyframes alone, as k-SVC is published.
     """
-    receiver = Receiver()
     frames: list[tuple[int, _Frame]] = []
     pictures: int | None = None
     frame: _Frame | None = None
@@ -104,6 +106,40 @@ def decoded(packets: Iterable[Packet], *, minds_layers: bool = True) -> Receiver
             frame.is_last = packet.marker
             frames.append((whole_us, frame))
             frame = None
+    return _received(frames)
+
+
+def _received(frames: list[tuple[int, _Frame]]) -> Receiver:
+    receiver = Receiver()
     for at_us, each in sorted(frames, key=lambda one: (one[0], one[1].number)):
         receiver.insert(at_us, each)
     return receiver
+
+
+def described(packets: Iterable[Packet], *, minds_layers: bool = True) -> Receiver:
+    """The same by dependency descriptors. `minds_layers`: also by what the relay says of the layer below."""
+    reader = descriptors.Reader()
+    frames: list[tuple[int, _Frame]] = []
+    number: int | None = None
+    frame: _Frame | None = None
+    whole_us = following = 0
+    for packet in packets:
+        said = reader.read(packet.elements[DESCRIPTOR_ID]) if packet.payload else None
+        if said is None:
+            continue
+        if said.is_start:
+            number = said.frame if number is None else number
+            number += ((said.frame - number + 0x8000) & 0xFFFF) - 0x8000
+            needs = said.needs[1:] if said.is_tied and not minds_layers else said.needs
+            frame, whole_us = _Frame(number, [number - before for before in needs], packet.ts), packet.at_us
+        elif following != packet.seq:
+            frame = None
+        following = (packet.seq + 1) & 0xFFFF
+        if frame is None:
+            continue
+        whole_us = max(whole_us, packet.at_us)
+        if said.is_end:
+            frame.is_last = packet.marker
+            frames.append((whole_us, frame))
+            frame = None
+    return _received(frames)
