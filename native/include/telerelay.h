@@ -607,6 +607,10 @@ const char *tr_libraries(void);         /* linked versions, for the start-up rep
 const char *tr_drop_name(int drop);     /* "srtp_replay"; NULL past the end */
 const char *tr_status_name(int status); /* "not_found" */
 int tr_crypto_available(int kind);      /* 1 or 0 */
+/* Give back to the system whatever whole pages the heaps of this process hold and nobody uses: 1 where there were some,
+ * 0 where not or where the C library cannot. Any thread. Whoever allocates meanwhile waits, some milliseconds where
+ * hundreds of people were: media does not, a handshake of the worker's may. */
+int tr_heap_trim(void);
 
 int tr_certificate_make(tr_certificate *out); /* ECDSA P-256, self-signed, 30 days back to 1 year ahead */
 int tr_certificate_load(tr_certificate *out, const char *cert_pem, const char *key_pem);

@@ -2,6 +2,9 @@
 #include "telerelay.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <openssl/crypto.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -101,6 +104,15 @@ static void *thread_main(void *worker)
     ask_for_short_turns();
     tr__worker_run(worker);
     return NULL;
+}
+
+int tr_heap_trim(void)
+{
+#ifdef __GLIBC__
+    return malloc_trim(0);
+#else
+    return 0;
+#endif
 }
 
 int tr_worker_start(tr_worker *worker)

@@ -25,9 +25,11 @@ from typing import Any
 
 from telerelay._native import ffi, lib
 from telerelay.crash import say_no_words
+from telerelay.dataplane import heap
 from telerelay.dataplane.frames import PROTOCOL, Decoder, Frame, Kind, encode
 from telerelay.dataplane.settings import WorkerSettings, native_config
 from telerelay.dataplane.status import why
+from telerelay.departures import Departures
 
 # Of all notes together: four thousand transports with 16 KiB each.
 MAX_NOTES_BYTES = 64 << 20
@@ -36,6 +38,8 @@ NOTE_OVERHEAD_BYTES = 128
 SEND_TIMEOUT_S = 10.0
 # From its connection to its first frame.
 HELLO_TIMEOUT_S = 5.0
+# From a note that is forgotten, as somebody's is who goes, to a look at who is still there.
+LOOK_AFTER_S = 5.0
 _UCRED = struct.Struct("3i")
 
 
@@ -102,6 +106,9 @@ class WorkerProcess:
         self._was_attached = False
         self._alone_since = time.monotonic()
         self._is_over = False
+        self._counters = ffi.new("tr_stats *")
+        self._departures = Departures(heap.WORTH_IT)
+        self._look_at: float | None = None  # when to see whether most have gone; None: nobody went since
 
     def run(self) -> int:
         """Until told to stop, or left alone too long."""
@@ -219,8 +226,10 @@ class WorkerProcess:
                     control.connection.sendall(encode(Kind.REFUSED, frame.key))
             case Kind.DELETE:
                 self._notes.delete(frame.key)
+                self._somebody_went()
             case Kind.DELETE_UNDER:
                 self._notes.delete_under(frame.key)
+                self._somebody_went()
             case Kind.LIST:
                 for key, body in self._notes.items():
                     control.connection.sendall(encode(Kind.NOTE, key, body))
@@ -238,6 +247,8 @@ class WorkerProcess:
         due = [control.since + HELLO_TIMEOUT_S for control in self._controls.values() if not control.is_attached]
         if not any(control.is_attached for control in self._controls.values()):
             due.append(self._alone_since + self._orphan_s)
+        if self._look_at is not None:
+            due.append(self._look_at)
         return max(0.0, min(due) - now) if due else None
 
     def _look_at_the_clock(self) -> None:
@@ -248,6 +259,20 @@ class WorkerProcess:
         is_alone = not any(control.is_attached for control in self._controls.values())
         if is_alone and self._alone_since + self._orphan_s <= now:
             self._is_over = True
+        if self._look_at is not None and self._look_at <= now:
+            self._look_at = None
+            self._look_who_is_there()
+
+    def _somebody_went(self) -> None:
+        if self._look_at is None:
+            self._look_at = time.monotonic() + LOOK_AFTER_S
+
+    def _look_who_is_there(self) -> None:
+        """Handshakes leave holes in the heap of the worker's thread, some hundred kilobytes for each at a time."""
+        lib.tr_worker_stats(self._native, self._counters)
+        present = self._counters.transports[lib.TR_TRANSPORT_CONNECTED]
+        if self._departures.is_look_due(self._counters.dtls_handshakes, present):
+            heap.give_back()
 
     def _terminated(self, woken: Any) -> None:
         with suppress(BlockingIOError):
