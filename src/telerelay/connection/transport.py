@@ -94,7 +94,8 @@ class Connection:
         self._participant = participant
         self._is_admitted = is_admitted
         self._on_state = on_state
-        self._on_line = on_line
+        self.on_line = on_line
+        """Who hears of the line's estimates, and of what is held back on it."""
         # Lists, of few: a set has 216 bytes while it is empty, and everybody has eight of these.
         self.held: list[int] = []
         """Senders that the worker holds back for lack of room on the line."""
@@ -474,12 +475,12 @@ class Connection:
             if self._on_tapped is not None:
                 self._on_tapped(event)
         elif isinstance(event, LineEstimate):
-            self._on_line(event)
+            self.on_line(event)
         elif isinstance(event, SenderHeld):
             _discard(self.held, event.sender)
             if event.is_held:
                 self.held.append(event.sender)
-            self._on_line(event)
+            self.on_line(event)
         elif isinstance(event, PathChanged):
             self.uplink = line_of(event.remote)
         elif isinstance(event, TransportStateChanged):

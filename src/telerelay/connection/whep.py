@@ -69,10 +69,8 @@ class WhepConnection:
             participant=participant,
             is_admitted=is_admitted,
             on_state=on_state,
-            on_line=lambda event: self._on_line(event),
             data_listener=data_listener,
         )
-        self._on_line: Callable[[LineEstimate | SenderHeld], None] = lambda event: None
         self._on_carried: Callable[[], None] = lambda: None
         self.sections: list[Section] = []
         self._on_state = on_state
@@ -84,7 +82,7 @@ class WhepConnection:
 
     def on_adapting(self, on_line: Callable[[LineEstimate | SenderHeld], None], on_carried: Callable[[], None]) -> None:
         """Who is to hear of its line, and of what it carries, from now on."""
-        self._on_line, self._on_carried = on_line, on_carried
+        self.transport.on_line, self._on_carried = on_line, on_carried
 
     def want(self, source: Source) -> None:
         self._wanted[source.publication] = source

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -412,20 +413,30 @@ class RoomHost:
         seat.save()
 
     def _new_session(self, make: Callable[..., C], number: int, *, is_admitted: bool) -> tuple[Resource, C]:
-        """A session, and its connection; both know of each other and nobody else does yet."""
+        """A session, and its connection; nobody else knows of them yet."""
+        known: weakref.ref[Resource]
+
+        def moved(state: str) -> None:
+            if (resource := known()) is not None:
+                self._session_moved(resource, state)
+
+        def whose() -> str:
+            return resource.participant if (resource := known()) is not None else ""
+
         connection = make(
             self.site,
             self._policy,
             participant=number,
             is_admitted=is_admitted,
-            on_state=lambda state: self._session_moved(resource, state),
-            data_listener=self._data.listener(lambda: resource.participant),
+            on_state=moved,
+            data_listener=self._data.listener(whose),
         )
         if isinstance(connection, WhepConnection):
             connection.on_adapting(
-                lambda event: self.adapter.on_line(self.seats.get(resource.participant), event), self.adapter.carried
+                lambda event: self.adapter.on_line(self.seats.get(whose()), event), self.adapter.carried
             )
         resource: Resource = Resource(secrets.token_urlsafe(24), new_etag(), connection)
+        known = weakref.ref(resource)
         return resource, connection
 
     async def _open(self, resource: Resource, grant: Grant, offer: Awaitable[str]) -> tuple[str, Seat]:

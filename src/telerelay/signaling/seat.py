@@ -49,9 +49,12 @@ LEAST_BPS = 10_000
 NO_LIMIT = Limit()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Resource:
-    """One WHIP or WHEP session: `secret` is the last part of its URL, `etag` names its ICE session (RFC 9725, 4.3)."""
+    """
+    One WHIP or WHEP session: `secret` is the last part of its URL, `etag` names its ICE session (RFC 9725, 4.3). What
+    its connection tells does not hold it, so that it is gone once it has ended, without a search for garbage.
+    """
 
     secret: str
     etag: str
