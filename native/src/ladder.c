@@ -222,6 +222,13 @@ static uint16_t first(const tr_ladder *l)
     return pauses_all(l, rung) && rung < l->count && l->estimate_bps >= BACK_BPS ? (uint16_t)(rung + 1) : rung;
 }
 
+void tr__ladder_begin(tr_ladder *l, int64_t now_us)
+{
+    if (l->is_begun) return;
+    l->is_begun = true;
+    l->placed_us = l->fits_us = l->moved_us = l->calm_us = l->back_us = now_us;
+}
+
 bool tr__ladder_on_estimate(tr_ladder *l, uint64_t estimate_bps, uint32_t queue_us, int64_t now_us)
 {
     uint64_t before_bps = l->estimate_bps;

@@ -45,6 +45,7 @@ static bool climb(tr_transport *t, uint64_t now_us)
     if (!estimator) return false;
     tr_rates rates;
     tr_estimator_rates(estimator, &rates);
+    if (tr__egress_is_open(&t->egress)) tr__ladder_begin(t->ladder, (int64_t)now_us);
     uint32_t queue_us = rates.queue_us < UINT32_MAX ? (uint32_t)rates.queue_us : UINT32_MAX;
     tr__ladder_on_estimate(t->ladder, rates.estimate_bps, queue_us, (int64_t)now_us);
     tr_estimator_on_demand(estimator, (int64_t)now_us, tr__ladder_wanted_bps(t->ladder));

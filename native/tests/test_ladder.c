@@ -81,6 +81,31 @@ static void a_dear_picture_is_begun_with_and_held_after_a_second(void)
     }
 }
 
+/* Placed with the offer; ICE and DTLS take their time, in which nothing is sent and nothing is learnt. */
+static void time_before_the_line_is_open_is_not_held_against_a_picture(void)
+{
+    static const tr_rung dear[] = {{A, 0, 0, 0, 0, 1}, {A, 2500 * KBPS, 0, 0, 0, 0}};
+    for (int64_t opened_us = 0; opened_us <= 10 * SECOND; opened_us += 2 * SECOND) {
+        climber c;
+        begin(&c);
+        tr__ladder_init(&c.ladder);
+        CHECK_EQ(TR_OK, tr__ladder_set(&c.ladder, dear, 2, c.now_us));
+        CHECK_EQ(2, hold(&c, 1000, 0, 1));
+        c.now_us += opened_us;
+        tr__ladder_begin(&c.ladder, c.now_us);
+        CHECK_EQ(2, hold(&c, 1000, 0, 900 * MS));
+        tr__ladder_begin(&c.ladder, c.now_us);
+        CHECK_EQ(1, hold(&c, 1000, 0, 200 * MS));
+    }
+    /* And what fits is taken at once for three seconds from then on. */
+    climber c;
+    begin(&c);
+    CHECK_EQ(1, hold(&c, 100, 0, 1));
+    c.now_us += 4 * SECOND;
+    tr__ladder_begin(&c.ladder, c.now_us);
+    CHECK_EQ(6, hold(&c, 1100, 0, 25 * MS));
+}
+
 static void first_three_seconds_do_not_wait(void)
 {
     climber c;
@@ -430,6 +455,7 @@ static void every_estimate_is_survived(void)
 static const check_test tests[] = {
     TEST(first_estimate_is_taken_at_its_word),
     TEST(a_dear_picture_is_begun_with_and_held_after_a_second),
+    TEST(time_before_the_line_is_open_is_not_held_against_a_picture),
     TEST(first_three_seconds_do_not_wait),
     TEST(climbing_takes_an_eighth_more_for_a_second),
     TEST(one_dip_within_the_second_begins_it_anew),

@@ -31,13 +31,13 @@ static void bind(uint32_t id)
     CHECK_EQ(TR_OK, world_command(&w, TR_CMD_BIND_SENDER, &bind, sizeof bind));
 }
 
-/* A publisher of a camera in two encodings, and one who is sent it, from a start of so much on. */
-static void begin(uint32_t start_bps)
+/* A publisher of a camera in two encodings, and one who is to be sent it, from a start of so much on. */
+static void prepare(uint32_t start_bps)
 {
     world_init(&w, 1, TR_CRYPTO_OPENSSL);
     a = world_add_peer(&w, 0x10001, 1, true);
     b = world_add_peer(&w, 0x10002, 1, true);
-    CHECK(world_connect(&w, a) && world_connect(&w, b));
+    CHECK(world_connect(&w, a));
     tr_add_receiver receiver = peer_receiver(1, a->transport, TR_VIDEO, 5000);
     receiver.encoding_count = 2;
     strcpy(receiver.encodings[0].rid, "q");
@@ -47,6 +47,12 @@ static void begin(uint32_t start_bps)
     tr_set_downlink set = {b->transport, true, start_bps, 10000, 5000000};
     CHECK_EQ(TR_OK, world_command(&w, TR_CMD_SET_DOWNLINK, &set, sizeof set));
     video_index = 0;
+}
+
+static void begin(uint32_t start_bps)
+{
+    prepare(start_bps);
+    CHECK(world_connect(&w, b));
 }
 
 /* Pause below 60 kbit/s, the small picture, and the large one from 300 kbit/s on. */
@@ -122,6 +128,29 @@ static void a_track_begins_with_the_layer_its_line_carries(void)
     CHECK_EQ(2, first.estimate.rung);
     CHECK_EQ(200000, first.estimate.estimate_bps);
     world_dispose(&w);
+}
+
+/* The ladder is there with the offer. What costs more than the first guess has its second from when it can go out,
+ * however long ICE and DTLS take. */
+static void a_slow_connection_takes_no_picture_away(void)
+{
+    for (uint64_t took_us = 0; took_us <= 4000 * MS; took_us += 2000 * MS) {
+        prepare(1000000);
+        tr_set_ladder set = {.transport = b->transport,
+                             .count = 2,
+                             .rungs = {{.sender = SENDER, .is_paused = 1},
+                                       {.sender = SENDER, .cost_bps = 3000000, .temporal = TR_LAYER_ANY}}};
+        CHECK_EQ(TR_OK,
+                 world_command(&w, TR_CMD_SET_LADDER, &set, offsetof(tr_set_ladder, rungs) + 2 * sizeof(tr_rung)));
+        bind(SENDER);
+        for (uint64_t end = w.now_us + took_us; w.now_us < end; w.now_us += MS) tr__engine_on_timer(w.engine, w.now_us);
+        CHECK(world_connect(&w, b));
+        seen first = run(900 * MS);
+        CHECK(first.small > 20);
+        CHECK_EQ(0, first.held);
+        CHECK_EQ(1, run(500 * MS).held);
+        world_dispose(&w);
+    }
 }
 
 static void up_and_down_with_the_estimate(void)
@@ -310,6 +339,7 @@ static void what_cannot_be_is_refused(void)
 
 static const check_test tests[] = {
     TEST(a_track_begins_with_the_layer_its_line_carries),
+    TEST(a_slow_connection_takes_no_picture_away),
     TEST(up_and_down_with_the_estimate),
     TEST(feedback_of_a_full_line_takes_the_large_picture_away),
     TEST(what_the_line_pauses_control_is_told_at_once),
