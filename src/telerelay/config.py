@@ -404,8 +404,8 @@ class DocumentsConfig:
     )
     beside_call_bps: float = _option(
         600000.0,
-        "How fast a document comes from, or goes to, somebody whose sound and picture are connected, bit/s; 0: as fast"
-        " as it can. Stills are not held back.",
+        "How fast at most a document comes from, or goes to, somebody whose sound and picture are connected, bit/s; 0:"
+        " as fast as it can. Stills are not held back.",
         _range(0, 1e10),
     )
     idle_s: float = _option(

@@ -6,17 +6,88 @@ from typing import Any
 import pytest
 
 from support.uploads import Call, some_bytes
-from telerelay.documents.pace import Pace
+from telerelay.documents.pace import (
+    FIRST_BPS,
+    LEAST_BPS,
+    LEAST_WINDOW_BYTES,
+    NEAR_BYTES,
+    SEGMENT_BYTES,
+    Pace,
+    Trip,
+)
 
 
 def test_a_pace_is_kept_over_any_pieces() -> None:
     """
     Of whatever sizes, and not made good for after a pause.
     """
-    pace = Pace(8_000.0, 0.0)
+    pace = Pace(8_000.0, 0.0)  # less than what a line is tried with
     waits = [pace.delay_s(0.0, 500), pace.delay_s(0.5, 1000), pace.delay_s(1.5, 1), pace.delay_s(100.0, 1000)]
 
     assert [0.5, 1.0, 0.001, 1.0] == [pytest.approx(each) for each in waits]
+
+
+def heard(*trips_ms: tuple[float, float]) -> Pace:
+    """A pace of 600 kbit/s that was told of such round trips, and the least ones, a second apart."""
+    pace = Pace(600_000.0, 0.0)
+    for now, (rtt_ms, least_ms) in enumerate(trips_ms, 1):
+        pace.hear(float(now), Trip(rtt_ms / 1e3, least_ms / 1e3))
+    return pace
+
+
+@pytest.mark.parametrize(
+    ("trips_ms", "expected_bps"),
+    [
+        ([(55, 50)], 105_000),
+        ([(55, 50)] * 99, 600_000),  # and no more than that
+        ([(100, 50)] * 9, FIRST_BPS),  # no more than a voice can wait for
+        ([(111, 50)], 70_000),
+        ([(800, 50)] * 99, LEAST_BPS),
+        ([(111, 50), (55, 50)], 73_500),
+        ([(50, 0), (111, 0)], 73_500),  # the least is what was seen, where nothing else says it
+        ([(0, 0)], 600_000),  # nobody knows
+        ([(1, 1)], 600_000),  # a proxy's connection, or a house's own net
+        ([(0, 50)] * 99, 600_000),
+    ],
+)
+def test_a_document_gives_way_where_a_queue_stands(trips_ms: list[tuple[float, float]], expected_bps: float) -> None:
+    """
+    A round trip that is 60 ms longer than the least takes three tenths of the rate; one of less than 30 ms gives a
+    twentieth.
+    """
+    assert pytest.approx(expected_bps) == heard(*trips_ms).bps
+
+
+def test_the_round_trip_is_looked_at_once_in_itself() -> None:
+    """
+    What is under way was sent at the rate before: the answer to a change comes a round trip later.
+    """
+    pace = Pace(600_000.0, 0.0)
+    rates = []
+    for now in (0.0, 0.4, 0.6, 0.9, 1.2):
+        pace.hear(now, Trip(0.5, 0.05))
+        rates.append(pace.bps)
+
+    assert [70_000, 70_000, 50_000, 50_000, 50_000] == [pytest.approx(each) for each in rates]
+
+
+@pytest.mark.parametrize(
+    ("trips_ms", "expected"),
+    [
+        ([(50, 50)] * 99, 3750 + SEGMENT_BYTES),
+        ([(200, 200)] * 99, 15_000 + SEGMENT_BYTES),
+        ([(10, 10)] * 99, LEAST_WINDOW_BYTES),
+        ([(50, 50)], LEAST_WINDOW_BYTES),
+        ([(800, 50)] * 99, LEAST_WINDOW_BYTES),
+        ([(1, 1)], NEAR_BYTES),
+        ([(0, 0)], NEAR_BYTES),
+    ],
+)
+def test_no_more_is_under_way_than_the_pace_needs(trips_ms: list[tuple[float, float]], expected: int) -> None:
+    """
+    Of an empty line, and one segment; what is more stands in the queue of the line.
+    """
+    assert expected == heard(*trips_ms).window_bytes
 
 
 @pytest.fixture

@@ -35,13 +35,20 @@ class Counted(Person):
         """
         await self.do("send", sources=sources or ("microphone", "camera"), bps=bps, size=size)
 
-    async def arrivals(self, since: float, until: float) -> dict[str, Message]:
+    async def starved(self) -> list[tuple[float, float]]:
+        """From when until when this process did not get to run, so far, of the monotonic clock."""
+        return [(began, ended) for began, ended in (await self.do("starved"))["spells"]]
+
+    async def arrivals(
+        self, since: float, until: float, without: Sequence[tuple[float, float]] = ()
+    ) -> dict[str, Message]:
         """
-        By source, what came of others' tracks between two moments of the monotonic clock: {"packets", "bytes",
-        "p95_s" and "most_s" between two packets, "lost" for good and "frames" decoded so far}; and as
-        "starved_s" how long this process did not get to run, so far.
+        By source, what came of others' tracks between two moments of the monotonic clock: {"packets", "bytes", "good",
+        "p95_s" and "most_s" between two packets, "late_s" later than the earliest of all by its RTP time, p95, "lost"
+        for good and "frames" decoded so far}; and as "starved_s" how long this process did not get to run, so far.
+        What came `without`, in these times, is in neither of the three that are times.
         """
-        return dict((await self.do("arrivals", since=since, until=until))["tracks"])
+        return dict((await self.do("arrivals", since=since, until=until, without=without))["tracks"])
 
     async def have_camera(self) -> None:
         """Obey who moves the camera: each command is done at once."""
@@ -53,12 +60,12 @@ class Counted(Person):
 
 
 class _Body(Body):
-    orders = (*Body.orders, "send", "arrivals", "have_camera", "still")
+    orders = (*Body.orders, "send", "starved", "arrivals", "have_camera", "still")
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         super().__init__(http)
         self._token = ""
-        self._arrived: dict[int, list[tuple[float, int]]] = {}
+        self._arrived: dict[int, list[tuple[float, int, int]]] = {}
         self._starved = Starved()
         self._starved.__enter__()  # as long as the process
         self._has_camera = False
@@ -84,17 +91,25 @@ class _Body(Body):
         await self._client.publish([track(source) for source in sources], sources)
         return {}
 
-    async def arrivals(self, since: float, until: float) -> Mapping[str, Any]:
+    async def starved(self) -> Mapping[str, Any]:
+        return {"spells": self._starved.spells}
+
+    async def arrivals(self, since: float, until: float, without: Sequence[Sequence[float]]) -> Mapping[str, Any]:
         stats = {each.publication: each for each in self._client.track_stats()}
         found = {}
         for track in self._client.remote_tracks.values():
             came = [each for each in self._arrived.get(track.ssrc, ()) if since <= each[0] <= until]
-            between = [b - a for (a, _), (b, _) in itertools.pairwise(came)]
+            good = [not any(a <= each[0] <= b for a, b in without) for each in came]
+            between = [
+                b[0] - a[0] for (a, b), is_good in zip(itertools.pairwise(came), good[1:], strict=True) if is_good
+            ]
             counted = stats.get(track.publication)
             found[track.source] = {
                 "packets": len(came),
-                "bytes": sum(size for _, size in came),
+                "bytes": sum(size for _, size, _ in came),
                 "p95_s": p95(between) if between else None,
+                "late_s": self._late_s(track, [each for each, is_good in zip(came, good, strict=True) if is_good]),
+                "good": sum(good),
                 "most_s": max(between, default=until - since),
                 "lost": counted.lost_packets if counted is not None else 0,
                 "received": counted.rx_packets if counted is not None else 0,
@@ -102,8 +117,21 @@ class _Body(Body):
             }
         return {"tracks": found | {"": {"starved_s": self._starved.total_s}}}
 
+    def _late_s(self, track: Any, came: Sequence[tuple[float, int, int]]) -> float | None:
+        """RTP time begins anywhere (RFC 3550, 5.1); what it shows is how much later one came than another."""
+        every = self._arrived.get(track.ssrc, ())
+        if not came:
+            return None
+        hz, first = (48_000 if track.kind == "audio" else 90_000), every[0][2]
+
+        def moved(each: tuple[float, int, int]) -> float:
+            return each[0] - ((each[2] - first + 2**31) % 2**32 - 2**31) / hz
+
+        least = min(map(moved, every))
+        return p95([moved(each) - least for each in came])
+
     def _on_packet(self, packet: Any, arrival_time_ms: int) -> None:
-        self._arrived.setdefault(packet.ssrc, []).append((time.monotonic(), len(packet.payload)))
+        self._arrived.setdefault(packet.ssrc, []).append((time.monotonic(), len(packet.payload), packet.timestamp))
 
     async def have_camera(self) -> Mapping[str, Any]:
         self._has_camera = True

@@ -20,6 +20,8 @@ class Starved:
 
     def __init__(self) -> None:
         self.total_s = 0.0
+        self.spells: list[tuple[float, float]] = []
+        """From when until when it did not, of the monotonic clock."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -40,4 +42,5 @@ class Starved:
             late_s = now - before - EVERY_S
             if late_s > USUAL_S:
                 self.total_s += late_s
+                self.spells.append((before, now))
             before = now

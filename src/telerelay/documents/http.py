@@ -232,10 +232,10 @@ class DocumentHandlers:
     async def _get(self, request: web.Request) -> web.StreamResponse:
         access = await self._access(request)
         item = await self._documents.fetch(access, request.match_info["document"])
-        spread(request, self._documents.pace_bps(access, item.id))
-        return await handed_out(
-            self._documents, access, item, request, lambda response: self._add_headers(request, response)
-        )
+        async with spread(request, self._documents.pace_bps(access, item.id)):
+            return await handed_out(
+                self._documents, access, item, request, lambda response: self._add_headers(request, response)
+            )
 
 
 async def listed(documents: Documents, access: Access) -> web.Response:
