@@ -42,12 +42,16 @@ class Booth(Process):
         """Begin to measure."""
         await self.do("measure", first=first)
 
-    async def stop(self, file: Path) -> Message:
+    async def stop(self) -> Message:
         """
-        Measure no more, and wait until all is acknowledged: how many of {"wave", "values"}, the SDP {"answer"},
-        and {"mids"} by source. Into `file` goes what was sent and when.
+        Measure no more, and wait until all is acknowledged: how many of {"wave", "values"}, the SDP {"answer"}, and
+        {"mids"} by source. Pictures and sound go on.
         """
-        return await self.do("stop", file=str(file))
+        return await self.do("stop")
+
+    async def write(self, file: Path) -> None:
+        """Into `file` goes what was sent so far, and when: once nobody receives any more who is held against it."""
+        await self.do("write", file=str(file))
 
     async def kept(self) -> None:
         """Wait until something was measured that nobody has acknowledged."""
@@ -121,10 +125,15 @@ class _Body:
                 self._measuring.record(values, (self._began_at + self._counts[1],), (first + self._counts[1],))
                 self._counts[1] += 1
 
-    async def stop(self, file: str) -> Mapping[str, Any]:
+    async def stop(self) -> Mapping[str, Any]:
         assert self._running is not None
         self._running.cancel()
         await self._measuring.delivered()
+        mids = {each.source: each.mid for each in self._client.publications.values()}
+        answer = self._client._publish.remoteDescription.sdp
+        return {"wave": self._counts[0], "values": self._counts[1], "answer": answer, "mids": mids}
+
+    async def write(self, file: str) -> Mapping[str, Any]:
         record = {
             "began_at": self._began_at,
             "sent": {
@@ -134,9 +143,7 @@ class _Body:
             "taken": {source: [*taken.items()] for source, taken in self._taken.items()},
         }
         await asyncio.to_thread(Path(file).write_text, json.dumps(record))
-        mids = {each.source: each.mid for each in self._client.publications.values()}
-        answer = self._client._publish.remoteDescription.sdp
-        return {"wave": self._counts[0], "values": self._counts[1], "answer": answer, "mids": mids}
+        return {}
 
     async def kept(self) -> Mapping[str, Any]:
         await self._client.wait_for(lambda _: self._measuring.outbox.kept_samples > 0)
@@ -168,7 +175,7 @@ async def _main() -> None:
     aiortc_clock.current_ntp_time = lambda: now() + round(AHEAD_S * 2**32)
     with watching_sent(clock) as by_ssrc:
         body = _Body(by_ssrc)
-        orders = ("join", "measure", "stop", "kept", "request", "leave")
+        orders = ("join", "measure", "stop", "write", "kept", "request", "leave")
         await take_orders({name: getattr(body, name) for name in orders})
         with contextlib.suppress(Exception):
             await body.leave()

@@ -124,8 +124,9 @@ async def _measured(
     await doctor.look(len(SOURCES))
     await booth.measure(0)
     await asyncio.sleep(seconds)  # it is this that is measured
-    counts = await booth.stop(folder / "booth.json")
+    counts = await booth.stop()
     seen = await doctor.stop(folder / "doctor.json")
+    await booth.write(folder / "booth.json")
     sent, came = (json.loads((folder / f"{who}.json").read_text()) for who in ("booth", "doctor"))
     fates = [fate.count for line in lines for fate in (line.up, line.down)]
     lost = sum(each["media_lost"] for each in fates) / max(1, sum(each["media_in"] for each in fates))
@@ -200,7 +201,7 @@ async def _next(
         await patient.look(len(SOURCES))
         await booth.measure(NEXT)
         await asyncio.sleep(NEXT_S)
-        counts = await booth.stop(folder / "next-booth.json")
+        counts = await booth.stop()
         await patient.stop(folder / "next.json")
         came = json.loads((folder / "next.json").read_text())
         sent = json.loads((folder / "booth.json").read_text())["sent"]
