@@ -22,7 +22,8 @@ typedef struct tr_codec_info {
     bool is_sync; /* VP8, Y: of the layers below its own the frame needs the lowest alone. VP9, U: what comes behind
                    * it of higher temporal layers needs nothing of those from before it */
     bool is_frame_end; /* VP9, E; AV1, VP8 by descriptor: the last packet of its (layer) frame */
-    /* AV1, VP8: its layers, and indications for decode targets, are by the structure of this number; 0: by none */
+    /* AV1, VP8: its layers, and indications for decode targets, are by the structure of this number; 0: by none. VP9:
+     * its dependency descriptor is */
     uint8_t structure;
     bool is_spatial; /* AV1: that structure has several spatial layers */
     uint64_t indications;

@@ -40,7 +40,7 @@ void tr__layers_init(tr_layers *layers)
 
 static tr_layers_rule rule_of(tr_codec codec, const tr_codec_info *info, bool is_open)
 {
-    if (info->structure) return TR_LAYERS_TOLD;
+    if (info->structure && codec != TR_CODEC_VP9) return TR_LAYERS_TOLD;
     if (!is_open) return TR_LAYERS_UNTOLD;
     return codec == TR_CODEC_VP8 ? TR_LAYERS_VP8 : TR_LAYERS_VP9;
 }
@@ -48,16 +48,17 @@ static tr_layers_rule rule_of(tr_codec codec, const tr_codec_info *info, bool is
 /* May packets be left out? */
 static bool is_limited(const tr_rewrite *rewrite) { return (rewrite->spatial & rewrite->temporal) != TR_LAYER_ANY; }
 
-static void note_structure(const tr_codec_info *info, tr_rewrite *rewrite)
+static void note_structure(const tr_layers *layers, const tr_codec_info *info, tr_rewrite *rewrite)
 {
-    rewrite->structure = is_limited(rewrite) || rewrite->ties_layers ? info->structure : 0;
+    bool is_needed = rewrite->ties_layers || (layers->rule == TR_LAYERS_TOLD && is_limited(rewrite));
+    rewrite->structure = is_needed ? info->structure : 0;
 }
 
 static void note_limits(const tr_layers *layers, const tr_codec_info *info, tr_rewrite *rewrite)
 {
     rewrite->spatial = layers->spatial;
     rewrite->temporal = layers->temporal;
-    note_structure(info, rewrite);
+    note_structure(layers, info, rewrite);
 }
 
 void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *info, const uint8_t *payload, size_t size,
@@ -116,7 +117,7 @@ bool tr__layers_tie(tr_layers *layers, const tr_codec_info *info, const tr_follo
         else if (has_none && layers->alone < MANY_ALONE)
             layers->alone++;
         if (!info->needs_layer_below || has_below) rewrite->ties_layers = !has_none && layers->alone < MANY_ALONE;
-        if (rewrite->ties_layers != tied) note_structure(info, rewrite);
+        if (rewrite->ties_layers != tied) note_structure(layers, info, rewrite);
     }
     layers->is_spatial = info->is_spatial;
     layers->has_seen = true;
@@ -212,14 +213,14 @@ tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, 
     change(layers, info, structure);
     /* Once another structure is in force: what is of none cannot be decoded, for its keyframe was lost. Where all
      * leaves it may have come late, though. */
-    if (rewrite->structure && !info->structure) {
+    if (layers->rule == TR_LAYERS_TOLD && rewrite->structure && !info->structure) {
         if (is_limited(rewrite)) return TR_LAYERS_OMIT;
         rewrite->ties_layers = layers->has_seen = layers->has_seen_frame = false;
         rewrite->structure = 0;
         return TR_LAYERS_CHANGE;
     }
     bool is_changed = layers->spatial != rewrite->spatial || layers->temporal != rewrite->temporal ||
-                      (rewrite->structure && rewrite->structure != info->structure);
+                      ((rewrite->structure || rewrite->ties_layers) && rewrite->structure != info->structure);
     if (is_changed) note_limits(layers, info, rewrite);
     if (!tr__layers_are_above(rewrite, info)) {
         if (notes) refer(layers, info, rewrite);

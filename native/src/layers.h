@@ -112,8 +112,8 @@ static inline bool tr__layers_wait(const tr_layers *layers, const tr_codec_info 
 {
     return info->spatial_layer > layers->spatial && info->spatial_layer <= layers->want.spatial;
 }
-/* Can it be told of this packet which layer it is of, as the range it belongs to has it? Of AV1, whose structure may
- * have been replaced since. */
+/* Can it be told of this packet which layer it is of, as the range it belongs to has it? Where a structure says so,
+ * which may have been replaced since. */
 static inline bool tr__layers_can_tell(const tr_rewrite *rewrite, const tr_codec_info *info)
 {
     return !rewrite->structure || rewrite->structure == info->structure;

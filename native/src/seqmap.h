@@ -21,7 +21,7 @@ typedef struct tr_rewrite {
     uint8_t tl0_offset;        /* of TL0PICIDX (mod 2^8) */
     uint8_t encoding;          /* of the receiver, whose packets these are */
     uint8_t spatial, temporal; /* layers above these are left out; TR_LAYER_ANY: none is */
-    uint8_t structure;         /* AV1, VP8: by which structure that is told, 0: nothing is left out, nor tied */
+    uint8_t structure;         /* by which structure that is told, 0: nothing is left out, nor tied in descriptors */
     bool ties_layers;          /* VP9, AV1: a picture's spatial layers are said to need those below */
     uint8_t diff, diff_out;    /* VP9: a P_DIFF that names a picture left out, and what is written instead; 0: none */
 } tr_rewrite;

@@ -22,11 +22,12 @@ static bool read_red(const tr_source *source, tr_media *media)
     return true;
 }
 
-/* AV1 and VP8: a frame's layers. Without a structure there is nothing that says where layers may be added, so they are
- * none. What came before the present structure cannot be told any more. libwebrtc tells of VP8's layers here alone: its
- * payload descriptor is the shortest there is, without numbers or layers, where a dependency descriptor goes with it.
+/* AV1 and VP8: a frame's layers; of VP9, whose payload says them, the structure alone. Without a structure there is
+ * nothing that says where layers may be added, so they are none. What came before the present structure cannot be told
+ * any more. libwebrtc tells of VP8's layers here alone: its payload descriptor is the shortest there is, without
+ * numbers or layers, where a dependency descriptor goes with it.
  */
-static void describe(const tr_stream *stream, tr_media *media)
+static void describe(const tr_stream *stream, tr_codec codec, tr_media *media)
 {
     tr_codec_info *info = &media->info;
     const uint8_t *data = media->rtp.data + media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].at;
@@ -35,10 +36,11 @@ static void describe(const tr_stream *stream, tr_media *media)
         !tr__structure_look_up(stream->structure, data, media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].size,
                                &frame))
         return;
+    info->structure = stream->structure_number;
+    if (codec == TR_CODEC_VP9) return;
     info->has_layers = true;
     info->spatial_layer = frame.spatial;
     info->temporal_layer = frame.temporal;
-    info->structure = stream->structure_number;
     info->is_spatial = tr__structure_is_spatial(stream->structure);
     info->needs_layer_below = frame.needs_before;
     info->indications = frame.indications;
@@ -65,12 +67,12 @@ tr_drop tr__source_inspect(const tr_source *source, tr_media *media)
     if (codec == TR_CODEC_AV1) {
         media->info.has_layers = false;
         media->info.spatial_layer = media->info.temporal_layer = 0;
-    } else if (codec != TR_CODEC_VP8) {
+    } else if (codec != TR_CODEC_VP8 && codec != TR_CODEC_VP9) {
         return TR_DROP_NONE;
     }
     if (is_described) {
-        media->info.is_frame_end = descriptor.is_frame_end;
-        describe(stream, media);
+        if (codec != TR_CODEC_VP9) media->info.is_frame_end = descriptor.is_frame_end;
+        describe(stream, codec, media);
     }
     return TR_DROP_NONE;
 }

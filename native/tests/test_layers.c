@@ -523,6 +523,39 @@ static void upper_layers_of_av1_say_that_they_need_the_lower_in_their_descriptor
     }
 }
 
+/* Of VP9 the payload tells layers; a descriptor beside it is tied by its structure, and nothing is left out for want of
+ * one. */
+static void upper_layers_of_vp9_say_so_in_a_descriptor_that_comes_with_them(void)
+{
+    static const struct {
+        uint16_t picture;
+        uint8_t spatial, structure;
+        tr_layers_verdict verdict;
+        bool is_tied;
+        uint8_t known;
+    } rows[] = {
+        {101, 0, 1, TR_LAYERS_FORWARD, false, 0}, {101, 1, 1, TR_LAYERS_FORWARD, true, 1},
+        {102, 0, 1, TR_LAYERS_FORWARD, false, 1}, {102, 1, 0, TR_LAYERS_CHANGE, false, 0}, /* it has none */
+        {103, 0, 0, TR_LAYERS_FORWARD, false, 0}, {103, 1, 2, TR_LAYERS_CHANGE, true, 2},
+        {104, 1, 2, TR_LAYERS_FORWARD, false, 0}, /* there is none below */
+    };
+    for (uint32_t is_limited = 0; is_limited < 2; is_limited++) {
+        begin_vp9((tr_layer){0, is_limited ? 1 : TR_LAYER_ANY, TR_LAYER_ANY});
+        CHECK_EQ(TR_LAYERS_VP9, layers.rule);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            tr_codec_info info = vp9_frame(rows[i].spatial, 0, true, false);
+            tr_follows follows = {.is_next = true, .picture = rows[i].picture};
+            info.picture = rows[i].picture;
+            info.layers_at = 3;
+            info.structure = rows[i].structure;
+            (void)tr__layers_tie(&layers, &info, &follows, &rewrite);
+            CHECK_EQ(rows[i].verdict, tr__layers_next(&layers, &info, NULL, &rewrite));
+            CHECK_EQ(rows[i].is_tied, tr__layers_tie_frame(&rewrite, &info));
+            CHECK_EQ(rows[i].known, rewrite.structure);
+        }
+    }
+}
+
 /* libwebrtc's VP8 beside a dependency descriptor has no numbers and no layers of its own; whose has, is closed up too;
  * and what is sealed goes by the descriptor alone, whatever its payload looks like. */
 static void vp8_goes_by_a_descriptor_that_comes_with_it(void)
@@ -578,6 +611,7 @@ static const check_test tests[] = {
     TEST(upper_layers_of_k_svc_say_that_they_need_the_lower),
     TEST(where_the_lower_layer_never_comes_it_is_not_waited_for),
     TEST(upper_layers_of_av1_say_that_they_need_the_lower_in_their_descriptors),
+    TEST(upper_layers_of_vp9_say_so_in_a_descriptor_that_comes_with_them),
     TEST(layers_of_frames_without_picture_ids_are_left_as_they_are),
     TEST(layers_of_av1_go_by_the_structure_and_its_switches),
     TEST(vp8_goes_by_a_descriptor_that_comes_with_it),

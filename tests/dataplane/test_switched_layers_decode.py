@@ -137,7 +137,11 @@ def still_us(received: whole_pictures.Receiver) -> int:
     return sum(step for step in steps if step > 400_000)
 
 
-@pytest.mark.parametrize(("codec", "decoded"), [("VP9", whole_pictures.decoded), ("AV1", whole_pictures.described)])
+@pytest.mark.parametrize(
+    ("codec", "decoded"),
+    [("VP9", whole_pictures.decoded), ("VP9", whole_pictures.described), ("AV1", whole_pictures.described)],
+    ids=["VP9 by payload", "VP9 by descriptor", "AV1"],
+)
 def test_layers_do_not_stand_still_at_a_receiver_that_decodes_what_seems_whole(
     request: pytest.FixtureRequest, codec: str, decoded: Callable[..., whole_pictures.Receiver]
 ) -> None:

@@ -103,6 +103,8 @@ class Mode:
     temporal: int = 3
     is_svc: bool = False
     is_described: bool = True
+    offers_descriptor: bool = False
+    """Chromium does: by itself it does not, and goes by it where the relay has it agreed on."""
 
     def wish(self, size: int, temporal: int) -> dict[str, int]:
         """As the worker takes it, of the uppermost layers all there is."""
@@ -128,8 +130,13 @@ MODES = {
     ),
     "H264 simulcast": Mode("H264", (), encoded.SIZES, temporal=1),
     "VP9 SVC": Mode("VP9", ({"scalability_mode": "L3T3_KEY", "max_bitrate": 1_200_000},), TWO, is_svc=True),
+    "VP9 SVC by descriptor": Mode(
+        "VP9", ({"scalability_mode": "L3T3_KEY", "max_bitrate": 1_200_000},), TWO, is_svc=True, offers_descriptor=True
+    ),
     "VP9 simulcast": Mode("VP9", simulcast((2, 250_000), (1, 700_000)), TWO),
-    "AV1 SVC": Mode("AV1", ({"scalability_mode": "L2T3_KEY", "max_bitrate": 900_000},), TWO, is_svc=True),
+    "AV1 SVC": Mode(
+        "AV1", ({"scalability_mode": "L2T3_KEY", "max_bitrate": 900_000},), TWO, is_svc=True, offers_descriptor=True
+    ),
     "AV1 simulcast": Mode("AV1", simulcast((2, 250_000), (1, 700_000)), TWO),
 }
 
@@ -155,7 +162,7 @@ class Browser:
         it decodes nothing of AV1 in more than one spatial layer.
         """
         await self.page.goto(f"{relay.url}/healthz")
-        wanted = recording.DESCRIPTOR if mode.is_svc and mode.codec == "AV1" else None
+        wanted = recording.DESCRIPTOR if mode.offers_descriptor else None
         offer = await self.page.evaluate(RECEIVE, [mode.codec, wanted])
         headers = {"Authorization": f"Bearer {relay.token(room, 'browser')}", "Content-Type": "application/sdp"}
         async with http.post(f"{relay.url}/whep/{room}", data=offer, headers=headers) as response:

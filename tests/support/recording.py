@@ -157,14 +157,14 @@ def _without_d(packet: Packet) -> Packet:
 
 
 def _as_k_svc(codec: str, packets: list[Packet]) -> list[Packet]:
-    """As published: that an upper layer needs the one below but at keyframes is the relay's word (VP9, D; AV1)."""
-    if codec == "VP9":
-        return [_without_d(packet) for packet in packets]
-    reader = descriptors.Reader()
-    return [
-        replace(packet, elements=packet.elements | {DESCRIPTOR_ID: reader.untied(packet.elements[DESCRIPTOR_ID])})
-        for packet in packets
-    ]
+    """As published: that an upper layer needs the one below but at keyframes is the relay's word."""
+    reader, out = descriptors.Reader(), []
+    for packet in packets:
+        published = _without_d(packet) if codec == "VP9" else packet
+        if (data := packet.elements.get(DESCRIPTOR_ID)) is not None:
+            published = replace(published, elements=packet.elements | {DESCRIPTOR_ID: reader.untied(data)})
+        out.append(published)
+    return out
 
 
 def from_keyframe(codec: str, packets: list[Packet]) -> list[Packet]:

@@ -1,6 +1,6 @@
 """
 When a receiver that goes by libwebrtc's rules decodes which picture: of VP9, told by payload descriptors alone, and of
-AV1, by dependency descriptors.
+whatever comes with dependency descriptors by those.
 
 A frame is whole when all its packets are there, and continuous when the frames it needs are. A picture (one time) is
 whole when its last frame, the one with the marker, is continuous, whatever else of it is missing: then it is decoded,
