@@ -14,13 +14,20 @@ from typing import Any
 
 import av
 
+from telerelay.recording.formats import FORMATS
 from telerelay.recording.frames import Frame
 
 MEDIA_TYPES = {"webm": "video/webm", "mp4": "video/mp4"}
 SOUND_TYPES = {"webm": "audio/webm"}
 
-RATES = {"opus": 48000, "vp8": 90000, "h264": 90000}
+RATES = {"opus": 48000, **dict.fromkeys(FORMATS, 90000)}
 """Of their RTP timestamps, Hz."""
+
+# Whose raw bytes FFmpeg reads by themselves, in MP4, and of what others are called in IVF, in WebM.
+_RAW = {"h264": "h264", "h265": "hevc"}
+_FOURCC = {"vp8": b"VP80", "vp9": b"VP90", "av1": b"AV01"}
+# Apple's players take H.265 under this name alone: parameter sets are told once, before the first picture.
+_TAGS = {"h265": "hvc1"}
 
 # A fragment each keyframe, or second of sound, with nothing at the end that the rest needs; a WebM without an index.
 _OPTIONS = {
@@ -55,7 +62,7 @@ class Film:
     """
 
     def __init__(self, write: Callable[[bytes], object], picture: tuple[str, Frame] | None, has_sound: bool) -> None:
-        self.container = "mp4" if picture is not None and picture[0] == "h264" else "webm"
+        self.container = "mp4" if picture is not None and picture[0] in _RAW else "webm"
         self._problem: BaseException | None = None
         self._give = write
         self._out = av.open(
@@ -70,7 +77,12 @@ class Film:
             codec, frame = picture
             shape, made_of = _shape_of(codec, frame)
             with av.open(io.BytesIO(made_of), format=shape) as like:
-                self._streams[codec] = self._out.add_stream_from_template(like.streams.video[0], opaque=True)
+                stream: Any = self._out.add_stream_from_template(like.streams.video[0], opaque=True)
+            if frame.width and frame.height:  # of the highest layer, where FFmpeg found the lowest
+                stream.width, stream.height = frame.width, frame.height
+            if codec in _TAGS:
+                stream.codec_context.codec_tag = _TAGS[codec]
+            self._streams[codec] = stream
         if has_sound:
             with av.open(io.BytesIO(_silence())) as like:
                 self._streams["opus"] = self._out.add_stream_from_template(like.streams.audio[0], opaque=True)
@@ -86,9 +98,9 @@ class Film:
         return codec in self._streams
 
     def add(self, codec: str, frame: Frame, at_s: float) -> None:
-        """A frame that begins so many seconds after the file does. One that is older than the last comes with it."""
+        """A frame that begins so many seconds after the file does. One that is older than the last comes just after."""
         rate = RATES[codec]
-        pts = max(round(at_s * rate), self._last.get(codec, -1) + 1, 0)
+        pts = max(round(at_s * rate), self._last.get(codec, -rate) + rate // 1000, 0)
         self._last[codec] = pts
         packet = av.Packet(frame.data)
         packet.stream, packet.time_base = self._streams[codec], Fraction(1, rate)
@@ -120,9 +132,9 @@ class Film:
 
 def _shape_of(codec: str, frame: Frame) -> tuple[str, bytes]:
     """A file of this one frame, from which FFmpeg knows what the stream is like: its format, and its bytes."""
-    if codec == "h264":
-        return "h264", frame.data
-    head = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, b"VP80", frame.width, frame.height, 90000, 1, 1, 0)
+    if codec in _RAW:
+        return _RAW[codec], frame.data
+    head = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, _FOURCC[codec], frame.width, frame.height, 90000, 1, 1, 0)
     return "ivf", head + struct.pack("<IQ", len(frame.data), 0) + frame.data
 
 

@@ -1,27 +1,23 @@
 """
 Frames out of packets: whole ones, and of pictures only those that a decoder can follow.
 
-Sans-I/O. Payload formats are aiortc's to read (RFC 7741, RFC 6184; Opus is its own payload, RFC 7587). A picture of
-which a packet is missing is left out, and so is all behind it up to the next keyframe, which is asked for.
+Sans-I/O. Payloads are read in formats.py; Opus is its own (RFC 7587). A picture of which a packet is missing is left
+out, and so is all behind it up to the next keyframe, which is asked for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aiortc.codecs.h264 import H264PayloadDescriptor
-from aiortc.codecs.vpx import VpxPayloadDescriptor
 from aiortc.rtp import RtpPacket
 
+from telerelay.recording.formats import FORMATS, Piece
 from telerelay.recording.reorder import Gap
 
-CODECS = ("opus", "vp8", "h264")
+CODECS = ("opus", *FORMATS)
 """What can be recorded, by the names in SDP, in small letters."""
 
 MAX_FRAME_BYTES = 4 << 20
 """A keyframe of 4K has some hundred KB."""
-
-_IDR, _SPS, _PPS = 5, 7, 8
-_START = b"\x00\x00\x00\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,50 +31,8 @@ class Frame:
     height: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What one packet brings: whether a frame begins with it, and its bytes."""
-
-    is_first: bool
-    data: bytes
-
-
-def vp8_piece(payload: bytes) -> Piece:
-    """Raises ValueError."""
-    descriptor, data = VpxPayloadDescriptor.parse(payload)
-    return Piece(bool(descriptor.partition_start) and descriptor.partition_id == 0, data)
-
-
-def h264_piece(payload: bytes) -> Piece:
-    """With start codes (Annex B). A packet of a picture's middle is none that begins. Raises ValueError."""
-    descriptor, data = H264PayloadDescriptor.parse(payload)
-    return Piece(bool(descriptor.first_fragment), data)
-
-
-def vp8_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a keyframe (RFC 6386, 9.1); None: it is none."""
-    if len(data) < 10 or data[0] & 1 or data[3:6] != b"\x9d\x01\x2a":
-        return None
-    return int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
-
-
-def h264_size(data: bytes) -> tuple[int, int] | None:
-    """(0, 0) of an IDR picture with its parameter sets: they tell, and the muxer reads them. None: it is none."""
-    found = {each[0] & 0x1F for each in data.split(_START) if each}
-    return (0, 0) if {_IDR, _SPS, _PPS} <= found else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Format:
-    piece: Callable[[bytes], Piece]
-    size: Callable[[bytes], tuple[int, int] | None]
-
-
-_FORMATS = {"vp8": _Format(vp8_piece, vp8_size), "h264": _Format(h264_piece, h264_size)}
-
-
 class Sound:
-    """Opus: each packet is a frame, and a gap is one in time, which players fill."""
+    """Opus: each packet is a frame."""
 
     def add(self, item: RtpPacket | Gap) -> Iterator[Frame]:
         if isinstance(item, RtpPacket) and item.payload:
@@ -89,8 +43,8 @@ class Pictures:
     """Of one stream of video. `wants_keyframe` is to be asked for, and left out is counted."""
 
     def __init__(self, codec: str) -> None:
-        self._format = _FORMATS[codec]
-        self._pieces: list[bytes] = []
+        self._format = FORMATS[codec]
+        self._pieces: list[Piece] = []
         self._size = 0
         self._timestamp = -1
         self._is_broken = True
@@ -105,7 +59,9 @@ class Pictures:
         if not item.payload:
             return  # padding
         if item.timestamp != self._timestamp:
-            if self._pieces:  # the one before has no end
+            if self._pieces and self._pieces[-1].is_end:  # nothing of it is missing but a layer that was left out
+                yield from self._whole()
+            elif self._pieces:
                 self._break()
             self._timestamp, self._is_broken = item.timestamp, False
         try:
@@ -116,7 +72,7 @@ class Pictures:
         if not self._is_broken and not self._pieces and not piece.is_first:
             self._break()
         if not self._is_broken:
-            self._pieces.append(piece.data)
+            self._pieces.append(piece)
             self._size += len(piece.data)
             if self._size > MAX_FRAME_BYTES:
                 self._break()
@@ -126,11 +82,18 @@ class Pictures:
     def _whole(self) -> Iterator[Frame]:
         pieces, self._pieces, self._size = self._pieces, [], 0
         is_broken, self._is_broken = self._is_broken, True
-        data = b"".join(pieces)
-        size = self._format.size(data) if data and not is_broken else None
+        data, size = b"", None
+        if pieces and not is_broken:
+            try:
+                data = self._format.join(pieces)
+                if (size := self._format.size(data)) is not None:
+                    size = max(size, *(each.size for each in pieces))
+            except ValueError:
+                data = b""
+                self._break()
         if size is not None:
             self.wants_keyframe = False
-        if is_broken or not data or self.wants_keyframe:
+        if not data or self.wants_keyframe:
             self.left_out += 1
             return
         yield Frame(self._timestamp, data, size is not None, *(size or (0, 0)))
