@@ -71,14 +71,14 @@ class Person:
         return round((0xFFFFF000, 5000)[stream] + at_s * rate) & 0xFFFFFFFF
 
 
-def apart(person: Person, found: dict[str, list[float]]) -> list[tuple[float, float]]:
+def apart(person: Person, found: dict[str, list[float]], begun_at: float = NOW) -> list[tuple[float, float]]:
     """
     Of each picture, when it was captured, and how much later than sound of that time it is in the file; sound is end to
-    end there, from its first packet on, which was captured at 0.
+    end there, from its first packet on, which was captured when the file begins.
     """
     assert len(person.captured) == len(found["video"]), "pictures are missing"
     begins = found["audio"][0]
-    heard = [begins + at_s * (1 + person.drift[0]) for at_s in person.captured]
+    heard = [begins + (NOW + at_s - begun_at) * (1 + person.drift[0]) for at_s in person.captured]
     return [(at_s, at - by) for at_s, at, by in zip(person.captured, found["video"], heard, strict=True)]
 
 
@@ -171,6 +171,19 @@ def test_sound_that_was_left_out_is_filled_with_packets_of_no_sound(is_heard: Ca
     assert {SPOKEN, b"\xfc"} == set(packets)
     assert (sent[-1] + 1, True) == (len(packets), is_end_to_end(found["audio"]))
     assert max(abs(each) for _, each in apart(person, found)) < 2 * MS
+
+
+def test_a_file_begins_with_sound_though_its_picture_was_there_before() -> None:
+    """
+    Players begin with the first packet of sound, wherever it is.
+    """
+    person = Person(is_heard=lambda at_s: at_s >= 0.33)
+    cutting = person.record(4)
+    found = in_one_file(cutting)
+
+    assert (0.0, True) == (found["audio"][0], is_end_to_end(found["audio"]))
+    assert abs(NOW + person.captured[0] - found["video"][0] - cutting.parts[0].begun_at) < 2 * MS
+    assert max(abs(each) for _, each in apart(person, found, cutting.parts[0].begun_at)) < 2 * MS
 
 
 def test_sound_and_picture_that_were_away_for_long_go_on_in_another_file() -> None:

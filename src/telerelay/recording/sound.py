@@ -1,9 +1,10 @@
 """
 Where each packet of Opus lies in its file: end to end, with what never came filled in.
 
-Pure. Players put packets one behind the other, whatever times the file says: without filling, each pause of a sender
-that leaves silence out (DTX), and each loss, would put the rest of the file out of step by so much. What fills is a
-packet with a frame of no bytes, at which a decoder conceals (RFC 6716, 3.2.1 and 4.4); nothing that came is changed.
+Pure. Players put packets one behind the other, from the beginning on, whatever times the file says: without filling,
+each pause of a sender that leaves silence out (DTX), and each loss, would put the rest of the file out of step by so
+much. What fills is a packet with a frame of no bytes, at which a decoder conceals (RFC 6716, 3.2.1 and 4.4); nothing
+that came is changed.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ RATE = 48000
 _SILK, _HYBRID, _CELT = (480, 960, 1920, 2880), (480, 960), (120, 240, 480, 960)
 
 
-def _frame_samples(toc: int) -> int:
+def frame_samples(toc: int) -> int:
+    """How long each frame of a packet is that begins with this byte."""
     config = toc >> 3
     if config < 12:
         return _SILK[config & 3]
@@ -27,17 +29,17 @@ def samples_of(packet: bytes) -> int:
     if not packet or (packet[0] & 3 == 3 and len(packet) < 2):
         return 0
     count = (1, 2, 2, packet[1] & 0x3F if packet[0] & 3 == 3 else 0)[packet[0] & 3]
-    samples = count * _frame_samples(packet[0])
+    samples = count * frame_samples(packet[0])
     return samples if samples <= RATE * 120 // 1000 else 0
 
 
 class SoundLine:
-    """One file's sound, whose first packet has this timestamp."""
+    """One file's sound, whose first packet has this timestamp; its file begins so many samples before that."""
 
-    def __init__(self, first_timestamp: int) -> None:
+    def __init__(self, first_timestamp: int, before: int = 0) -> None:
         self.first_timestamp = first_timestamp
-        self.end = 0
-        """Where what is written ends, samples from the first one."""
+        self.end = -before
+        """Where what is written ends, samples from the first packet."""
         self._fills_with = b""
 
     def place(self, timestamp: int) -> int:
@@ -52,15 +54,16 @@ class SoundLine:
         samples, at = samples_of(packet), self.place(timestamp)
         if not samples or at + samples // 2 < self.end:
             return
+        of_no_bytes = bytes([packet[0] & 0xFC])
+        self._fills_with = self._fills_with or of_no_bytes
         yield from self.fill(at)
         at = max(at, self.end)
-        self.end = at + samples
-        self._fills_with = bytes([packet[0] & 0xFC])
+        self.end, self._fills_with = at + samples, of_no_bytes
         yield at, packet
 
     def fill(self, until: int) -> Iterator[tuple[int, bytes]]:
         """The same of silence, in whole frames, up to there."""
-        samples = _frame_samples(self._fills_with[0]) if self._fills_with else 0
+        samples = frame_samples(self._fills_with[0]) if self._fills_with else 0
         while samples and self.end + samples <= until:
             yield self.end, self._fills_with
             self.end += samples

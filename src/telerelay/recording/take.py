@@ -8,6 +8,7 @@ it sound is end to end (sound.py), and a picture stands where its sound was capt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,7 @@ from telerelay.recording.clock import StreamClock, unix_s
 from telerelay.recording.film import RATES, Film
 from telerelay.recording.frames import Frame, Pictures, Sound
 from telerelay.recording.reorder import Gap, Reorder
-from telerelay.recording.sound import RATE, SoundLine
+from telerelay.recording.sound import RATE, SoundLine, frame_samples
 
 TOGETHER_S = 3.0
 """So long a file that begins waits for the other half of it: a keyframe, mostly, that was asked for."""
@@ -303,9 +304,12 @@ class Take:
         reel.begun_at = min(each.clock.at(each.held[0].timestamp) for each in ready)
         reel.waits_since = None
         if sound is not None:
-            first = sound.held[0].timestamp
-            reel.sound, reel.line = sound, SoundLine(first)
-            reel.sound_at_s = sound.clock.at(first) - reel.begun_at
+            first = sound.held[0]
+            at_s, step = sound.clock.at(first.timestamp), frame_samples(first.data[0])
+            # Players begin with sound: so does the file, but for what nobody hears.
+            before = math.ceil((at_s - reel.begun_at) * RATE / step - 0.25) * step
+            reel.sound, reel.line, reel.sound_at_s = sound, SoundLine(first.timestamp, before), before / RATE
+            reel.begun_at = at_s - reel.sound_at_s
         write = self._opened(track.sub, track.group)
         shape = (picture.track.codec, picture.held[0]) if picture is not None else None
         reel.film = Film(write, shape, sound is not None)
