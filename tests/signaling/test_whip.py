@@ -1,6 +1,8 @@
 """WHIP and WHEP over HTTP: what is created, who may touch it, and how each refusal reads."""
 
 import asyncio
+import gc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from support.live_relay import PREFIX, Live, MakeLive, offer_sdp
 from telerelay.signaling import seat as seats
 from telerelay.signaling.host import MAX_RESOURCES
+from telerelay.signaling.seat import Resource
 
 RECVONLY = offer_sdp("chromium_recvonly_data")
 TRICKLE = {"Content-Type": "application/trickle-ice-sdpfrag"}
@@ -77,6 +80,35 @@ async def test_a_delete_ends_a_session(live: Live) -> None:
 
     assert [200, 404] == statuses
     assert ("camera", camera["id"], "left") == (camera["sub"], left["participant"], left["reason"])
+
+
+@pytest.fixture
+def no_searches() -> Iterator[None]:
+    """No garbage of before, and none is looked for."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_searches")
+@pytest.mark.parametrize("path", ["/whip/r1", "/whep/r1"])
+async def test_a_session_that_ended_is_gone_without_a_search_for_garbage(live: Live, path: str) -> None:
+    """
+    Its connection, whose news it is told, does not hold it; somebody else keeps the room.
+    """
+
+    def sessions() -> list[str]:
+        return [each.secret for each in gc.get_objects() if type(each) is Resource]
+
+    await live.join("alice")
+    session = await post(live, path, "camera")
+    during = sessions()
+    async with live.http.delete(live.root + session.location, headers=live.bearer("camera")) as response:
+        assert 200 == response.status
+    await live.until(lambda: not sessions())
+
+    assert [session.location.rpartition("/")[2]] == during
 
 
 async def test_what_whip_publishes_is_told_and_offered(live: Live) -> None:
