@@ -5,6 +5,7 @@ What nobody uses of a process's memory goes back to the system, and when a worke
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,39 +55,72 @@ class Counters:
         stats.transports[lib.TR_TRANSPORT_CONNECTED] = self.present
 
 
-def test_a_worker_process_gives_memory_back_some_seconds_after_most_have_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """
-    It looks five seconds after a note was forgotten, and not again before another is: of 800 people 101 are too many
-    to give anything back, 100 are not.
-    """
-    counters, now, given = Counters(), [1000.0], []
-    monkeypatch.setattr(module, "lib", counters)
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(module.heap, "give_back", lambda: given.append(now[0]))
+class Attended:
+    """A worker process with a control that tells it who goes, and a clock of its own; it opens nothing."""
+
+    def __init__(self, listener: socket.socket, control: socket.socket, path: Path) -> None:
+        self.now = 1000.0
+        self.counters = Counters()
+        self.given: list[float] = []
+        settings = WorkerSettings(index=0, binds=(("127.0.0.1", 0),), max_transports=64)
+        self._process = module.WorkerProcess(settings, listener, path, 60.0)
+        self._control = module._Control(control)
+        self._control.is_attached = True
+        self._process._controls[control] = self._control
+
+    def goes(self, kind: Kind) -> None:
+        self._process._take(self._control, Frame(kind, b"room/1/"))
+
+    def patience(self) -> float | None:
+        return self._process._patience()
+
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+        self._process._look_at_the_clock()
+
+
+@pytest.fixture
+def attended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attended]:
     ours, theirs = socket.socketpair()
     with ours, theirs, socket.socket(socket.AF_UNIX) as listener:
-        process = module.WorkerProcess(
-            WorkerSettings(index=0, binds=(("127.0.0.1", 0),), max_transports=64), listener, tmp_path / "w", 60.0
-        )
-        control = module._Control(ours)
-        control.is_attached = True
-        process._controls[ours] = control
+        made = Attended(listener, ours, tmp_path / "worker.sock")
+        monkeypatch.setattr(module, "lib", made.counters)
+        monkeypatch.setattr(module.time, "monotonic", lambda: made.now)
+        monkeypatch.setattr(module.heap, "give_back", lambda: made.given.append(made.now))
+        made._control.since = made.now
+        yield made
 
-        def goes(kind: Kind, came: int, present: int) -> float | None:
-            """Somebody goes; how long the process sleeps then. The time passes, and it looks."""
-            counters.came, counters.present = came, present
-            process._take(control, Frame(kind, b"room/1/"))
-            patience = process._patience()
-            now[0] += patience or 0.0
-            process._look_at_the_clock()
-            return patience
 
-        assert process._patience() is None
-        assert 5.0 == goes(Kind.DELETE, 800, 101)
-        assert [] == given
-        assert process._patience() is None
-        assert 5.0 == goes(Kind.DELETE_UNDER, 800, 100)
-        assert [1010.0] == given
-        assert process._patience() is None
+@pytest.mark.parametrize("kind", [Kind.DELETE, Kind.DELETE_UNDER])
+def test_a_worker_process_gives_memory_back_some_seconds_after_most_have_gone(attended: Attended, kind: Kind) -> None:
+    """
+    It looks five seconds after a note was forgotten, and sleeps on where none was: of 800 people 101 are too many to
+    give anything back, 100 are not.
+    """
+    sleeps = [attended.patience()]
+    for present in (101, 100):
+        attended.counters.came, attended.counters.present = 800, present
+        attended.goes(kind)
+        sleeps.append(attended.patience())
+        attended.passes(5)
+        sleeps.append(attended.patience())
+
+    assert [None, 5.0, None, 5.0, None] == sleeps
+    assert [1010.0] == attended.given
+
+
+def test_a_worker_process_looks_once_more_when_the_last_have_gone(attended: Attended) -> None:
+    """
+    Of two who go the second goes three seconds after the first, and is there yet when it looks for the first time.
+    """
+    attended.counters.came, attended.counters.present = 2, 2
+    attended.goes(Kind.DELETE)
+    attended.passes(3)
+    attended.goes(Kind.DELETE)
+    attended.passes(2)
+    early, attended.counters.present = attended.given[:], 0
+    left = attended.patience()
+    attended.passes(3)
+
+    assert ([], 3.0, [1008.0]) == (early, left, attended.given)
+    assert None is attended.patience()

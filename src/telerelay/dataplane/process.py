@@ -108,6 +108,7 @@ class WorkerProcess:
         self._is_over = False
         self._counters = ffi.new("tr_stats *")
         self._departures = Departures(heap.WORTH_IT)
+        self._went_at = 0.0  # when a note was forgotten last, as somebody's is who goes
         self._look_at: float | None = None  # when to see whether most have gone; None: nobody went since
 
     def run(self) -> int:
@@ -260,12 +261,15 @@ class WorkerProcess:
         if is_alone and self._alone_since + self._orphan_s <= now:
             self._is_over = True
         if self._look_at is not None and self._look_at <= now:
-            self._look_at = None
+            again_at = self._went_at + LOOK_AFTER_S
+            self._look_at = again_at if again_at > now else None
             self._look_who_is_there()
 
     def _somebody_went(self) -> None:
+        """A look while others may be going still, and one when the last of them are gone."""
+        self._went_at = time.monotonic()
         if self._look_at is None:
-            self._look_at = time.monotonic() + LOOK_AFTER_S
+            self._look_at = self._went_at + LOOK_AFTER_S
 
     def _look_who_is_there(self) -> None:
         """Handshakes leave holes in the heap of the worker's thread, some hundred kilobytes for each at a time."""
