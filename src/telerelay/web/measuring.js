@@ -228,3 +228,21 @@ export class TrackReporter {
     });
   }
 }
+
+/** What a report counts of one stream that is sent or received. */
+export function numbersOf(report, entry) {
+  return {
+    codec: report.get(entry.codecId)?.mimeType ?? null,
+    packets: entry.packetsSent ?? entry.packetsReceived ?? 0,
+    packets_lost: entry.packetsLost ?? 0,
+    size_bytes: entry.bytesSent ?? entry.bytesReceived ?? 0,
+    frames: entry.framesEncoded ?? entry.framesDecoded ?? 0,
+    frames_per_second: entry.framesPerSecond ?? 0,
+    width: entry.frameWidth ?? 0,
+    height: entry.frameHeight ?? 0,
+    audio_level: entry.audioLevel ?? 0,
+    audio_energy: entry.totalAudioEnergy ?? 0,
+    freezes: entry.freezeCount ?? 0,
+    jitter_ms: (entry.jitter ?? 0) * 1000,
+  };
+}

@@ -1,27 +1,34 @@
 /**
  * telerelay in the browser: join a room, publish camera and microphone, receive the others.
  *
- * An ES module, with six beside it (errors.js, media.js, signaling.js, channel.js, measuring.js, sending.js) and nothing
- * else, served by the relay beside its WebSocket; docs/browser.md says how to use it.
+ * An ES module, with those beside it that say they are part of it and nothing else, served by the relay beside its
+ * WebSocket; docs/browser.md says how to use it.
  * It touches WebSocket, RTCPeerConnection, mediaDevices, permissions and sessionStorage (the seat's resume secret), and
  * hears of the network (`online`, navigator.connection). Of the page it knows whether it is visible or asleep, and the media
  * elements and AudioContexts it is given.
  * Two connections: on "publish" we offer, on "subscribe" the relay does (docs/signaling.md). No candidate is ever sent:
  * the relay is ICE-lite and learns a path from its authenticated checks only.
  *
- * Sections: publishing · the call (what the page calls, the socket, events of the room, weak lines, receiving, sending,
- * one's own sources, what comes and how well, messages, connections).
+ * Here is the call: what the page calls, the socket, events of the room, messages, connections. Beside it: who is there
+ * (roster.js), what is published (publishing.js) and keeps from it (sources.js), what comes (incoming.js) and how well
+ * (looking.js), elements of the page (elements.js), one-time links (link.js).
  */
 
 import { Channel } from "./channel.js";
+import { Elements } from "./elements.js";
 import { CallEvent, TelerelayError, later, listen } from "./errors.js";
-import { ASLEEP_MS, FlowGauge, LOOK_MS, NetworkGauge, checksOf, reportOf, sampleOf, TrackReporter } from "./measuring.js";
-import { constraints, getUserMedia, permissionOf } from "./media.js";
-import { encodings, preferCodec, SenderLimit } from "./sending.js";
+import { Incoming } from "./incoming.js";
+import { Looking } from "./looking.js";
+import { checksOf, numbersOf, reportOf } from "./measuring.js";
+import { constraints, getUserMedia } from "./media.js";
+import { LocalPublication, Publishing, REFUSED_PAUSE_MS } from "./publishing.js";
+import { Roster } from "./roster.js";
 import { FATAL, Signaling, readToken, seats } from "./signaling.js";
+import { Sources } from "./sources.js";
 
 export { Channel } from "./channel.js";
 export { TelerelayError } from "./errors.js";
+export { newNonce, useLink } from "./link.js";
 export { devices, openMedia } from "./media.js";
 export { readToken } from "./signaling.js";
 
@@ -37,10 +44,6 @@ const BACKOFF_SOON_MS = 1000;
 const SOON_MS = 20000;
 // A first join that cannot connect says so after three tries: about two seconds.
 const JOIN_TRIES = 3;
-// Looks from one report of bad things to the next: the relay judges calls every two seconds.
-const REPORT_LOOKS = 4;
-// A picture that is sent again begins with a keyframe, which a weak line takes this long to bring at the most.
-const COMES_MS = 3000;
 // No API shows a dead socket. One small request tells; the pause of a busy relay must not look like a loss.
 const HEARTBEAT_MS = 5000;
 // "disconnected" often heals by itself; after this ICE restarts, which costs a healthy connection nothing.
@@ -49,44 +52,6 @@ const DISCONNECTED_MS = 2000;
 const RESTART_MS = 6000;
 // After a change of network a socket that does not answer by then is of the old one; to be wrong costs a join, no media.
 const MOVED_REPLY_MS = 1000;
-// The relay takes five offers at once, then one in two seconds.
-const REFUSED_PAUSE_MS = 2000;
-
-// ---------------------------------------------------------------------------------------------------- publishing
-
-/**
- * What this participant publishes: one track under one source. `id` is the relay's, null until it knows of it. `muted` is
- * what the person wants; `trouble` is what keeps the source from giving anything: null, "source" (muted by the system or a
- * switch), "interrupted" (a phone call, a page asleep), "device_lost", "permission_denied".
- */
-class LocalPublication {
-  id = null;
-  muted = false;
-  trouble = null;
-  /** What the relay says is worth sending: `{max_bps, rids}`, each only where there is a limit; null: all of it. */
-  limit = null;
-  /** Ids of participants to whom the relay does not send it at the moment, because their line is weak. */
-  unseenBy = new Set();
-  /** @internal */ transceiver = null;
-  /** @internal The reason that the relay knows; null: it takes it for audible; undefined: nobody knows. */ told = null;
-
-  constructor(track, source, options) {
-    this.track = track;
-    this.kind = track.kind;
-    this.source = source;
-    this.options = options;
-    this.muted = !track.enabled;
-    this.ready = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
-    this.ready.catch(() => {}); // whoever awaits it hears of it
-  }
-
-  /** Why the others get nothing of it: "user" or its trouble; null when they do. */
-  get reason() {
-    return this.muted ? "user" : this.trouble;
-  }
-}
-
-// ---------------------------------------------------------------------------------------------------- the call
 
 /**
  * A person in a room. Made by `join`. State: `state` ("joining", "joined", "reconnecting", "ended"), `room`, `id`, `sub`,
@@ -137,15 +102,25 @@ export class Call extends EventTarget {
   #broken = new Set(); // connections to begin anew once there is a socket
   #stale = new Set(); // connections whose ICE is to restart once there is a socket
   #restarting = new Set();
-  #isDirty = false; // our offer is older than our publications
-  #negotiation = null;
-  #spare = []; // transceivers whose publication ended: sections cannot go away, so they are used again
-  #offers = Promise.resolve();
-  #session = null; // of the relay's offers: another one is another connection
-  #limits = new Map(); // what is worth sending, by publication
-  #senderLimits = new WeakMap(); // RTCRtpSender -> SenderLimit
-  #unanswered = null; // the answer that the relay has not confirmed
-  #received = new Map(); // mid -> {participant, publication, track, stream}
+  #channels = new Map(); // label -> Channel
+  #wires = {
+    connections: this.#connections,
+    channels: this.#channels,
+    connect: (name) => (this.#connections[name] ??= this.#newConnection(name)),
+    drop: (name) => this.#dropConnection(name),
+    isOpen: () => this.#signaling !== null,
+    receivedOf: (entry) => this.#incoming.of(entry),
+    tellMutes: () => this.#publishing.tellMutes(),
+    emit: (type, members) => this.#emit(type, members),
+    request: (type, fields) => this.#request(type, fields),
+    fail: (error) => this.#fail(error),
+  };
+  #looking = new Looking(this, this.#wires);
+  #incoming = new Incoming(this, this.#wires);
+  #roster = new Roster(this, this.#wires);
+  #publishing = new Publishing(this, this.#wires);
+  #sources = new Sources(this, this.#wires);
+  #elements = new Elements();
   #onOnline = () => this.#onMoved();
   #network = navigator.connection?.type;
   #onNetwork = () => {
@@ -161,16 +136,14 @@ export class Call extends EventTarget {
     this.#options = options;
     this.room = options.room;
     this.#resume = options.resume;
+    Object.assign(this.#wires, { roster: this.#roster, incoming: this.#incoming, looking: this.#looking });
     this.#listen(true);
   }
 
   #listen(isOn) {
     listen(isOn, globalThis, { online: this.#onOnline });
     listen(isOn, navigator.connection, { change: this.#onNetwork });
-    const look = this.#onSources;
-    listen(isOn, globalThis.document, { visibilitychange: look, freeze: this.#onFrozen, resume: this.#onThawed });
-    for (const context of this.#contexts) listen(isOn, context, { statechange: look });
-    if (!isOn) for (const { status } of this.#permissions.values()) if (status) status.onchange = null;
+    this.#sources.listen(isOn);
   }
 
   /** @internal The first join; rejects when it cannot be. */
@@ -202,8 +175,8 @@ export class Call extends EventTarget {
     const source = options.source ?? (what.kind === "audio" ? "microphone" : "camera");
     const publication = new LocalPublication(what, source, options);
     this.publications.push(publication);
-    this.#watchTrack(publication);
-    this.#negotiate();
+    this.#sources.watchTrack(publication);
+    this.#publishing.negotiate();
     return publication.ready;
   }
 
@@ -212,8 +185,8 @@ export class Call extends EventTarget {
     const index = this.publications.indexOf(publication);
     if (index < 0) return;
     this.publications.splice(index, 1);
-    this.#retire(publication);
-    await this.#negotiate();
+    this.#publishing.retire(publication);
+    await this.#publishing.negotiate();
   }
 
   /** Mute or unmute one's own publication, or all of a kind ("audio", "video"). The others are told. */
@@ -223,7 +196,7 @@ export class Call extends EventTarget {
       own.muted = muted;
       own.track.enabled = !muted;
     }
-    await this.#tellMutes();
+    await this.#publishing.tellMutes();
   }
 
   /** Send another track in a publication's place, without negotiation. The old track is returned, still running. */
@@ -232,7 +205,7 @@ export class Call extends EventTarget {
     track.enabled = !publication.muted;
     publication.track = track;
     await publication.transceiver?.sender.replaceTrack(track);
-    this.#watchTrack(publication); // now it gives something again, if it lacked a source
+    this.#sources.watchTrack(publication); // now it gives something again, if it lacked a source
     return old;
   }
 
@@ -243,8 +216,7 @@ export class Call extends EventTarget {
    */
   async setDevice(kind, deviceId = "") {
     if (kind === "audiooutput") {
-      this.#sink = deviceId;
-      await Promise.all([...this.#elements].map((element) => element.setSinkId?.(deviceId)));
+      await this.#elements.setSink(deviceId);
       return null;
     }
     const media = kind === "audioinput" ? "audio" : "video";
@@ -265,8 +237,7 @@ export class Call extends EventTarget {
   /** Stop or resume receiving one publication of somebody else. */
   async pause(publication, paused = true) {
     const id = publication.id ?? publication;
-    if (paused) this.#paused.add(id); // what we asked not to have does not stall
-    else this.#paused.delete(id);
+    this.#looking.setPaused(id, paused);
     await this.#request("pause", { publication: id, paused });
   }
 
@@ -275,10 +246,7 @@ export class Call extends EventTarget {
    * is muted for another reason.
    */
   watch(context) {
-    if (this.#contexts.has(context) || this.state === "ended") return;
-    this.#contexts.add(context);
-    listen(true, context, { statechange: this.#onSources });
-    this.#onSources();
+    if (this.state !== "ended") this.#sources.watchContext(context);
   }
 
   /**
@@ -292,37 +260,21 @@ export class Call extends EventTarget {
     return channel;
   }
 
-  #elements = new Set();
-  #sink = "";
-
   /**
    * Show a participant's stream in a media element of yours. Resolves to false when the browser wants a click before it
    * plays sound: the picture then runs muted, until `startSound()` is called from a click.
    */
-  async attach(element, stream) {
-    this.#elements.add(element);
-    if (element.srcObject !== stream) element.srcObject = stream;
-    if (this.#sink) await element.setSinkId?.(this.#sink).catch(() => {});
-    try {
-      await element.play();
-      return !element.muted;
-    } catch (error) {
-      if (error.name !== "NotAllowedError") return true; // replaced while loading
-      element.muted = true;
-      element.play().catch(() => {});
-      return false;
-    }
+  attach(element, stream) {
+    return this.#elements.attach(element, stream);
   }
 
   detach(element) {
-    this.#elements.delete(element);
-    element.srcObject = null;
+    this.#elements.detach(element);
   }
 
   /** From a click: let all attached elements play their sound. */
-  async startSound() {
-    for (const element of this.#elements) element.muted = false;
-    await Promise.all([...this.#elements].map((element) => element.play()));
+  startSound() {
+    return this.#elements.startSound();
   }
 
   /**
@@ -352,25 +304,14 @@ export class Call extends EventTarget {
 
   #trackStats(report, entry) {
     const isSent = entry.type === "outbound-rtp";
-    const received = isSent ? null : this.#receivedOf(entry);
+    const received = isSent ? null : this.#incoming.of(entry);
     const own = isSent ? this.publications.find(({ transceiver }) => transceiver?.mid === entry.mid) : null;
     return {
       direction: isSent ? "publish" : "subscribe",
       kind: entry.kind,
       source: (own ?? received?.publication)?.source ?? null,
       participant: isSent ? this.id : (received?.participant.id ?? null),
-      codec: report.get(entry.codecId)?.mimeType ?? null,
-      packets: entry.packetsSent ?? entry.packetsReceived ?? 0,
-      packets_lost: entry.packetsLost ?? 0,
-      size_bytes: entry.bytesSent ?? entry.bytesReceived ?? 0,
-      frames: entry.framesEncoded ?? entry.framesDecoded ?? 0,
-      frames_per_second: entry.framesPerSecond ?? 0,
-      width: entry.frameWidth ?? 0,
-      height: entry.frameHeight ?? 0,
-      audio_level: entry.audioLevel ?? 0,
-      audio_energy: entry.totalAudioEnergy ?? 0,
-      freezes: entry.freezeCount ?? 0,
-      jitter_ms: (entry.jitter ?? 0) * 1000,
+      ...numbersOf(report, entry),
     };
   }
 
@@ -496,21 +437,21 @@ export class Call extends EventTarget {
       this.#dropConnection("publish");
       this.#dropConnection("subscribe");
       this.#seq = reply.seq ?? 0;
-      this.#limits.clear();
+      this.#publishing.forgetLimits();
     }
-    this.#forgetSigns();
+    this.#roster.forgetSigns();
     this.#hasMedia = true;
     this.state = "joined";
-    this.#meet(reply.participants ?? [], isFirst);
+    this.#roster.meet(reply.participants ?? [], isFirst);
     clearInterval(this.#heartbeat);
-    this.#heartbeat = setInterval(() => this.#report(), HEARTBEAT_MS);
-    this.#looking ??= setInterval(() => this.#look(), LOOK_MS);
+    this.#heartbeat = setInterval(() => this.#looking.report(), HEARTBEAT_MS);
+    this.#looking.start();
     if (isFirst) this.#emit("joined", { resumed: Boolean(reply.resumed) });
     else this.#emit("reconnected", { resumed: Boolean(reply.resumed) });
     // What the lost socket may have swallowed is said again; the relay takes it as it comes.
-    if (this.#unanswered) this.#sendAnswer();
-    if (this.#hasToSend && (!isKept || this.#isDirty)) this.#negotiate();
-    else this.#tellMutes();
+    this.#incoming.sendAgain();
+    if (this.#hasToSend && (!isKept || this.#publishing.isDirty)) this.#publishing.negotiate();
+    else this.#publishing.tellMutes();
     for (const name of this.#broken) this.#reconnect(name);
     for (const name of this.#stale) this.#restart(name);
   }
@@ -549,7 +490,7 @@ export class Call extends EventTarget {
     this.state = "ended";
     this.#wake();
     clearInterval(this.#heartbeat);
-    clearInterval(this.#looking);
+    this.#looking.stop();
     this.#listen(false);
     this.#signaling?.close();
     this.#signaling = null;
@@ -569,27 +510,26 @@ export class Call extends EventTarget {
     const publication = participant?.publications.get(message.publication?.id ?? message.publication);
     switch (message.type) {
       case "offer":
-        this.#learnTracks(message.tracks);
-        this.#offers = this.#offers.then(() => this.#answer(message)).catch((error) => this.#fail(error));
+        this.#incoming.take(message);
         break;
       case "participant_joined":
-        this.#welcome(message.participant);
+        this.#roster.welcome(message.participant);
         break;
       case "participant_left":
-        if (participant) this.#dismiss(participant, message.reason);
+        if (participant) this.#roster.dismiss(participant, message.reason);
         break;
       case "participant_interrupted":
       case "participant_back":
-        if (participant) this.#setInterrupted(participant, message.type === "participant_interrupted");
+        if (participant) this.#roster.setInterrupted(participant, message.type === "participant_interrupted");
         break;
       case "published":
-        if (participant) this.#addPublication(participant, message.publication);
+        if (participant) this.#roster.add(participant, message.publication);
         break;
       case "unpublished":
-        if (publication) this.#removePublication(participant, publication);
+        if (publication) this.#roster.remove(participant, publication);
         break;
       case "muted":
-        if (publication) this.#setMuted(participant, publication, message.muted, message.reason);
+        if (publication) this.#roster.setMuted(participant, publication, message.muted, message.reason);
         break;
       case "connection":
         this.#emit("connection", { connection: message.connection, state: message.state, side: "relay" });
@@ -601,15 +541,14 @@ export class Call extends EventTarget {
         this.#emit("quality", this.quality);
         break;
       case "limits":
-        this.#limits = new Map(message.tracks.map(({ publication, ...limit }) => [publication, limit]));
-        this.#applyLimits();
+        this.#publishing.setLimits(message.tracks);
         this.#emit("limits", { tracks: message.tracks });
         break;
       case "track_state":
-        this.#setPaused(message.publication, message.state === "paused" ? message.reason : null);
+        this.#roster.setPaused(message.publication, message.state === "paused" ? message.reason : null);
         break;
       case "seen_by":
-        this.#setSeen(this.#ownOf(message.publication), message.participant, message.state === "live");
+        this.#roster.setSeen(this.#roster.ownOf(message.publication), message.participant, message.state === "live");
         break;
       case "speaker":
         if (this.speaker === message.participant) break;
@@ -686,460 +625,7 @@ export class Call extends EventTarget {
     }
   }
 
-  /** Make the list of the others what the relay says it is. */
-  #meet(others, isFirst) {
-    const ids = new Set(others.map(({ id }) => id));
-    for (const participant of [...this.participants.values()]) {
-      if (!ids.has(participant.id)) this.#dismiss(participant, "left");
-    }
-    for (const other of others) this.#welcome(other, isFirst);
-  }
-
-  #welcome({ id, sub, role, interrupted = false, publications = [] }, isSilent = false) {
-    if (id === this.id) return;
-    let participant = this.participants.get(id);
-    if (!participant) {
-      participant = { id, sub, role, interrupted, publications: new Map(), stream: new MediaStream() };
-      this.participants.set(id, participant);
-      for (const info of publications) participant.publications.set(info.id, this.#publicationOf(info));
-      if (!isSilent) this.#emit("participantjoined", { participant });
-      return;
-    }
-    const listed = new Set(publications.map((info) => info.id));
-    for (const publication of [...participant.publications.values()]) {
-      if (!listed.has(publication.id)) this.#removePublication(participant, publication);
-    }
-    for (const info of publications) this.#addPublication(participant, info);
-    this.#setInterrupted(participant, interrupted);
-  }
-
-  #dismiss(participant, reason) {
-    for (const publication of [...participant.publications.values()]) this.#removePublication(participant, publication);
-    this.participants.delete(participant.id);
-    for (const own of this.publications) this.#setSeen(own, participant.id, true);
-    this.#emit("participantleft", { participant, reason });
-  }
-
-  #setInterrupted(participant, interrupted) {
-    if (participant.interrupted === interrupted) return;
-    participant.interrupted = interrupted;
-    this.#emit(interrupted ? "participantinterrupted" : "participantback", { participant });
-  }
-
-  #addPublication(participant, info) {
-    const known = participant.publications.get(info.id);
-    if (known) {
-      this.#setMuted(participant, known, info.muted, info.reason);
-      return known;
-    }
-    const publication = this.#publicationOf(info);
-    participant.publications.set(info.id, publication);
-    this.#emit("published", { participant, publication });
-    return publication;
-  }
-
-  #removePublication(participant, publication) {
-    participant.publications.delete(publication.id);
-    for (const [mid, received] of this.#received) if (received.publication === publication) this.#endTrack(mid);
-    this.#emit("unpublished", { participant, publication });
-  }
-
-  /** As the relay tells it, with room for what comes of it. A client that gives no reason was asked to mute. */
-  #publicationOf({ reason = "user", ...info }) {
-    return { ...info, reason: info.muted ? reason : null, stalled: false, paused: null, track: null, stream: null };
-  }
-
-  /** An offer says whether, not why; then the reason we know stays. */
-  #setMuted(participant, publication, muted = false, given = undefined) {
-    const reason = muted ? (given ?? publication.reason ?? "user") : null;
-    if (publication.muted === muted && publication.reason === reason) return;
-    Object.assign(publication, { muted, reason });
-    this.#emit(muted ? "muted" : "unmuted", { participant, publication, reason });
-  }
-
-  // ------------------------------------------------------------------ what the relay does for a weak line
-
-  #ownOf(id) {
-    return this.publications.find((own) => own.id === id) ?? null;
-  }
-
-  /** Signs are not kept for who is away: after each join the relay says again what is. */
-  #forgetSigns() {
-    for (const { publications } of this.participants.values()) {
-      for (const { id, paused } of publications.values()) if (paused) this.#setPaused(id, null);
-    }
-    for (const own of this.publications) for (const id of [...own.unseenBy]) this.#setSeen(own, id, true);
-  }
-
-  /** `reason`: why the relay sends nothing of it, "line" or "unwanted"; null: it does. */
-  #setPaused(id, reason) {
-    const participant = [...this.participants.values()].find(({ publications }) => publications.has(id));
-    const publication = participant?.publications.get(id);
-    if (!publication || publication.paused === reason) return;
-    const before = publication.paused;
-    publication.paused = reason;
-    this.#sentSince_ms.set(publication, performance.now());
-    this.#emit("trackstate", { participant, publication, state: reason ? "paused" : "live", reason: reason ?? before });
-  }
-
-  #setSeen(own, id, isSeen) {
-    if (!own || own.unseenBy.has(id) !== isSeen) return;
-    if (isSeen) own.unseenBy.delete(id);
-    else own.unseenBy.add(id);
-    const participant = this.participants.get(id) ?? null;
-    this.#emit("seenby", { publication: own, participant, state: isSeen ? "live" : "paused" });
-  }
-
-  // ------------------------------------------------------------------ receiving
-
-  async #answer({ offer_id, sdp, tracks }) {
-    if (this.state === "ended") return;
-    if (this.#unanswered?.offer_id === offer_id && sdp === this.#unanswered.offer) return this.#sendAnswer();
-    // Another session is another connection at the relay: ours begins anew with it.
-    const session = /^o=\S+ (\d+)/m.exec(sdp)?.[1];
-    if (this.#connections.subscribe && session !== this.#session) this.#dropConnection("subscribe");
-    this.#session = session;
-    const pc = (this.#connections.subscribe ??= this.#newConnection("subscribe"));
-    try {
-      await pc.setRemoteDescription({ type: "offer", sdp });
-      const answer = await pc.createAnswer();
-      await pc.setLocalDescription(answer);
-      if (pc !== this.#connections.subscribe) return;
-      this.#bindTracks(pc, tracks);
-      this.#unanswered = { offer_id, offer: sdp, sdp: answer.sdp };
-    } catch (error) {
-      if (pc !== this.#connections.subscribe) return; // closed under our hands
-      throw error;
-    }
-    await this.#sendAnswer();
-  }
-
-  async #sendAnswer() {
-    const { offer_id, sdp } = this.#unanswered;
-    try {
-      await this.#request("answer", { offer_id, sdp });
-    } catch (error) {
-      if (error.code === "no_network") return; // said again after the next join
-      // "bad_message" is a stale offer_id: said twice, or the relay has begun anew.
-      if (error.code !== "bad_message") this.#fail(error);
-    }
-    if (this.#unanswered?.offer_id === offer_id) this.#unanswered = null;
-  }
-
-  /** What an offer says of its publications holds when it comes; once it is answered, later events may have changed it. */
-  #learnTracks(tracks) {
-    for (const { participant: id, publication, kind, source, muted } of tracks) {
-      const participant = this.participants.get(id);
-      if (participant) this.#addPublication(participant, { id: publication, kind, source, muted });
-    }
-  }
-
-  #bindTracks(pc, tracks) {
-    const byMid = new Map(tracks.map((track) => [track.mid, track]));
-    for (const [mid, received] of [...this.#received]) {
-      if (byMid.get(mid)?.publication !== received.publication.id) this.#endTrack(mid);
-    }
-    const transceivers = new Map(pc.getTransceivers().map((transceiver) => [transceiver.mid, transceiver]));
-    for (const [mid, info] of byMid) {
-      const track = transceivers.get(mid)?.receiver.track;
-      const participant = this.participants.get(info.participant);
-      const publication = participant?.publications.get(info.publication);
-      if (!track || !publication || this.#received.has(mid)) continue; // taken back while we were answering
-      const { kind, source } = info;
-      // Camera and microphone belong together; whatever else comes (a screen) is a picture of its own.
-      const stream = /^(camera|microphone)$/.test(source) ? participant.stream : new MediaStream();
-      stream.addTrack(track);
-      Object.assign(publication, { track, stream });
-      this.#received.set(mid, { participant, publication, track, stream });
-      this.#emit("track", { participant, publication, kind, source, track, stream });
-    }
-  }
-
-  #endTrack(mid) {
-    const { participant, publication, track, stream } = this.#received.get(mid);
-    this.#received.delete(mid);
-    stream.removeTrack(track);
-    Object.assign(publication, { track: null, stream: null, stalled: false });
-    const { kind, source } = publication;
-    this.#emit("trackended", { participant, publication, kind, source, track, stream });
-  }
-
-  // ------------------------------------------------------------------ sending
-
-  /** Offer what is published now. Calls are coalesced; what a lost socket leaves undone, the next join does. */
-  #negotiate() {
-    this.#isDirty = true;
-    this.#negotiation ??= this.#negotiateAll().finally(() => (this.#negotiation = null));
-    return this.#negotiation;
-  }
-
-  async #negotiateAll() {
-    while (this.#isDirty && this.#signaling) {
-      this.#isDirty = false;
-      const pc = (this.#connections.publish ??= this.#newConnection("publish"));
-      try {
-        await this.#offer(pc);
-      } catch (error) {
-        if (pc !== this.#connections.publish) continue; // begun anew meanwhile
-        if (error.code === "no_network") this.#isDirty = true;
-        else if (error.code === "too_many_requests") {
-          this.#isDirty = true;
-          await later(REFUSED_PAUSE_MS);
-        } else await this.#withdraw(pc, error);
-      }
-    }
-  }
-
-  async #offer(pc) {
-    for (const own of this.publications) own.transceiver ??= await this.#addTransceiver(pc, own);
-    for (const channel of this.#channels.values()) channel.openOn(pc);
-    const offer = await pc.createOffer();
-    await pc.setLocalDescription(offer);
-    const offered = this.publications.filter((own) => own.transceiver?.mid);
-    const tracks = offered.map((own) => {
-      const encrypted = own.transceiver.sender.transform != null; // or the relay may add copies to sound, and join it
-      return { mid: own.transceiver.mid, source: own.source, muted: own.reason !== null, encrypted };
-    });
-    // createOffer's text, not localDescription's: no address of this machine in it.
-    const reply = await this.#request("publish", { sdp: offer.sdp, tracks });
-    if (pc !== this.#connections.publish) return;
-    await pc.setRemoteDescription({ type: "answer", sdp: reply.sdp });
-    const ids = new Map(reply.publications.map(({ mid, id }) => [mid, id]));
-    for (const [index, own] of offered.entries()) {
-      own.id = ids.get(own.transceiver?.mid) ?? null;
-      own.told = tracks[index].muted ? (own.told ?? undefined) : null;
-      if (own.id) own.resolve(own);
-      else this.#refuse(own, new TelerelayError("no_common_codec"));
-    }
-    this.#applyLimits(); // also that there is none: a transceiver may have been another's
-    await this.#tellMutes();
-  }
-
-  async #addTransceiver(pc, own) {
-    const { kind, track, options } = own;
-    const isOwn = options.simulcast || (kind === "audio" && own.source !== "microphone"); // its encodings are its own
-    const index = isOwn ? -1 : this.#spare.findIndex((spare) => spare.kind === kind);
-    let transceiver;
-    if (index >= 0) {
-      transceiver = this.#spare.splice(index, 1)[0].transceiver;
-      transceiver.direction = "sendonly";
-      await transceiver.sender.replaceTrack(track);
-    } else {
-      const streams = [new MediaStream([track])];
-      const sendEncodings = encodings(track, own.source, options);
-      transceiver = pc.addTransceiver(track, { direction: "sendonly", streams, sendEncodings });
-    }
-    if (kind === "video") preferCodec(transceiver, options.videoCodec ?? "VP8");
-    return transceiver;
-  }
-
-  #applyLimits() {
-    for (const own of this.publications) {
-      if (!own.id || !own.transceiver) continue;
-      const { sender } = own.transceiver;
-      own.limit = this.#limits.get(own.id) ?? null;
-      if (!this.#senderLimits.has(sender)) this.#senderLimits.set(sender, new SenderLimit(sender));
-      this.#senderLimits.get(sender).set(own.limit);
-    }
-  }
-
-  #retire({ kind, transceiver, options }) {
-    if (!transceiver || transceiver.stopped || !this.#connections.publish) return;
-    transceiver.direction = "inactive";
-    transceiver.sender.replaceTrack(null).catch(() => {});
-    if (!options.simulcast) this.#spare.push({ kind, transceiver });
-  }
-
-  /** The relay did not take the offer: go back to what it took last, without those it has never known. */
-  async #withdraw(pc, error) {
-    await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
-    const unknown = this.publications.filter((own) => !own.id);
-    for (const own of unknown) {
-      own.transceiver?.stop();
-      this.#refuse(own, error);
-    }
-    if (!unknown.length) this.#fail(error);
-  }
-
-  #refuse(own, error) {
-    this.publications = this.publications.filter((other) => other !== own);
-    own.reject(error);
-    this.#emit("error", { error });
-  }
-
-  async #tellMutes() {
-    for (const own of this.publications) {
-      const { reason } = own;
-      if (!own.id || reason === own.told) continue;
-      own.told = reason; // before the reply: what changes meanwhile is said after it
-      try {
-        const why = reason ? { reason } : {};
-        await this.#request("mute", { publication: own.id, muted: reason !== null, ...why });
-      } catch (error) {
-        own.told = undefined; // said again after the next join
-        if (error.code !== "no_network") this.#fail(error);
-      }
-    }
-  }
-
-  // ------------------------------------------------------------------ one's own sources
-
-  #permissions = new Map(); // kind -> {status, wasGranted}
-  #contexts = new Set(); // AudioContexts of the page
-  #isFrozen = false;
-  #onSources = () => {
-    for (const own of this.publications) this.#lookAtSource(own);
-  };
-  #onFrozen = () => {
-    this.#isFrozen = true;
-    this.#onSources();
-  };
-  #onThawed = () => {
-    this.#isFrozen = false;
-    this.#onSources();
-  };
-
-  #watchTrack(own) {
-    const { track } = own;
-    const look = () => {
-      if (own.track === track && this.publications.includes(own)) this.#lookAtSource(own);
-    };
-    listen(true, track, { mute: look, unmute: look, ended: look });
-    this.#watchPermission(own);
-    look();
-  }
-
-  async #watchPermission({ kind, source }) {
-    if (this.#permissions.has(kind) || !/^(camera|microphone)$/.test(source)) return;
-    const known = { status: null, wasGranted: false };
-    this.#permissions.set(kind, known);
-    const status = await permissionOf(source);
-    if (!status || this.state === "ended") return;
-    Object.assign(known, { status, wasGranted: status.state === "granted" });
-    status.onchange = () => {
-      this.#emit("permission", { kind, state: status.state });
-      for (const own of this.publications) {
-        if (own.source !== source) continue;
-        // Who says no means now, whether or not the browser has ended the track.
-        if (status.state === "denied" && own.track.readyState === "live") own.track.stop();
-        this.#lookAtSource(own);
-      }
-    };
-  }
-
-  /** Firefox says "prompt" for what was allowed once: only a change counts, or a plain no. */
-  #isWithdrawn(own) {
-    const known = this.#permissions.get(own.kind);
-    const state = known?.status?.state;
-    return state === "denied" || (known?.wasGranted === true && state !== "granted");
-  }
-
-  /** What keeps a source from giving anything, the gravest first. */
-  #troubleOf(own) {
-    const { track, kind } = own;
-    const isCalled = kind === "audio" && [...this.#contexts].some(({ state }) => state === "interrupted");
-    const isHidden = globalThis.document?.visibilityState === "hidden";
-    const ROWS = [
-      ["permission_denied", track.readyState === "ended" && this.#isWithdrawn(own)],
-      ["device_lost", track.readyState === "ended"],
-      ["interrupted", this.#isFrozen || isCalled || (track.muted && isHidden)],
-      ["source", track.muted],
-    ];
-    return ROWS.find(([, isSo]) => isSo)?.[0] ?? null;
-  }
-
-  #lookAtSource(own) {
-    const before = own.trouble;
-    const reason = this.#troubleOf(own);
-    if (reason === before) return;
-    own.trouble = reason;
-    const isGone = (trouble) => trouble === "device_lost" || trouble === "permission_denied";
-    if (isGone(reason) && !isGone(before)) this.#emit("deviceended", { publication: own, reason });
-    this.#emit("sourcechange", { publication: own, reason, before });
-    this.#tellMutes();
-  }
-
-  // ------------------------------------------------------------------ what comes, and how well
-
-  #looking = null;
-  #isLooking = false;
-  #looked_ms = 0;
-  #paused = new Set(); // ids of publications we asked not to have
-  #flows = new WeakMap(); // publication -> FlowGauge
-  #sentSince_ms = new WeakMap(); // publication -> when the relay held it back last, or sent it again
-  #gauge = new NetworkGauge();
-  #reporter = new TrackReporter();
-  #tracks = []; // of the next report
-  #looks = 0;
-
-  async #look() {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    const { publish: up, subscribe: down } = this.#connections;
-    const [publish, subscribe] = await Promise.all([up, down].map(reportOf));
-    this.#isLooking = false;
-    if (this.state === "ended") return;
-    const now_ms = performance.now();
-    const isAwake = now_ms - this.#looked_ms < ASLEEP_MS;
-    this.#looked_ms = now_ms;
-    for (const entry of subscribe?.values() ?? []) {
-      const received = entry.type === "inbound-rtp" ? this.#receivedOf(entry) : null;
-      if (received) this.#lookAtFlow(received, now_ms, entry.packetsReceived ?? 0, isAwake);
-    }
-    if (isAwake && ++this.#looks % REPORT_LOOKS === 0) this.#lookAtTracks(now_ms, publish, subscribe);
-    if (!this.#gauge.take(sampleOf(now_ms, publish, subscribe))) return;
-    const before = this.network;
-    const { state, rtt_ms, loss_up, loss_down } = this.#gauge;
-    this.network = state;
-    this.#emit("network", { state, before, rtt_ms, loss_up, loss_down });
-  }
-
-  #lookAtTracks(now_ms, publish, subscribe) {
-    const idOf = (entry) => {
-      if (entry.type === "inbound-rtp") return this.#judged(this.#receivedOf(entry)?.publication, now_ms);
-      return this.publications.find(({ transceiver }) => transceiver?.mid === entry.mid)?.id ?? null;
-    };
-    const mostOf = ({ mid, rid }) => {
-      const own = this.publications.find(({ transceiver }) => transceiver?.mid === mid);
-      const all = own?.transceiver.sender.getParameters().encodings ?? [];
-      const found = all.find((each) => !rid || each.rid === rid);
-      return found?.active ? (found.maxBitrate ?? null) : null;
-    };
-    const wasNotable = this.#reporter.isNotable;
-    this.#tracks = this.#reporter.take(now_ms, publish, subscribe, idOf, mostOf);
-    // That it is over is news as well.
-    if (this.#reporter.isNotable || wasNotable) this.#report();
-  }
-
-  /** Its id; null where the relay holds it back, or did just now: browsers count that as one long freeze. */
-  #judged(publication, now_ms) {
-    if (!publication || publication.paused) return null;
-    return now_ms - (this.#sentSince_ms.get(publication) ?? -Infinity) > COMES_MS ? publication.id : null;
-  }
-
-  /** Tell the relay what only we can see; its reply also shows that the socket lives. */
-  #report() {
-    this.#request("report", { tracks: this.#tracks }).catch(() => {});
-  }
-
-  #lookAtFlow({ participant, publication }, now_ms, packets, isAwake) {
-    if (!this.#flows.has(publication)) this.#flows.set(publication, new FlowGauge());
-    // What is not sent to us does not stall, and what is sent again has its time to come.
-    const isSent = !publication.paused && !this.#paused.has(publication.id);
-    const stalled = this.#flows.get(publication).isStalled(now_ms, packets, isAwake && isSent);
-    if (publication.stalled === stalled) return;
-    publication.stalled = stalled;
-    this.#emit(stalled ? "stalled" : "flowing", { participant, publication });
-  }
-
-  #receivedOf({ mid, trackIdentifier }) {
-    const isIt = ({ track }) => track.id === trackIdentifier;
-    return this.#received.get(mid) ?? [...this.#received.values()].find(isIt) ?? null;
-  }
-
   // ------------------------------------------------------------------ messages
-
-  #channels = new Map(); // label -> Channel
 
   #channelOf(label) {
     if (!this.#channels.has(label)) this.#channels.set(label, new Channel(label));
@@ -1152,7 +638,7 @@ export class Call extends EventTarget {
     if (!wanted.length || this.state === "ended") return;
     const pc = this.#connections.publish;
     if (pc?.sctp) for (const channel of wanted) channel.openOn(pc);
-    else this.#negotiate();
+    else this.#publishing.negotiate();
   }
 
   get #hasToSend() {
@@ -1217,7 +703,7 @@ export class Call extends EventTarget {
     try {
       if (name === "publish") {
         pc.restartIce();
-        await this.#negotiate();
+        await this.#publishing.negotiate();
       } else {
         await this.#ask("restart", { connection: name });
       }
@@ -1268,7 +754,7 @@ export class Call extends EventTarget {
     this.#broken.delete(name);
     // A fresh offer may have come before the reply: then the connection is another one already.
     if (pc === this.#connections[name]) this.#dropConnection(name);
-    if (name === "publish" && this.#hasToSend) this.#negotiate();
+    if (name === "publish" && this.#hasToSend) this.#publishing.negotiate();
   }
 
   #dropConnection(name) {
@@ -1278,17 +764,8 @@ export class Call extends EventTarget {
     this.#stale.delete(name);
     pc?.close();
     if (pc) for (const channel of this.#channels.values()) channel.drop(pc);
-    if (name === "publish") {
-      this.#spare = [];
-      for (const own of this.publications) {
-        Object.assign(own, { id: null, transceiver: null, told: null });
-        own.unseenBy.clear();
-      }
-    } else {
-      this.#session = null;
-      this.#unanswered = null;
-      for (const mid of [...this.#received.keys()]) this.#endTrack(mid);
-    }
+    if (name === "publish") this.#publishing.drop();
+    else this.#incoming.drop();
   }
 
   #fail(error) {
@@ -1312,30 +789,4 @@ export class Call extends EventTarget {
  */
 export async function join(options) {
   return new Call(options).start();
-}
-
-/** What nobody else can know: 192 random bits, as `useLink` wants them. */
-export function newNonce() {
-  const bytes = crypto.getRandomValues(new Uint8Array(24));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
-}
-
-/**
- * Change a one-time link for `{room, token}`. A link is good once: keep what comes of it, for this tab. `url` is the
- * relay's `/link`, by default beside this module. Who gives the same `nonce` (of `newNonce`) within half a minute is
- * answered again: keep it before asking, for a reload may lose the answer. Rejects with `forbidden` where the link was
- * used, or is over.
- */
-export async function useLink(link, url = new URL("./link", import.meta.url).href, nonce = newNonce()) {
-  let response;
-  try {
-    const headers = { "Content-Type": "application/json" };
-    const body = JSON.stringify({ link, nonce });
-    response = await fetch(url, { method: "POST", headers, body, credentials: "omit" });
-  } catch (cause) {
-    throw new TelerelayError("no_network", undefined, { cause });
-  }
-  const body = await response.json();
-  if (!response.ok) throw new TelerelayError(body.error.code, body.error.message);
-  return body;
 }

@@ -1,0 +1,205 @@
+/**
+ * What this participant publishes, and the offers by which the relay gets it.
+ *
+ * Part of telerelay.js; touches the sending RTCPeerConnection of its call and the tracks it is given.
+ */
+
+import { TelerelayError, later } from "./errors.js";
+import { SenderLimit, encodings, preferCodec } from "./sending.js";
+
+// The relay takes five offers at once, then one in two seconds.
+export const REFUSED_PAUSE_MS = 2000;
+
+/**
+ * What this participant publishes: one track under one source. `id` is the relay's, null until it knows of it. `muted` is
+ * what the person wants; `trouble` is what keeps the source from giving anything: null, "source" (muted by the system or a
+ * switch), "interrupted" (a phone call, a page asleep), "device_lost", "permission_denied".
+ */
+export class LocalPublication {
+  id = null;
+  muted = false;
+  trouble = null;
+  /** What the relay says is worth sending: `{max_bps, rids}`, each only where there is a limit; null: all of it. */
+  limit = null;
+  /** Ids of participants to whom the relay does not send it at the moment, because their line is weak. */
+  unseenBy = new Set();
+  /** @internal */ transceiver = null;
+  /** @internal The reason that the relay knows; null: it takes it for audible; undefined: nobody knows. */ told = null;
+
+  constructor(track, source, options) {
+    this.track = track;
+    this.kind = track.kind;
+    this.source = source;
+    this.options = options;
+    this.muted = !track.enabled;
+    this.ready = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
+    this.ready.catch(() => {}); // whoever awaits it hears of it
+  }
+
+  /** Why the others get nothing of it: "user" or its trouble; null when they do. */
+  get reason() {
+    return this.muted ? "user" : this.trouble;
+  }
+}
+
+export class Publishing {
+  #call;
+  #wires;
+  #isDirty = false; // our offer is older than our publications
+  #negotiation = null;
+  #spare = []; // transceivers whose publication ended: sections cannot go away, so they are used again
+  #limits = new Map(); // what is worth sending, by publication
+  #senderLimits = new WeakMap(); // RTCRtpSender -> SenderLimit
+
+  /**
+   * `wires`: what the call has to do with it: `connections`, `connect`, `channels`, `isOpen` (there is a socket), `emit`,
+   * `request`, `fail`.
+   */
+  constructor(call, wires) {
+    this.#call = call;
+    this.#wires = wires;
+  }
+
+  /** Whether something is not offered yet. */
+  get isDirty() {
+    return this.#isDirty;
+  }
+
+  /** What is worth sending of each publication, as the relay says; of what is not in it, all. */
+  setLimits(tracks) {
+    this.#limits = new Map(tracks.map(({ publication, ...limit }) => [publication, limit]));
+    this.#apply();
+  }
+
+  /** Nobody says so any more. */
+  forgetLimits() {
+    this.#limits.clear();
+  }
+
+  /** The connection is gone: the relay knows of no publication. */
+  drop() {
+    this.#spare = [];
+    for (const own of this.#call.publications) {
+      Object.assign(own, { id: null, transceiver: null, told: null });
+      own.unseenBy.clear();
+    }
+  }
+
+  /** Offer what is published now. Calls are coalesced; what a lost socket leaves undone, the next join does. */
+  negotiate() {
+    this.#isDirty = true;
+    this.#negotiation ??= this.#negotiateAll().finally(() => (this.#negotiation = null));
+    return this.#negotiation;
+  }
+
+  async #negotiateAll() {
+    while (this.#isDirty && this.#wires.isOpen()) {
+      this.#isDirty = false;
+      const pc = this.#wires.connect("publish");
+      try {
+        await this.#offer(pc);
+      } catch (error) {
+        if (pc !== this.#wires.connections.publish) continue; // begun anew meanwhile
+        if (error.code === "no_network") this.#isDirty = true;
+        else if (error.code === "too_many_requests") {
+          this.#isDirty = true;
+          await later(REFUSED_PAUSE_MS);
+        } else await this.#withdraw(pc, error);
+      }
+    }
+  }
+
+  async #offer(pc) {
+    for (const own of this.#call.publications) own.transceiver ??= await this.#addTransceiver(pc, own);
+    for (const channel of this.#wires.channels.values()) channel.openOn(pc);
+    const offer = await pc.createOffer();
+    await pc.setLocalDescription(offer);
+    const offered = this.#call.publications.filter((own) => own.transceiver?.mid);
+    const tracks = offered.map((own) => {
+      const encrypted = own.transceiver.sender.transform != null; // or the relay may add copies to sound, and join it
+      return { mid: own.transceiver.mid, source: own.source, muted: own.reason !== null, encrypted };
+    });
+    // createOffer's text, not localDescription's: no address of this machine in it.
+    const reply = await this.#wires.request("publish", { sdp: offer.sdp, tracks });
+    if (pc !== this.#wires.connections.publish) return;
+    await pc.setRemoteDescription({ type: "answer", sdp: reply.sdp });
+    const ids = new Map(reply.publications.map(({ mid, id }) => [mid, id]));
+    for (const [index, own] of offered.entries()) {
+      own.id = ids.get(own.transceiver?.mid) ?? null;
+      own.told = tracks[index].muted ? (own.told ?? undefined) : null;
+      if (own.id) own.resolve(own);
+      else this.#refuse(own, new TelerelayError("no_common_codec"));
+    }
+    this.#apply(); // also that there is none: a transceiver may have been another's
+    await this.tellMutes();
+  }
+
+  async #addTransceiver(pc, own) {
+    const { kind, track, options } = own;
+    const isOwn = options.simulcast || (kind === "audio" && own.source !== "microphone"); // its encodings are its own
+    const index = isOwn ? -1 : this.#spare.findIndex((spare) => spare.kind === kind);
+    let transceiver;
+    if (index >= 0) {
+      transceiver = this.#spare.splice(index, 1)[0].transceiver;
+      transceiver.direction = "sendonly";
+      await transceiver.sender.replaceTrack(track);
+    } else {
+      const streams = [new MediaStream([track])];
+      const sendEncodings = encodings(track, own.source, options);
+      transceiver = pc.addTransceiver(track, { direction: "sendonly", streams, sendEncodings });
+    }
+    if (kind === "video") preferCodec(transceiver, options.videoCodec ?? "VP8");
+    return transceiver;
+  }
+
+  #apply() {
+    for (const own of this.#call.publications) {
+      if (!own.id || !own.transceiver) continue;
+      const { sender } = own.transceiver;
+      own.limit = this.#limits.get(own.id) ?? null;
+      if (!this.#senderLimits.has(sender)) this.#senderLimits.set(sender, new SenderLimit(sender));
+      this.#senderLimits.get(sender).set(own.limit);
+    }
+  }
+
+  /** Nothing is sent of it any more. */
+  retire({ kind, transceiver, options }) {
+    if (!transceiver || transceiver.stopped || !this.#wires.connections.publish) return;
+    transceiver.direction = "inactive";
+    transceiver.sender.replaceTrack(null).catch(() => {});
+    if (!options.simulcast) this.#spare.push({ kind, transceiver });
+  }
+
+  /** The relay did not take the offer: go back to what it took last, without those it has never known. */
+  async #withdraw(pc, error) {
+    await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
+    const unknown = this.#call.publications.filter((own) => !own.id);
+    for (const own of unknown) {
+      own.transceiver?.stop();
+      this.#refuse(own, error);
+    }
+    if (!unknown.length) this.#wires.fail(error);
+  }
+
+  #refuse(own, error) {
+    this.#call.publications = this.#call.publications.filter((other) => other !== own);
+    own.reject(error);
+    this.#wires.emit("error", { error });
+  }
+
+  /** Tell the relay of each that gives nothing, or gives something again, what it does not know yet. */
+  async tellMutes() {
+    for (const own of this.#call.publications) {
+      const { reason } = own;
+      if (!own.id || reason === own.told) continue;
+      own.told = reason; // before the reply: what changes meanwhile is said after it
+      try {
+        const why = reason ? { reason } : {};
+        await this.#wires.request("mute", { publication: own.id, muted: reason !== null, ...why });
+      } catch (error) {
+        own.told = undefined; // said again after the next join
+        if (error.code !== "no_network") this.#wires.fail(error);
+      }
+    }
+  }
+}
