@@ -54,7 +54,7 @@ async def test_after_the_end_nothing_is_readable(make_live: MakeLive, tmp_path: 
     call = await with_journal(make_live, tmp_path)
     document = await call.pat.send(TEXT)
     half = await call.pat.create(TEXT)
-    key = call.live.relay.consults.documents._keyring.known("r1")
+    key = call.live.relay.consults.documents._store.keyring.known("r1")
     before = kept_in(tmp_path)
     await call.end()
     replies = [
@@ -102,7 +102,7 @@ async def test_an_upload_under_way_is_cut_off_by_the_end(call: Call) -> None:
     reply = await sending
 
     assert (410, "consult_over") == (reply.status, reply.code)
-    assert [] == list(documents._vault._folder.rglob("*"))
+    assert [] == list(documents._store.vault._folder.rglob("*"))
 
 
 async def test_the_attestation_has_hashes_and_sizes(call: Call) -> None:

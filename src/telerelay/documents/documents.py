@@ -14,9 +14,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from telerelay.config import Config
@@ -26,6 +24,7 @@ from telerelay.documents.frames import Unreadable
 from telerelay.documents.keys import Keyring
 from telerelay.documents.shelf import READERS, SENDERS, Item, Shelf
 from telerelay.documents.stills import Stills
+from telerelay.documents.storeroom import Storeroom
 from telerelay.documents.tus import Checksum
 from telerelay.documents.vault import Vault
 from telerelay.documents.volume import Mark, Volume
@@ -99,9 +98,7 @@ class Documents:
         self.now = now
         self._live = live
         self._tasks = Tasks()
-        self._thread = ThreadPoolExecutor(1, "telerelay-documents")
-        self._keyring: Keyring | None = None
-        self._vault: Vault | None = None
+        self._store = Storeroom("documents")
         self._shelves: dict[str, Shelf] = {}
         self._works: dict[str, _Work] = {}
         self._read_rules: dict[tuple[str, str, str], bool] = {}
@@ -115,10 +112,8 @@ class Documents:
         """Find what another process took; what is of no consult any more is destroyed."""
         if not self.limits.enabled:
             return
-        journal_path = self._config.journal.path
-        folder = self.limits.folder or (f"{journal_path}.documents" if journal_path else "")
-        vault = self._vault = Vault(Path(folder) if folder else None)
-        keyring = self._keyring = Keyring(journal)
+        keyring = Keyring(journal)
+        vault = self._store.open(keyring, self.limits.folder, self._config.journal.path)
         kept = []
         for consult in await keyring.open():
             live = self._live(consult)
@@ -131,8 +126,8 @@ class Documents:
             say(logging.INFO, "documents_swept", count=count)
 
     async def _restore(self, vault: Vault, consult: str, live: LiveConsult) -> None:
-        assert self._keyring is not None
-        key = self._keyring.known(consult)
+        assert self._store.keyring is not None
+        key = self._store.keyring.known(consult)
         assert key is not None
         received = live.consult.record.documents
         for each in await self._do(vault.find, key, consult):
@@ -156,16 +151,14 @@ class Documents:
 
     def start(self) -> None:
         """Let time pass."""
-        if self._vault is not None:
+        if self._store.vault is not None:
             self._tasks.spawn(self._run_expiry(), "documents_expire")
 
     async def close(self) -> None:
         """What is under way is cut; what was acknowledged is kept. Safe twice."""
         await self._tasks.join(1.0, besides=("documents_expire",))
         await self._tasks.close()
-        await asyncio.to_thread(self._thread.shutdown)
-        if self._vault is not None:
-            await asyncio.to_thread(self._vault.close)
+        await self._store.close()
 
     async def _run_expiry(self) -> None:
         while True:
@@ -186,7 +179,7 @@ class Documents:
         consult_over, forbidden (not in).
         """
         live = self._live(grant.room)
-        if live is None or self._vault is None:
+        if live is None or self._store.vault is None:
             raise RemoteProtocolError("not_found", "there are no documents here")
         self._check_open(live)
         access = Access(live, grant.sub, grant.role)
@@ -197,7 +190,7 @@ class Documents:
     def host_access(self, consult: str) -> Access:
         """The host's. Raises RemoteProtocolError not_found, consult_over."""
         live = self._live(consult)
-        if live is None or self._vault is None:
+        if live is None or self._store.vault is None:
             raise RemoteProtocolError("not_found", "there is no such consult, or it is over")
         self._check_open(live)
         return Access(live, "", "")
@@ -502,7 +495,7 @@ class Documents:
         if shelf is not None:
             ids = set(shelf.items)
             self._read_rules = {key: each for key, each in self._read_rules.items() if key[0] not in ids}
-        if self._keyring is not None and (shelf is not None or self._keyring.known(consult) is not None):
+        if self._store.keyring is not None and (shelf is not None or self._store.keyring.known(consult) is not None):
             self._tasks.spawn(self._destroy(consult), "documents_end")
 
     async def _destroy(self, consult: str) -> None:
@@ -551,13 +544,13 @@ class Documents:
             raise RemoteProtocolError("storage_full", "the relay's disk has no room for it")
 
     def _opened(self) -> tuple[Vault, Keyring]:
-        if self._vault is None or self._keyring is None:
+        if self._store.vault is None or self._store.keyring is None:
             raise RemoteProtocolError("not_found", "there are no documents here")
-        return self._vault, self._keyring
+        return self._store.vault, self._store.keyring
 
     async def _do(self, work: Callable[..., T], *arguments: Any) -> T:
         """On the documents' thread. What was begun there ends there, whatever becomes of who waits for it."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        return await self._store.do(work, *arguments)
 
 
 def _hurry(work: _Work) -> None:

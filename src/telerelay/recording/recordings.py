@@ -12,15 +12,13 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from telerelay.config import Config
 from telerelay.consult.draft import Facts
 from telerelay.consult.recording import RECORDER, asked
 from telerelay.documents.keys import TABLES, Keyring
-from telerelay.documents.vault import Vault
+from telerelay.documents.storeroom import Storeroom
 from telerelay.errors import RemoteProtocolError, TelerelayError
 from telerelay.events import RecordingChanged
 from telerelay.hooks import HookRunner, RecordingRequest
@@ -57,8 +55,7 @@ class Recordings:
         self._now = now
         self._live = live
         self._tasks = Tasks()
-        self._thread = ThreadPoolExecutor(1, "telerelay-recording")
-        self._keyring: Keyring | None = None
+        self._store = Storeroom("recordings")
         self._shelves: Shelves | None = None
         self._sessions: dict[str, Session] = {}
         self._seats: dict[str, str] = {}
@@ -72,14 +69,11 @@ class Recordings:
         Find what another process kept. Also where nothing is recorded any more: what was is kept, and destroyed, as the
         configuration says.
         """
-        path, folder = self._config.journal.path, self._config.recording.folder
-        name = folder or (f"{path}.recordings" if path else "")
         keyring = Keyring(journal, TABLES[1])
         consults = await keyring.open()
         if not self._config.recording.enabled and not consults:
             return
-        self._keyring = keyring
-        vault = Vault(Path(name) if name else None, "recordings")
+        vault = self._store.open(keyring, self._config.recording.folder, self._config.journal.path)
         shelves = self._shelves = Shelves(vault, self._config.recording.keep_free_bytes)
         for consult in consults:
             key = keyring.known(consult)
@@ -98,9 +92,7 @@ class Recordings:
             self._cut(consult)
         await self._tasks.join(5.0, besides=("recordings_expire",))
         await self._tasks.close()
-        await asyncio.to_thread(self._thread.shutdown)
-        if self._shelves is not None:
-            await asyncio.to_thread(self._shelves.vault.close)
+        await self._store.close()
 
     async def _run_expiry(self) -> None:
         while True:
@@ -110,9 +102,9 @@ class Recordings:
     async def expire(self) -> None:
         """Destroy what has been kept for its time."""
         assert self._shelves is not None
-        assert self._keyring is not None
+        assert self._store.keyring is not None
         before = self._now() - self._config.recording.retain_days * 86400
-        for consult in self._keyring.consults:
+        for consult in self._store.keyring.consults:
             live = self._live(consult)
             kept = self._shelves.of(consult)
             is_running = live is not None and not live.durable.is_over
@@ -326,12 +318,12 @@ class Recordings:
     # ---------------------------------------------------------------- within
 
     def _opened(self) -> tuple[Shelves, Keyring]:
-        if self._shelves is None or self._keyring is None:
+        if self._shelves is None or self._store.keyring is None:
             raise RemoteProtocolError("not_found", "nothing is recorded here")
-        return self._shelves, self._keyring
+        return self._shelves, self._store.keyring
 
     async def _do(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        return await self._store.do(work, *arguments)
 
     def _do_later(self, work: Callable[[], None]) -> asyncio.Future[None]:
-        return asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return self._store.begin(work)
