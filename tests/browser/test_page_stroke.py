@@ -27,7 +27,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_sc
 # Less than one small picture and two voices take, so that one of the two that come is held back.
 WEAK = Impairment(delay_ms=25.0, rate_bps=250_000, queue_ms=300.0)
 WIDE = Impairment(delay_ms=25.0, rate_bps=10_000_000)
-LOOK_S, WATCH_S, WITHIN_S = 0.25, 12.0, 60.0
+LOOK_S, WATCH_S = 0.25, 12.0
+WITHIN_S = 180.0
+"""A machine with other things to do is given what it needs: no bound is held by it."""
 UNTOLD_S = 5.0
 """So long a picture may stand still before somebody reads why: what is sent again, and a key frame, come sooner."""
 
@@ -80,7 +82,7 @@ async def untold_s(person: Person, for_s: float) -> tuple[float, int]:
     return longest, held
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_no_picture_of_a_stroke_is_held_back_without_a_word(browser: Browser, host: Host) -> None:
     """
     The site whose line breaks down keeps one of the two pictures, as the example has it, and reads that the other one
