@@ -149,8 +149,8 @@ export class FlowGauge {
 // What is worth telling at once: sound made up for more than half a percent, a picture that stood still, a line that holds
 // our encoder back.
 const CONCEALED_SHARE = 0.005;
-// An encoder that gets less of what it may take is held back by the line.
-const GIVEN_SHARE = 0.8;
+// An encoder that gets less of what it may take is held back by the line, whatever else holds it back.
+const GIVEN_SHARE = 0.5;
 
 const share = (part, whole) => (whole > 0 ? Math.min(1, Math.max(0, part / whole)) : 0);
 const rounded = (value, digits = 3) => Number(value.toFixed(digits));
@@ -203,8 +203,8 @@ export class TrackReporter {
     const frames_per_s = rounded(Math.max(0, entry.framesEncoded - last.framesEncoded) / seconds, 1);
     known.frames_per_s = Math.min(1000, Math.max(known.frames_per_s, frames_per_s));
     // A device that is short of both says "cpu" and nothing of its line: what that gives the encoder tells.
-    const isGivenLess = entry.targetBitrate < GIVEN_SHARE * (mostOf(entry) ?? 0);
-    known.limited ||= entry.qualityLimitationReason === "bandwidth" || isGivenLess;
+    const { qualityLimitationReason: reason, targetBitrate: given_bps } = entry;
+    known.limited ||= reason === "bandwidth" || (reason === "cpu" && given_bps < GIVEN_SHARE * (mostOf(entry) ?? 0));
     tracks.set(publication, known);
   }
 
