@@ -37,6 +37,8 @@ from telerelay.config import load
 from telerelay.hooks import DegradeAnswer, DegradeRequest
 
 POLICY, SINCE = "nivernais", "2018-10-01"
+REDUNDANT = "?redundancy=1"
+"""Of a village's page: each word is sent twice, for its line loses packets and is too long to wait for what is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,10 @@ class Territory(Hooks):
         village = str((await request.json())["village"])
         visit = f"visit-{secrets.token_hex(8)}"
         await self.relay.consults.schedule(ConsultPlan(visit, region=village, policy=POLICY, policy_date=SINCE))
-        links = {
-            role: f"/consult/#link={await self.relay.consults.link(visit, f'{role}-{secrets.token_hex(8)}', role)}"
-            for role in ("patient", "practitioner")
-        }
+        links = {}
+        for role, query in (("patient", REDUNDANT), ("practitioner", "")):
+            link = await self.relay.consults.link(visit, f"{role}-{secrets.token_hex(8)}", role)
+            links[role] = f"/consult/{query}#link={link}"
         return web.json_response({"visit": visit, "links": links}, status=201)
 
     async def villages(self, request: web.Request) -> web.Response:
@@ -115,7 +117,7 @@ def make(
     config: Config, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[web.Application, Relay]:
     """The site, with the relay under /consult; its clocks are arguments, so that hours can be rehearsed."""
-    # On a line that loses, a client may send each word twice (RED): a lost one is then heard without waiting for it.
+    # RED is taken from whose page offers it first: those of villages.
     config = replace(config, media=replace(config.media, audio_codecs=("opus", "red")))
     territory = Territory()
     keys = TokenKeys.of(secrets.token_bytes(32))

@@ -61,7 +61,7 @@ class Course:
 
 
 WHOLE = Course(MINUTE_S, 30.0, MINUTE_S)
-SHORT = Course(15.0, 10.0, 16.0)
+SHORT = Course(15.0, 10.0, 20.0)
 VISITS = 3
 SET_UPS_SHORT = 3
 

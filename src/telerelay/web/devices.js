@@ -96,8 +96,9 @@ export async function publish(kind) {
   const track = trackOf(kind);
   if (!track || !page.call) return;
   const videoCodec = query.get("codec")?.toUpperCase() ?? "VP8";
+  const redundancy = query.get("redundancy") === "1"; // whoever made the link knows that the line loses
   try {
-    await page.call.publish(track, { source: KINDS[kind].source, videoCodec });
+    await page.call.publish(track, { source: KINDS[kind].source, videoCodec, redundancy });
   } catch (error) {
     // Whose role may not publish watches and listens.
     if (error.code === "forbidden") setTrack(kind, null);

@@ -5,7 +5,7 @@
  */
 
 import { TelerelayError, later } from "./errors.js";
-import { SenderLimit, encodings, preferCodec } from "./sending.js";
+import { SenderLimit, encodings, preferCodec, preferRedundancy } from "./sending.js";
 
 // The relay takes five offers at once, then one in two seconds.
 export const REFUSED_PAUSE_MS = 2000;
@@ -149,6 +149,7 @@ export class Publishing {
       transceiver = pc.addTransceiver(track, { direction: "sendonly", streams, sendEncodings });
     }
     if (kind === "video") preferCodec(transceiver, options.videoCodec ?? "VP8");
+    else if (options.redundancy) preferRedundancy(transceiver);
     return transceiver;
   }
 

@@ -77,6 +77,17 @@ export class SenderLimit {
   }
 }
 
+/** Have a voice sent as RED, each packet with the one before in it: a browser does where the relay's answer has it first. */
+export function preferRedundancy(transceiver) {
+  const { codecs } = RTCRtpSender.getCapabilities("audio") ?? { codecs: [] };
+  const rank = ({ mimeType }) => (/^audio\/red$/i.test(mimeType) ? 0 : 1);
+  try {
+    transceiver.setCodecPreferences([...codecs].sort((a, b) => rank(a) - rank(b)));
+  } catch {
+    /* a browser without it sends what it would have */
+  }
+}
+
 /** Put the wanted codec first; what else the browser has stays behind it. */
 export function preferCodec(transceiver, name) {
   const { codecs } = RTCRtpSender.getCapabilities("video") ?? { codecs: [] };

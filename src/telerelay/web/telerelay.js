@@ -167,7 +167,7 @@ export class Call extends EventTarget {
 
   /**
    * Publish a track, or all tracks of a stream (then an array is returned). Options: `source` ("camera", "microphone",
-   * "screen"…), `videoCodec` ("VP8", "H264"), `simulcast`, `maxBitrate` (bit/s).
+   * "screen"…), `videoCodec` ("VP8", "H264"), `simulcast`, `maxBitrate` (bit/s), `redundancy` (of a voice: RED).
    */
   async publish(what, options = {}) {
     if (what instanceof MediaStream) return Promise.all(what.getTracks().map((track) => this.publish(track, options)));
