@@ -1,5 +1,5 @@
 """
-A camera at call rate (docs/load.md): 720p30, encoded beforehand, so that a process that sends it has next to no work.
+A camera of thirty frames a second, encoded beforehand, so that a process that sends it has next to no work.
 
 It sends the same two seconds again and again, a keyframe first, at a rate that follows nothing. Event loop of whoever
 sends.
@@ -17,15 +17,15 @@ import av
 import numpy as np
 from aiortc.mediastreams import MediaStreamTrack
 
-WIDTH, HEIGHT, FPS, FRAMES = 1280, 720, 30, 60
+FPS, FRAMES = 30, 60
 CLOCK_HZ = 90_000
 
 
 @cache
-def frames(bps: int) -> list[bytes]:
+def frames(bps: int, width: int, height: int) -> list[bytes]:
     """Two seconds of VP8 at about that rate."""
     context: Any = av.CodecContext.create("libvpx", "w")
-    context.width, context.height, context.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
     context.framerate, context.bit_rate, context.thread_count, context.gop_size = FPS, bps, 1, FRAMES
     context.time_base = fractions.Fraction(1, FPS)
     context.options = {
@@ -37,11 +37,11 @@ def frames(bps: int) -> list[bytes]:
         "maxrate": str(bps),
         "bufsize": str(bps // 2),
     }
-    noise = np.random.default_rng(1).integers(-24, 24, (HEIGHT * 3 // 2, WIDTH), dtype=np.int16)
-    ramp = np.full((HEIGHT * 3 // 2, WIDTH), 128, dtype=np.int16)
+    noise = np.random.default_rng(1).integers(-24, 24, (height * 3 // 2, width), dtype=np.int16)
+    ramp = np.full((height * 3 // 2, width), 128, dtype=np.int16)
     made = []
     for n in range(FRAMES):
-        ramp[:HEIGHT] = (np.arange(WIDTH) // 8 + 64 + n) % 160 + 32
+        ramp[:height] = (np.arange(width) // 8 + 64 + n) % 160 + 32
         planes = np.clip(ramp + np.roll(noise, 8 * n, axis=1) // 4, 0, 255).astype(np.uint8)
         picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         picture.pts = n
@@ -54,9 +54,9 @@ class Encoded(MediaStreamTrack):  # type: ignore[misc,unused-ignore]
 
     kind = "video"
 
-    def __init__(self, bps: int) -> None:
+    def __init__(self, bps: int, width: int, height: int) -> None:
         super().__init__()
-        self._frames = frames(bps)
+        self._frames = frames(bps, width, height)
         self._began = time.monotonic()
         self._n = 0
 

@@ -31,7 +31,7 @@ class Counted(Person):
     async def send(self, *sources: str, bps: int = 0, size: tuple[int, int] = (640, 360)) -> None:
         """
         Send a moving picture and a tone, or of each source what it is: a `microphone`'s tone, a picture of any other.
-        Pictures have that `size`; with `bps` they are 720p30, encoded beforehand at that rate whatever the line does.
+        Pictures have that `size`; with `bps` they are encoded beforehand, at that rate whatever the line does.
         """
         await self.do("send", sources=sources or ("microphone", "camera"), bps=bps, size=size)
 
@@ -84,10 +84,10 @@ class _Body(Body):
         def track(source: str) -> Any:
             if source == "microphone":
                 return Tone()
-            return Encoded(bps) if bps else MovingPicture(*size)
+            return Encoded(bps, *size) if bps else MovingPicture(*size)
 
         if bps:
-            await asyncio.to_thread(frames, bps)  # seconds, in which the socket must not be silent
+            await asyncio.to_thread(frames, bps, *size)  # seconds, in which the socket must not be silent
         await self._client.publish([track(source) for source in sources], sources)
         return {}
 

@@ -23,7 +23,7 @@ from support.netsim import NamespacePair, Shape
 # N2, with what a home's router keeps: a fifth of a second.
 DOWN = Shape(rate_bps=5e6, queue_bytes=125_000, delay_ms=25)
 UP = Shape(rate_bps=2e6, queue_bytes=50_000, delay_ms=25)
-# A picture of 720p30 that takes of the line what a call may, and gives way to nothing.
+# A picture that takes of the line what a call may, and gives way to nothing; small, for who receives it decodes it.
 VIDEO_BPS = 1_200_000
 PDF = {"filename": "letter.pdf", "filetype": "application/pdf"}
 # A file of 10 MB at the least rate that is of any use.
@@ -32,7 +32,7 @@ SETTLE_S = 3.0
 # What a file left in the queues is gone then.
 DRAIN_S = 1.0
 # Behind a moment in which a client did not run, what was held up by it is there.
-LATE_S = 0.3
+LATE_S = 0.1
 PACKETS_PER_S = 50
 
 
