@@ -98,7 +98,7 @@ class Cutting:
         """The first file's."""
         return io.BytesIO(bytes(self.files[0]))
 
-    def _opened(self, sub: str, group: str):
+    def _opened(self, sub: str, group: str, media_type: str, sources: tuple[str, ...]):
         self.files.append(bytearray())
         return self.files[-1].extend
 

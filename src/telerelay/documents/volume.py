@@ -49,6 +49,8 @@ class Volume:
         self._hash: Any = hashlib.sha256()  # None: of a volume that was there before, not read again yet
         self._file = -1
         self._finished_bytes = -1
+        self.settled_bytes = 0
+        """Of what came, so much is there after a crash."""
 
     @classmethod
     def create(cls, path: Path, sealer: Sealer) -> "Volume":
@@ -72,6 +74,7 @@ class Volume:
             volume._find()
         except OSError as error:
             raise storage_error(error) from error
+        volume.settled_bytes = volume.offset
         return volume
 
     @property
@@ -88,7 +91,10 @@ class Volume:
 
     @is_finished.setter
     def is_finished(self, is_finished: bool) -> None:
-        self._finished_bytes, self._tail = self.offset if is_finished else -1, b""
+        if not is_finished:
+            self._finished_bytes = -1
+            return
+        self._finished_bytes, self._tail = self.offset, b""
 
     # ---------------------------------------------------------------- writing
 
@@ -127,6 +133,7 @@ class Volume:
             raise storage_error(error) from error
         finally:
             self.rest()
+        self.settled_bytes = self.offset
 
     def mark(self) -> Mark:
         """Where it is; to be asked for when it is settled."""
@@ -141,6 +148,7 @@ class Volume:
         finally:
             self.rest()
         self._frames, self._tail, self._hash = mark.frames, mark.tail, mark.hash
+        self.settled_bytes = min(self.settled_bytes, self.offset)
 
     def finish(self) -> None:
         """Nothing more comes: the last frame is a short one. Raises as `settle`."""
@@ -154,6 +162,7 @@ class Volume:
         finally:
             self.rest()
         self.is_finished = True
+        self.settled_bytes = self.offset
         with contextlib.suppress(OSError):
             self._tail_path.unlink(missing_ok=True)
 

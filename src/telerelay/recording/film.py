@@ -17,9 +17,6 @@ import av
 from telerelay.recording.formats import FORMATS
 from telerelay.recording.frames import Frame
 
-MEDIA_TYPES = {"webm": "video/webm", "mp4": "video/mp4"}
-SOUND_TYPES = {"webm": "audio/webm"}
-
 RATES = {"opus": 48000, **dict.fromkeys(FORMATS, 90000)}
 """Of their RTP timestamps, Hz."""
 
@@ -55,6 +52,13 @@ class _Out(io.RawIOBase):
         return len(data)
 
 
+def media_type(codec: str | None) -> str:
+    """Of a file whose picture is of this codec; None: it has sound alone."""
+    if codec is None:
+        return "audio/webm"
+    return "video/mp4" if codec in _RAW else "video/webm"
+
+
 class Film:
     """
     `picture` is the keyframe that it begins with and its codec, None: sound alone. `has_sound`: whether there is any.
@@ -62,7 +66,8 @@ class Film:
     """
 
     def __init__(self, write: Callable[[bytes], object], picture: tuple[str, Frame] | None, has_sound: bool) -> None:
-        self.container = "mp4" if picture is not None and picture[0] in _RAW else "webm"
+        self.media_type = media_type(picture[0] if picture is not None else None)
+        self.container = self.media_type.rpartition("/")[2]
         self._problem: BaseException | None = None
         self._give = write
         self._out = av.open(
@@ -88,11 +93,6 @@ class Film:
                 self._streams["opus"] = self._out.add_stream_from_template(like.streams.audio[0], opaque=True)
         self.end_s = 0.0
         """Where its last frame begins, seconds from its beginning."""
-
-    @property
-    def media_type(self) -> str:
-        types = MEDIA_TYPES if set(self._streams) != {"opus"} else SOUND_TYPES
-        return types[self.container]
 
     def has(self, codec: str) -> bool:
         return codec in self._streams

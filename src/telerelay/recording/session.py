@@ -99,8 +99,10 @@ class Session:
         now = self._now()
 
         def work() -> None:
-            _put(take, inbox)
-            take.close(now)
+            try:
+                _put(take, inbox)
+            finally:  # a disk that has no room for one file may have it for another's end
+                take.close(now)
 
         try:
             if self._working is not None:

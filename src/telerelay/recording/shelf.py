@@ -38,11 +38,12 @@ class Kept:
     volume: Volume = field(repr=False)
     is_whole: bool = False
     about: dict[str, Any] = field(default_factory=dict)
-    """media_type, sources, length_s, packets, lost_packets, gaps, frames_left_out."""
+    """media_type, sources; when it is whole length_s, packets, lost_packets, gaps, frames_left_out."""
 
     @property
     def size_bytes(self) -> int:
-        return self.volume.offset
+        """On the disk: of one that is being written, what a process that is killed now leaves."""
+        return self.volume.settled_bytes
 
     def to_meta(self) -> dict[str, Any]:
         named = ("recording", "sub", "group", "begun_at", "is_whole", "about")
@@ -113,11 +114,12 @@ class Writing:
         self._open: dict[tuple[str, str], Kept] = {}
         self._settled_at = 0.0
 
-    def opened(self, sub: str, group: str) -> Callable[[bytes], object]:
+    def opened(self, sub: str, group: str, media_type: str, sources: tuple[str, ...]) -> Callable[[bytes], object]:
         """A file begins. Raises RemoteProtocolError storage_full, storage_failed."""
         self._check_space()
         id = secrets.token_urlsafe(16)
         meta: dict[str, Any] = {"recording": self._recording, "sub": sub, "group": group, "begun_at": time.time()}
+        meta["about"] = {"media_type": media_type, "sources": list(sources)}
         volume = self._shelves.vault.create(self._key, self._consult, id, meta)
         kept = Kept(id, self._consult, **meta, volume=volume)
         self._open[sub, group] = kept
@@ -154,8 +156,14 @@ class Writing:
         self._settled_at = now
         if self._open:
             self._check_space()
+        problems = list[RemoteProtocolError]()
         for kept in self._open.values():
-            kept.volume.settle()
+            try:
+                kept.volume.settle()
+            except RemoteProtocolError as error:  # what fits of another is not lost for it
+                problems.append(error)
+        if problems:
+            raise problems[0]
 
     def _check_space(self) -> None:
         if self._shelves.vault.free_bytes() < self._shelves.keep_free_bytes:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket
 
 from telerelay.recording.clock import StreamClock, unix_s
-from telerelay.recording.film import RATES, Film
+from telerelay.recording.film import RATES, Film, media_type
 from telerelay.recording.frames import Frame, Pictures, Sound
 from telerelay.recording.reorder import Gap, Reorder
 from telerelay.recording.sound import RATE, SoundLine, frame_samples
@@ -147,8 +147,8 @@ class Part:
     counts: Counts
 
 
-Opened = Callable[[str, str], Callable[[bytes], object]]
-"""Makes a file for this person's group; what it returns is given the bytes."""
+Opened = Callable[[str, str, str, tuple[str, ...]], Callable[[bytes], object]]
+"""Makes a file for this person's group, of this media type and these sources; what it returns is given the bytes."""
 
 Closed = Callable[[str, str, Part], None]
 """That person's group's file is whole."""
@@ -310,7 +310,9 @@ class Take:
             before = math.ceil((at_s - reel.begun_at) * RATE / step - 0.25) * step
             reel.sound, reel.line, reel.sound_at_s = sound, SoundLine(first.timestamp, before), before / RATE
             reel.begun_at = at_s - reel.sound_at_s
-        write = self._opened(track.sub, track.group)
+        codec = picture.track.codec if picture is not None else None
+        sources = tuple(sorted(each.track.source for each in streams))
+        write = self._opened(track.sub, track.group, media_type(codec), sources)
         shape = (picture.track.codec, picture.held[0]) if picture is not None else None
         reel.film = Film(write, shape, sound is not None)
         return True
