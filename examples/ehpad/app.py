@@ -75,7 +75,7 @@ def site(relay: Relay, homes: Homes) -> web.Application:
         number = next(numbers)
         name = f"ehpad-{number}"
         await relay.consults.schedule(ConsultPlan(name, deciders=("practitioner", "expert", "assistant")))
-        links = {who: await relay.consults.link(name, f"{who}-{number}", role) for who, role in PEOPLE.items()}
+        links = {who: await relay.consults.link(name, f"{name}-{who}", role) for who, role in PEOPLE.items()}
         return web.json_response({"visit": name, "links": links})
 
     async def series(request: web.Request) -> web.Response:

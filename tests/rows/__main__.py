@@ -17,10 +17,13 @@ from dataclasses import asdict
 
 from rows.figures import SHORT, Figure, rows
 
+TOGETHER = "TOGETHER"
+"""Ten rows at once, at one relay."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    known = rows()
+    known = [*rows(), TOGETHER]
     parser = argparse.ArgumentParser(prog="make rows", description="plays the health systems of docs/systems.md")
     parser.add_argument("row", nargs="*", help=f"of {', '.join(known)}; all without")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
@@ -36,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in wanted:
         began = time.monotonic()
         try:
-            measured = asyncio.run(importlib.import_module(f"rows.row_{name.lower()}").measure())
+            measured = asyncio.run(importlib.import_module(_module(name)).measure())
         except Exception as error:
             failed.append(name)
             print(f"{name}  could not be played: {type(error).__name__}: {error}", flush=True)
@@ -50,6 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
         plain = [asdict(figure) | {"is_reached": figure.is_reached} for figure in figures]
         print(json.dumps({"figures": plain, "failed": failed, "is_reached": is_reached}), flush=True)
     return 0 if is_reached else 1
+
+
+def _module(name: str) -> str:
+    return "rows.together" if name == TOGETHER else f"rows.row_{name.lower()}"
 
 
 if __name__ == "__main__":

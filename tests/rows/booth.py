@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rows.process import Message, Process
+from rows.seated import Seated
 
 AHEAD_S = 37.25
 """The booth's clock is that much ahead of the machine's."""
@@ -71,13 +72,12 @@ def clock() -> float:
     return time.time() + AHEAD_S
 
 
-class _Body:
+class _Body(Seated):
     """What the process can do. The clients' imports take half a second: only this process makes them."""
 
     def __init__(self, by_ssrc: dict[int, dict[bytes, tuple[float, int]]]) -> None:
+        super().__init__()
         self._by_ssrc = by_ssrc
-        self._client: Any = None
-        self._measuring: Any = None
         self._series: tuple[Any, Any] = (None, None)
         self._running: asyncio.Task[None] | None = None
         self._sent: dict[str, dict[bytes, tuple[float, int]]] = {}
@@ -149,19 +149,10 @@ class _Body:
         await self._client.wait_for(lambda _: self._measuring.outbox.kept_samples > 0)
         return {}
 
-    async def request(self, kind: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        return dict(await self._client.request(kind, **fields))
-
     async def leave(self) -> Mapping[str, Any]:
         if self._running is not None:
             self._running.cancel()
-        measuring, self._measuring = self._measuring, None
-        if measuring is not None:
-            await measuring.__aexit__(None, None, None)
-        client, self._client = self._client, None
-        if client is not None:
-            await client.leave()
-        return {}
+        return await super().leave()
 
 
 async def _main() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from types import TracebackType
 
 
@@ -19,6 +20,8 @@ class CutLine:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._is_cut = False
+        self._cut_at_bytes: int | None = None
+        self._has_come = asyncio.Event()
         self.up_bytes = 0
         """What went towards the relay so far."""
         self.url = ""
@@ -35,12 +38,16 @@ class CutLine:
         self._break()
         self._server.close()
 
-    async def cut(self, for_s: float) -> None:
-        """Nothing goes through for so long."""
-        self._is_cut = True
-        self._break()
+    async def cut(self, for_s: float, behind_bytes: int) -> tuple[float, float]:
+        """Nothing goes through for so long, once so much more has gone up: from when until when, monotonic seconds."""
+        self._has_come.clear()
+        self._cut_at_bytes = self.up_bytes + behind_bytes
+        await self._has_come.wait()
+        began = time.monotonic()
         await asyncio.sleep(for_s)
+        until = time.monotonic()
         self._is_cut = False
+        return began, until
 
     def _break(self) -> None:
         for writer in tuple(self._writers):
@@ -60,6 +67,11 @@ class CutLine:
             while data := await reader.read(65536):
                 if is_up:
                     self.up_bytes += len(data)
+                if self._cut_at_bytes is not None and self.up_bytes > self._cut_at_bytes:
+                    self._cut_at_bytes, self._is_cut = None, True
+                    self._has_come.set()
+                    self._break()
+                    break
                 writer.write(data)
                 await writer.drain()
         writer.close()

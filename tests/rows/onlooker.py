@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rows.process import Message, Process
+from rows.seated import Seated
 
 
 class Onlooker(Process):
@@ -44,12 +45,11 @@ class Onlooker(Process):
         await self.do("leave")
 
 
-class _Body:
+class _Body(Seated):
     """What the process can do."""
 
     def __init__(self) -> None:
-        self._client: Any = None
-        self._measuring: Any = None
+        super().__init__()
         self._values: dict[str, list[float | None]] = {}
         self._gaps: list[tuple[str, int, int]] = []
         self._samples: list[tuple[float | None, float]] = []
@@ -99,9 +99,6 @@ class _Body:
     def _on_gap(self, sub: str, series: Any, first: int, next: int) -> None:
         self._gaps.append((series.kind, first, next))
 
-    async def request(self, kind: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        return dict(await self._client.request(kind, **fields))
-
     async def stop(self, file: str) -> Mapping[str, Any]:
         tracks = self._client.remote_tracks.values()
         offers = [each["sdp"] for each in self._client.events if each["type"] == "offer"]
@@ -118,15 +115,6 @@ class _Body:
         }
         await asyncio.to_thread(Path(file).write_text, json.dumps(record))
         return {"frames": {each.source: each.frames for each in tracks}}
-
-    async def leave(self) -> Mapping[str, Any]:
-        measuring, self._measuring = self._measuring, None
-        if measuring is not None:
-            await measuring.__aexit__(None, None, None)
-        client, self._client = self._client, None
-        if client is not None:
-            await client.leave()
-        return {}
 
 
 def section_of(sdp: str, mid: str) -> str:

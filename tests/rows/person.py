@@ -11,7 +11,8 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
@@ -19,6 +20,9 @@ import aiohttp
 from rows.pictures import Pictures
 from rows.process import Failed, Message, Process
 from support.starved import Starved
+
+PICTURE: ContextVar[tuple[int, int, int]] = ContextVar("PICTURE", default=(640, 360, 15))
+"""Width, height and frames a second of a picture where nobody says; set smaller where many share two cores."""
 
 LOOK_EVERY_S = 0.005
 """How often is looked whether a picture moved: a hundredth of the freeze that rows allow."""
@@ -42,6 +46,10 @@ class Person(Process):
         """One HTTP request: {"status", "body"}; the body as JSON, or as text where it is none."""
         return await self.do("http", method=method, url=url, body=body, token=token, headers=dict(headers or {}))
 
+    async def prepare(self) -> None:
+        """Have at hand what joining takes: importing it keeps this process from anything else for a second."""
+        await self.do("prepare")
+
     async def enter(self, url: str, link: str) -> Message:
         """Change a link for a token and join: {"participant", "admitted"}. Raises Failed with the refusal's code."""
         answer = await self.ask("POST", f"{url}/link", {"link": link.partition("#link=")[2] or link})
@@ -55,10 +63,14 @@ class Person(Process):
         return await self.do("join", url=url, room=room, token=token, relay_port=self.relay_port)
 
     async def publish(
-        self, width: int = 640, height: int = 360, frames_per_s: int = 15, sources: Sequence[str] = ()
+        self, width: int = 0, height: int = 0, frames_per_s: int = 0, sources: Sequence[str] = ()
     ) -> None:
-        """Send a tone and a moving picture of that size, under the names of these sources. Raises Failed."""
-        await self.do("publish", sources=list(sources), width=width, height=height, fps=frames_per_s)
+        """
+        Send a tone and a moving picture of that size, or of PICTURE's, under the names of these sources. Raises Failed.
+        """
+        usual = PICTURE.get()
+        width, height, fps = width or usual[0], height or usual[1], frames_per_s or usual[2]
+        await self.do("publish", sources=list(sources), width=width, height=height, fps=fps)
 
     async def sees(self, people: int) -> Message:
         """Wait until pictures that can be decoded have come of so many others since this was asked: {"starved_s"}."""
@@ -105,15 +117,12 @@ class Person(Process):
         """Wait until a new frame of that kind of that participant's was decoded. Raises Failed where none comes."""
         return await self.do("receives", kind=kind, participant=participant)
 
-    async def watch(self, participant: str) -> None:
-        """Look on how that participant's picture moves, from now on until `watched`."""
-        await self.do("watch", participant=participant)
+    async def watch(self) -> None:
+        """Look at everybody else's pictures from now on until `watched`."""
+        await self.do("watch")
 
     async def watched(self) -> Message:
-        """
-        {"freeze_s", "starved_s"}: how long the picture stood still at the longest, as it was decoded, and how long this
-        process did not get to run meanwhile.
-        """
+        """As `look`, of all that time."""
         return await self.do("watched")
 
     async def leave(self) -> None:
@@ -141,6 +150,7 @@ class Body:
 
     orders: tuple[str, ...] = (
         "http",
+        "prepare",
         "join",
         "publish",
         "open_channel",
@@ -177,6 +187,11 @@ class Body:
             return {"status": response.status, "body": json.loads(text)}
         except ValueError:
             return {"status": response.status, "body": text}
+
+    async def prepare(self) -> Mapping[str, Any]:
+        from telerelay.client import Client, MovingPicture, Tone  # noqa: F401
+
+        return {}
 
     async def join(self, url: str, room: str, token: str, relay_port: int | None) -> Mapping[str, Any]:
         from telerelay.client import Client  # half a second of imports: only who joins needs it
@@ -231,12 +246,17 @@ class Body:
         return {"starved_s": starved.total_s}
 
     async def look(self, for_s: float) -> Mapping[str, Any]:
+        until = time.monotonic() + for_s
+        return await self._look(lambda: time.monotonic() >= until)
+
+    async def _look(self, is_over: Callable[[], bool]) -> Mapping[str, Any]:
         began, sent = time.monotonic(), self._sent
         known = self._frames()
         last = {who: began for who, _ in known}
         frames, longest = dict.fromkeys(last, 0), dict.fromkeys(last, 0.0)
         with Starved() as starved:
-            while (now := time.monotonic()) < began + for_s:
+            while not is_over():
+                now = time.monotonic()
                 for (who, key), count in self._frames().items():
                     if who in last and count > known.get((who, key), 0):
                         frames[who] += count - known.get((who, key), 0)
@@ -281,24 +301,9 @@ class Body:
         tracks = self._client.remote_tracks.values()
         return sum(each.frames for each in tracks if (each.kind, each.participant) == (kind, participant))
 
-    async def watch(self, participant: str) -> Mapping[str, Any]:
-        from support.starved import Starved
-
-        starved = Starved()
-
-        async def look() -> Mapping[str, Any]:
-            at, frames, freeze_s = time.monotonic(), self._decoded("video", participant), 0.0
-            with starved:
-                while not self._is_watched.is_set():
-                    await asyncio.sleep(LOOK_EVERY_S)
-                    now, seen = time.monotonic(), self._decoded("video", participant)
-                    freeze_s = max(freeze_s, now - at)
-                    if seen != frames:
-                        at, frames = now, seen
-            return {"freeze_s": freeze_s, "starved_s": starved.total_s}
-
+    async def watch(self) -> Mapping[str, Any]:
         self._is_watched.clear()
-        self._watching = asyncio.create_task(look())
+        self._watching = asyncio.create_task(self._look(self._is_watched.is_set))
         return {}
 
     async def watched(self) -> Mapping[str, Any]:

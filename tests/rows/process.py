@@ -143,6 +143,10 @@ class Process:
                 self._changed.clear()
                 await self._changed.wait()
 
+    def forget(self) -> None:
+        """What it told so far: something new begins."""
+        self.events.clear()
+
     def count(self, kind: str) -> int:
         """How often it told of that so far."""
         return sum(message["type"] == kind for message in self.events)

@@ -62,8 +62,8 @@ async def measure() -> list[Figure]:
 async def _round(found: Case) -> tuple[float, float]:
     """The GP hands over, goes, and, for the next round, comes back: the freeze while going, and time without CPU."""
     watched = ((found.expert, found.ids["patient"]), (found.patient, found.ids["expert"]))
-    for person, other in watched:
-        await person.watch(other)
+    for person, _ in watched:
+        await person.watch()
     await asyncio.sleep(0.5)
     answer = await found.gp.ask("POST", f"{found.host.url}/requests/{found.request}/hand_over", {"by": "gp-1"})
     assert answer["status"] == 200, answer
@@ -72,11 +72,12 @@ async def _round(found: Case) -> tuple[float, float]:
     await found.patient.event("participant_left", since=since)
     await asyncio.sleep(AFTER_S)
     seen = [await person.watched() for person, _ in watched]
+    freezes = [each["pictures"][other]["longest_s"] for each, (_, other) in zip(seen, watched, strict=True)]
     link = await found.gp.ask("POST", f"{found.host.url}/requests/{found.request}/link")
     await found.gp.enter(found.relay, link["body"]["link"])
     await found.gp.publish(160, 96)
     await found.gp.received("video")
-    return max(each["freeze_s"] for each in seen), max(each["starved_s"] for each in seen)
+    return max(freezes), max(each["starved_s"] for each in seen)
 
 
 async def _are_in_call(found: Case) -> float:

@@ -7,13 +7,16 @@ Both practices use the same ids. The foreign tokens are signed by the relay's ow
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from rows.figures import Figure, tries
 from rows.host import Host
 from rows.person import Person
+from rows.place import Place
 from rows.process import Failed
 
 _figure = partial(Figure, "R05", is_least=False, example="medipeps")
@@ -24,14 +27,28 @@ SHOWN_AT = ("whip/{room}", "whep/{room}", "documents", "measurements/{room}")
 
 async def measure() -> list[Figure]:
     async with Host("medipeps") as host, Person() as patient, Person() as doctor, Person() as foreigner:
-        secrets = {}
-        for tenant in TENANTS:
-            answer = await doctor.ask("POST", f"{host.url}/practices", {"tenant": tenant})
-            secrets[tenant] = answer["body"]["secret"]
+        secrets = await _enrolled(host, doctor)
         return [
-            *await _launched(host, secrets, patient, doctor, foreigner),
+            *await _launched(host, secrets, patient, doctor, foreigner, range(tries(15))),
             *await _split(host, secrets, patient, doctor),
         ]
+
+
+async def beside(place: Place) -> list[Figure]:
+    """Beside other systems: a launch of either practice in each round."""
+    async with place.people(3) as (patient, doctor, foreigner):
+        secrets, numbers = await _enrolled(place, doctor), itertools.count()
+
+        async def once() -> list[Figure]:
+            return await _launched(place, secrets, patient, doctor, foreigner, (next(numbers),))
+
+        return await place.rounds(once)
+
+
+async def _enrolled(host: Host, doctor: Person) -> dict[str, str]:
+    """The secrets of both practices."""
+    answers = {tenant: await doctor.ask("POST", f"{host.url}/practices", {"tenant": tenant}) for tenant in TENANTS}
+    return {tenant: answer["body"]["secret"] for tenant, answer in answers.items()}
 
 
 async def _appointment(host: Host, secret: str, person: Person, appointment: str) -> str:
@@ -45,13 +62,18 @@ async def _launch(host: Host, secret: str, person: Person, appointment: str, sub
 
 
 async def _launched(
-    host: Host, secrets: dict[str, str], patient: Person, doctor: Person, foreigner: Person
+    host: Host,
+    secrets: dict[str, str],
+    patient: Person,
+    doctor: Person,
+    foreigner: Person,
+    numbers: Sequence[int],
 ) -> list[Figure]:
     """Both practices' appointments of one id, again and again; who is launched into the same one meets the other."""
     relay = f"{host.url}/consult"
-    count = tries(15)
+    count = len(numbers)
     wrong = opened = 0
-    for number in range(count):
+    for number in numbers:
         appointment = f"rdv-{number}"
         planned = {tenant: await _appointment(host, secrets[tenant], doctor, appointment) for tenant in TENANTS}
         for tenant in TENANTS:

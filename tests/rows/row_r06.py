@@ -15,6 +15,7 @@ from typing import Any
 from rows.figures import Figure, p95, tries
 from rows.host import Host
 from rows.person import Person
+from rows.place import Place
 
 _figure = partial(Figure, "R06", is_least=False, example="booking")
 
@@ -65,11 +66,22 @@ async def measure() -> list[Figure]:
     async with Host("booking") as host, Person() as patient, Person() as doctor:
         site = Site(host, patient, doctor)
         return [
-            *await _two_who_hold(site),
-            *await _moved(site),
+            *await _two_who_hold(site, tries()),
+            *await _moved(site, tries()),
             *await _windows(site),
             *await _no_shows(site),
         ]
+
+
+async def beside(place: Place) -> list[Figure]:
+    """Beside other systems: one time that two want, and one move, in each round. The clock is everybody's."""
+    async with place.people(2) as (patient, doctor):
+        site = Site(place, patient, doctor)
+
+        async def once() -> list[Figure]:
+            return [*await _two_who_hold(site, 2), *await _moved(site, 2)]
+
+        return await place.rounds(once)
 
 
 async def _windows(site: Site) -> list[Figure]:
@@ -93,11 +105,11 @@ async def _windows(site: Site) -> list[Figure]:
     return [_figure(what, float(wrong), "", 0.0)]
 
 
-async def _moved(site: Site) -> list[Figure]:
+async def _moved(site: Site, count: int) -> list[Figure]:
     """An old link is looked at all the time while the appointment is moved: from the request until it is dead."""
     took: list[float] = []
     wrong = 0
-    for _ in range(tries()):
+    for _ in range(count):
         booked = await site.book()
         body = {"key": booked["key"], "starts_at": booked["starts_at"] + SLOT_S}
         before = await site.use(booked["links"]["patient"])
@@ -156,11 +168,11 @@ async def _no_shows(site: Site) -> list[Figure]:
     ]
 
 
-async def _two_who_hold(site: Site) -> list[Figure]:
+async def _two_who_hold(site: Site, count: int) -> list[Figure]:
     """Two people's browsers ask for one time at once, and both try to book it."""
     not_one = 0
     wanted = {"patient-7": site.patient, "patient-8": site.doctor}
-    for _ in range(tries()):
+    for _ in range(count):
         slot = site.next_slot()
         for step, good in (("hold", 200), ("book", 201)):
             answers = await asyncio.gather(
@@ -168,9 +180,7 @@ async def _two_who_hold(site: Site) -> list[Figure]:
             )
             not_one += [answer["status"] for answer in answers].count(good) != 1
             not_one += [answer["status"] for answer in answers].count(409) != 1
-    return [
-        _figure(f"of {tries()} times two wanted at once: not held or booked by exactly one", float(not_one), "", 0.0)
-    ]
+    return [_figure(f"of {count} times two wanted at once: not held or booked by exactly one", float(not_one), "", 0.0)]
 
 
 def _is_no_show(sign: Mapping[str, Any]) -> bool:

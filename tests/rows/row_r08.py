@@ -8,6 +8,7 @@ Patients' pages and doctors' desks are processes; a doctor's is killed, or stopp
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -18,10 +19,12 @@ from typing import Any
 from rows.figures import Figure, p95, tries
 from rows.host import Host
 from rows.person import Person
+from rows.place import Place
 from rows.process import Message
 
 _figure = partial(Figure, "R08", is_least=False, example="helloconsult")
 
+DOCTOR = "doctor-1"
 AHEAD_S = 3600.0
 """An appointment is booked an hour before."""
 
@@ -60,32 +63,51 @@ class Site:
 async def measure() -> list[Figure]:
     async with Host("helloconsult") as host, Person() as patient, Person() as doctor:
         site = Site(host, patient)
+        await asyncio.gather(patient.prepare(), doctor.prepare())
         await patient.listen(f"{host.url}/available")
         return [
-            *await _opened(site, doctor),
-            *await _killed(site),
-            *await _consults(site, doctor),
+            *await _opened(site, doctor, tries()),
+            *await _killed(site, tries()),
+            *await _consults(site, doctor, dict.fromkeys(("now", "book"), tries(10))),
             *await _recorded(site, doctor),
         ]
 
 
-async def _opened(site: Site, doctor: Person) -> list[Figure]:
+async def beside(place: Place) -> list[Figure]:
+    """Beside other systems: a desk that opens, doctors who are killed, and a call by "now", in each round."""
+    async with place.people(2) as (patient, doctor):
+        site = Site(place, patient)
+        numbers = itertools.count(2)
+
+        async def once() -> list[Figure]:
+            await patient.listen(f"{place.url}/available")
+            opened = await _opened(site, doctor, 2, "dermatologist-1")
+            killed = await _killed(site, 2)
+            # Another doctor each time: the last one was given to a patient who does not come.
+            called = await _consults(site, doctor, {"now": 1}, f"dermatologist-{next(numbers)}")
+            await doctor.hang_up()
+            await patient.hang_up()
+            return [*opened, *killed, *called]
+
+        return await place.rounds(once)
+
+
+async def _opened(site: Site, doctor: Person, count: int, name: str = DOCTOR) -> list[Figure]:
     """A desk opens and closes, again and again."""
     took: list[float] = []
-    for _ in range(tries()):
+    for _ in range(count):
         since = len(site.patient.events)
-        opened = await site.open_desk(doctor, "doctor-1")
-        shown = await site.shown("doctor-1", True, since)
+        opened = await site.open_desk(doctor, name)
+        shown = await site.shown(name, True, since)
         took.append(shown["at"] - opened["began"])
         since = len(site.patient.events)
         await doctor.hang_up()
-        await site.shown("doctor-1", None, since)
+        await site.shown(name, None, since)
     return [_figure(f"a doctor who opens the desk is shown, p95 of {len(took)}, at the patient's", p95(took), "s", 1.0)]
 
 
-async def _killed(site: Site) -> list[Figure]:
+async def _killed(site: Site, count: int) -> list[Figure]:
     """Doctors by the handful: one half is killed, the other stopped, which closes nothing."""
-    count = tries()
     took: dict[signal.Signals, list[float]] = {signal.SIGKILL: [], signal.SIGSTOP: []}
     for first in range(0, count, 5):
         for how, seconds in took.items():
@@ -109,19 +131,18 @@ async def _killed(site: Site) -> list[Figure]:
     ]
 
 
-async def _consults(site: Site, doctor: Person) -> list[Figure]:
-    """Now, and by appointment: each to a call in which both see and hear the other."""
-    failed = {"now": 0, "book": 0}
-    count = tries(10)
+async def _consults(site: Site, doctor: Person, ways: Mapping[str, int], name: str = DOCTOR) -> list[Figure]:
+    """Now, and by appointment, as often as `ways` says: each to a call in which both see and hear the other."""
+    failed = dict.fromkeys(ways, 0)
     since = len(site.patient.events)
-    await site.open_desk(doctor, "doctor-1")
-    await site.shown("doctor-1", True, since)
-    for way in [*failed] * count:
+    await site.open_desk(doctor, name)
+    await site.shown(name, True, since)
+    for way in (way for number in range(max(ways.values())) for way, count in ways.items() if number < count):
         body: dict[str, Any] = {"patient": "patient-7"}
         if way == "book":
-            body |= {"doctor": "doctor-1", "starts_at": site.host.now + AHEAD_S}
+            body |= {"doctor": name, "starts_at": site.host.now + AHEAD_S}
         try:
-            await _call(site, doctor, way, body, partial(Person.publish, site.patient))
+            await _call(site, doctor, way, body, partial(Person.publish, site.patient), name)
         except Exception as error:
             print(f"R08  {way}: {type(error).__name__}: {error}", flush=True)
             failed[way] += 1
@@ -131,7 +152,9 @@ async def _consults(site: Site, doctor: Person) -> list[Figure]:
     wrong = (busy["status"], second["status"]) != (201, 409)
     return [
         *(
-            _figure(f"of {count} patients by {way!r}: no call with sound and picture both ways", float(bad), "", 0.0)
+            _figure(
+                f"of {ways[way]} patients by {way!r}: no call with sound and picture both ways", float(bad), "", 0.0
+            )
             for way, bad in failed.items()
         ),
         _figure("a doctor given to two patients who ask for one now", float(wrong), "", 0.0),
@@ -143,7 +166,7 @@ async def _recorded(site: Site, doctor: Person) -> list[Figure]:
     failed = {RECORDED: 0, PHONES: 0}
     for names in failed:
         for name in names:
-            body = {"patient": "patient-7", "doctor": "doctor-1", "starts_at": site.host.now + AHEAD_S}
+            body = {"patient": "patient-7", "doctor": DOCTOR, "starts_at": site.host.now + AHEAD_S}
             try:
                 await _call(site, doctor, "book", body, partial(site.patient.publish_recorded, name))
             except Exception as error:
@@ -158,7 +181,9 @@ async def _recorded(site: Site, doctor: Person) -> list[Figure]:
     ]
 
 
-async def _call(site: Site, doctor: Person, way: str, body: Mapping[str, Any], publish: Callable[[], Any]) -> None:
+async def _call(
+    site: Site, doctor: Person, way: str, body: Mapping[str, Any], publish: Callable[[], Any], name: str = DOCTOR
+) -> None:
     """
     From the button to a call in which both see and hear the other and the page shows the doctor as busy, and to its
     end, when he is available. Raises what is missing.
@@ -179,9 +204,9 @@ async def _call(site: Site, doctor: Person, way: str, body: Mapping[str, Any], p
         await doctor.request("admit", participant=joined["participant"])
         await asyncio.gather(publish(), doctor.publish())
         await asyncio.gather(*(person.received(kind) for person in (patient, doctor) for kind in ("audio", "video")))
-        await site.shown("doctor-1", False, shown)
+        await site.shown(name, False, shown)
         shown = len(patient.events)
         await doctor.request("end")
-        await site.shown("doctor-1", True, shown)
+        await site.shown(name, True, shown)
     finally:
         await asyncio.gather(patient.leave(), doctor.leave())

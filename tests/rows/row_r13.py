@@ -20,6 +20,7 @@ from rows.counted import Counted
 from rows.figures import Figure, is_short, p95, tries
 from rows.host import Host
 from rows.person import Person
+from rows.place import Place
 from rows.process import Message
 from support.impairment import Impairment, UdpImpairment
 
@@ -108,11 +109,19 @@ async def measure() -> list[Figure]:
         async with Host("teleavc", environment=environment) as host, _sites(host) as sites, _full(host, sites) as full:
             return [
                 *full,
-                *await _connected(sites),
+                *await _connected(sites, tries()),
                 *await _rung(host, sites),
                 *await _held(sites),
                 *await _lost(host, sites),
             ]
+
+
+async def beside(place: Place) -> list[Figure]:
+    """Beside other systems: a stroke in each round, without an emulated line."""
+    async with place.people(3) as (hospital, radiology, neurology):
+        sites = Sites(place, hospital, radiology, neurology)
+        await sites.open_desk(neurology, "neurologist-1")
+        return await place.rounds(partial(_connected, sites, 2))
 
 
 @asynccontextmanager
@@ -153,7 +162,7 @@ async def _unstarved(measured: Callable[[], Awaitable[list[Message]]]) -> list[M
     return min(tried, key=lambda each: each[0])[1]
 
 
-async def _connected(sites: Sites) -> list[Figure]:
+async def _connected(sites: Sites, count: int) -> list[Figure]:
     """From the click at each site to the first pictures of both others."""
     took: list[float] = []
     waited = 0
@@ -163,7 +172,7 @@ async def _connected(sites: Sites) -> list[Figure]:
         await sites.end()
         return list(found.values())
 
-    for _ in range(tries()):
+    for _ in range(count):
         found = await _unstarved(once)
         took += [max(each["took_s"] for each in found)]
         waited += sum(not each["admitted"] for each in found)

@@ -22,6 +22,7 @@ from typing import Any
 from rows.figures import Figure, is_short
 from rows.host import Host
 from rows.person import Person
+from rows.place import Place
 from rows.process import Failed
 from telerelay.rooms.policy import ROLES
 
@@ -34,6 +35,7 @@ REFUSED_WITHIN_S = 15.0
 
 
 async def measure() -> list[Figure]:
+    count = 1 if is_short() else 5
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = folder / "log"
@@ -48,7 +50,7 @@ async def measure() -> list[Figure]:
             figures = [
                 *await _called(host, call, patient, doctor),
                 *await _tried(host, call, patient),
-                *await _third_party(host, call, patient, doctor, third),
+                *await _third_party(host, call, patient, doctor, third, count),
                 *await _recorded(host, call, patient, doctor),
             ]
             counted = str((await doctor.ask("GET", f"{host.url}/consult/metrics"))["body"])
@@ -57,7 +59,7 @@ async def measure() -> list[Figure]:
         written = {"metrics": counted.encode(), "attestation": json.dumps(signed).encode(), **_files(folder)}
     return [
         *figures,
-        *_audited(counted, signed),
+        *_audited(counted, signed, count),
         _figure(
             "names in log, journal, metrics and attestation",
             float(sum(text.count(who.encode()) for text in written.values() for who in (PATIENT, DOCTOR, THIRD))),
@@ -66,6 +68,30 @@ async def measure() -> list[Figure]:
         ),
         _figure("lines of that log", float(written["log"].count(b"\n")), "", 5.0, is_least=True),
     ]
+
+
+async def beside(place: Place) -> list[Figure]:
+    """Beside other systems: a call in each round, in which the patient tries everything and a third party comes."""
+    async with place.people(3) as people:
+        patient, doctor, third = people
+
+        async def once() -> list[Figure]:
+            for person in people:
+                person.forget()
+            call = (await doctor.ask("POST", f"{place.url}/calls", {"patient": PATIENT, "doctor": DOCTOR}))["body"]
+            figures = [
+                *await _called(place, call, patient, doctor),
+                *await _tried(place, call, patient),
+                *await _third_party(place, call, patient, doctor, third, 1),
+            ]
+            counted = str((await doctor.ask("GET", f"{place.url}/consult/metrics"))["body"])
+            await doctor.request("end")
+            signed = await _attested(doctor, f"{place.url}/calls/{call['call']}/attestation")
+            for person in people:
+                await person.leave()
+            return [*figures, *_audited(counted, signed, 1)]
+
+        return await place.rounds(once)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -128,12 +154,12 @@ def _upload(**fields: str) -> dict[str, str]:
 
 
 async def _third_party(
-    host: Host, call: dict[str, Any], patient: Person, doctor: Person, third: Person
+    host: Host, call: dict[str, Any], patient: Person, doctor: Person, third: Person, count: int
 ) -> list[Figure]:
     """Let in again and again: without consent, with it, and until it is taken back."""
     site, relay = f"{host.url}/calls/{call['call']}", f"{host.url}/consult"
     without, lacking, took = 0, 0, []
-    for _ in range(1 if is_short() else 5):
+    for _ in range(count):
         invited = await doctor.ask("POST", f"{site}/third", {"name": THIRD, "role": "interpreter"})
         waits = await third.enter(relay, invited["body"]["link"])
         try:
@@ -184,11 +210,11 @@ async def _recorded(host: Host, call: dict[str, Any], patient: Person, doctor: P
     ]
 
 
-def _audited(counted: str, signed: dict[str, Any]) -> list[Figure]:
+def _audited(counted: str, signed: dict[str, Any], count: int) -> list[Figure]:
     found = {
-        what: float(count) for what, count in re.findall(r'consult_attempts_total\{what="(\w+)"\} ([\d.]+)', counted)
+        what: float(number) for what, number in re.findall(r'consult_attempts_total\{what="(\w+)"\} ([\d.]+)', counted)
     }
-    missing = sum(max(0.0, count - found.get(what, 0.0)) for what, count in TRIED.items())
+    missing = sum(max(0.0, number - found.get(what, 0.0)) for what, number in TRIED.items())
     consents = [each["is_given"] for each in signed["consents"] if each["what"] == "third_party"]
     return [
         _figure("of what the patient tried: not counted by the relay", missing, "", 0.0),
@@ -197,7 +223,7 @@ def _audited(counted: str, signed: dict[str, Any]) -> list[Figure]:
         ),
         _figure(
             "consents given and taken back that the attestation lacks",
-            float(consents != [True, False] * (1 if is_short() else 5)),
+            float(consents != [True, False] * count),
             "",
             0.0,
         ),

@@ -9,6 +9,7 @@ them, with its device on an emulated line. As root, for that line.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -18,6 +19,7 @@ from typing import Any
 from rows.counted import Counted
 from rows.figures import Figure, is_short, p95, tries
 from rows.host import Host
+from rows.place import Place
 from rows.process import Process
 from support.netsim import NamespacePair, Shape
 
@@ -63,11 +65,36 @@ async def measure() -> list[Figure]:
                     "",
                     0.0,
                 ),
-                await _camera(people, seats),
+                await _camera(people, seats, tries()),
                 *await _wound(host, people, seats),
             ]
             net.reshape(N1, WEAK_UP)
             return [*figures, *await _weak(people)]
+
+
+async def beside(place: Place) -> list[Figure]:
+    """Beside other systems: a home that stays, and two more in one process; commands and stills in each round."""
+    async with AsyncExitStack() as stack:
+        crowd = await stack.enter_async_context(Process("rows.homes"))
+        crowd.timeout_s = 240.0
+        people = {}
+        for who in WHO:
+            people[who] = await stack.enter_async_context(Counted())
+            await people[who].prepare()
+        others = await crowd.do("hold", url=place.url, homes=2)
+        seats = await _come(place, people)
+        numbers = itertools.count()
+
+        async def once() -> list[Figure]:
+            missing = others["bad"] + await _missing(people)
+            heard = _figure("of three homes at once: somebody does not hear all others", float(missing), "", 0.0)
+            return [
+                heard,
+                await _camera(people, seats, 6),
+                *await _wound(place, people, seats, f"heel-{next(numbers)}"),
+            ]
+
+        return await place.rounds(once)
 
 
 async def _come(host: Host, people: Mapping[str, Any]) -> dict[str, str]:
@@ -105,27 +132,29 @@ async def _missing(people: Mapping[str, Any]) -> int:
     return 0
 
 
-async def _camera(people: Mapping[str, Any], seats: Mapping[str, str]) -> Figure:
+async def _camera(people: Mapping[str, Any], seats: Mapping[str, str], count: int) -> Figure:
     """The doctor moves the nurse's camera over N1, and has the answer of the device."""
     took = []
-    for n in range(tries()):
+    for n in range(count):
         since = time.monotonic()
         await people["doctor"].request("move_camera", participant=seats["nurse"], pan=0.1 * (-1) ** n)
         took.append(time.monotonic() - since)
-    return _figure(f"a camera command is acknowledged, p95 of {len(took)}, on N1", 1e3 * p95(took), "ms", 300.0)
+    return _figure(f"a camera command is acknowledged, p95 of {len(took)}", 1e3 * p95(took), "ms", 300.0)
 
 
-async def _wound(host: Host, people: Mapping[str, Any], seats: Mapping[str, str]) -> list[Figure]:
+async def _wound(
+    host: Host, people: Mapping[str, Any], seats: Mapping[str, str], wound: str = "heel-left"
+) -> list[Figure]:
     """Three stills of one wound, and one of another, as the site has them."""
     nurse, doctor, relay = people["nurse"], people["doctor"], f"{host.url}/consult"
     sent = []
-    for label in ("heel-left", "heel-left", "elbow", "heel-left"):
+    for label in (wound, wound, "elbow", wound):
         asked = await doctor.request("request_still", participant=seats["nurse"], label=label)
         await nurse.request("answer_still", request=asked["request"], answer="allowed")
         still = await nurse.still(relay, asked["request"], label, STILL_BYTES)
         assert still["status"] == 204, still
-        sent += [still["sha256"]] if label == "heel-left" else []
-    address = f"{host.url}/visits/{seats['']}/wounds/heel-left"
+        sent += [still["sha256"]] if label == wound else []
+    address = f"{host.url}/visits/{seats['']}/wounds/{wound}"
     async with asyncio.timeout(20.0):
         while len(series := (await doctor.ask("GET", address))["body"]) < len(sent):  # noqa: ASYNC110
             await asyncio.sleep(0.1)

@@ -17,6 +17,7 @@ from rows.crowd import Crowd
 from rows.figures import Figure, is_short, p95
 from rows.host import Host
 from rows.person import Person
+from rows.place import Place
 
 _figure = partial(Figure, "R21", is_least=False, example="campaign")
 
@@ -36,13 +37,29 @@ async def measure() -> list[Figure]:
         return [*first, await _staged(host, crowd, began)]
 
 
-async def _watched(host: Host, secretary: Person, crowd: Crowd, count: int) -> list[Figure]:
-    """All of them watch, a fifth are let in while they do."""
+async def beside(place: Place) -> list[Figure]:
+    """Beside other systems: ten who wait and watch in each round, two of whom are let in. The clock is everybody's."""
+    async with place.people(1) as (secretary,), Crowd() as crowd:
+        return await place.rounds(partial(_round, place, secretary, crowd))
+
+
+async def _round(place: Place, secretary: Person, crowd: Crowd) -> list[Figure]:
+    try:
+        return await _watched(place, secretary, crowd, 10, is_alone=False)
+    finally:
+        await crowd.go()
+
+
+async def _watched(host: Host, secretary: Person, crowd: Crowd, count: int, *, is_alone: bool = True) -> list[Figure]:
+    """All of them watch, a fifth are let in while they do. What it costs is the site's where it `is_alone` there."""
     shown = await crowd.come(host.url, count)
     await crowd.watch()
-    before_s = _cpu_s(host)
+    before_s = _cpu_s(host) if is_alone else 0.0
     await asyncio.sleep(WATCHED_S)
-    cores = (_cpu_s(host) - before_s) / WATCHED_S
+    figures = []
+    if is_alone:
+        cores = (_cpu_s(host) - before_s) / WATCHED_S
+        figures.append(_figure(f"CPU of the site's process while {count} watch", cores, "cores", count * ENCODER_SHARE))
     people = await crowd.report()
     let_in = range(0, count, 5)
     for number in let_in:
@@ -62,7 +79,7 @@ async def _watched(host: Host, secretary: Person, crowd: Crowd, count: int) -> l
         ),
         _figure("different films that came, less one, by their first 64 KiB", len(heads) - 1.0, "", 0.0),
         _figure("people who got less than those 64 KiB", float(sum(not each["head"] for each in after)), "", 0.0),
-        _figure(f"CPU of the site's process while {count} watch", cores, "cores", count * ENCODER_SHARE),
+        *figures,
         _figure("let in, and not told so or with a film that has not ended", float(_unended(stopped)), "", 0.0),
         _figure(f"the last byte came behind admission by, p95 of {len(late)}", p95(late), "s", 1.0),
         _figure(

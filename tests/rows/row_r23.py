@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from rows.figures import Figure, tries
 from rows.host import Host
 from rows.person import Person
+from rows.place import Place
 from rows.process import Message
 
 _figure = partial(Figure, "R23", is_least=False, example="deserts")
@@ -32,16 +33,40 @@ class Wrong(Exception):
 
 
 async def measure() -> list[Figure]:
-    async with Host("deserts") as host, Person() as patient, Person() as one, Person() as two, Person() as three:
-        doctors = dict(zip(TERRITORIES, (one, two, three), strict=True))
-        for name, doctor in doctors.items():
-            token = (await doctor.ask("POST", f"{host.url}/desks/{name}", {"territory": TERRITORIES[name]}))["body"][
-                "token"
-            ]
-            await doctor.listen(f"{host.url}/consult/desk", {"type": "open", "id": 1, "token": token})
-            await doctor.event("said", lambda said: said["said"].get("type") == "presence")
-        others = await _proposed(host, patient, doctors)
-        return [*others, *await _answered(host, patient, doctors)]
+    async with (
+        Host("deserts") as host,
+        Person() as patient,
+        Person() as one,
+        Person() as two,
+        Person() as three,
+    ):
+        doctors, line = await _at_desks(host, (one, two, three)), [*TERRITORIES]
+        others = await _proposed(host, patient, doctors, line, tries())
+        return [*others, *await _answered(host, patient, doctors, line)]
+
+
+async def beside(place: Place) -> list[Figure]:
+    """Beside other systems: who is rung first, and three calls, in each round."""
+    async with place.people(4) as (patient, *others):
+        doctors, line = await _at_desks(place, others), [*TERRITORIES]
+
+        async def once() -> list[Figure]:
+            proposed = await _proposed(place, patient, doctors, line, 2)
+            return [*proposed, *await _answered(place, patient, doctors, line)]
+
+        return await place.rounds(once)
+
+
+async def _at_desks(host: Host, people: Sequence[Person]) -> Doctors:
+    """Each has the desk open."""
+    doctors = dict(zip(TERRITORIES, people, strict=True))
+    for name, doctor in doctors.items():
+        token = (await doctor.ask("POST", f"{host.url}/desks/{name}", {"territory": TERRITORIES[name]}))["body"][
+            "token"
+        ]
+        await doctor.listen(f"{host.url}/consult/desk", {"type": "open", "id": 1, "token": token})
+        await doctor.event("said", lambda said: said["said"].get("type") == "presence")
+    return doctors
 
 
 async def _ask(host: Host, patient: Person, place: str) -> Message:
@@ -75,9 +100,11 @@ def _seen(doctors: Doctors) -> dict[str, int]:
     return {name: len(doctor.events) for name, doctor in doctors.items()}
 
 
-async def _proposed(host: Host, patient: Person, doctors: Doctors) -> list[Figure]:
-    """Who is rung first, for each place, again and again; the patient gives up each time."""
-    count = tries()
+async def _proposed(host: Host, patient: Person, doctors: Doctors, line: list[str], count: int) -> list[Figure]:
+    """
+    Who is rung first, for each place, again and again; the patient gives up each time. Of `line` the first one is free
+    for longest.
+    """
     wrong = {"same": 0, "none": 0, "next": 0}
     for number in range(count):
         name = ("doctor-nievre", "doctor-creuse")[number % 2]
@@ -91,7 +118,7 @@ async def _proposed(host: Host, patient: Person, doctors: Doctors) -> list[Figur
         since = _seen(doctors)
         for place in ("", SOMEWHERE_ELSE):
             waits = await _ask(host, patient, place)
-            wrong["none"] += await _first(doctors, waits["consult"], since) != "doctor-paris"
+            wrong["none"] += await _first(doctors, waits["consult"], since) != line[0]
             await patient.leave()
     return [
         _figure(f"another than a doctor of the same territory rung first, of {count}", float(wrong["same"]), "", 0.0),
@@ -100,7 +127,7 @@ async def _proposed(host: Host, patient: Person, doctors: Doctors) -> list[Figur
     ]
 
 
-async def _answered(host: Host, patient: Person, doctors: Doctors) -> list[Figure]:
+async def _answered(host: Host, patient: Person, doctors: Doctors, line: list[str]) -> list[Figure]:
     """To a call with sound and picture both ways, and what is signed of it."""
     places = {"same_territory": "58", "no_place_given": "", "other_territory": SOMEWHERE_ELSE}
     unheld = unsaid = 0
@@ -110,6 +137,8 @@ async def _answered(host: Host, patient: Person, doctors: Doctors) -> list[Figur
         waits = await _ask(host, patient, place)
         rung = await _first(doctors, waits["consult"], since)
         doctor = doctors[rung]
+        line.remove(rung)
+        line.append(rung)
         await doctor.tell({"type": "accept", "id": 6, "consult": waits["consult"]})
         entrance = await doctor.event("said", lambda said: "token" in said["said"], since[rung])
         await doctor.join(relay, waits["consult"], entrance["said"]["token"])

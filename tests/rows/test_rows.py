@@ -11,6 +11,7 @@ import math
 
 import pytest
 
+from rows import together
 from rows.__main__ import main
 from rows.figures import SHORT, Figure, judged, p95, rows
 
@@ -41,6 +42,20 @@ async def test_the_row_is_reached(row: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert plays[0]
     assert {row} == {each.row for each in plays[0]}
     assert [] == [each.line() for each in missed]
+
+
+@pytest.mark.rows
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_ten_rows_hold_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Fifty people in ten examples at once on one relay: each bound, while all others go on.
+    """
+    monkeypatch.setenv(SHORT, "1")
+    figures = await together.measure()
+
+    assert 10 == len({each.example for each in figures})
+    assert [] == [each.line() for each in figures if not each.is_reached]
 
 
 @pytest.mark.parametrize(
