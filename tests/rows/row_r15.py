@@ -21,7 +21,7 @@ from typing import Any
 
 from rows.figures import Figure, is_short
 from rows.host import Host
-from rows.person import Person
+from rows.person import Person, attested
 from rows.place import Place
 from rows.process import Failed
 from telerelay.rooms.policy import ROLES
@@ -55,7 +55,7 @@ async def measure() -> list[Figure]:
             ]
             counted = str((await doctor.ask("GET", f"{host.url}/consult/metrics"))["body"])
             await doctor.request("end")
-            signed = await _attested(doctor, f"{host.url}/calls/{call['call']}/attestation")
+            signed = (await attested(doctor, f"{host.url}/calls/{call['call']}/attestation"))["attestation"]
         written = {"metrics": counted.encode(), "attestation": json.dumps(signed).encode(), **_files(folder)}
     return [
         *figures,
@@ -86,7 +86,7 @@ async def beside(place: Place) -> list[Figure]:
             ]
             counted = str((await doctor.ask("GET", f"{place.url}/consult/metrics"))["body"])
             await doctor.request("end")
-            signed = await _attested(doctor, f"{place.url}/calls/{call['call']}/attestation")
+            signed = (await attested(doctor, f"{place.url}/calls/{call['call']}/attestation"))["attestation"]
             for person in people:
                 await person.leave()
             return [*figures, *_audited(counted, signed, 1)]
@@ -228,12 +228,3 @@ def _audited(counted: str, signed: dict[str, Any], count: int) -> list[Figure]:
             0.0,
         ),
     ]
-
-
-async def _attested(person: Person, url: str) -> dict[str, Any]:
-    """The attestation, once it is there."""
-    async with asyncio.timeout(30.0):
-        while (answer := await person.ask("GET", url))["status"] != 200:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    body = answer["body"]
-    return dict((json.loads(body) if isinstance(body, str) else body)["attestation"])

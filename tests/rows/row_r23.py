@@ -8,14 +8,12 @@ Doctors and patients are processes; whose desk rings is what came over the desks
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from rows.figures import Figure, tries
 from rows.host import Host
-from rows.person import Person
+from rows.person import Person, attested
 from rows.place import Place
 from rows.process import Message
 
@@ -151,7 +149,7 @@ async def _answered(host: Host, patient: Person, doctors: Doctors, line: list[st
         unheld += any(isinstance(each, BaseException) for each in got)
         await doctor.request("end")
         await asyncio.gather(patient.leave(), doctor.leave())
-        signed = await _attested(patient, f"{host.url}/consults/{waits['consult']}/attestation")
+        signed = (await attested(patient, f"{host.url}/consults/{waits['consult']}/attestation"))["attestation"]
         claims = {"place_given": bool(place), "doctor_territory": TERRITORIES[rung]}
         policy = signed["policy"]
         is_said = (policy["outcome"], signed["region"], policy["claims"]) == (outcome, place, claims)
@@ -162,12 +160,3 @@ async def _answered(host: Host, patient: Person, doctors: Doctors, line: list[st
             "of their files: do not say how the patient was routed, or that no place was given", float(unsaid), "", 0.0
         ),
     ]
-
-
-async def _attested(person: Person, url: str) -> dict[str, Any]:
-    """The attestation, once it is there."""
-    async with asyncio.timeout(30.0):
-        while (answer := await person.ask("GET", url))["status"] != 200:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    body = answer["body"]
-    return dict((json.loads(body) if isinstance(body, str) else body)["attestation"])
