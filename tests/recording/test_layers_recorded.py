@@ -39,12 +39,16 @@ def test_a_picture_of_all_layers_is_one_of_the_highest(codec: str, mode: str, de
     with av.open(cutting.reader()) as file:
         for packet in file.demux(video=0):
             shown += [(frame.width, frame.height) for frame in context.decode(packet if packet.size else None)]
-    layers = {recording.layer_of(codec.upper(), each)[0] for each in packets}
-    pictures = len({each.ts for each in packets})
+    telling = [each for each in packets if codec == "vp9" or not each.payload[0] & 0x80]  # else it goes on with an OBU
+    spatial = {(each.ts, recording.layer_of(codec.upper(), each)[0]) for each in telling}
+    layers = {layer for _, layer in spatial}
+    pictures = len({ts for ts, _ in spatial})
+    whole = sum(layer == max(layers) for _, layer in spatial)  # an encoder that is short of time leaves the highest out
 
     assert len(layers) > 1
     assert ("video/webm", 0) == (part.media_type, part.counts.left_out)
     if codec == "vp9":  # Matroska's PixelWidth, two bytes: FFmpeg tells that of the lowest layer when it reads
         assert b"\xb0\x82" + SIZE[0].to_bytes(2, "big") in cutting.files[0][:1000]
-    assert {SIZE} == set(shown)
-    assert pictures - 1 <= len(shown) <= pictures  # what came last may have had no end
+    assert whole > pictures // 2
+    assert whole - 1 <= shown.count(SIZE) <= whole  # what came last may have had no end
+    assert len(shown) <= pictures
