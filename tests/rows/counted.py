@@ -44,8 +44,8 @@ class Counted(Person):
     ) -> dict[str, Message]:
         """
         By source, what came of others' tracks between two moments of the monotonic clock: {"packets", "bytes", "good",
-        "p95_s" and "most_s" between two packets, "late_s" later than the earliest of all by its RTP time, p95, "lost"
-        for good and "frames" decoded so far}; and as "starved_s" how long this process did not get to run, so far.
+        "p95_s" and "most_s" between two packets, "late_s" later than the earliest of all by its RTP time, p95, "ended"
+        frames whose last packet came, "lost" for good and "frames" decoded so far}; and as "starved_s" how long this process did not get to run, so far.
         What came `without`, in these times, is in neither of the three that are times.
         """
         return dict((await self.do("arrivals", since=since, until=until, without=without))["tracks"])
@@ -59,13 +59,17 @@ class Counted(Person):
         return await self.do("still", url=url, request=request, label=label, size=size)
 
 
+_Arrived = tuple[float, int, int, bool]
+"""When (monotonic), how many bytes, RTP time, and whether a frame ends with it."""
+
+
 class _Body(Body):
     orders = (*Body.orders, "send", "starved", "arrivals", "have_camera", "still")
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         super().__init__(http)
         self._token = ""
-        self._arrived: dict[int, list[tuple[float, int, int]]] = {}
+        self._arrived: dict[int, list[_Arrived]] = {}
         self._starved = Starved()
         self._starved.__enter__()  # as long as the process
         self._has_camera = False
@@ -106,7 +110,8 @@ class _Body(Body):
             counted = stats.get(track.publication)
             found[track.source] = {
                 "packets": len(came),
-                "bytes": sum(size for _, size, _ in came),
+                "bytes": sum(size for _, size, *_ in came),
+                "ended": sum(is_last for *_, is_last in came),
                 "p95_s": p95(between) if between else None,
                 "late_s": self._late_s(track, [each for each, is_good in zip(came, good, strict=True) if is_good]),
                 "good": sum(good),
@@ -117,21 +122,22 @@ class _Body(Body):
             }
         return {"tracks": found | {"": {"starved_s": self._starved.total_s}}}
 
-    def _late_s(self, track: Any, came: Sequence[tuple[float, int, int]]) -> float | None:
+    def _late_s(self, track: Any, came: Sequence[_Arrived]) -> float | None:
         """RTP time begins anywhere (RFC 3550, 5.1); what it shows is how much later one came than another."""
         every = self._arrived.get(track.ssrc, ())
         if not came:
             return None
         hz, first = (48_000 if track.kind == "audio" else 90_000), every[0][2]
 
-        def moved(each: tuple[float, int, int]) -> float:
+        def moved(each: _Arrived) -> float:
             return each[0] - ((each[2] - first + 2**31) % 2**32 - 2**31) / hz
 
         least = min(map(moved, every))
         return p95([moved(each) - least for each in came])
 
     def _on_packet(self, packet: Any, arrival_time_ms: int) -> None:
-        self._arrived.setdefault(packet.ssrc, []).append((time.monotonic(), len(packet.payload), packet.timestamp))
+        arrived = (time.monotonic(), len(packet.payload), packet.timestamp, bool(packet.marker))
+        self._arrived.setdefault(packet.ssrc, []).append(arrived)
 
     async def have_camera(self) -> Mapping[str, Any]:
         self._has_camera = True

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from statistics import median
 from typing import Any
 
 from rows.counted import Counted
+from rows.device import Device
 from rows.figures import Figure, is_short, p95, tries
 from rows.host import Host
 from rows.place import Place
@@ -38,16 +40,22 @@ SENDS = {
 N1 = Shape(rate_bps=10e6, queue_bytes=250_000, delay_ms=25)
 WEAK_UP = Shape(rate_bps=1e6, queue_bytes=25_000, delay_ms=25)
 STILL_BYTES = 300_000
-WATCH_S = 12.0
+WATCH_S = 6.0
+LOOK_S, LOOKS, SETTLE_S = 4.0, 3, 60.0
+WANTED_MBIT = 1.2
+"""Two pictures that want more than a line of 1 Mbit/s has."""
+GIVES_WAY_BPS = 250_000
+"""A picture that was told to make room has no more, with what is around it and an encoder's swing."""
 # Small: it is commands and orders that are measured, beside as many people as two cores hold.
 PICTURE = (160, 96)
 
 
 async def measure() -> list[Figure]:
-    """In short there are eight homes, and six commands."""
+    """In short there are eight homes, six commands, and no browser: what that sends needs an idle machine."""
     homes = tries(HOMES)
     with NamespacePair(N1, N1) as net:
         near, far = net.command("a"), net.command("b")
+        net.lead_out()
         async with AsyncExitStack() as stack:
             host: Host = await stack.enter_async_context(Host("ehpad", net.address_a, before=near))  # type: ignore[assignment]
             crowd = await stack.enter_async_context(Process("rows.homes", before=near))
@@ -69,7 +77,11 @@ async def measure() -> list[Figure]:
                 *await _wound(host, people, seats),
             ]
             net.reshape(N1, WEAK_UP)
-            return [*figures, *await _weak(people)]
+            figures += await _small(people)
+            if is_short():
+                return figures
+            net.reshape(N1, N1)
+            return [*figures, *await _weak(host, people, net)]
 
 
 async def beside(place: Place) -> list[Figure]:
@@ -165,13 +177,64 @@ async def _wound(
     ]
 
 
-async def _weak(people: Mapping[str, Any]) -> list[Figure]:
-    """The device has 1 Mbit/s up: how many pictures come of the wound."""
+async def _small(people: Mapping[str, Any]) -> list[Figure]:
+    """The device has 1 Mbit/s up, and pictures that fill a part of it: how many come of the wound."""
     await asyncio.sleep(5.0)  # the estimates have found the line
     doctor = people["doctor"]
-    watch_s = WATCH_S / 2 if is_short() else WATCH_S
     first, since = await doctor.arrivals(0.0, 0.0), time.monotonic()
-    await asyncio.sleep(watch_s)  # it is this that is looked at
+    await asyncio.sleep(WATCH_S)  # it is this that is looked at
     last = await doctor.arrivals(since, time.monotonic())
-    fps = (last["scope"]["frames"] - first["scope"]["frames"]) / watch_s
-    return [_figure("on 1 Mbit/s up: pictures of the wound a second", fps, "", 5.0, is_least=True)]
+    fps = (last["scope"]["frames"] - first["scope"]["frames"]) / WATCH_S
+    return [_figure("on 1 Mbit/s up: small pictures of the wound a second", fps, "", 5.0, is_least=True)]
+
+
+async def _weak(host: Host, people: Mapping[str, Any], net: NamespacePair) -> list[Figure]:
+    """
+    Another visit of that home, whose device is a browser: face and wound fill whatever there is, from the pages of two
+    people over one line. Then that has 1 Mbit/s up.
+    """
+    relay, doctor = f"{host.url}/consult", people["doctor"]
+    await asyncio.gather(*(each.leave() for each in people.values()))
+    async with Device(relay, net.command("b")) as device:
+        links = (await doctor.ask("POST", f"{host.url}/visits"))["body"]["links"]
+        await doctor.enter(relay, links["doctor"])
+        await doctor.send("microphone")
+        await device.enter(links["nurse"], "scope")
+        resident = await device.enter(links["resident"], "microphone", "camera")
+        await doctor.request("admit", participant=resident)
+        wide = await _looked(doctor, lambda came: _bps(came, "scope") + _bps(came, "camera") >= 1e6 * WANTED_MBIT)
+        net.reshape(N1, WEAK_UP)
+        await _looked(doctor, lambda came: _bps(came, "camera") <= GIVES_WAY_BPS)
+        weak = [await _looked(doctor) for _ in range(LOOKS)]
+    wanted_mbit = (_bps(wide, "scope") + _bps(wide, "camera")) / 1e6
+    share = median(_bps(each, "scope") / max(1.0, _bps(each, "camera")) for each in weak)
+    fps = median(each.get("scope", {"fps": 0.0})["fps"] for each in weak)
+    return [
+        _figure("face and wound, where the line carries them", wanted_mbit, "Mbit/s", WANTED_MBIT, is_least=True),
+        _figure("on 1 Mbit/s up: pictures of the wound a second", fps, "", 5.0, is_least=True),
+        _figure("of the line: what the wound has, to what the face has", share, "", 2.0, is_least=True),
+    ]
+
+
+Came = Mapping[str, Any]
+
+
+async def _looked(doctor: Any, condition: Callable[[Came], bool] = lambda came: True) -> Came:
+    """What comes to the doctor by source in LOOK_S, once that is so; as it is, where it is not in time."""
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        since = time.monotonic()
+        await asyncio.sleep(LOOK_S)  # it is this that is looked at
+        took_s = time.monotonic() - since
+        came = await doctor.arrivals(since, since + took_s)
+        found = {
+            source: {"bps": 8 * each["bytes"] / took_s, "fps": each["ended"] / took_s}
+            for source, each in came.items()
+            if source
+        }
+        if ({"scope", "camera"} <= found.keys() and condition(found)) or time.monotonic() > deadline:
+            return found
+
+
+def _bps(came: Came, source: str) -> float:
+    return float(came[source]["bps"]) if source in came else 0.0
