@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from statistics import median
 
 import aiohttp
 import pytest
@@ -27,8 +29,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_sc
 
 WEAK_UP = Impairment(delay_ms=25.0, rate_bps=1_000_000, queue_ms=200.0)
 DOWN = Impairment(delay_ms=25.0, rate_bps=10_000_000)
-WITHIN_S, LOOK_S, TRIES = 60.0, 4.0, 5
+LOOK_S, LOOKS = 4.0, 3
+WITHIN_S = 180.0
+"""A machine with other things to do is given what it needs: no bound is held by it."""
 GIVES_WAY_BPS = 150_000
+SETTLED_BPS = 250_000
+"""What a face has that gives way, with an encoder's swing."""
 
 BY_SOUND = """{
   const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
@@ -72,7 +78,7 @@ async def rates(doctor: Person) -> dict[str, float]:
     return {source: 8 * (after[source] - before.get(source, 0)) / LOOK_S for source in after}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_the_wound_comes_first_on_a_homes_weak_line(browser: Browser, host: Host) -> None:
     """
     The resident's page is told to send less while the nurse's lacks room, and the wound has twice what the face has; a
@@ -105,10 +111,10 @@ async def test_the_wound_comes_first_on_a_homes_weak_line(browser: Browser, host
             await relative.hears()
 
             await resident.until(f"{LIMIT} === {GIVES_WAY_BPS}", WITHIN_S)
-            for _ in range(TRIES):
-                came = await rates(doctor)
-                if came["scope"] >= 2 * came["camera"]:
-                    break
+            deadline = time.monotonic() + WITHIN_S
+            while (await rates(doctor))["camera"] > SETTLED_BPS and time.monotonic() < deadline:
+                pass
+            came = [await rates(doctor) for _ in range(LOOKS)]
             await doctor.screenshot("home-weak-desktop")
             await resident.screenshot("home-weak-phone-fr")
             await relative.screenshot("home-relative-phone-fr")
@@ -121,7 +127,7 @@ async def test_the_wound_comes_first_on_a_homes_weak_line(browser: Browser, host
             for person in people:
                 await person.context.close()
 
-    assert came["camera"] > 0.0
-    assert came["scope"] >= 2 * came["camera"]
+    assert median(each["camera"] for each in came) > 0.0
+    assert median(each["scope"] / max(1.0, each["camera"]) for each in came) >= 2.0
     assert 0 == pictures
     assert [] == [complaint for person in (doctor, resident, relative) for complaint in person.complaints]
