@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket
 
-from telerelay.recording.clock import StreamClock, unix_s
+from telerelay.recording.clock import STRAY_S, StreamClock, unix_s
 from telerelay.recording.film import RATES, Film, media_type
 from telerelay.recording.frames import Frame, Pictures, Sound
 from telerelay.recording.reorder import Gap, Reorder
@@ -26,8 +26,8 @@ TOGETHER_S = 3.0
 MAX_HELD, MAX_HELD_BYTES = 4096, 16 << 20
 """Frames of a stream that wait for a file to begin, or for a clock: some seconds."""
 
-FILL_AFTER_S = 2.0
-"""Sound that is so far behind its picture does not come any more: what is missing was waited for."""
+FILL_AFTER_S = STRAY_S
+"""Sound that is so far behind its picture does not come any more, from however busy a sender."""
 
 MAX_FILL_S = 60.0
 """Where nothing at all came for longer, another file begins."""
