@@ -287,9 +287,12 @@ def _assembled_av1(payloads: Iterable[bytes]) -> bytes:
 
 
 class Decoder:
-    """PyAV's; an error is an exception."""
+    """
+    PyAV's; an error is an exception. Of VP8 libvpx, not FFmpeg's own: that makes other samples of some frames of the
+    lowest temporal layer by whether upper ones were decoded in between, which nothing refers to.
+    """
 
-    NAMES: ClassVar = {"VP8": "vp8", "VP9": "libvpx-vp9", "H264": "h264", "AV1": "libdav1d"}
+    NAMES: ClassVar = {"VP8": "libvpx", "VP9": "libvpx-vp9", "H264": "h264", "AV1": "libdav1d"}
 
     def __init__(self, codec: str) -> None:
         options = {"err_detect": "explode"} | ({"max_frame_delay": "1"} if codec == "AV1" else {})
