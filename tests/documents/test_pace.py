@@ -1,5 +1,7 @@
 """Beside a call a document goes no faster than it may; without one, and of a still, as fast as it can."""
 
+import asyncio
+import socket
 import time
 from typing import Any
 
@@ -8,12 +10,15 @@ import pytest
 from support.uploads import Call, some_bytes
 from telerelay.documents.pace import (
     FIRST_BPS,
+    GIVEN_BACK_BYTES,
     LEAST_BPS,
     LEAST_WINDOW_BYTES,
     NEAR_BYTES,
     SEGMENT_BYTES,
+    SO_MAX_PACING_RATE,
     Pace,
     Trip,
+    spread,
 )
 
 
@@ -88,6 +93,48 @@ def test_no_more_is_under_way_than_the_pace_needs(trips_ms: list[tuple[float, fl
     Of an empty line, and one segment; what is more stands in the queue of the line.
     """
     assert expected == heard(*trips_ms).window_bytes
+
+
+class Connection:
+    """A request on a connection of this machine's, as far as `spread` looks at it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.transport, self._sock = self, sock
+
+    def get_extra_info(self, name: str) -> Any:
+        assert name == "socket"
+        return self._sock
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        """Nothing was written."""
+        return 0
+
+    def buffer_and_rate(self) -> tuple[int, int]:
+        size = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        return size, self._sock.getsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE)
+
+
+async def test_a_connection_is_given_back_as_it_was() -> None:
+    """
+    A still that comes next on it is not held back.
+    """
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
+        connection = Connection(client)
+        _, unpaced = connection.buffer_and_rate()
+        async with spread(connection, 600_000.0):  # type: ignore[arg-type]
+            await asyncio.sleep(0)
+            held, rate = connection.buffer_and_rate()
+        size, rate_after = connection.buffer_and_rate()
+
+    assert 75_000 == rate
+    assert unpaced == rate_after
+    assert held <= 2 * NEAR_BYTES < GIVEN_BACK_BYTES <= size
 
 
 @pytest.fixture

@@ -31,8 +31,11 @@ EMPTY_S, STANDING_S = 0.03, 0.06
 FIRST_BPS, LEAST_BPS = 100_000.0, 50_000.0
 LESS, MORE = 0.7, 1.05
 ADJUST_EVERY_S = 0.1
-# Of Linux (asm-generic/socket.h); the module socket has no name for it.
+# Of Linux (asm-generic/socket.h); the module socket has no name for them.
 SO_MAX_PACING_RATE = 47
+SO_BUF_LOCK = 72
+# What the next request on the same connection begins with, until the kernel has found what it needs.
+GIVEN_BACK_BYTES = 131072
 UNPACED = -1  # what the kernel takes for no bound
 # struct tcp_info (linux/tcp.h): where tcpi_rtt, tcpi_rcv_rtt and tcpi_min_rtt are, each 32 bits of microseconds.
 INFO_BYTES, RTT_AT, RECEIVE_RTT_AT, LEAST_RTT_AT = 152, 68, 92, 148
@@ -100,39 +103,51 @@ async def received(request: web.Request, bps: float) -> AsyncIterator[bytes]:
     transport = request.transport
     loop = asyncio.get_running_loop()
     pace = Pace(bps, loop.time())
-    while True:
-        pace.hear(loop.time(), _trip(transport, RECEIVE_RTT_AT))
-        _set(transport, socket.SO_RCVBUF, pace.window_bytes)
-        if transport is not None and not transport.is_closing():
-            with contextlib.suppress(RuntimeError):
-                transport.resume_reading()
-        piece = await request.content.readany()
-        if not piece:
-            return
-        if transport is not None and not request.content.is_eof():
-            with contextlib.suppress(RuntimeError):
-                transport.pause_reading()
-        try:
-            yield piece
-            await asyncio.sleep(pace.delay_s(loop.time(), len(piece)))
-        finally:
+    try:
+        while True:
+            pace.hear(loop.time(), _trip(transport, RECEIVE_RTT_AT))
+            _set(transport, socket.SO_RCVBUF, pace.window_bytes)
             if transport is not None and not transport.is_closing():
                 with contextlib.suppress(RuntimeError):
                     transport.resume_reading()
+            piece = await request.content.readany()
+            if not piece:
+                return
+            if transport is not None and not request.content.is_eof():
+                with contextlib.suppress(RuntimeError):
+                    transport.pause_reading()
+            try:
+                yield piece
+                await asyncio.sleep(pace.delay_s(loop.time(), len(piece)))
+            finally:
+                if transport is not None and not transport.is_closing():
+                    with contextlib.suppress(RuntimeError):
+                        transport.resume_reading()
+    finally:
+        _give_back(transport, socket.SO_RCVBUF)
 
 
 @contextlib.asynccontextmanager
 async def spread(request: web.Request, bps: float) -> AsyncIterator[None]:
     """What is sent on this connection meanwhile leaves no faster than that; 0: as fast as it can."""
     if not bps:
-        _set(request.transport, SO_MAX_PACING_RATE, UNPACED)
         yield
         return
     adjusting = asyncio.create_task(_adjust(request.transport, bps))
     try:
         yield
+        await _left(request.transport)
     finally:
         adjusting.cancel()
+        _set(request.transport, SO_MAX_PACING_RATE, UNPACED)
+        _give_back(request.transport, socket.SO_SNDBUF)
+
+
+async def _left(transport: asyncio.Transport | None) -> None:
+    """What was written has gone as far as the kernel."""
+    # A transport tells nobody when its buffer is empty.
+    while transport is not None and not transport.is_closing() and transport.get_write_buffer_size():  # noqa: ASYNC110
+        await asyncio.sleep(ADJUST_EVERY_S)
 
 
 async def _adjust(transport: asyncio.BaseTransport | None, bps: float) -> None:
@@ -159,6 +174,12 @@ def _trip(transport: asyncio.BaseTransport | None, at: int) -> Trip:
         rtt_us = 0
     # Of a connection that has no sample yet the least is all ones.
     return Trip(rtt_us / 1e6, least_us / 1e6 if least_us != 0xFFFFFFFF else 0.0)
+
+
+def _give_back(transport: asyncio.BaseTransport | None, option: int) -> None:
+    """A still that comes next on this connection is not held back: its buffer is the kernel's affair again."""
+    _set(transport, option, GIVEN_BACK_BYTES)
+    _set(transport, SO_BUF_LOCK, 0)
 
 
 def _set(transport: asyncio.BaseTransport | None, option: int, value: int) -> None:
