@@ -45,7 +45,8 @@ class Counted(Person):
         """
         By source, what came of others' tracks between two moments of the monotonic clock: {"packets", "bytes", "good",
         "p95_s" and "most_s" between two packets, "late_s" later than the earliest of all by its RTP time, p95, "ended"
-        frames whose last packet came, "lost" for good and "frames" decoded so far}; and as "starved_s" how long this process did not get to run, so far.
+        frames whose last packet came, "lost" for good and "frames" decoded so far}; and as "starved_s" how long this
+        process did not get to run, so far.
         What came `without`, in these times, is in neither of the three that are times.
         """
         return dict((await self.do("arrivals", since=since, until=until, without=without))["tracks"])
