@@ -63,6 +63,20 @@ def test_a_document_gives_way_where_a_queue_stands(trips_ms: list[tuple[float, f
     assert pytest.approx(expected_bps) == heard(*trips_ms).bps
 
 
+def test_what_is_sent_one_by_one_is_acknowledged_with_the_next_and_that_is_no_queue() -> None:
+    """
+    At 100 kbit/s one segment is 116 ms behind the other; a queue is what a round trip is longer by than that.
+    """
+    rates = []
+    for stands_ms in (0.0, 45.0, 61.0):
+        pace = Pace(600_000.0, 0.0, is_sender=True)
+        held_ms = SEGMENT_BYTES * 8 / pace.bps * 1e3
+        pace.hear(0.0, Trip((50.0 + held_ms + stands_ms) / 1e3, 0.05))
+        rates.append(pace.bps)
+
+    assert [105_000, 100_000, 70_000] == [pytest.approx(each) for each in rates]
+
+
 def test_the_round_trip_is_looked_at_once_in_itself() -> None:
     """
     What is under way was sent at the rate before: the answer to a change comes a round trip later.

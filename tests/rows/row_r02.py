@@ -33,8 +33,8 @@ PIECE_BYTES = 64
 
 
 async def measure() -> list[Figure]:
-    """Again, where clients or the line were short of processor. In short a file has 1 MB."""
-    size = 1_000_000 if is_short() else 10_000_000
+    """Again, where clients or the line were short of processor. In short a file has 500 kB."""
+    size = 500_000 if is_short() else 10_000_000
     tried = []
     for _ in range(2 if is_short() else TRIES):
         figures, left, was_late = await _play(size)

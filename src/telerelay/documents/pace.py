@@ -30,6 +30,8 @@ EMPTY_S, STANDING_S = 0.03, 0.06
 # What a line is tried with, and what is left to a file whatever the line does: it is to come to an end.
 FIRST_BPS, LEAST_BPS = 100_000.0, 50_000.0
 LESS, MORE = 0.7, 1.05
+# Each second segment is acknowledged at once, one alone after so long at the most (RFC 5681, 4.2; Linux has 200 ms).
+HELD_MOST_S = 0.2
 ADJUST_EVERY_S = 0.1
 # Of Linux (asm-generic/socket.h); the module socket has no name for them.
 SO_MAX_PACING_RATE = 47
@@ -58,8 +60,9 @@ class Pace:
     and goes up and down with what the round trip says of the line's queue.
     """
 
-    def __init__(self, most_bps: float, now: float) -> None:
+    def __init__(self, most_bps: float, now: float, *, is_sender: bool = False) -> None:
         self._most_bps = most_bps
+        self._is_sender = is_sender
         self.bps = min(FIRST_BPS, most_bps)
         """What it is now, bit/s."""
         self._free_at = now
@@ -83,7 +86,9 @@ class Pace:
         if self._least_s < NEAR_S:  # nor is there a line to be tried, or nobody knows it
             self.bps = self._most_bps
             return
-        stands_s = trip.rtt_s - self._least_s
+        # What is sent one by one is acknowledged with the next: that wait is the pace's own doing, and no queue.
+        held_s = min(HELD_MOST_S, SEGMENT_BYTES * 8 / self.bps) if self._is_sender else 0.0
+        stands_s = trip.rtt_s - self._least_s - held_s
         if stands_s > STANDING_S:
             self.bps = max(min(LEAST_BPS, self._most_bps), LESS * self.bps)
         elif stands_s < EMPTY_S:
@@ -152,7 +157,7 @@ async def _left(transport: asyncio.Transport | None) -> None:
 
 async def _adjust(transport: asyncio.BaseTransport | None, bps: float) -> None:
     now = asyncio.get_running_loop().time
-    pace = Pace(bps, now())
+    pace = Pace(bps, now(), is_sender=True)
     while True:
         pace.hear(now(), _trip(transport, RTT_AT))
         _set(transport, SO_MAX_PACING_RATE, int(pace.bps / 8))
