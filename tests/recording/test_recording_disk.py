@@ -178,7 +178,8 @@ async def test_of_a_disk_that_is_full_all_is_there_that_was_on_it(
     await pair.live.relay.consults.end("r1", "host")
     await pair.doctor.leave()
     await pair.patient.leave()
-    keyring = pair.recordings._keyring
+    keyring = pair.recordings._store.keyring
+    assert keyring is not None
     other = Shelves(Vault(small_disk / "kept", "recordings"), 0)
     other.find(keyring.known("r1"), "r1")
     again = {each.id: each for each in other.of("r1")}
