@@ -223,7 +223,7 @@ async def _held(sites: Sites) -> list[Figure]:
         shows.relay_port = sites.people["hospital"].relay_port
         await shows.enter(sites.relay, opened["links"]["hospital"])
         await looks.enter(sites.relay, opened["links"]["radiology"])
-        await shows.send("microphone", "camera", bps=PICTURE_BPS)
+        await shows.send("microphone", "camera", bps=PICTURE_BPS, size=(1280, 720))
         await looks.sees(1)
 
         async def once() -> list[Message]:
