@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest_plugins = "pytester"
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of their own: a pytest within this one would leave its traces in the tests that follow."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
 
 INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
 CONFTEST = """
@@ -49,7 +58,7 @@ def test_the_median_of_three_plays_counts(
             assert {count} == len(played)
         """
     )
-    result = pytester.runpytest("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=passed + 1, failed=failed)
     told = [line for line in result.outlines if "failed once, held twice: 1" in line]
     assert (passed and count > 1) == len(told)
@@ -64,4 +73,4 @@ def test_what_is_not_marked_is_played_once(pytester: pytest.Pytester) -> None:
     pytester.makeini(INI)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile("played = []\ndef test_it():\n    played.append(1)\n    assert len(played) > 1\n")
-    pytester.runpytest("-p", "no:cacheprovider").assert_outcomes(failed=1)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(failed=1)
