@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from support.hook_hosts import AT, KEY, HandClock, Host, beginning, end, host, journal_in, settle
+from support.hook_hosts import AT, KEY, TURN_S, HandClock, Host, beginning, end, host, journal_in, settle
 from telerelay.consult.facts import Fact, HookFailed, TimerFired, TimerSet
 from telerelay.hooks import EndEvent, FactEvent, HookFailure, HookRunner, Hooks, PersonEvent, StateEvent, TimerEvent
 from telerelay.hooks import letters as letter_tables
@@ -227,7 +227,7 @@ async def test_a_slow_consult_does_not_hold_another(made: Setup) -> None:
     for number in range(20):
         await made.append(f"c{number}", beginning(f"c{number}"))
     while len(listener(made).keys()) < 80:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+        await asyncio.sleep(TURN_S)
 
     assert [] == listener(made).keys("slow")
     gate.set()
@@ -250,7 +250,7 @@ async def test_however_many_consults_hang_the_others_are_told(made: Setup) -> No
     await made.append("c1", beginning("c1"))
     async with asyncio.timeout(10):
         while len(listener(made).keys("c1")) < 4:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+            await asyncio.sleep(TURN_S)
 
     assert made.outbox.pending_count >= MAX_TELLING
     gate.set()

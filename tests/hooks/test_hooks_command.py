@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.hook_hosts import AT, KEY, HandClock, beginning, host, journal_in, settle
+from support.hook_hosts import AT, KEY, TURN_S, HandClock, beginning, host, journal_in, settle
 from telerelay.cli import main
 from telerelay.hooks import HookRunner, letters
 from telerelay.hooks.outbox import LOOK_S, Outbox
@@ -108,7 +108,7 @@ def test_a_running_relay_notices_what_a_command_queued(tmp_path: Path) -> None:
             assert 0 == await asyncio.to_thread(main, arguments)
             await clock.pass_time(LOOK_S, outbox)
             while outbox.letter_count:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+                await asyncio.sleep(TURN_S)
             await outbox.close()
             await runner.close()
             return receiver.keys

@@ -65,11 +65,15 @@ class HandClock:
         self.now = until
 
 
+TURN_S = 0.001
+"""A loop that never rests keeps the interpreter from the journal's thread, which then comes by it every 5 ms only."""
+
+
 async def settle(outbox: Outbox) -> None:
     """Until all that can be told now was told, or failed."""
     async with asyncio.timeout(30):
         while outbox.pending_count > outbox.waiting_count:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+            await asyncio.sleep(TURN_S)
 
 
 @contextlib.asynccontextmanager
