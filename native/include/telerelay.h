@@ -389,7 +389,7 @@ typedef struct tr_transport_changed {
 
 typedef struct tr_path_changed {
     uint32_t transport;
-    char local[56], remote[56]; /* "address port", for the operator's eyes only */
+    char local[56], remote[56]; /* "address port": compared and never shown, to no log and no peer */
 } tr_path_changed;
 
 typedef struct tr_receiver_event {

@@ -18,8 +18,7 @@
  * has what its last frame needs; what of the lower layer is repaired later is too old then, and it waits for the next
  * keyframe. So D is set where the layer below is forwarded too, and of AV1 the frame before is said to be needed, in
  * the dependency descriptor, which counts frames over all layers: a picture is whole with all of them. The mask of
- * active decode targets in a dependency descriptor stays as it is: it is the publisher's word on what it encodes; and
- * its place depends on the structure, which the writer of a packet does not know. */
+ * active decode targets in a dependency descriptor stays as it is: it is the publisher's word on what it encodes. */
 #include "layers.h"
 
 #define PICTURE_MASK 0x7fffu

@@ -103,7 +103,10 @@ static void put_descriptor(const tr_writer *writer, tr_pen *pen, const tr_rtp_bl
     uint8_t size = media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].size, tied[TR_DESCRIPTOR_TIED];
     if (tr__layers_tie_frame(rewrite, &media->info)) {
         size_t tied_size = tr__descriptor_tie(structure, tied, data, size);
-        if (tied_size) data = tied, size = (uint8_t)tied_size;
+        if (tied_size) {
+            data = tied;
+            size = (uint8_t)tied_size;
+        }
     }
     tr__rtp_put_element(pen, block, id, data, size);
     if (!tr__pen_ok(pen)) return;

@@ -247,22 +247,24 @@ class Client:
                 socket.last_seq = max(socket.last_seq, lost.last_seq)
             else:
                 gone = self._let_subscribe_go()
-            await lost.close()
+            try:
+                await lost.close()
+            finally:  # we may leave meanwhile
+                if gone is not None:
+                    await gone.close()
             self.comebacks += 1
             with contextlib.suppress(TelerelayError):  # lost once more: the next time
                 if reply["resumed"]:
                     await self._answer_again()
                     await self._offer_again()
                 else:
-                    await self._begin_anew(gone)
+                    await self._begin_anew()
             self._wake()
             return True
         return False
 
-    async def _begin_anew(self, subscribe: RTCPeerConnection | None) -> None:
-        """The seat is another one: what we had is gone there; `subscribe` is what we received over."""
-        if subscribe is not None:
-            await subscribe.close()
+    async def _begin_anew(self) -> None:
+        """The seat is another one: what we published is gone there."""
         async with self._publishing:  # one that is being begun anew is not begun twice
             if self._publish is not None:
                 await self._publish_again(self._publish)

@@ -8,10 +8,8 @@ import asyncio
 import logging
 import secrets
 import time
-import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
 
 from telerelay import events, states
 from telerelay.adaptation import AdaptationTally
@@ -51,7 +49,7 @@ from telerelay.signaling.degrading import Degrading
 from telerelay.signaling.measurements import MeasurementTally, RoomMeasurements, limits_of
 from telerelay.signaling.notes import ROOM_KEY, RoomNote, RoomNotes, SessionNote
 from telerelay.signaling.policies import Policies
-from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, Resource, Seat, new_etag
+from telerelay.signaling.seat import HALF_OPEN_DEADLINE_S, UNCHECKED_DEADLINE_S, C, Resource, Seat, new_resource
 from telerelay.signaling.socket import Socket
 from telerelay.signaling.telling import RoomTelling
 from telerelay.signaling.watching import OPEN, RoomWatcher, What
@@ -63,8 +61,6 @@ NORMAL_CLOSE = 1000
 
 # Sessions one sub may hold at once: a wall of screens, and an end to it.
 MAX_RESOURCES = 32
-
-C = TypeVar("C", bound=PublishConnection | WhepConnection)
 
 
 def new_id() -> str:
@@ -414,29 +410,22 @@ class RoomHost:
 
     def _new_session(self, make: Callable[..., C], number: int, *, is_admitted: bool) -> tuple[Resource, C]:
         """A session, and its connection; nobody else knows of them yet."""
-        known: weakref.ref[Resource]
 
-        def moved(state: str) -> None:
-            if (resource := known()) is not None:
-                self._session_moved(resource, state)
+        def connect(on_state: Callable[[str], None], whose: Callable[[], str]) -> C:
+            return make(
+                self.site,
+                self._policy,
+                participant=number,
+                is_admitted=is_admitted,
+                on_state=on_state,
+                data_listener=self._data.listener(whose),
+            )
 
-        def whose() -> str:
-            return resource.participant if (resource := known()) is not None else ""
-
-        connection = make(
-            self.site,
-            self._policy,
-            participant=number,
-            is_admitted=is_admitted,
-            on_state=moved,
-            data_listener=self._data.listener(whose),
-        )
+        resource, connection, whose = new_resource(connect, self._session_moved)
         if isinstance(connection, WhepConnection):
             connection.on_adapting(
                 lambda event: self.adapter.on_line(self.seats.get(whose()), event), self.adapter.carried
             )
-        resource: Resource = Resource(secrets.token_urlsafe(24), new_etag(), connection)
-        known = weakref.ref(resource)
         return resource, connection
 
     async def _open(self, resource: Resource, grant: Grant, offer: Awaitable[str]) -> tuple[str, Seat]:

@@ -8,8 +8,10 @@ import asyncio
 import logging
 import secrets
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from telerelay.config import LimitsConfig
 from telerelay.connection import PublishConnection, SubscribeConnection, WhepConnection
@@ -34,6 +36,8 @@ from telerelay.signaling.notes import (
     subscribe_key,
 )
 from telerelay.signaling.socket import Socket
+
+C = TypeVar("C", bound=PublishConnection | WhepConnection)
 
 # A client reports each five seconds at least (telerelay.js); what it said longer ago is not so any more.
 REPORT_GOOD_FOR_S = 7.0
@@ -116,6 +120,28 @@ class Resource:
         if self.task is not None:
             self.task.cancel()
         await self.connection.close()
+
+
+def new_resource(
+    connect: Callable[[Callable[[str], None], Callable[[], str]], C], moved: Callable[[Resource, str], None]
+) -> tuple[Resource, C, Callable[[], str]]:
+    """
+    A session, its connection, and whose it is, "" once it is gone. `connect(on_state, whose)` makes the connection,
+    which holds the session by neither; `moved` is told what its states are.
+    """
+    known: weakref.ref[Resource]
+
+    def tell(state: str) -> None:
+        if (resource := known()) is not None:
+            moved(resource, state)
+
+    def whose() -> str:
+        return resource.participant if (resource := known()) is not None else ""
+
+    connection = connect(tell, whose)
+    resource = Resource(secrets.token_urlsafe(24), new_etag(), connection)
+    known = weakref.ref(resource)
+    return resource, connection, whose
 
 
 class ChannelRates:
