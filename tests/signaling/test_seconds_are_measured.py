@@ -114,8 +114,9 @@ async def test_what_is_muted_or_shows_nobody_is_not_counted(make_live: MakeLive)
     assert muted is not None
     assert with_screen is not None
     assert after is not None
-    assert muted.two_way_video_s <= before.two_way_video_s + 1  # the second that was under way
-    assert after.two_way_video_s <= with_screen.two_way_video_s + 1
+    step = 1.5  # the second that was under way, and how late it was looked at, of three
+    assert muted.two_way_video_s <= before.two_way_video_s + step
+    assert after.two_way_video_s <= with_screen.two_way_video_s + step
     assert after.by_height[0][1] >= with_screen.by_height[0][1] + 1
 
 

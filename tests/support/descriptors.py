@@ -99,6 +99,8 @@ class Reader:
     """Of one stream, in the order of its numbers."""
 
     structure: Structure | None = field(default=None)
+    size: int = field(default=0)
+    """Of the last one, behind its first three bytes; in bits, without what fills its last byte."""
 
     def read(self, data: bytes) -> Described | None:
         """None: there is no structure yet, or it is of another."""
@@ -119,6 +121,7 @@ class Reader:
             while size := bits.take(2):
                 needs.append(bits.take(4 * size) + 1)
         bits.take(8 * self.structure.chains * has_chains)
+        self.size = bits.at
         assert len(data) == 3 or 8 * len(data) - 24 - bits.at < 8, "bytes left over"
         return Described(
             bool(data[0] & 0x80),
@@ -142,6 +145,6 @@ class Reader:
         assert bits[at : at + 6] == "010000"
         if bits[:5] == "00010" and said.needs[1:] == template.needs:
             return data[:3]
-        bits = bits[:at] + bits[at + 6 :]
+        bits = bits[:at] + bits[at + 6 : self.size]
         bits += "0" * (-len(bits) % 8)
         return data[:3] + bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
