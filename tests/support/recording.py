@@ -126,7 +126,7 @@ async def record(
             assert not each.bad_tags
             each.close()
         begun = min(each.came[0].at_us for each in recorders)
-        kept = [_by_number(each.came, begun) for each in recorders]
+        kept = [_whole(_by_number(each.came, begun)) for each in recorders]
         if any(str(each.scalability_mode).endswith("_KEY") for each in encodings):
             kept = [_as_k_svc(codec, packets) for packets in kept]
         return Recording(tuple(kept))
@@ -146,6 +146,12 @@ def _by_number(packets: list[Packet], begun_us: int) -> list[Packet]:
         )
     assert sorted(numbered) == list(range(min(numbered), max(numbered) + 1)), "packets were lost on loopback"
     return [numbered[index] for index in sorted(numbered)]
+
+
+def _whole(packets: list[Packet]) -> list[Packet]:
+    """Without the packets behind the last marker: the recording may have ended in the midst of a picture."""
+    last = max(at for at, packet in enumerate(packets) if packet.marker)
+    return packets[: last + 1]
 
 
 def _without_d(packet: Packet) -> Packet:
