@@ -12,6 +12,7 @@ import pytest
 from load.stub import MediaStub, is_rtp
 from support.impairment import UdpImpairment
 from support.relay_process import RelayProcess
+from support.starved import Starved
 from telerelay.load import report, slo
 from telerelay.load.measurement import EngineSettings, Network, RunSettings, Sample
 from telerelay.load.profiles import PROFILES, with_values
@@ -70,13 +71,27 @@ async def load(relay: RelayProcess, stub: MediaStub | None, **sections: Any) -> 
     )
 
 
+PLAYS, LONGEST_S = 5, 0.1
+
+
+async def spoilt(relay: RelayProcess, delay_ms: float = 0.0, **sections: Any) -> tuple[dict[str, Any], dict[str, int]]:
+    """
+    The report, and what the stub did. Played anew where all of this stood still meanwhile: what then comes at once is
+    more than sockets hold, and is lost in earnest.
+    """
+    for _ in range(PLAYS):
+        with Starved() as starved, MediaStub(relay.udp_address, delay_ms=delay_ms) as stub:
+            found, done = await load(relay, stub, **sections), dict(stub.done)
+        if max((until - since for since, until in starved.spells), default=0.0) < LONGEST_S:
+            break
+    return found, done
+
+
 async def test_the_report_says_exactly_what_the_server_did(relay: RelayProcess) -> None:
     """
     One in 100 dropped, one in 200 corrupted, others doubled and held back, all 20 ms late: every number is the stub's.
     """
-    with MediaStub(relay.udp_address, delay_ms=20.0) as stub:
-        found = await load(relay, stub)
-        done = dict(stub.done)
+    found, done = await spoilt(relay, delay_ms=20.0)
 
     assert (SPOILT, 20, 10) == (done["media"], done["dropped"], done["corrupted"])
     assert done["dropped"] + done["corrupted"] == found["lost"]
@@ -112,9 +127,7 @@ async def test_what_a_server_repairs_is_not_lost(relay: RelayProcess) -> None:
     """
     With resends negotiated, the same spoilt packets arrive after all, and are told apart from those that came at once.
     """
-    with MediaStub(relay.udp_address) as stub:
-        found = await load(relay, stub, repair={"has_nack": True, "has_rtx": True}, audio={"is_on": False})
-        done = dict(stub.done)
+    found, done = await spoilt(relay, repair={"has_nack": True, "has_rtx": True}, audio={"is_on": False})
 
     assert 0 == found["lost"]
     assert done["dropped"] + done["corrupted"] <= found["media"]["repaired"] + done["held"]
