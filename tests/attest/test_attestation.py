@@ -150,6 +150,19 @@ async def test_the_first_broken_link_is_named(desk: Desk) -> None:
     assert (["broken_link"], 15) == problems([*rest, rest[-1]])
 
 
+async def test_a_number_of_a_fact_that_is_spelled_otherwise_is_a_broken_link(desk: Desk) -> None:
+    """
+    True counts as 1, and a string of digits becomes the same time: both would leave the links as they are.
+    """
+    whole = json.loads(await attested(desk))
+    first, *rest = whole["events"]
+
+    for changed in ({"seq": True}, {"at": str(first["at"])}):
+        verdict = verify(canonical.dumps({**whole, "events": [{**first, **changed}, *rest]}) + b"\n", TRUSTED)
+
+        assert (["broken_link"], 1) == (verdict.problems, verdict.seq)
+
+
 async def test_an_attestation_signed_by_another_is_not_trusted(desk: Desk) -> None:
     """
     A key that names another's id, and a key that nobody gave, are told apart.

@@ -134,6 +134,9 @@ def _link(previous: bytes, consult: str, seq: int, event: Any) -> bytes:
     """The link of the next event. Raises ValueError, or whatever comes of an event that is none."""
     if event.keys() != EVENT_MEMBERS or event["seq"] != seq:
         raise ValueError("not the next event")
+    # Neither is in its link as it is written: true counts as 1, and a string of digits becomes the same number.
+    if type(event["seq"]) is not int or type(event["at"]) not in (int, float):
+        raise ValueError("another spelling of the same number")
     sealed_hash = bytes.fromhex(event["sealed"])
     if sealed_hash.hex() != event["sealed"]:
         raise ValueError("another spelling of the same hash")
