@@ -92,6 +92,26 @@ def test_what_is_exported_can_be_verified(place: Place, capsys: pytest.CaptureFi
     assert CANARY not in lines
 
 
+def test_what_was_signed_by_a_key_that_was_replaced_is_exported_with_that_key(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    The file needs nothing beside it, whichever key the configuration names by now, or none.
+    """
+    old = place.key.rename(place.folder / "old.key")
+    (place.folder / "attest.key.pub").rename(place.folder / "old.key.pub")
+    assert 0 == cli.main(["attest", "--new-key", str(place.key)])
+    for args in (place.args(), ["--journal", str(place.journal)]):
+        capsys.readouterr()
+        assert 0 == cli.main(["attest", "export", *args, "--consult", "c1"])
+        file = place.folder / "c1.json"
+        file.write_text(capsys.readouterr().out)
+
+        assert 0 == cli.main(["attest", "verify", str(file)])
+        assert 0 == cli.main(["attest", "verify", str(file), "--key", f"{old}.pub"])
+        assert 1 == cli.main(["attest", "verify", str(file), "--key", f"{place.key}.pub"])
+
+
 def test_a_changed_attestation_is_told_with_its_first_broken_link(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,6 +218,52 @@ def test_a_report_is_of_a_journal_or_of_files(place: Place, capsys: pytest.Captu
     assert (2, 1) == (of_journal["acts"], of_journal["professionals"])
     assert 1 == cli.main(["report", str(many), "--key", f"{place.key}.pub"])
     assert 1 == cli.main(["report", *place.args(), "--zone", "Nowhere"])
+
+
+def test_what_is_reported_twice_is_counted_once(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Exports overlap: the same attestation may be in two files, and on two lines of one.
+    """
+    cli.main(["attest", "export", *place.args()])
+    exported = capsys.readouterr().out
+    for name in ("january", "february"):
+        (place.folder / name).write_text(exported + exported)
+    assert 0 == cli.main(["report", str(place.folder / "january"), str(place.folder / "february"), "--json"])
+
+    result = out(capsys)
+
+    assert (2, 2) == (result["attestations"], result["acts"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        "null",
+        '"attestation"',
+        "x",
+        "",
+        '{"attestation":{}}',
+        '{"attestation":1}',
+        '{"attestation":{"states":[{"state":"in_progress","at":1e300}],"people":[]}}',
+        '{"attestation":{"states":[{"state":"in_progress","at":1e12}],"people":[]}}',
+        '{"attestation":{"states":[{"state":"in_progress","at":NaN}],"people":[]}}',
+        "[" * 100_000,
+        "\ufffe",
+    ],
+)
+def test_a_report_of_what_is_no_attestation_says_so(
+    place: Place, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """
+    In one line that names where it is, whatever the file holds.
+    """
+    file = place.folder / "odd"
+    file.write_text(text + "\n")
+    assert 1 == cli.main(["report", str(file)])
+
+    assert f"telerelay report: {file}:1 is no attestation\n" == capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["journal", "verify"], ["journal", "show"], ["attest", "export"], ["report"]])

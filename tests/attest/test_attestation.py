@@ -185,6 +185,21 @@ async def test_an_attestation_signed_by_another_is_not_trusted(desk: Desk) -> No
     assert ["no_key"] == verify(canonical.dumps({**whole, "public_key": ""}) + b"\n").problems
 
 
+async def test_an_attestation_of_a_key_that_was_replaced_has_that_key_beside_it(desk: Desk) -> None:
+    """
+    A relay that was given another key hands out what the old one signed as it did before, and signs with the new one.
+    """
+    before = await attested(desk)
+    later = SigningKey.new()
+    replaced = Desk(desk.journal, Attestor(desk.journal, later, lambda: NOW))
+    await replaced.attestor.open()
+
+    assert before == await replaced.attestor.document("c1")
+    after = await attested(replaced, "c2")
+    assert (True, later.key_id) == (verify(after).is_good, verify(after).key_id)
+    assert ["untrusted_key"] == verify(after, TRUSTED).problems
+
+
 async def test_what_is_signed_but_is_not_what_the_facts_say_is_a_contradiction(desk: Desk) -> None:
     """
     A holder of the key cannot attest more video than the facts it shows.

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 import telerelay
-from telerelay.attest.sign import SigningKey, base64url
+from telerelay.attest.sign import SigningKey, base64url, key_id_of
 from telerelay.attest.story import Told, summary
 from telerelay.errors import LocalProtocolError
-from telerelay.journal import Entry, Journal, Store, canonical, links, schema
+from telerelay.journal import Entry, Journal, canonical, links, schema
 
 TYPE = "telerelay-attestation/1"
 
@@ -26,6 +28,10 @@ STATEMENT = (
 TABLE = """CREATE TABLE IF NOT EXISTS attestations (
     id INTEGER PRIMARY KEY, consult TEXT NOT NULL UNIQUE, at REAL NOT NULL, attestation TEXT NOT NULL,
     signature BLOB NOT NULL) STRICT"""
+
+SIGNERS = """CREATE TABLE IF NOT EXISTS signers (
+    id INTEGER PRIMARY KEY, key_id TEXT NOT NULL UNIQUE, public_key BLOB NOT NULL) STRICT"""
+"""The public half of each key that ever signed here: another one may sign by the time an attestation is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ class Attestor:
         }
         text = canonical.dumps(content)
         made = Attestation(draft["consult"], content["attested_at"], text.decode(), self._key.sign(text))
-        return await self._journal.store.write(lambda connection: _keep(connection, made))
+        return await self._journal.store.write(lambda connection: _keep(connection, made, self._key))
 
     async def get(self, consult: str) -> Attestation | None:
         """The attestation of that consult, if there is one."""
@@ -105,7 +111,7 @@ class Attestor:
 
     async def document(self, consult: str) -> bytes | None:
         """The attestation as a file that can be verified without the relay; None where there is none."""
-        return await document_of(self._journal.store, consult, self._key.public_bytes())
+        return await self._journal.store.read(lambda connection: document_in(connection, consult, self._key))
 
 
 def draft_of(consult: str, entries: Sequence[Entry]) -> dict[str, Any]:
@@ -158,7 +164,22 @@ def _make_table(connection: sqlite3.Connection) -> None:
     connection.execute(TABLE)
 
 
-def _keep(connection: sqlite3.Connection, made: Attestation) -> Attestation:
+def _known_key(connection: sqlite3.Connection, key_id: str) -> bytes:
+    """The public key of that id; empty where it never signed here, or what is kept is not that key."""
+    if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'signers'").fetchone()[0]:
+        return b""
+    row = connection.execute("SELECT public_key FROM signers WHERE key_id = ?", (key_id,)).fetchone()
+    try:
+        return row[0] if row and key_id_of(Ed25519PublicKey.from_public_bytes(row[0])) == key_id else b""
+    except ValueError:
+        return b""
+
+
+def _keep(connection: sqlite3.Connection, made: Attestation, key: SigningKey) -> Attestation:
+    connection.execute(SIGNERS)
+    connection.execute(
+        "INSERT OR IGNORE INTO signers (key_id, public_key) VALUES (?, ?)", (key.key_id, key.public_bytes())
+    )
     connection.execute(
         "INSERT OR IGNORE INTO attestations (consult, at, attestation, signature) VALUES (?, ?, ?, ?)",
         (made.consult, made.at, made.text, made.signature),
@@ -219,13 +240,16 @@ def document(attestation: Attestation, entries: Sequence[Entry], public_key: byt
     )
 
 
-async def document_of(store: Store, consult: str, public_key: bytes = b"") -> bytes | None:
-    """The document of a consult of a journal; None where it has no attestation."""
+def document_in(connection: sqlite3.Connection, consult: str, key: SigningKey | None = None) -> bytes | None:
+    """
+    The document of a consult of a journal; None where it has no attestation.
 
-    def read(connection: sqlite3.Connection) -> bytes | None:
-        attestation = kept(connection, consult)
-        if attestation is None:
-            return None
-        return document(attestation, schema.entries_of(connection, consult), public_key)
-
-    return await store.read(read)
+    The journal knows the keys that signed; `key` may be one that it does not, where an older version wrote it.
+    """
+    attestation = kept(connection, consult)
+    if attestation is None:
+        return None
+    public_key = _known_key(connection, attestation.key_id)
+    if not public_key and key is not None and key.key_id == attestation.key_id:
+        public_key = key.public_bytes()
+    return document(attestation, schema.entries_of(connection, consult), public_key)

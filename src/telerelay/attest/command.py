@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import datetime
+import hashlib
 import json
 import sqlite3
 import sys
@@ -19,11 +20,11 @@ from typing import Any
 from telerelay import config as configuration
 from telerelay.attest import report as reports
 from telerelay.attest import sign
-from telerelay.attest.attestation import consults_attested, document, kept
+from telerelay.attest.attestation import consults_attested, document_in
 from telerelay.attest.sign import SigningKey, TrustedKeys
 from telerelay.attest.verifying import PROBLEMS, Verdict, verify
 from telerelay.errors import ConfigError, TelerelayError
-from telerelay.journal import Entry, Journal, Store, Verification, schema
+from telerelay.journal import Entry, Journal, Store, Verification, canonical, schema
 from telerelay.logs import escape
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -97,15 +98,12 @@ def _sentence(verdict: Verdict, name: str, number: int) -> str:
 
 
 def export(options: argparse.Namespace) -> int:
-    count = 0
+    count, key = 0, _configured_key(options)
     with _reading(options) as connection:
         for consult in options.consult or consults_attested(connection):
-            attestation = kept(connection, consult)
-            if attestation is None:
+            data = document_in(connection, consult, key)
+            if data is None:
                 raise TelerelayError("not_found", f"there is no attestation of {escape(consult)}")
-            data = document(
-                attestation, schema.entries_of(connection, consult), _public_key(options, attestation.key_id)
-            )
             if options.out:
                 _write(Path(options.out) / f"{consult}.json", data)
             else:
@@ -118,13 +116,10 @@ def export(options: argparse.Namespace) -> int:
     return OK
 
 
-def _public_key(options: argparse.Namespace, key_id: str) -> bytes:
-    """The public half of the configured key, where it is the one that signed; else nothing, and `--key` is needed."""
+def _configured_key(options: argparse.Namespace) -> SigningKey | None:
+    """The key that the configuration names. Raises ConfigError."""
     name = configuration.load(options.config).attest.key_file if options.config else ""
-    if not name:
-        return b""
-    key = SigningKey.load(Path(name))
-    return key.public_bytes() if key.key_id == key_id else b""
+    return SigningKey.load(Path(name)) if name else None
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -249,9 +244,7 @@ def _cell(name: str, value: Any) -> str:
 
 def erase(options: argparse.Namespace) -> int:
     path = _path(options)
-    key_file = configuration.load(options.config).attest.key_file if options.config else ""
-    signer = SigningKey.load(Path(key_file)) if key_file else None
-    erased = asyncio.run(_erase_all(str(path), options.consults, signer))
+    erased = asyncio.run(_erase_all(str(path), options.consults, _configured_key(options)))
     print(f"erased {sum(erased.values())} of {len(erased)}", file=sys.stderr)
     if options.json:
         print(json.dumps({"erased": erased}))
@@ -273,12 +266,15 @@ async def _erase_all(path: str, consults: list[str], signer: SigningKey | None) 
 
 def report(options: argparse.Namespace) -> int:
     trusted = TrustedKeys.load(map(Path, options.key)) if options.key else None
+    found = _Found(options.files, trusted)
     try:
         if options.files:
-            result = reports.report(_from_files(options.files, trusted), options.zone)
+            result = reports.report(found.of_files(), options.zone)
         else:
             with _reading(options) as connection:
-                result = reports.report(_from_journal(connection, trusted), options.zone)
+                result = reports.report(found.of_journal(connection), options.zone)
+    except reports.NotOne:
+        raise TelerelayError("bad_file", f"{found.place} is no attestation") from None
     except ValueError as error:
         raise TelerelayError("bad_file", str(error)) from None
     for line in reports.text(result):
@@ -290,22 +286,42 @@ def report(options: argparse.Namespace) -> int:
     return OK
 
 
-def _from_files(files: list[str], trusted: TrustedKeys | None) -> Iterator[dict[str, Any]]:
-    for name, number, line in _lines(files):
-        if trusted is not None and not verify(line, trusted).is_good:
-            raise ValueError(f"{name}:{number} is not signed with a key that was given, or was changed")
-        yield json.loads(line)["attestation"]
+class _Found:
+    """What there is to report, each attestation once; `place` says where the latest is, for people."""
 
+    def __init__(self, files: list[str], trusted: TrustedKeys | None) -> None:
+        self._files = files
+        self._trusted = trusted
+        self.place = ""
 
-def _from_journal(connection: sqlite3.Connection, trusted: TrustedKeys | None) -> Iterator[dict[str, Any]]:
-    if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'attestations'").fetchone()[0]:
-        return
-    for text, signature in connection.execute("SELECT attestation, signature FROM attestations ORDER BY id"):
-        attestation = json.loads(text)
-        if trusted is not None:
-            key_id = attestation["key_id"]
-            if key_id not in trusted or not trusted.is_signed(key_id, text.encode(), signature):
-                raise ValueError(
-                    f"an attestation is not signed with a key that was given: {escape(attestation['consult'])}"
-                )
-        yield attestation
+    def of_files(self) -> Iterator[dict[str, Any]]:
+        """Raises ValueError; NotOne for what is no JSON of an attestation."""
+        seen: set[bytes] = set()
+        for name, number, line in _lines(self._files):
+            self.place = f"{name}:{number}"
+            digest = hashlib.sha256(line.rstrip()).digest()
+            if digest in seen:
+                continue
+            seen.add(digest)
+            if self._trusted is not None and not verify(line, self._trusted).is_good:
+                raise ValueError(f"{self.place} is not signed with a key that was given, or was changed")
+            try:
+                yield canonical.loads(line)["attestation"]
+            except (ValueError, TypeError, KeyError):
+                raise reports.NotOne from None
+
+    def of_journal(self, connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
+        """Raises ValueError."""
+        if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'attestations'").fetchone()[0]:
+            return
+        query = "SELECT id, attestation, signature FROM attestations ORDER BY id"
+        for number, text, signature in connection.execute(query):
+            self.place = f"attestation {number} of the journal"
+            attestation = json.loads(text)
+            if self._trusted is not None:
+                key_id = attestation["key_id"]
+                if key_id not in self._trusted or not self._trusted.is_signed(key_id, text.encode(), signature):
+                    raise ValueError(
+                        f"an attestation is not signed with a key that was given: {escape(attestation['consult'])}"
+                    )
+            yield attestation

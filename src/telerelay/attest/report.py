@@ -19,6 +19,10 @@ PROFESSIONALS = frozenset({"practitioner", "requester", "expert"})
 SHARES = ("outcome", "region", "policy", "policy_outcome")
 
 
+class NotOne(ValueError):
+    """What was to be counted is no attestation."""
+
+
 @dataclass(slots=True)
 class Day:
     acts: int = 0
@@ -79,7 +83,7 @@ class Report:
 
 def report(attestations: Iterable[Mapping[str, Any]], zone: str = "UTC") -> Report:
     """
-    Count what is attested. Raises ValueError for a time zone there is not, and for what is no attestation.
+    Count what is attested. Raises ValueError for a time zone there is not, NotOne for what is no attestation.
     """
     try:
         clock = zoneinfo.ZoneInfo(zone)
@@ -91,8 +95,9 @@ def report(attestations: Iterable[Mapping[str, Any]], zone: str = "UTC") -> Repo
         result.attestations += 1
         try:
             _count(result, each, clock, changes)
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ValueError(f"attestation {result.attestations} is none") from error
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError, ArithmeticError, OSError) as error:
+            # The last three are of times: no number, past what a calendar has, past what the system's has.
+            raise NotOne(f"attestation {result.attestations} is none") from error
     running = 0
     for at in sorted(changes):
         running += changes[at]
