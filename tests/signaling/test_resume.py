@@ -53,6 +53,22 @@ async def test_an_expired_token_still_leads_back_to_the_seat(live: Live) -> None
     assert (True, alice.id) == (back["resumed"], back["participant"])
 
 
+async def test_an_expired_token_of_another_role_leads_nowhere(live: Live) -> None:
+    """
+    A seat is of a person in a role: its secret makes nobody what an old token of theirs once said.
+    """
+    alice = await live.join("alice", role="observer")
+    await alice.ws.close()
+    keys, hour_ago = TokenKeys.of(b"k" * 32), time.time() - 3600
+    codes = []
+    for role in ("practitioner", "observer"):
+        expired = keys.sign(room="r1", sub="alice", role=role, ttl_s=60, now=hour_ago)
+        peer = await live.connect()
+        codes.append((await peer.ask("join", room="r1", token=expired, resume=alice.joined["resume"])).get("code"))
+
+    assert ["token_expired", None] == codes
+
+
 async def test_a_resume_secret_is_good_once(live: Live) -> None:
     """
     Each join hands out another; with a used one the person is a newcomer.

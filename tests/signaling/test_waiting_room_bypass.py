@@ -95,6 +95,26 @@ async def test_an_old_token_opens_nothing_and_is_written_down(live: Live) -> Non
     assert [] == list(live.relay.consults.get("r1").people)
 
 
+@pytest.mark.parametrize("is_in", [False, True])
+async def test_the_secret_of_a_seat_is_no_way_to_another_role(live: Live, *, is_in: bool) -> None:
+    """
+    With a good token of that role it is a conflict as without the secret; an expired one is as good as none.
+    """
+    patient, doctor = await waiting(live)
+    if is_in:
+        await doctor.ask("admit", participant=patient.id)
+    await patient.ws.close()
+    old = live.relay._keys.sign(room="r1", sub="pat", role="practitioner", ttl_s=60, now=1_000_000)
+    codes = []
+    for token in (live.token("pat", role="practitioner"), old):
+        peer = await live.connect()
+        codes.append((await peer.ask("join", room="r1", token=token, resume=patient.joined["resume"])).get("code"))
+    back = await live.join("pat", role="patient", resume=patient.joined["resume"], media="keep", last_seq=0)
+
+    assert ["conflict", "token_expired"] == codes
+    assert (patient.id, is_in) == (back.id, back.joined["admitted"])
+
+
 async def test_who_is_not_invited_is_refused_whatever_the_token_says(live: Live) -> None:
     """
     Under another's role, too.

@@ -340,9 +340,12 @@ class LiveRooms:
         return self._host(room, site.room(found.number), watcher, found)
 
     def _has_seat(self, grant: Grant, room: str, resume: str | None) -> bool:
+        """Of this person in this role: a seat is no way to another one, which application and consult decide of."""
         host = self._hosts.get(room)
         participant = host.room.by_sub(grant.sub) if host else None
-        return participant is not None and resume is not None and participant.may_resume(resume)
+        if participant is None or participant.role != grant.role:
+            return False
+        return resume is not None and participant.may_resume(resume)
 
     def _left_behind(self, grant: Grant, resume: str | None) -> bool:
         """A seat that no worker has any more, and the journal does."""
