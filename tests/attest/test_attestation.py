@@ -96,6 +96,33 @@ async def test_an_attestation_says_what_the_facts_say(desk: Desk) -> None:
     assert "not attest what was displayed" in content["statement"]
 
 
+def test_who_waits_interrupts_nothing() -> None:
+    """
+    A page that is loaded again in the waiting room, or by an observer whom nobody let in, is no interruption of a call.
+    """
+    facts = [each for each in told_consult() if each.kind not in ("lost", "interrupted", "back", "resumed")]
+    arrived = Said(START + 12, "arrived", {"sub": "o1", "role": "observer", "attachment": "whep", "is_waiting": True})
+    lost = [Said(START + 15, "lost", {"sub": sub, "what": "socket"}) for sub in ("p1", "o1")]
+    back = Said(START + 17, "back", {"sub": "p1", "what": "socket"})
+    content = summarized([*facts[:2], arrived, *lost, back, *facts[2:]])
+
+    assert ([], []) == (content["interruptions"], content["technical_note"])
+
+
+def test_who_goes_interrupts_the_call() -> None:
+    """
+    Nothing was lost, and still the call was interrupted: the states say so, and the note does.
+    """
+    facts = [each for each in told_consult() if each.kind not in ("lost", "back", "resumed")]
+    content = summarized(facts)
+
+    assert ([], ["interrupted"]) == (content["interruptions"], content["technical_note"])
+
+
+def summarized(facts: list[Said]) -> dict[str, Any]:
+    return summary("c1", [Told(seq, fact.at, fact.kind, fact.clear) for seq, fact in enumerate(facts, 1)])
+
+
 async def test_a_good_file_is_good(desk: Desk) -> None:
     """
     With the key given it is trusted; with the key in the file alone it is unchanged, and says whose it claims to be.

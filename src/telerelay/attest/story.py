@@ -137,7 +137,8 @@ class _Story:
                 person.waits_since, person.present_since = None, fact.at
             case "left" | "denied":
                 self._go(person, fact.at)
-            case "lost":
+            case "lost" if person.present_since is not None:
+                # Of who waits, or was let in and is not there yet, it interrupts nothing.
                 loss = {"sub": sub, "what": fact.clear["what"], "from": fact.at, "to": None}
                 self.losses[sub, loss["what"]] = loss
                 self.interruptions.append(loss)
@@ -168,7 +169,7 @@ class _Story:
             notes.add("keyframes_unknown")
         if measured.get("missed_s", 0):
             notes.add("seconds_missed")
-        if self.interruptions:
+        if self.interruptions or any(each["state"] == "interrupted" for each in self.states):
             notes.add("interrupted")
         if self.ended and self.ended.get("outcome") == "technical_failure":
             notes.add("technical_failure")
