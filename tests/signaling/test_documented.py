@@ -1,12 +1,16 @@
 """docs/signaling.md lists what the relay says, and nothing it does not."""
 
 import dataclasses
+import inspect
 import re
 from pathlib import Path
 
+from telerelay.consult.plan import ConsultPlan
 from telerelay.errors import STATUS_BY_CODE
 from telerelay.probe import Found
 from telerelay.rooms.policy import ROLES
+from telerelay.signaling.booking import Booking
+from telerelay.signaling.consults import Consults
 from telerelay.signaling.host import CLOSE_CODES
 from telerelay.signaling.pages import PAGES
 from telerelay.signaling.websocket import _CLOSE_CODES, POLICY_CLOSE
@@ -71,6 +75,37 @@ def test_every_message_of_a_probe_is_described() -> None:
     assert 8 == len(asked)
     assert set() == {name for name in asked if f'{{"type":"{name}"' not in section}
     assert set() == {name for name in found if f"`{name}`" not in section}
+
+
+def test_a_plan_has_all_its_fields_with_their_defaults() -> None:
+    """
+    In the table of the host's plan, each on a line of its own or beside its like.
+    """
+    section = DOC.split("#### A plan", 1)[1].split("\n#### ", 1)[0]
+    rows = re.findall(r"^\| (`.+?`) \| (.*?) \|", section, re.MULTILINE)
+    named = {name: default for names, default in rows for name in re.findall(r"`(\w+)`", names)}
+    plan = ConsultPlan("c1").to_json()
+
+    assert {each.name for each in dataclasses.fields(ConsultPlan)} == set(named)
+    assert {"consult": "c1"} == plan
+    for each in dataclasses.fields(ConsultPlan):
+        if isinstance(each.default, float):
+            assert f"{each.default:.0f}" in named[each.name]
+
+
+def test_the_host_s_methods_are_listed_as_they_are() -> None:
+    """
+    By name, with the names of what they take, and a star where nothing is to be awaited.
+    """
+    section = DOC.split("#### The same in Python", 1)[1].split("\n### ", 1)[0]
+    told = re.findall(r"`(booking\.)?(\w+)\(([\w, ]*)\)`( \*)?", section)
+    for owner, name, names, star in told:
+        method = getattr(Booking if owner else Consults, name)
+        taken = [each for each in inspect.signature(method).parameters if each != "self"]
+
+        assert (name, taken) == (name, names.split(", ") if names else [])
+        assert (name, bool(star)) == (name, not inspect.iscoroutinefunction(method))
+    assert 22 == len(told)
 
 
 def test_close_codes_roles_and_pages_are_listed() -> None:
