@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -288,6 +289,30 @@ async def test_an_upload_that_nothing_comes_of_expires(call: Call) -> None:
     assert 404 == (await call.pat.head(url)).status
     assert [kept] == [each["id"] for each in await call.doc.listed()]
     assert 1 == documents.counts["document", "expired"]
+
+
+async def test_an_upload_is_kept_as_long_as_something_comes_of_it(call: Call) -> None:
+    """
+    In one request that takes longer than an upload is kept that nothing is added to, as on the line of a village.
+    """
+    data, ahead_s = some_bytes(300_000), 0.0
+    documents = call.live.relay.consults.documents
+    documents.now = lambda: call.live.relay.consults.now() + ahead_s
+
+    async def over_three_hours() -> AsyncIterator[bytes]:
+        nonlocal ahead_s
+        for start in range(0, len(data), 50_000):
+            yield data[start : start + 50_000]
+            await call.live.until(lambda come=start + 50_000: documents.bytes["in"] == come)
+            ahead_s += 1800.0
+            await documents.expire()
+
+    made = await call.pat.create(data)
+    sent = await call.pat.patch(made.headers["Location"], 0, over_three_hours())
+
+    assert (204, "300000") == (sent.status, sent.headers.get("Upload-Offset"))
+    assert data == (await call.doc.ask("GET", made.headers["Location"])).body
+    assert 0 == documents.counts["document", "expired"]
 
 
 async def test_what_is_here_as_a_whole_stays(call: Call) -> None:

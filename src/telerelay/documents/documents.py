@@ -317,6 +317,8 @@ class Documents:
             if found is not None:
                 found.update(piece)
             await self._do(work.volume.append, piece)
+            # Told as it comes: a body may take longer than an upload is kept that nothing is added to.
+            work.item.offset, work.item.at = work.volume.offset, self.now()
             self.bytes["in"] += len(piece)
         if checksum is not None and found is not None and found.digest() != checksum.digest:
             raise RemoteProtocolError("wrong_hash", "what came is not what was sent: send it again")
