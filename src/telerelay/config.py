@@ -372,7 +372,7 @@ class ConsultsConfig:
 class MeasurementsConfig:
     """What devices may measure, and how much of it (docs/measurements.md)."""
 
-    max_series: int = _option(32, "Series of one person in a room.", _range(1, 256))
+    max_series: int = _option(32, "Series of one person in a room at once; those of pages that were reloaded make room.", _range(1, 256))
     samples_per_s: float = _option(
         10000.0, "Samples taken of one person, a second; more wait with their sender.", _range(10, 1e6)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from telerelay.errors import LocalProtocolError, RemoteProtocolError
 from telerelay.measurements import Batch, Exchange, Inbox, Limits, Outbox, Series, SeriesKey, schema
-from telerelay.measurements.exchange import counts
+from telerelay.measurements.exchange import MAX_PAST, counts
 
 ECG = Series("ecg-1", "s1", "wave", "ecg", "mV", 250.0)
 PULSE = Series("oxi-1", "s2", "value", "heart_rate", "/min")
@@ -361,6 +361,88 @@ def test_what_is_refused_has_its_code() -> None:
     ahead = schema.Got(SeriesKey("cab", "ecg-1", "s1"), 5)
     exchange.take(0, 0, "doc", schema.Hello(True))
     assert "bad_message" == code_of(lambda: exchange.take(0, 0, "doc", ahead))
+
+
+def reloaded(bench: Bench, cabin: Person, page: int) -> None:
+    """Its page begins anew: what it measures has other names, and numbers from 0."""
+    cabin.outbox = Outbox()
+    cabin.open()
+    for series in (ECG, PULSE):
+        fresh = replace(series, series=f"{series.series}.{page}")
+        cabin.outbox.declare(fresh)
+        cabin.outbox.record(fresh.device, fresh.series, (float(page),), (page,))
+    bench.turns()
+
+
+@pytest.mark.parametrize("kills", [False, True])
+def test_a_device_that_is_reloaded_often_measures_on(kills: bool) -> None:
+    """
+    Series of pages that are gone make room once everybody has all of them, are counted, and keep their names; however
+    many there were, a receiver that was away misses nothing.
+    """
+    bench, pages = Bench(Limits(series=6)), 45
+    cabin, doctor = bench.add("cab"), bench.add("doc", receives=True)
+    counted: dict[SeriesKey, int] = {}
+    for page in range(pages // 5):
+        for each in range(5):
+            reloaded(bench, cabin, 5 * page + each)
+            counted |= {
+                each.series.key(each.sub): each.counted for each in (*bench.exchange.over, *bench.exchange.positions())
+            }
+        doctor.cut()
+        bench.exchange.lost("doc")
+        doctor.open()
+        if kills:
+            bench.kill()
+        bench.turns()
+
+    assert ([], [*range(pages)]) == (bench.refusals, doctor.values["ecg"])
+    assert [] == doctor.gaps
+    assert 2 * pages == sum(counted.values())
+    assert 6 == len(bench.exchange.positions())
+
+
+def test_what_a_device_has_is_never_what_makes_room() -> None:
+    """
+    Nor what somebody is still to have, nor what came by a name that was given up: a name means what it meant.
+    """
+    bench = Bench(Limits(series=2))
+    cabin, doctor = bench.add("cab"), bench.add("doc", receives=True)
+    third = replace(ECG, series="s9")
+    measure(cabin, 5)
+    bench.turns()
+    assert "too_many_series" == code_of(lambda: bench.exchange.take(0, 0, "cab", declared(third)))
+
+    doctor.cut()
+    measure(cabin, 5)
+    bench.turns()
+    bench.exchange.take(0, 0, "cab", schema.Hello(False))
+    assert "too_many_series" == code_of(lambda: bench.exchange.take(0, 0, "cab", declared(third)))
+
+    doctor.open()
+    bench.turns()
+    bench.exchange.left("cab")
+    bench.exchange.take(0, 0, "cab", declared(third))
+    assert [10] == [each.counted for each in bench.exchange.over]
+    assert "conflict" == code_of(lambda: bench.exchange.take(0, 0, "cab", declared(ECG)))
+    bench.exchange.take(0, 0, "cab", declared(ECG, 10))
+    assert 10 == next(each.counted for each in bench.exchange.positions() if each.series == ECG)
+
+
+def test_names_that_are_remembered_are_not_without_bound() -> None:
+    """
+    Who reloads a page hundreds of times has had his series.
+    """
+    exchange = Exchange(Limits(series=1))
+
+    def reload(page: int) -> None:
+        exchange.take(0, 0, "cab", schema.Hello(False))
+        exchange.take(0, 0, "cab", declared(replace(ECG, series=f"s1.{page}")))
+
+    for page in range(MAX_PAST + 1):
+        reload(page)
+
+    assert "too_many_series" == code_of(lambda: reload(MAX_PAST + 1))
 
 
 def test_who_left_and_begins_anew_at_0_takes_another_name() -> None:

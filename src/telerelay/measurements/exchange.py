@@ -21,6 +21,8 @@ from telerelay.measurements.schema import Batch, Declare, Got, Hello, Series, Se
 
 MAX_REFUSALS = 16
 """Waiting to be told to one person: who is refused more often does not read them."""
+MAX_PAST = 16
+"""Times the series that one person may have at once: so many that are over are remembered by name beside those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class _Line:
     """What its sender was told to go on at, and did not yet."""
     has_left: bool = False
     """Its sender gave up the seat: one of that name that begins at 0 again is another series."""
+    is_declared: bool = True
+    """Since its sender's latest hello: one that is not is of a page that was reloaded, and nothing more comes of it."""
 
     def after(self, position: int) -> tuple[int, int, str] | None:
         """The first entry that holds anything from there on."""
@@ -109,12 +113,15 @@ class Exchange:
         self._limits = limits
         self._has_host = has_host
         self._lines: dict[SeriesKey, _Line] = {}
+        self._past: dict[SeriesKey, _Line] = {}
         self._receivers: dict[str, Receiver] = {}
         self._senders: dict[str, _Sender] = {}
         self.dirty: set[str] = set()
         """Subs for whom something may be due; the caller takes them off."""
         self.has_moved = False
         """Whether `positions` say more than when the caller looked last; the caller sets it back."""
+        self.over: list[Position] = []
+        """Series that made room for others: `positions` does not have them any more. The caller takes them off."""
         self.taken = 0
         self.repeated = 0
         """Samples that came, for the first time and again."""
@@ -131,13 +138,13 @@ class Exchange:
         return tuple(self._receivers)
 
     def positions(self) -> tuple[Position, ...]:
-        return tuple(Position(key.sub, line.series, line.acked, line.counted) for key, line in self._lines.items())
+        return tuple(_position(key, line) for key, line in self._lines.items())
 
     def restore(self, receivers: Iterable[str], positions: Iterable[Position]) -> None:
         """As another process left it: those receivers are waited for, until they say hello or leave."""
         for each in positions:
             key = each.series.key(each.sub)
-            self._lines[key] = _Line(each.series, each.acked, each.acked, each.acked, each.counted)
+            self._lines[key] = _Line(each.series, each.acked, each.acked, each.acked, each.counted, is_declared=False)
         for sub in receivers:
             self._receivers[sub] = Receiver(got={key: line.acked for key, line in self._lines.items()})
 
@@ -151,6 +158,8 @@ class Exchange:
         match said:
             case Hello():
                 self._sender(now, sub).is_greeted = False
+                for key, line in self._lines.items():
+                    line.is_declared = line.is_declared and key.sub != sub
                 self._hello(sub, said)
             case Declare(series, base, sent_at):
                 if sent_at is not None:  # small, and ahead of all that was kept: it hardly waited
@@ -171,8 +180,9 @@ class Exchange:
     def left(self, sub: str) -> None:
         """This person is out of the room: nobody waits for it any more. What it sent goes on to the others."""
         self._senders.pop(sub, None)
-        for key, line in self._lines.items():
+        for key, line in (*self._lines.items(), *self._past.items()):
             line.has_left = line.has_left or key.sub == sub
+            line.is_declared = line.is_declared and key.sub != sub
         if self._receivers.pop(sub, None) is not None:
             self.has_moved = True
             self._settle_all()
@@ -275,29 +285,51 @@ class Exchange:
         sender = self._sender(now, sub)
         if self._limits.types and series.type not in self._limits.types:
             raise RemoteProtocolError("type_not_allowed", "this relay does not take measurements of that type")
-        line = self._lines.get(key)
-        if line is None:
-            if sum(each.sub == sub for each in self._lines) >= self._limits.series:
-                raise RemoteProtocolError("too_many_series", f"a person has at most {self._limits.series} series")
-            line = self._lines[key] = _Line(series, base, base, base)
+        line = self._lines.get(key) or self._past.get(key) or _Line(series, base, base, base)
+        if line.series != series or (line.has_left and base < line.acked):
+            raise RemoteProtocolError("conflict", "there is, or was, another series of that name")
+        if key not in self._lines:
+            self._make_place(sub)
+            self._past.pop(key, None)
+            self._lines[key] = line
             for name, receiver in self._receivers.items():
                 if name != sub:
-                    receiver.got[key] = base
+                    receiver.got[key] = line.next
                     if receiver.is_here:
-                        receiver.sent[key] = base
+                        receiver.sent[key] = line.next
                         receiver.untold[key] = None
                         self.dirty.add(name)
             self.has_moved = True
-        elif line.series != series or (line.has_left and base < line.acked):
-            raise RemoteProtocolError("conflict", "there is, or was, another series of that name")
-        elif base > line.next:
+        if base > line.next:
             # A process before this one acknowledged it: everybody has it.
             self._forward(key, line, base)
         line.is_blocked = line.has_left = False
+        line.is_declared = True
         line.resend_from = None
         sender.unacked[key] = None
         sender.resends[key] = None
         self.dirty.add(sub)
+
+    def _make_place(self, sub: str) -> None:
+        """
+        For one more series of this person: the oldest goes that its sender does not have any more, and everybody has
+        all of. Raises RemoteProtocolError too_many_series.
+        """
+        own = [(key, line) for key, line in self._lines.items() if key.sub == sub]
+        if len(own) < self._limits.series:
+            return
+        over = next((key for key, line in own if not line.is_declared and line.acked == line.next), None)
+        past = sum(key.sub == sub for key in self._past)
+        if over is None or past >= MAX_PAST * self._limits.series:
+            raise RemoteProtocolError("too_many_series", f"a person has at most {self._limits.series} series")
+        line = self._past[over] = self._lines.pop(over)
+        self.over.append(_position(over, line))
+        for receiver in self._receivers.values():
+            receiver.sent.pop(over, None)
+            receiver.got.pop(over, None)
+            receiver.untold.pop(over, None)
+        self._senders[sub].unacked.pop(over, None)
+        self._senders[sub].resends.pop(over, None)
 
     def _forward(self, key: SeriesKey, line: _Line, base: int) -> None:
         line.acked = line.next = line.host = base
@@ -411,6 +443,10 @@ class Exchange:
                 line.is_blocked = False
                 sender.resends[key] = None
             self.dirty.add(key.sub)
+
+
+def _position(key: SeriesKey, line: _Line) -> Position:
+    return Position(key.sub, line.series, line.acked, line.counted)
 
 
 def counts(positions: Iterable[Position]) -> list[Mapping[str, Any]]:

@@ -40,7 +40,9 @@ class Inbox:
         """The first word on a channel, and after `again`."""
         for each in self._heard.values():
             each.told = each.next
-        return schema.hello_text(True, {key: each.next for key, each in self._heard.items()})
+        # Of more than may be named the latest: of the others the relay may send again what is here, and nothing else.
+        latest = list(self._heard.items())[-schema.MAX_ACKED :]
+        return schema.hello_text(True, {key: each.next for key, each in latest})
 
     def next_text(self) -> str | None:
         """What to confirm, or None: once for all that came of a series meanwhile."""

@@ -193,6 +193,9 @@ class RoomMeasurements:
         self._is_planned = False
         exchange = self._exchange
         self._count()
+        if exchange.over:
+            over, exchange.over = exchange.over, []
+            self._on_counts(over)
         if exchange.has_moved:
             exchange.has_moved = False
             self._notes.later(self._save)

@@ -16,6 +16,8 @@ const SEND_BELOW_BYTES = 65_536;
 const WELCOME_MS = 5000;
 // What came is confirmed that often: sooner tells nobody anything new.
 const CONFIRM_MS = 100;
+// Series that one hello may name: of others the relay may send again what is here, and nothing else.
+const MAX_NAMED = 64;
 const FINAL = new Set(["type_not_allowed", "too_many_series", "conflict"]);
 
 const nameOf = ({ device, series }) => `${device}\n${series}`;
@@ -114,7 +116,7 @@ export class Measurements extends EventTarget {
     });
     this.#isWelcome = false;
     this.#greeted_ms = performance.now();
-    this.#texts = [{ type: "hello", receive: this.#receive, ...(has.length ? { has } : {}) }];
+    this.#texts = [{ type: "hello", receive: this.#receive, ...(has.length ? { has: has.slice(-MAX_NAMED) } : {}) }];
     for (const kept of this.#kept.values()) kept.isDeclared = false;
     this.#pump();
   };
