@@ -372,7 +372,9 @@ class ConsultsConfig:
 class MeasurementsConfig:
     """What devices may measure, and how much of it (docs/measurements.md)."""
 
-    max_series: int = _option(32, "Series of one person in a room at once; those of pages that were reloaded make room.", _range(1, 256))
+    max_series: int = _option(
+        32, "Series of one person in a room at once; those of pages that were reloaded make room.", _range(1, 256)
+    )
     samples_per_s: float = _option(
         10000.0, "Samples taken of one person, a second; more wait with their sender.", _range(10, 1e6)
     )
@@ -468,7 +470,11 @@ class LogConfig:
     """What is written, to standard error."""
 
     level: str = _option("info", "debug, info, warning or error.", _one_of("debug", "info", "warning", "error"))
-    format: str = _option("text", "text or json.", _one_of("text", "json"))
+    format: str = _option(
+        "text",
+        "text: `ts=… level=… event=…`; or json: an object a line with the same members.",
+        _one_of("text", "json"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,17 @@ class Fields(TypedDict, total=False):
 
 def escape(value: object) -> str:
     """One value, at most 256 characters, without anything that could end the line or start another."""
-    text = str(value)
-    if len(text) > MAX_FIELD_CHARS:
-        text = text[:MAX_FIELD_CHARS] + "…"
+    text = _cut(str(value))
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+def members(event: str, fields: Fields) -> dict[str, object]:
+    """The same event as the members of an object: numbers as they are, all else cut text."""
+    known = Fields.__annotations__
+    values = {key: value for key, value in fields.items() if key in known}
+    return {"event": event} | {
+        key: value if isinstance(value, int | float) else _cut(str(value)) for key, value in values.items()
+    }
 
 
 def line(event: str, fields: Fields) -> str:
@@ -65,7 +72,12 @@ def say(level: int, event: str, *, exc_info: BaseException | None = None, **fiel
     Log one event. `exc_info` adds the stack, without the exception's own words: those may hold what a client sent.
     """
     if logger.isEnabledFor(level):
-        logger.log(level, line(event, fields), exc_info=_wordless(exc_info))
+        extra = {"members": members(event, fields)}
+        logger.log(level, line(event, fields), exc_info=_wordless(exc_info), extra=extra)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_FIELD_CHARS else text[:MAX_FIELD_CHARS] + "…"
 
 
 def _wordless(error: BaseException | None) -> BaseException | None:

@@ -40,7 +40,7 @@ MAX_HEADERS = 64
 
 def serve(config: Config) -> int:
     """Run until drained after SIGTERM (or SIGINT), or until the second one. Raises ConfigError before it is ready."""
-    set_up_logging(config.log.level)
+    set_up_logging(config.log.level, config.log.format)
     say_no_words()
     if config.workers.host == "auto":
         config = with_values(config, {"workers": {"host": "process"}})

@@ -108,7 +108,7 @@ async def _main(example: str, address: str, ahead_s: float) -> None:
     clock = _Clock(ahead_s)
     config = load(None, {**os.environ, "TELERELAY_UDP_BINDS": f"{address}:0"})
     if "TELERELAY_LOG_LEVEL" in os.environ:
-        set_up_logging(config.log.level)
+        set_up_logging(config.log.level, config.log.format)
     app, relay = module.make(config, wall=clock.wall, monotonic=clock.monotonic)
 
     async def put_forward(by_s: float) -> Mapping[str, Any]:

@@ -1,7 +1,9 @@
 """
-Log lines on stderr: `ts=… level=… event=… key=value`. What may stand in them is decided in telerelay.logs.
+Log lines on stderr: `ts=… level=… event=… key=value`, or the same as JSON. What may stand in them is decided in
+telerelay.logs.
 """
 
+import json
 import logging
 import sys
 import time
@@ -19,10 +21,22 @@ class LineFormatter(logging.Formatter):
         return super().format(record)
 
 
-def set_up_logging(level: str) -> None:
-    """For a process of the relay's own; an embedding application arranges its logging itself."""
+class JsonFormatter(LineFormatter):
+    """One event a line, as an object; a stack is its member `stack`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        ts = f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{int(record.msecs):03d}Z"
+        said = getattr(record, "members", None) or {"event": "said"}  # of whatever is not of telerelay.logs, no words
+        stack = {"stack": self.formatException(record.exc_info)} if record.exc_info else {}
+        return json.dumps({"ts": ts, "level": record.levelname.lower(), **said, **stack}, separators=(",", ":"))
+
+
+def set_up_logging(level: str, form: str = "text") -> None:
+    """
+    For a process of the relay's own; an embedding application arranges its logging itself. `form` is text or json.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter())
+    handler.setFormatter(JsonFormatter() if form == "json" else LineFormatter())
     logger = logging.getLogger("telerelay")
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
