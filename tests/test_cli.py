@@ -99,6 +99,72 @@ def test_check_config_names_what_is_wrong(tmp_path: Path, capsys: pytest.Capture
     assert 0 == main(["check-config"])
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "word"),
+    [
+        ("documents", "folder", "file/documents", "documents.folder names a folder that cannot be"),
+        ("recording", "folder", "file", "recording.folder names a folder that cannot be"),
+        ("journal", "path", "nowhere/journal.db", "journal.path is in a folder that does not exist"),
+        ("journal", "path", ".", "journal.path names what is no file"),
+        ("serve", "pid_file", "nowhere/pid", "serve.pid_file is in a folder that does not exist"),
+    ],
+)
+def test_check_config_and_serve_agree(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], section: str, key: str, value: str, word: str
+) -> None:
+    """
+    What stops a relay is said beforehand, and in the same words when it is started all the same.
+    """
+    (tmp_path / "file").write_text("")
+    config = tmp_path / "relay.toml"
+    config.write_text(f'[http]\nport = 0\n[udp]\nbinds = ["127.0.0.1:0"]\n[{section}]\n{key} = "{tmp_path / value}"\n')
+
+    assert 1 == main(["check-config", "--config", str(config)])
+    assert word in capsys.readouterr().err
+    assert 1 == main(["serve", "--config", str(config), "--worker-host", "thread"])
+    found = capsys.readouterr()
+    assert (True, "") == (word in found.err, found.out)
+
+
+@pytest.mark.parametrize(("section", "word"), [("tokens", "holds no key"), ("attest", "holds no private key in PEM")])
+def test_check_config_looks_into_keys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], section: str, word: str
+) -> None:
+    """
+    A file that is there and holds no key stops a relay as one that is missing does.
+    """
+    no_key, config = tmp_path / "no_key", tmp_path / "relay.toml"
+    no_key.write_text("!")
+    no_key.chmod(0o600)
+    config.write_text(f'[{section}]\nkey_file = "{no_key}"\n')
+
+    assert 1 == main(["check-config", "--config", str(config)])
+    assert word in capsys.readouterr().err
+
+
+def test_folders_and_files_that_are_made_may_be_missing(tmp_path: Path) -> None:
+    """
+    Their own folders, not those that they are in.
+    """
+    config = tmp_path / "relay.toml"
+    config.write_text(f'[documents]\nfolder = "{tmp_path}/a/b"\n[journal]\npath = "{tmp_path}/journal.db"\n')
+
+    assert 0 == main(["check-config", "--config", str(config)])
+
+
+def test_a_token_is_for_a_role_that_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Else it would open nothing, and say so only to whoever comes with it.
+    """
+    key = tmp_path / "key"
+    main(["token", "--new-key", str(key)])
+    code = main(["token", "--key-file", str(key), "--room", "r1", "--sub", "dr-7", "--role", "practicioner"])
+    found = capsys.readouterr()
+
+    assert (2, "") == (code, found.out)
+    assert "practitioner" in found.err
+
+
 # ---------------------------------------------------------------------- serve
 
 

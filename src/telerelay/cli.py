@@ -6,7 +6,8 @@ What is meant for people goes to stderr; stdout has only what a program would re
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from telerelay import config as configuration
@@ -80,6 +81,7 @@ def _token(options: argparse.Namespace) -> int:
     import time
 
     from telerelay.protocol.grants import load_key, write_key
+    from telerelay.rooms.policy import ROLES
 
     if options.new_key:
         write_key(Path(options.new_key))
@@ -88,6 +90,9 @@ def _token(options: argparse.Namespace) -> int:
     missing = [f"--{name.replace('_', '-')}" for name in needed if not getattr(options, name)]
     if missing:
         print(f"telerelay token: give --new-key, or {', '.join(missing)}", file=sys.stderr)
+        return USAGE
+    if options.role and options.role not in ROLES:
+        print(f"telerelay token: --role must be one of {', '.join(ROLES)}", file=sys.stderr)
         return USAGE
     keys = load_key(Path(options.key_file))
     if options.admin:
@@ -107,14 +112,21 @@ def _show_config(options: argparse.Namespace) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
+    from telerelay.attest.sign import SigningKey
     from telerelay.hooks.entry import way_of
+    from telerelay.protocol.grants import load_key
 
     config = configuration.load(options.config)
     problems = list(configuration.check(config))
-    try:
-        way_of(config.hooks)
-    except ConfigError as error:
-        problems.append(str(error))
+    looks: list[Callable[[], object]] = [lambda: way_of(config.hooks)]
+    for name, load in ((config.tokens.key_file, load_key), (config.attest.key_file, SigningKey.load)):
+        if name and Path(name).is_file():  # else it is said already
+            looks.append(partial(load, Path(name)))
+    for look in looks:
+        try:
+            look()
+        except ConfigError as error:
+            problems.append(str(error))
     for problem in problems:
         print(problem, file=sys.stderr)
     if not problems:
@@ -209,9 +221,12 @@ def _add_relay_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not value > 0:
-        raise argparse.ArgumentTypeError("must be more than 0")
+        raise argparse.ArgumentTypeError("must be a number of seconds, more than 0")
     return value
 
 
@@ -225,7 +240,7 @@ def _config(options: argparse.Namespace) -> Config:
 
     if options.http is not None:
         host, separator, port = options.http.rpartition(":")
-        if not separator or not port.isdigit():
+        if not separator or not (port.isascii() and port.isdigit()):
             raise ConfigError("bad_value", "--http must be HOST:PORT like 127.0.0.1:8080")
         put("http", "host", host.removeprefix("[").removesuffix("]"))
         put("http", "port", int(port))

@@ -121,6 +121,23 @@ def _file(value: str) -> str | None:
     return f"names a file that does not exist: {value}" if value and not Path(value).is_file() else None
 
 
+def _folder(value: str) -> str | None:
+    """Of one that is made where there is none: what is there already must be folders."""
+    path = Path(value)
+    there = next((each for each in (path, *path.absolute().parents) if each.exists()), path)
+    return f"names a folder that cannot be: {there} is none" if value and not there.is_dir() else None
+
+
+def _place(value: str) -> str | None:
+    """Of a file that is made where there is none."""
+    path = Path(value)
+    if not value or path.is_file():
+        return None
+    if path.exists():
+        return f"names what is no file: {value}"
+    return None if path.absolute().parent.is_dir() else f"is in a folder that does not exist: {value}"
+
+
 def _entry_point(value: str) -> str | None:
     module, _, name = value.partition(":")
     if not value or (name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
@@ -331,7 +348,9 @@ class HooksConfig:
 class JournalConfig:
     """What is kept of consults, so that a process that is killed goes on where it was (docs/journal.md)."""
 
-    path: str = _option("", "File of the journal, made if need be; empty: in memory, gone with the process.")
+    path: str = _option(
+        "", "File of the journal, made if need be; empty: in memory, gone with the process.", later=_place
+    )
     retain_days: float = _option(
         365.0,
         "How long after its end the personal parts of a consult are kept, days; then they are erased.",
@@ -396,6 +415,7 @@ class DocumentsConfig:
         "",
         "Folder they are kept in, encrypted, until the end of their consult, one relay's own; empty: one beside the"
         " journal's file, named like it with .documents, or, with the journal in memory, a temporary one.",
+        later=_folder,
     )
     max_bytes: int = _option(104857600, "Size of one, bytes.", _range(1, 2**40))
     per_person: int = _option(32, "How many one person may send in a consult.", _range(1, 1024))
@@ -440,6 +460,7 @@ class RecordingConfig:
         "",
         "Folder recordings are kept in, encrypted, one relay's own; empty: one beside the journal's file, named like it"
         " with .recordings, or, with the journal in memory, a temporary one.",
+        later=_folder,
     )
     retain_days: float = _option(
         30.0,
@@ -455,7 +476,7 @@ class RecordingConfig:
 class ServeConfig:
     """The process of `telerelay serve`."""
 
-    pid_file: str = _option("", "File to write the process id to; empty: none.")
+    pid_file: str = _option("", "File to write the process id to; empty: none.", later=_place)
     run_dir: str = _option(
         "",
         "Directory of the worker processes' sockets, 0700; empty: one named after the first UDP bind, in"

@@ -117,8 +117,8 @@ class Relay:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._hooks.close, 0.0)
             await self._hooks.start()
-            await self.consults.open()
             stack.push_async_callback(self.consults.close)
+            await self.consults.open()
             self._new_host = await self._hosts(stack)
             workers = []
             for index in range(self.config.workers.count):

@@ -109,11 +109,15 @@ class Documents:
     # ---------------------------------------------------------------- life
 
     async def open(self, journal: Journal) -> None:
-        """Find what another process took; what is of no consult any more is destroyed."""
+        """
+        Find what another process took; what is of no consult any more is destroyed. Raises ConfigError where a folder
+        that the configuration names cannot be made.
+        """
         if not self.limits.enabled:
             return
         keyring = Keyring(journal)
         vault = self._store.open(keyring, self.limits.folder, self._config.journal.path)
+        await self._store.prepare(self.limits.folder)
         kept = []
         for consult in await keyring.open():
             live = self._live(consult)

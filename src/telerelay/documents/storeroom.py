@@ -5,6 +5,7 @@ Event loop's thread; a slow disk holds up that thread alone.
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 from telerelay.documents.keys import Keyring
 from telerelay.documents.vault import Vault
+from telerelay.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -31,6 +33,16 @@ class Storeroom:
         name = folder or (f"{journal_path}.{self._kind}" if journal_path else "")
         self.keyring, self.vault = keyring, Vault(Path(name) if name else None, self._kind)
         return self.vault
+
+    async def prepare(self, folder: str) -> None:
+        """A folder that the configuration names can be used. Raises ConfigError."""
+        if not folder or self.vault is None:
+            return  # beside the journal's file, which is there: made when it is needed
+        try:
+            await self.do(self.vault.prepare)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise ConfigError("bad_file", f"{self._kind}: cannot make the folder {folder}: {reason}") from None
 
     async def do(self, work: Callable[..., T], *arguments: Any) -> T:
         """On the thread, after all that it was given before."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from telerelay.documents.frames import Sealer, Unreadable
-from telerelay.documents.volume import Volume, replace, storage_error, sync_folder
+from telerelay.documents.volume import FULL, Volume, replace, storage_error, sync_folder
 from telerelay.errors import RemoteProtocolError
 
 # So long is what is said of a document at least, sealed: a length does not tell one name from another.
@@ -46,6 +46,16 @@ class Vault:
         self._folder = folder
         self._name = name
         self._own: Path | None = None
+
+    def prepare(self) -> None:
+        """Make a folder that has a name and is not there yet, where its disk has room. Raises OSError."""
+        if self._folder is None or self._folder.is_dir():
+            return
+        try:
+            self._made()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
 
     def close(self) -> None:
         """A temporary folder goes."""

@@ -17,12 +17,13 @@ from typing import Any
 from telerelay.documents.frames import FRAME_BYTES, OVERHEAD_BYTES, SLOT_BYTES, Sealer, Unreadable
 from telerelay.errors import RemoteProtocolError
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a disk says that has no room."""
 
 
 def storage_error(error: OSError) -> RemoteProtocolError:
     """What whoever uploads is told: the same may work later, and what was acknowledged is there."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return RemoteProtocolError("storage_full", "the relay's disk is full: what was acknowledged is kept")
     return RemoteProtocolError("storage_failed", "the relay's disk fails: what was acknowledged is kept")
 

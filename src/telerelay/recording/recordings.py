@@ -67,13 +67,14 @@ class Recordings:
     async def open(self, journal: Journal) -> None:
         """
         Find what another process kept. Also where nothing is recorded any more: what was is kept, and destroyed, as the
-        configuration says.
+        configuration says. Raises ConfigError where a folder that the configuration names cannot be made.
         """
         keyring = Keyring(journal, TABLES[1])
         consults = await keyring.open()
         if not self._config.recording.enabled and not consults:
             return
         vault = self._store.open(keyring, self._config.recording.folder, self._config.journal.path)
+        await self._store.prepare(self._config.recording.folder)
         shelves = self._shelves = Shelves(vault, self._config.recording.keep_free_bytes)
         for consult in consults:
             key = keyring.known(consult)
