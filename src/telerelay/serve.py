@@ -157,6 +157,7 @@ async def _listen(
         max_field_size=MAX_HEADER_BYTES,
         max_headers=MAX_HEADERS,
         lingering_time=1.0,
+        auto_decompress=False,  # nothing that is packed is taken, so nothing need be unpacked
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

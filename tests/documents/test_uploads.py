@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 from collections.abc import AsyncIterator
 
@@ -202,6 +203,19 @@ async def test_more_than_was_declared_is_refused(call: Call) -> None:
     assert 204 == right.status
 
 
+async def test_nothing_is_unpacked(call: Call) -> None:
+    """
+    A length that is said of packed bytes is not that of what is in them, and a kilobyte may hold a megabyte.
+    """
+    made = await call.pat.create(bytes(1_000_000))
+    url = made.headers["Location"]
+    packed = gzip.compress(bytes(1_000_000))
+    sent = await call.pat.patch(url, 0, packed, **{"Content-Encoding": "gzip"})
+
+    assert (415, "unsupported_media_type") == (sent.status, sent.code)
+    assert "0" == (await call.pat.head(url)).headers["Upload-Offset"]
+
+
 @pytest.mark.parametrize("offset", ["0", "9", "11", "1000"])
 async def test_another_offset_is_told_where_to_go_on(call: Call, offset: str) -> None:
     """
@@ -214,6 +228,29 @@ async def test_another_offset_is_told_where_to_go_on(call: Call, offset: str) ->
 
     assert (409, "wrong_offset") == (sent.status, sent.code)
     assert "10" == (await call.pat.head(url)).headers["Upload-Offset"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\scans\\a.pdf", "a.pdf"),
+        ("\u202efdp.exe\u200f", "fdp.exe"),
+        ("a\nb\x00.pdf", "ab.pdf"),
+        ("..", ""),
+        ("é" * 300 + ".pdf", "é" * 251 + ".pdf"),
+        ("😀" * 300 + ".dcm.gz", "😀" * 252 + ".gz"),
+        ("x" * 300 + "." + "y" * 40, "x" * 255),
+        ("x" * 255, "x" * 255),
+    ],
+)
+async def test_a_name_is_the_last_part_of_one(call: Call, name: str, shown: str) -> None:
+    """
+    Without what turns a line around; one that is too long is cut before its ending, by which it is opened.
+    """
+    await call.pat.send(b"abc", filename=name)
+
+    assert [shown] == [each["name"] for each in await call.doc.listed()]
 
 
 HASHED = {"sha256": "ab" * 32}

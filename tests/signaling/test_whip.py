@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import gzip
 from collections.abc import Iterator
 from typing import Any
 
@@ -263,6 +264,7 @@ async def test_a_refused_offer_is_seen_by_nobody(live: Live) -> None:
         ("missing room", 403, "forbidden"),
         ("impossible room", 403, "forbidden"),
         ("wrong type", 415, "unsupported_media_type"),
+        ("packed", 415, "unsupported_media_type"),
         ("too large", 413, "too_large"),
         ("not utf-8", 400, "bad_message"),
         ("observer", 403, "forbidden"),
@@ -291,6 +293,9 @@ async def test_each_refusal_has_its_status_and_code(live: Live, name: str, statu
             response = live.http.post(f"{url}/whip/a%20b", data=sdp, headers=good)
         case "wrong type":
             response = live.http.post(f"{url}/whip/r1", data=sdp, headers=good | {"Content-Type": "text/plain"})
+        case "packed":
+            packed = good | {"Content-Type": "application/sdp", "Content-Encoding": "gzip"}
+            response = live.http.post(f"{url}/whip/r1", data=gzip.compress(sdp.encode()), headers=packed)
         case "too large":
             response = live.http.post(f"{url}/whip/r1", data="v" * 65537, headers=good)
         case "not utf-8":

@@ -21,6 +21,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.:+/-]{1,64}", re.ASCII)
 # RFC 9110, 8.3.1, without parameters: what is said of a charset or a codec helps nobody here.
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,63}/[A-Za-z0-9!#$&^_.+-]{1,63}", re.ASCII)
+# Of a file's name: what says to people's machines how to open it.
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,16}\Z", re.ASCII)
 _KEYS = frozenset({"filename", "filetype", "sha256", "label", "kind", "request", "source"})
 # Of tus-js-client and Uppy, which send them by themselves: the same again in other words.
 _IGNORED = frozenset({"name", "type", "relativePath"})
@@ -116,7 +118,10 @@ def _word(values: Mapping[str, str], key: str) -> str:
 def _name(name: str) -> str:
     """For people alone: no file of ours is ever called so. Without a path, and without what turns a line around."""
     last = re.split(r"[/\\]", name)[-1]
-    return "".join(char for char in last if char.isprintable())[:MAX_NAME_CHARS]
+    clean = "".join(char for char in last if char.isprintable())
+    if len(clean) > MAX_NAME_CHARS and (ending := _ENDING.search(clean)) is not None:
+        return clean[: MAX_NAME_CHARS - len(ending[0])] + ending[0]
+    return "" if clean in (".", "..") else clean[:MAX_NAME_CHARS]
 
 
 def _bad(message: str) -> RemoteProtocolError:

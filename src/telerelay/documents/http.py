@@ -22,7 +22,16 @@ from telerelay.errors import RemoteProtocolError
 from telerelay.protocol import objects
 from telerelay.protocol.grants import Grant, TokenKeys
 from telerelay.protocol.messages import document_objects
-from telerelay.signaling.http import Handler, bearer, errors, is_allowed_origin, json_text, read_text, require_origin
+from telerelay.signaling.http import (
+    Handler,
+    bearer,
+    errors,
+    is_allowed_origin,
+    json_text,
+    read_text,
+    require_origin,
+    require_plain,
+)
 from telerelay.signaling.limits import Bucket
 from telerelay.signaling.live import LiveRooms
 
@@ -184,6 +193,7 @@ class DocumentHandlers:
         tus.check_version(request.headers)
         if request.content_type != tus.CONTENT_TYPE:
             raise RemoteProtocolError("unsupported_media_type", f"send {tus.CONTENT_TYPE}")
+        require_plain(request)
         item = await self._documents.append(
             access,
             request.match_info["document"],

@@ -123,10 +123,20 @@ def bearer(request: web.Request) -> str:
     return token.strip()
 
 
+def require_plain(request: web.Request) -> None:
+    """
+    A body is what it is on the line: what is packed may be a thousand times as much, and no length that is said of it
+    is its own. Raises RemoteProtocolError unsupported_media_type (RFC 9110, 15.5.16).
+    """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise RemoteProtocolError("unsupported_media_type", "send the body without Content-Encoding", status=415)
+
+
 async def read_text(request: web.Request, content_type: str, limit_bytes: int) -> str:
     """The body, in time and within its limit. Raises RemoteProtocolError."""
     if request.content_type != content_type:
         raise RemoteProtocolError("unsupported_media_type", f"send {content_type}", status=415)
+    require_plain(request)
     too_large = RemoteProtocolError("too_large", f"more than {limit_bytes} bytes", status=413)
     if (request.content_length or 0) > limit_bytes:
         raise too_large
