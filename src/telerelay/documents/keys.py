@@ -11,9 +11,9 @@ import sqlite3
 
 from telerelay.errors import RemoteProtocolError
 from telerelay.journal import Journal
-from telerelay.journal.sealing import ERASED, new_key
+from telerelay.journal.sealing import ERASED, OBJECT_KEYS, new_key
 
-TABLES = ("document_keys", "recording_keys")
+TABLES = OBJECT_KEYS
 """What keys are of."""
 
 
@@ -52,6 +52,18 @@ class Keyring:
     def known(self, consult: str) -> bytes | None:
         """That consult's, if there is one."""
         return self._keys.get(consult)
+
+    async def is_kept(self, consult: str) -> bool:
+        """
+        Whether there is one still: whoever erases a consult beside a running relay (`telerelay journal erase`) destroys
+        it, too, and then it is forgotten here. Raises what the store raises.
+        """
+        if consult not in self._keys:
+            return False
+        found = await self._journal.store.read(lambda connection: _found(connection, self._table))
+        if consult not in found:
+            self._keys.pop(consult, None)
+        return consult in found
 
     async def destroy(self, consult: str) -> None:
         """

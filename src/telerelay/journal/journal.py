@@ -189,13 +189,16 @@ class Journal:
 
     async def erase(self, consult: str) -> bool:
         """
-        Destroy the key of a consult's personal parts, and the parts; True: there was something to destroy.
+        Destroy the key of a consult's personal parts, and the parts, and the keys of its documents and recordings;
+        True: there was something to destroy.
 
-        Done when neither is in the file or in SQLite's log any more. Its entries stay, and so do the chains. What is
+        Done when none of it is in the file or in SQLite's log any more. Its entries stay, and so do the chains. What is
         appended later has its personal parts left out. Raises DiskTrouble busy where another process reads on and on:
         they are destroyed then, and gone from the log when that process ends.
         """
-        erased = await self._store.write(lambda connection: self._erase(connection, [consult]))
+        erased = await self._store.write(
+            lambda connection: self._erase(connection, [consult]) + _erase_object_keys(connection, consult)
+        )
         if erased:
             await self.scrub()
         return bool(erased)
@@ -306,3 +309,15 @@ def _append_rows(connection: sqlite3.Connection, consult: str, rows: list[_Row])
 def _tell_anchor(anchor: Anchor) -> None:
     # In the log it is out of reach of whoever rewrites the file.
     say(logging.INFO, "journal_anchor", count=anchor.pos, link=anchor.file_link.hex())
+
+
+def _erase_object_keys(connection: sqlite3.Connection, consult: str) -> int:
+    """Of the consult's documents and recordings: how many there were."""
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return sum(
+        connection.execute(
+            f"UPDATE {table} SET key = ? WHERE consult = ? AND key != ?", (sealing.ERASED, consult, sealing.ERASED)
+        ).rowcount
+        for table in sealing.OBJECT_KEYS
+        if table in names
+    )

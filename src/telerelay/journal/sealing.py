@@ -21,6 +21,9 @@ NONCE_BYTES = 12
 ERASED = bytes(KEY_BYTES)
 """What stands where a destroyed key was: of the same size, so that SQLite overwrites it where it is."""
 
+OBJECT_KEYS = ("document_keys", "recording_keys")
+"""Tables beside the journal's own, made by whoever needs them: the keys of what a consult keeps in files."""
+
 PAD_BYTES = 64
 """Sealed parts have lengths in steps of this, so that a length does not tell one name from another."""
 

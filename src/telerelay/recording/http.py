@@ -53,7 +53,7 @@ class HostRecordings:
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
-        found = self._recordings.kept(request.match_info["consult"])
+        found = await self._recordings.found(request.match_info["consult"])
         return _json({"files": [_about(each) for each in found]})
 
     async def _erase(self, request: web.Request) -> web.StreamResponse:
@@ -63,7 +63,7 @@ class HostRecordings:
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         self._by(request)
-        found = self._recordings.kept(request.match_info["consult"])
+        found = await self._recordings.found(request.match_info["consult"])
         kept = next((each for each in found if each.id == request.match_info["file"]), None)
         if kept is None:
             raise RemoteProtocolError("not_found", "there is no such recording")

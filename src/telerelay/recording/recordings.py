@@ -22,6 +22,7 @@ from telerelay.documents.storeroom import Storeroom
 from telerelay.errors import RemoteProtocolError, TelerelayError
 from telerelay.events import RecordingChanged
 from telerelay.hooks import HookRunner, RecordingRequest
+from telerelay.journal import DiskTrouble
 from telerelay.logs import say
 from telerelay.recording.session import Session
 from telerelay.recording.shelf import Kept, Shelves
@@ -97,11 +98,14 @@ class Recordings:
 
     async def _run_expiry(self) -> None:
         while True:
-            await self.expire()
+            try:
+                await self.expire()
+            except DiskTrouble as error:  # the next look finds what is left
+                say(logging.ERROR, "recordings_not_erased", code=error.code)
             await asyncio.sleep(EXPIRE_EVERY_S)
 
     async def expire(self) -> None:
-        """Destroy what has been kept for its time."""
+        """Destroy what has been kept for its time, or was erased in the journal. Raises DiskTrouble."""
         assert self._shelves is not None
         assert self._store.keyring is not None
         before = self._now() - self._config.recording.retain_days * 86400
@@ -109,7 +113,9 @@ class Recordings:
             live = self._live(consult)
             kept = self._shelves.of(consult)
             is_running = live is not None and not live.durable.is_over
-            if not is_running and all(each.begun_at <= before for each in kept):
+            if is_running or await self._drop_erased(consult):
+                continue
+            if all(each.begun_at <= before for each in kept):
                 await self._destroy(consult)
                 say(logging.INFO, "recordings_erased", count=len(kept))
 
@@ -282,6 +288,32 @@ class Recordings:
         if not found:
             raise RemoteProtocolError("not_found", "there is no recording of that consult")
         return found
+
+    async def found(self, consult: str) -> tuple[Kept, ...]:
+        """
+        As `kept`, after a look whether another process has erased them meanwhile. Raises RemoteProtocolError not_found,
+        storage_failed.
+        """
+        self.kept(consult)
+        try:
+            await self._drop_erased(consult)
+        except DiskTrouble:
+            raise RemoteProtocolError("storage_failed", "the journal's disk does not say if it was erased") from None
+        return self.kept(consult)
+
+    async def _drop_erased(self, consult: str) -> bool:
+        """
+        Remove the files whose key another process has destroyed; True: it had. What runs goes on to its end. Raises
+        DiskTrouble.
+        """
+        shelves, keyring = self._opened()
+        live = self._live(consult)
+        if (live is not None and not live.durable.is_over) or await keyring.is_kept(consult):
+            return False
+        count = len(shelves.of(consult))
+        await self._do(shelves.drop, consult)
+        say(logging.INFO, "recordings_erased", count=count)
+        return True
 
     async def digest(self, kept: Kept) -> str:
         """The SHA-256 of a file, in hex. Raises RemoteProtocolError storage_failed."""
