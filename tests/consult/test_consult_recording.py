@@ -76,6 +76,26 @@ def test_whoever_comes_in_pauses_it_and_is_in_the_same_transaction_as_the_pause(
     assert "running" == states(course)[-1]
 
 
+def test_who_comes_in_and_refuses_takes_nothing_back():
+    """
+    An attestation says what people did: nobody who had agreed thought better of it.
+    """
+    course = running(in_call())
+    course.do(course.consult.arrive(NOW, "com", "companion", "socket"))
+    course.do(course.consult.admit(NOW, "com", "doc"))
+    course.do(course.consult.answer_recording(NOW, "com", False))
+
+    assert ("stopped", "refused") == (states(course)[-1], reasons(course)[-1])
+    assert course.read_again().record == course.consult.record
+
+
+def test_who_asked_and_thinks_better_of_it_before_all_have_answered_takes_it_back():
+    course = asked(in_call())
+    course.do(course.consult.answer_recording(NOW, "doc", False))
+
+    assert ("stopped", "withdrawn") == (states(course)[-1], reasons(course)[-1])
+
+
 def test_whoever_comes_in_and_goes_again_without_a_word_leaves_it_running():
     course = running(in_call())
     course.do(course.consult.arrive(NOW, "com", "companion", "socket"))

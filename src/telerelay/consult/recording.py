@@ -31,7 +31,8 @@ UNASKED = frozenset({"device", "recorder"})
 class Recording:
     """
     One that was asked for, in this state since then (Unix seconds), and why, of facts.RECORDING_REASONS. `agreed` are
-    those who consented since, and did not take it back; `refused` said no last.
+    those who consented since, and did not take it back; `refused` said no last, `withdrew`
+    of them after a yes.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Recording:
     why: str = ""
     agreed: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    withdrew: frozenset[str] = frozenset()
 
     @property
     def is_active(self) -> bool:
@@ -58,7 +60,9 @@ def take(recording: Recording | None, fact: RecordingSet | Consent) -> Recording
         case Consent(_, sub, what, is_given) if what == WHAT and recording is not None and recording.is_active:
             agreed = recording.agreed | {sub} if is_given else recording.agreed - {sub}
             refused = recording.refused - {sub} if is_given else recording.refused | {sub}
-            return replace(recording, agreed=agreed, refused=refused)
+            has_turned = {sub} if not is_given and sub in recording.agreed | recording.withdrew else set()
+            withdrew = recording.withdrew - {sub} | has_turned
+            return replace(recording, agreed=agreed, refused=refused, withdrew=withdrew)
     return recording
 
 
@@ -76,7 +80,7 @@ def follows(record: Record, now: float) -> RecordingSet | None:
     if not people:
         return RecordingSet(now, found.id, "stopped", why="left")
     if people & found.refused:
-        return RecordingSet(now, found.id, "stopped", why="refused" if found.state == "asked" else "withdrawn")
+        return RecordingSet(now, found.id, "stopped", why="withdrawn" if people & found.withdrew else "refused")
     is_agreed = people <= found.agreed
     if is_agreed and found.state != "running":
         return RecordingSet(now, found.id, "running")
