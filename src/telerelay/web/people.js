@@ -50,8 +50,12 @@ export function renderTiles() {
     const tile = tiles.get(picture.key) ?? addTile(picture);
     renderTile(tile, picture, picture.key === large);
   }
-  $("tiles").dataset.count = Math.min(all.length, 2);
-  $("tiles").style.setProperty("--others", Math.max(all.length - 1, 1));
+  // Where two stand side by side, one of an odd number is left over.
+  const small = all.map(({ key }) => tiles.get(key).element.dataset).filter((each) => each.large === "false");
+  const seen = small.filter(({ picture }) => picture === "on");
+  for (const each of small) each.lone = each === seen.at(-1) && seen.length % 2 === 1;
+  $("stage").dataset.count = Math.min(all.length, 2);
+  $("stage").style.setProperty("--others", Math.max(all.length - 1, 1));
   $("waiting").hidden = all.length > 0;
 }
 
@@ -140,6 +144,10 @@ function renderTile({ element, video }, picture, isLarge) {
   button.setAttribute("aria-label", say("enlarge", { who }));
 }
 
+// Of so many others the sentences would leave a phone no room for the pictures.
+const CROWD = 3;
+const isCrowded = () => page.call.participants.size >= CROWD;
+
 /** Sentences on one person's sources, as they are now: who reads them knows why nothing is seen or heard. */
 export function sentencesOn(participant) {
   const who = name(participant);
@@ -149,6 +157,7 @@ export function sentencesOn(participant) {
   const held = all.filter(({ reason }) => reason === "interrupted");
   if (held.length) found.push(say("other_held", { who }));
   const silent = all.filter(({ source, muted, reason }) => {
+    if (reason === "user" && isCrowded()) return false; // it stands on the picture
     return muted && reason !== "interrupted" && /^(camera|microphone)$/.test(source);
   });
   for (const { kind, reason } of silent) found.push(say(`other_${kind}_${reason}`, { who }));
