@@ -101,6 +101,24 @@ async def test_what_somebody_may_not_see_is_not_offered(make_live: MakeLive) -> 
     assert {"doc"} == {each.publisher for each in rules.asked if isinstance(each, SubscribeRequest)}
 
 
+async def test_who_loads_the_page_again_is_told_again_what_is_not_allowed(make_live: MakeLive) -> None:
+    """
+    The new page has not heard of it; the application is not asked twice.
+    """
+    rules = Rules()
+    live = await make_live(hooks=rules)
+    picture = (await (await live.join("doc")).publish())["publications"][1]["id"]
+    observer = await live.join("obs", role="observer")
+    await observer.event("refused")
+    await observer.ws.close()
+    again = await live.join("obs", role="observer", resume=observer.joined["resume"])
+    refused = await again.event("refused")
+
+    assert again.joined["resumed"]
+    assert (picture, "forbidden") == (refused["publication"], refused["code"])
+    assert 2 == len([each for each in rules.asked if isinstance(each, SubscribeRequest)])
+
+
 async def test_a_channel_that_is_not_allowed_carries_nothing(make_live: MakeLive) -> None:
     """
     What was sent on an allowed one before the answer arrives after it, in order; of the other nothing ever does.

@@ -1,13 +1,19 @@
-"""The host's rules for browser tests of the consult page: what is shown to who waits."""
+"""The host's rules for tests of the consult page and of rules: what waits see, and a companion who has sound alone."""
 
 from telerelay import Hooks
-from telerelay.hooks import WaitingContent, WaitingItem, WaitingRequest
+from telerelay.hooks import PublishRequest, SubscribeRequest, WaitingContent, WaitingItem, WaitingRequest
 
 LONG_TITLE = "Ce que vous pouvez préparer : votre ordonnance, vos résultats d’analyses et votre carte Vitale"
 
 
 class Rules(Hooks):
-    """In rooms that end with `-shown` there is something of each kind."""
+    """In rooms that end with `-shown` there is something of each kind; in those with `-heard` companions have sound."""
+
+    async def publish_policy(self, request: PublishRequest) -> bool:
+        return _may(request.room, request.role, request.kind)
+
+    async def subscribe_policy(self, request: SubscribeRequest) -> bool:
+        return _may(request.room, request.role, request.kind)
 
     async def waiting_content(self, request: WaitingRequest) -> WaitingContent:
         if not request.room.endswith("-shown"):
@@ -20,3 +26,7 @@ class Rules(Hooks):
                 WaitingItem("p1", "page", "https://clinic.example/prepare", "Préparer la consultation"),
             )
         )
+
+
+def _may(room: str, role: str, kind: str) -> bool:
+    return not room.endswith("-heard") or role != "companion" or kind == "audio"

@@ -169,6 +169,8 @@ class RoomHost:
             seat.show(seat.limits_sign())
         if seat.participant.is_admitted:
             self.adapter.show_all(seat)
+        for publication in self._policies.refused_to(seat.id) if missed is None else ():
+            seat.tell(events.SubscriptionRefused(publication, "forbidden"))
         if seat.subscribing is None:
             self._subscribe(seat)
         self.watcher.on_socket(seat)
@@ -545,9 +547,10 @@ class RoomHost:
         return self._router.source(publication)
 
     def route_all(self) -> None:
-        """The routes of a room that comes from another process."""
-        for publication, subscriber in self.room.routes:
-            self._router.route(publication, subscriber)
+        """The routes of a room that comes from another process: what is sent goes on, of the rest it is asked anew."""
+        carried = {(publication, seat.id) for seat in self.seats.values() for publication in seat.carried()}
+        for route in self.room.routes:
+            (self._router.route if route in carried else self._route)(*route)
 
     def session(self, seat: Seat, note: SessionNote) -> Resource:
         """A session of another process: its connection is one that goes on nowhere yet."""
@@ -668,10 +671,7 @@ class RoomHost:
                     if participant in self.seats:
                         self.seats[participant].tell(event)
                 case Route(publication, subscriber):
-                    if self._policies.has_subscribe_rule:
-                        self._tasks.spawn(self._ask_route(publication, subscriber), "route")
-                    else:
-                        self._router.route(publication, subscriber)
+                    self._route(publication, subscriber)
                 case Unroute(publication, subscriber):
                     self._router.unroute(publication, subscriber)
                 case Pause(publication, subscriber, is_paused):
@@ -703,19 +703,20 @@ class RoomHost:
     async def _may_open(self, seat: Seat, label: str) -> bool:
         return await self._policies.may_open(seat.participant, label)
 
-    async def _ask_route(self, publication: str, subscriber: str) -> None:
+    def _route(self, publication: str, subscriber: str) -> None:
         """What the room decided, as far as the application agrees; whoever is not to have it is told."""
-        found, person = self.room.publications.get(publication), self.room.participants.get(subscriber)
-        if found is None or person is None:
-            return
-        publisher = self.room.participants[found.participant]
-        is_allowed = await self._policies.may_subscribe(person, publisher, found)
-        if (publication, subscriber) not in self.room.routes:
-            return  # it is gone meanwhile
-        if is_allowed:
+        if not self._policies.has_subscribe_rule:
             self._router.route(publication, subscriber)
-        elif subscriber in self.seats:
-            self.seats[subscriber].tell(events.SubscriptionRefused(publication, "forbidden"))
+            return
+
+        async def ask() -> None:
+            is_allowed = await self._policies.may_route(publication, subscriber)
+            if is_allowed:
+                self._router.route(publication, subscriber)
+            elif is_allowed is False and subscriber in self.seats:
+                self.seats[subscriber].tell(events.SubscriptionRefused(publication, "forbidden"))
+
+        self._tasks.spawn(ask(), "route")
 
     def _ask_channel(self, seat: Seat, label: str, then: Callable[[bool], None]) -> None:
         async def ask() -> None:

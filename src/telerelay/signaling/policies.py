@@ -26,6 +26,8 @@ class Policies:
         self._hooks = hooks
         self._room = room
         self._on_refused = on_refused
+        self._refused: set[tuple[str, str]] = set()
+        """(publication, subscriber) of routes that the application has said no to."""
 
     async def check_publish(
         self,
@@ -58,19 +60,33 @@ class Policies:
     def has_subscribe_rule(self) -> bool:
         return self._hooks.hears("subscribe_policy", self._room.name)
 
-    async def may_subscribe(self, subscriber: Participant, publisher: Participant, publication: Publication) -> bool:
-        """Whether this person is sent that track."""
-        return await self._hooks.subscribe_policy(
+    async def may_route(self, publication: str, subscriber: str) -> bool | None:
+        """Whether this person is sent that track; None: the room wants it no more."""
+        found, person = self._room.publications.get(publication), self._room.participants.get(subscriber)
+        if found is None or person is None:
+            return None
+        publisher = self._room.participants[found.participant]
+        is_allowed = await self._hooks.subscribe_policy(
             SubscribeRequest(
                 room=self._room.name,
-                sub=subscriber.sub,
-                role=subscriber.role,
+                sub=person.sub,
+                role=person.role,
                 publisher=publisher.sub,
                 publisher_role=publisher.role,
-                kind=publication.kind,
-                source=publication.source,
+                kind=found.kind,
+                source=found.source,
             )
         )
+        routes = self._room.routes
+        if (publication, subscriber) not in routes:
+            return None  # it is gone meanwhile
+        self._refused &= routes
+        (self._refused.discard if is_allowed else self._refused.add)((publication, subscriber))
+        return is_allowed
+
+    def refused_to(self, subscriber: str) -> list[str]:
+        """The publications that this person is not to have, as far as the application was asked."""
+        return sorted(publication for publication, who in self._refused & self._room.routes if who == subscriber)
 
     @property
     def has_channel_rule(self) -> bool:

@@ -219,6 +219,16 @@ class Seat:
         if self.socket is not None:
             self.socket.send(encode(sign))
 
+    def carried(self) -> set[str]:
+        """The publications that are sent to this participant."""
+        sessions = [each.connection for each in self.resources.values() if isinstance(each.connection, WhepConnection)]
+        return {
+            publication
+            for connection in (self.subscribing, *sessions)
+            if connection is not None
+            for publication in connection.carried().values()
+        }
+
     def set_limits(self, limits: Mapping[str, Limit]) -> list[tuple[PublishConnection, int]]:
         """As RoomHost.set_limits: the socket is told; returned are sessions, and what each may send in all (0: any)."""
         publications = self.participant.publications
