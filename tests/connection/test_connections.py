@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.live_relay import answer_to
 from telerelay.connection import PublishConnection, Site, Source, SubscribeConnection, WhepConnection
 from telerelay.connection.transport import Connection
 from telerelay.dataplane import Worker, WorkerSettings, make_certificate
@@ -179,6 +180,92 @@ async def test_what_is_wanted_is_offered_and_what_is_not_is_dropped(site: Site) 
     running.cancel()
     await subscriber.close()
     assert 1 == len(site.worker.transports)
+
+
+async def offered(site: Site) -> tuple[SubscribeConnection, list[Source], Offer, asyncio.Task[None]]:
+    """A connection that was offered two tracks, and the task that runs it."""
+    found = await sources(site, publish_connection(site))
+    offers: list[Offer] = []
+    subscriber = SubscribeConnection(site, participant=2, is_admitted=True, on_offer=offers.append)
+    running = asyncio.create_task(subscriber.run())
+    for source in found:
+        subscriber.want(source)
+    await until(lambda: offers)
+    return subscriber, found, offers[0], running
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_an_answer_and_a_close_at_once_are_quiet(site: Site, turns: int) -> None:
+    """
+    Whichever comes first, at whatever turn of the loop: no error of the worker, and nothing is left behind.
+    """
+    subscriber, found, offer, running = await offered(site)
+    subscriber.pause(found[0].publication, True)
+    answering = asyncio.create_task(subscriber.answer(offer.offer_id, answer_to(offer.sdp)))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+    await subscriber.close()
+    outcome = (await asyncio.gather(answering, return_exceptions=True))[0]
+
+    assert outcome is None or (isinstance(outcome, RemoteProtocolError) and outcome.code == "bad_message")
+    assert (1, 2, 0) == taken(site)
+
+
+async def test_an_answer_that_waits_while_its_connection_is_closed_is_quiet(site: Site) -> None:
+    """
+    It waits for what the connection is about to tell the worker; then its person is gone.
+    """
+    subscriber, _, offer, running = await offered(site)
+    async with subscriber._lock:
+        answering = asyncio.create_task(subscriber.answer(offer.offer_id, answer_to(offer.sdp)))
+        await asyncio.sleep(0)
+        running.cancel()
+        closing = asyncio.create_task(subscriber.close())
+        await asyncio.sleep(0)
+    await closing
+    await answering
+
+    assert (1, 2, 0) == taken(site)
+
+
+@pytest.mark.parametrize("how", ["closed", "lost"])
+async def test_an_answer_to_a_connection_that_is_gone_is_refused(site: Site, how: str) -> None:
+    """
+    With the code of any answer that comes too late; the connection does not fail for it, and takes nothing.
+    """
+    subscriber, _, offer, running = await offered(site)
+    states: list[str] = []
+    subscriber._on_state = states.append
+    running.cancel()
+    if how == "closed":
+        await subscriber.close()
+    else:
+        subscriber.transport.lost()
+    with pytest.raises(RemoteProtocolError) as refused:
+        await subscriber.answer(offer.offer_id, answer_to(offer.sdp))
+
+    assert ("bad_message", []) == (refused.value.code, states)
+    assert 0 == len(site.worker.senders)
+
+
+async def test_an_answer_under_which_its_transport_is_lost_is_refused(site: Site) -> None:
+    """
+    That is told as a failed connection already; the answer is too late.
+    """
+    subscriber, _, offer, running = await offered(site)
+    states: list[str] = []
+    subscriber._on_state = states.append
+    running.cancel()
+    transport = subscriber.transport.id
+    await site.worker.remove_transport(transport)  # as where its worker is gone
+    answering = asyncio.create_task(subscriber.answer(offer.offer_id, answer_to(offer.sdp)))
+    await asyncio.sleep(0)
+    subscriber.transport.lost()
+    with pytest.raises(RemoteProtocolError) as refused:
+        await answering
+
+    assert ("bad_message", []) == (refused.value.code, states)
 
 
 async def test_whep_binds_an_admitted_connection(site: Site) -> None:

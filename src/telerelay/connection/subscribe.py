@@ -16,7 +16,7 @@ from telerelay.connection.source import Source
 from telerelay.connection.state import SubscribeConnectionState
 from telerelay.connection.transport import Connection, Site
 from telerelay.dataplane import Inventory, LineEstimate, SenderHeld
-from telerelay.errors import NativeError, TelerelayError
+from telerelay.errors import NativeError, RemoteProtocolError, TelerelayError
 from telerelay.protocol.negotiation import Offer, SubscribedTrack, SubscribeNegotiation, bind_table, red_type, with_red
 from telerelay.protocol.parameters import TWCC, SendParameters
 from telerelay.tasks import Bell
@@ -127,11 +127,14 @@ class SubscribeConnection:
         """
         The client's answer to the offer in flight. The latest answer may come again: its reply was lost with a socket.
 
-        Raises RemoteProtocolError, with everything as it was, or NativeError, with the connection failed.
+        Raises RemoteProtocolError, with everything as it was, or bad_message where the connection is gone meanwhile;
+        NativeError, with the connection failed.
         """
         async with self._lock:
             if offer_id == self._answered and not self._negotiation.in_flight:
                 return
+            if self._negotiation.in_flight and not self.transport.is_open:
+                raise _gone()
             result = self._negotiation.on_answer(offer_id, sdp)
             self._answered = offer_id
             try:
@@ -142,7 +145,9 @@ class SubscribeConnection:
                 for publication in result.refused:
                     self._on_refused(publication)
                 await self._reconcile()
-            except NativeError:
+            except NativeError as error:
+                if not self.transport.is_open:  # lost under our hands, and told already
+                    raise _gone() from error
                 self._on_state("failed")
                 raise
 
@@ -156,8 +161,10 @@ class SubscribeConnection:
         return self._is_estimated and any(TWCC in each.params.extensions for each in self._sending.values())
 
     async def close(self) -> None:
-        await self.transport.close()
-        self._sending.clear()
+        """After an answer that is being carried out: its commands are for a transport that is still there."""
+        async with self._lock:
+            await self.transport.close()
+            self._sending.clear()
 
     # ---------------------------------------------------------------- from one process to the next
 
@@ -251,6 +258,10 @@ class SubscribeConnection:
         tables = bind_table(source.receive, sending.params)
         if await self.transport.bind(sending.sender, source, tables, red_type(sending.params)):
             sending.bound = source
+
+
+def _gone() -> RemoteProtocolError:
+    return RemoteProtocolError("bad_message", "the connection of that offer is gone")
 
 
 def _track(source: Source) -> SubscribedTrack:
