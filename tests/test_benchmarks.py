@@ -42,6 +42,8 @@ NOT_LEAVES = {
     "sound.c": "picks copies out of the history and asks opus.c to join: those two are timed",
     "source.c": "reads what others parse; it shows in resends and for who joins late",
     "telerelay.c": "the border's functions, called by control; no packet comes here",
+    "sr.c": "one report a second; its few lines for each packet are counted by benchmarks/instructions.py",
+    "timeline.c": "asked where an encoding begins; its lines for each packet: benchmarks/instructions.py",
     "told.c": "reports once a second, in place of feedback",
     "transport.c": "owns one participant's connection; counted by benchmarks/instructions.py",
     "udp.c": "system calls; benchmarks/forwarding.py measures them",

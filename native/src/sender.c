@@ -12,6 +12,8 @@
 #include "near.h"
 #include "seq.h"
 #include "shown.h"
+#include "sr.h"
+#include "timeline.h"
 #include "writer.h"
 
 /* Opaque video (end-to-end encrypted) shows no keyframe: after this wait the one that was asked for is among it. */
@@ -28,14 +30,6 @@
 #define MID_PICTURE_US 100000
 /* A packet of parameter sets alone: some forty bytes of H.264, a hundred of H.265. */
 #define MAX_SETS 256
-/* Browsers report video every second; audio as often costs 0.5 kbit/s and settles lip synchrony sooner. */
-#define REPORT_INTERVAL_US 1000000
-/* An SR of 28 bytes and an SDES with the longest CNAME. */
-#define REPORT_ROOM 80
-/* Timestamps by sender reports that stray this far from the time of arrival come from reports that lie or are stale. */
-#define MAX_ALIGN_US 5000000
-/* Of our sender reports, how many a receiver report may answer: they come every second or so, both of them. */
-#define REPORTS_REMEMBERED 4
 /* Packets are held to be joined for no longer than this, beyond which a publisher has fallen silent: 60 ms of sound
  * take 40 to come, and its line may be as much as that late. */
 #define HELD_US 80000
@@ -45,7 +39,6 @@ struct tr_sender {
     /* given */
     uint32_t id, ssrc, rtx_ssrc;
     uint8_t kind;
-    char cname[33];
     /* borrowed */
     tr_egress *egress;
     const tr_source *source; /* NULL: unbound */
@@ -56,36 +49,24 @@ struct tr_sender {
     bool is_mid_picture; /* the newest packet forwarded was not a picture's last */
     tr_writer writer;
     int8_t current, target, latest; /* encodings: forwarded now; wanted; last forwarded in this binding */
-    uint8_t generation;             /* of the latest one's SSRC */
     tr_layers layers;
     uint64_t last_in[TR_MAX_ENCODINGS]; /* highest index forwarded in this binding, 0: none */
     uint64_t opaque_since_us;           /* 0: no opaque packet is waiting */
     uint64_t started_us;                /* the latest epoch */
-    uint64_t drawn_to;                  /* so far its times are drawn together; 0: they are not */
-    uint32_t drawn_offset;
-    uint64_t unheard_since_us; /* of the encodings wanted none is heard; 0: one is */
-    /* what was sent last, for the next epoch and for reports */
-    bool has_sent, has_frame;
-    uint16_t last_frame;
-    uint32_t last_ts, clock_rate;
-    uint64_t last_us;
-    /* sender reports */
-    uint64_t report_due_us, reported_packets;
-    bool is_report_exact; /* the last one was made from the source's own report */
-    uint32_t reports[REPORTS_REMEMBERED], report_count;
+    uint64_t unheard_since_us;          /* of the encodings wanted none is heard; 0: one is */
+    tr_timeline timeline;
     tr_resends resends;
     tr_whole whole;  /* of video: pictures that left whole */
     tr_sound *sound; /* owned; NULL: it was never told to add copies, nor to join packets */
     /* counters */
     uint64_t tx_packets, tx_bytes, resent, nacks, plis;
     uint64_t asked, asked_runs, asked_last; /* each packet once, in the order of their numbers; the runs they come in */
-    uint64_t media_packets, media_bytes;    /* as a sender report counts them */
+    tr_sr sr;
     uint32_t peer_lost, peer_jitter, peer_reports;
     uint8_t peer_fraction_lost;
     /* numbering; of the map's many ranges a packet touches the latest */
     uint32_t epoch, first_epoch; /* the present one; the first of this binding */
     uint64_t epoch_in;           /* with which packet the present one began */
-    uint32_t ts_offset;          /* of the present epoch */
     uint64_t rtx_next;
     /* what waits for the line, where it has a pacer */
     tr_pacer_flow flow;
@@ -112,14 +93,13 @@ tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16
     sender->ssrc = params->ssrc;
     sender->rtx_ssrc = params->rtx_ssrc;
     sender->kind = params->kind;
-    memcpy(sender->cname, params->cname, sizeof sender->cname - 1);
+    tr__sr_init(&sender->sr, params->ssrc, params->cname);
+    tr__timeline_init(&sender->timeline, ts_offset);
     tr__writer_init(&sender->writer, params, is_numbered);
     sender->egress = egress;
-    sender->ts_offset = ts_offset;
     sender->rtx_next = rtx_first_index;
     sender->flow.sender = sender;
     sender->current = sender->target = sender->latest = NO_ENCODING;
-    sender->report_due_us = UINT64_MAX;
     tr__seqmap_init(&sender->map, first_index);
     return sender;
 }
@@ -145,38 +125,21 @@ const tr_egress *tr__sender_egress(const tr_sender *sender) { return sender->egr
 uint32_t tr__sender_ssrc(const tr_sender *sender) { return sender->ssrc; }
 uint32_t tr__sender_rtx_ssrc(const tr_sender *sender) { return sender->rtx_ssrc; }
 uint32_t tr__sender_id(const tr_sender *sender) { return sender->id; }
-uint32_t tr__sender_clock_rate(const tr_sender *sender) { return sender->clock_rate; }
+uint32_t tr__sender_clock_rate(const tr_sender *sender) { return sender->timeline.clock_rate; }
 
 uint32_t tr__sender_receiver_id(const tr_sender *sender) { return sender->source ? sender->bind.receiver : TR_NONE; }
 
 /* ------------------------------------------------------------------ sending */
 
-static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
 static void note_sent(tr_sender *sender, const tr_media *media, const tr_heading *heading, uint64_t bytes,
                       uint64_t now_us)
 {
-    const tr_rewrite *rewrite = heading->rewrite;
-    uint32_t ts = media->rtp.ts + rewrite->ts_offset;
-    if (!sender->has_sent || tr__ts_diff(ts, sender->last_ts) > 0) {
-        sender->last_ts = ts;
-        sender->last_us = media->now_us; /* when it came: it may have been held since */
-        tr__layers_on_sent(&sender->layers, &media->info, rewrite);
-    }
-    sender->has_sent = true;
-    tr_descriptor descriptor;
-    if (tr__media_descriptor(media, &descriptor)) {
-        uint16_t frame = (uint16_t)(descriptor.frame + rewrite->frame_offset);
-        if (!sender->has_frame || tr__seq_newer(frame, sender->last_frame)) sender->last_frame = frame;
-        sender->has_frame = true;
-    }
-    sender->clock_rate = sender->source->codecs[media->codec_index].clock_rate;
+    if (tr__timeline_on_sent(&sender->timeline, sender->source, media, heading->rewrite))
+        tr__layers_on_sent(&sender->layers, &media->info, heading->rewrite);
+    tr__sr_on_sent(&sender->sr, heading->parts ? heading->parts->size : media->rtp.payload_size, now_us);
     sender->tx_packets++;
     sender->tx_bytes += bytes;
-    sender->media_packets++;
-    sender->media_bytes += heading->parts ? heading->parts->size : media->rtp.payload_size;
     tr__resends_on_sent(&sender->resends, (uint32_t)bytes);
-    sender->report_due_us = earlier(sender->report_due_us, now_us + REPORT_INTERVAL_US);
 }
 
 /* The marker bit of what left. */
@@ -576,42 +539,6 @@ void tr__sender_skip(tr_sender *sender, const tr_media *media)
     if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
 }
 
-/* A time in RTP clock ticks. A report that lies may make it any time: then only the low bits hold, without overflow. */
-static int64_t ticks(int64_t us, uint32_t clock_rate)
-{
-    return (int64_t)((uint64_t)(us / 1000000) * clock_rate + (uint64_t)(us % 1000000 * clock_rate / 1000000));
-}
-
-/* By how much the timestamps of a new epoch are to be moved, so that time goes on where the last one left. */
-static uint32_t align(const tr_sender *sender, const tr_media *first, uint64_t first_us)
-{
-    /* The same timeline as before, or the first: the offset chosen at random (RFC 3550, 5.1) holds. */
-    const tr_stream *next = &sender->source->streams[first->encoding];
-    bool is_latest = sender->latest == (int8_t)first->encoding;
-    if (!sender->has_sent || (is_latest && sender->generation == next->generation)) return sender->ts_offset;
-    uint32_t rate = sender->source->codecs[first->codec_index].clock_rate;
-    uint32_t ts = sender->last_ts + (uint32_t)ticks((int64_t)(first_us - sender->last_us), rate);
-    const tr_stream *last =
-        sender->latest == NO_ENCODING || is_latest ? NULL : &sender->source->streams[sender->latest];
-    if (last && last->has_sr && next->has_sr && last->clock_rate == rate && next->clock_rate == rate && rate) {
-        /* When it was taken, by its own report; what the last encoding's clock showed then, by that one's. */
-        int64_t taken_us = (int64_t)tr__ntp_to_us(next->sr_ntp) +
-                           (int64_t)tr__ts_diff(first->rtp.ts, next->sr_rtp_ts) * 1000000 / rate;
-        int64_t since = ticks(taken_us - (int64_t)tr__ntp_to_us(last->sr_ntp), rate);
-        uint32_t by_report = last->sr_rtp_ts + (uint32_t)since + sender->ts_offset;
-        int64_t stray = tr__ts_diff(by_report, ts);
-        if (stray < ticks(MAX_ALIGN_US, rate) && stray > -ticks(MAX_ALIGN_US, rate)) ts = by_report;
-    }
-    return ts - first->rtp.ts;
-}
-
-/* That, or what it takes to be later than all that was sent. */
-static uint32_t later(const tr_sender *sender, const tr_media *media, uint32_t ts_offset)
-{
-    bool is_later = !sender->has_sent || tr__ts_diff(media->rtp.ts + ts_offset, sender->last_ts) > 0;
-    return is_later ? ts_offset : sender->last_ts + 1 - media->rtp.ts;
-}
-
 /* May the encoding of this packet begin now, and with which packet? */
 static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first)
 {
@@ -634,7 +561,7 @@ static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first
         }
         if (!has_group(sender, (int8_t)media->encoding, media->now_us)) return false;
         if (sender->current != NO_ENCODING && sender->is_mid_picture &&
-            media->now_us - sender->last_us < MID_PICTURE_US)
+            media->now_us - sender->timeline.last_us < MID_PICTURE_US)
             return false;
         *first = stream->keyframe_index;
         return true;
@@ -643,30 +570,16 @@ static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first
     return is_newest && media->now_us - sender->opaque_since_us >= OPAQUE_WAIT_US;
 }
 
-/* What to add to the frame numbers of a new epoch, so that they go on where the last one left: a decoder takes a
- * keyframe whose number is behind for an old one. */
-static uint16_t next_frame(const tr_sender *sender, const tr_media *first)
-{
-    tr_descriptor descriptor;
-    if (!sender->has_frame || !tr__media_descriptor(first, &descriptor)) return 0;
-    return (uint16_t)(sender->last_frame + 1 - descriptor.frame);
-}
-
 static tr_drop resend(tr_sender *sender, uint64_t out, bool is_asked, uint64_t now_us);
 
-/* What was taken before the present picture of another encoding is decoded and not looked at: its frames follow that
- * picture at intervals of one tick, and time goes on as it should with the first that is newer. */
+/* See tr__timeline_draw. */
 static void draw_together(tr_sender *sender, const tr_media *media)
 {
-    if (media->index > sender->drawn_to || !media->rtp.payload_size) return;
+    if (!tr__timeline_may_draw(&sender->timeline, media)) return;
     tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
-    if (media->rtp.ts + rewrite.ts_offset == sender->last_ts) return; /* another packet of the same frame */
-    uint32_t drawn = later(sender, media, sender->drawn_offset);
-    if (drawn == rewrite.ts_offset) return;
-    rewrite.ts_offset = drawn;
+    if (!tr__timeline_draw(&sender->timeline, media, &rewrite)) return;
     tr__seqmap_change(&sender->map, media->index, &rewrite);
-    sender->ts_offset = drawn;
-    sender->is_report_exact = false;
+    sender->sr.is_exact = false;
 }
 
 /* Parameter sets in a packet of their own, with which an encoding begins, leave twice, at once. Chromium puts a
@@ -697,24 +610,18 @@ __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media
     if (is_stored && !tr__source_load(sender->source, media->encoding, first, &stored)) return TR_DROP_WAIT_KEYFRAME;
     const tr_media *beginning = is_stored ? &stored : media;
     forget_waiting(sender);
-    uint32_t ts_offset = align(sender, beginning, is_stored ? stream->keyframe_us : media->now_us);
-    tr_rewrite rewrite = {.ts_offset = later(sender, beginning, ts_offset),
-                          .frame_offset = next_frame(sender, beginning),
-                          .encoding = media->encoding};
+    tr_rewrite rewrite = {.encoding = media->encoding};
+    if (tr__timeline_begin(&sender->timeline, sender->source, sender->latest, beginning,
+                           is_stored ? stream->keyframe_us : media->now_us, is_group ? stream->highest : 0, &rewrite))
+        sender->sr.is_exact = false;
     tr__layers_begin(&sender->layers, (tr_codec)sender->source->codecs[beginning->codec_index].codec, &beginning->info,
                      beginning->rtp.data + beginning->rtp.header_size, beginning->rtp.payload_size, &rewrite);
     tr__shown_begin(&sender->shown, &sender->whole, (uint32_t)sender->map.next_out, beginning);
-    bool is_first = sender->latest == NO_ENCODING;
     tr__seqmap_switch(&sender->map, ++sender->epoch, first, &rewrite);
     sender->epoch_in = first;
     sender->current = sender->target = sender->latest = (int8_t)media->encoding;
-    sender->generation = stream->generation;
     sender->opaque_since_us = 0;
     sender->started_us = media->now_us;
-    sender->drawn_to = is_group ? stream->highest : 0;
-    sender->drawn_offset = ts_offset;
-    if (rewrite.ts_offset != sender->ts_offset || is_first) sender->is_report_exact = false;
-    sender->ts_offset = rewrite.ts_offset;
     for (uint64_t index = first; index <= stream->highest; index++) {
         if (index != media->index && !tr__source_load(sender->source, media->encoding, index, &stored)) continue;
         const tr_media *each = index == media->index ? media : &stored;
@@ -1037,7 +944,7 @@ static uint8_t rtx_pt(const tr_sender *sender)
 bool tr__sender_can_pad(const tr_sender *sender)
 {
     return sender->kind == TR_VIDEO && sender->rtx_ssrc && sender->resends.numbers && sender->source &&
-           sender->has_sent && rtx_pt(sender) != TR_NO_PT;
+           sender->timeline.has_sent && rtx_pt(sender) != TR_NO_PT;
 }
 
 static tr_drop pad_alone(tr_sender *sender, uint32_t bytes, uint64_t now_us)
@@ -1050,7 +957,7 @@ static tr_drop pad_alone(tr_sender *sender, uint32_t bytes, uint64_t now_us)
     tr_media nothing = {0};
     tr_heading h = {.pt = rtx_pt(sender),
                     .seq = (uint16_t)sender->rtx_next,
-                    .ts = sender->last_ts,
+                    .ts = sender->timeline.last_ts,
                     .ssrc = sender->rtx_ssrc,
                     .osn = -1,
                     .rewrite = &as_it_is,
@@ -1141,27 +1048,19 @@ void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint6
     sender->peer_fraction_lost = report->fraction_lost;
     sender->peer_jitter = report->jitter;
     sender->peer_reports++;
-    for (uint32_t i = 0; i < REPORTS_REMEMBERED && i < sender->report_count; i++) {
-        if (!report->last_sr || sender->reports[i] != report->last_sr) continue;
-        /* RFC 3550, 6.4.1, in 1/65536 s. Clocks of two kinds may make it a hair less than nothing. */
-        int32_t rtt = (int32_t)((uint32_t)(now_ntp >> 16) - report->last_sr - report->delay_since_sr);
-        uint64_t sample_us = rtt > 0 ? (uint64_t)rtt * 1000000 / 65536 : 1;
-        tr_egress *egress = sender->egress;
-        /* Longer is a queue as often as not; shorter is what the way has, and reports are seconds apart. */
-        bool is_longer = egress->rtt_us && sample_us > egress->rtt_us;
-        egress->rtt_us = is_longer ? (7 * egress->rtt_us + sample_us) / 8 : sample_us;
-        return;
-    }
+    uint64_t sample_us = tr__sr_rtt_us(&sender->sr, report, now_ntp);
+    if (!sample_us) return;
+    tr_egress *egress = sender->egress;
+    /* Longer is a queue as often as not; shorter is what the way has, and reports are seconds apart. */
+    bool is_longer = egress->rtt_us && sample_us > egress->rtt_us;
+    egress->rtt_us = is_longer ? (7 * egress->rtt_us + sample_us) / 8 : sample_us;
 }
 
 /* ------------------------------------------------------------------ sender reports */
 
-/* The stream whose own report tells what time the timestamps show; NULL: none does. */
 static const tr_stream *timed_stream(const tr_sender *sender)
 {
-    if (!sender->source || sender->latest == NO_ENCODING || !sender->source->clock->has_offset) return NULL;
-    const tr_stream *stream = &sender->source->streams[sender->latest];
-    return stream->has_sr && stream->clock_rate && stream->generation == sender->generation ? stream : NULL;
+    return tr__timeline_stream(&sender->timeline, sender->source, sender->latest);
 }
 
 /* A tap keeps what it gets, and had better know of no time than of that of arrival: what it keeps would be out of step
@@ -1170,36 +1069,14 @@ static bool waits_for_source(const tr_sender *sender) { return sender->egress->t
 
 uint64_t tr__sender_report_at(const tr_sender *sender)
 {
-    if (sender->media_packets == sender->reported_packets || waits_for_source(sender)) return UINT64_MAX;
-    /* As soon as the source's clock is known, and again when its timeline was moved. */
-    return !sender->is_report_exact && timed_stream(sender) ? 0 : sender->report_due_us;
+    if (!tr__sr_has_news(&sender->sr) || waits_for_source(sender)) return UINT64_MAX;
+    return tr__sr_at(&sender->sr, timed_stream(sender));
 }
 
 bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint64_t now_ntp)
 {
-    if (sender->media_packets == sender->reported_packets || pen->failed || pen->end - pen->at < REPORT_ROOM)
-        return false;
     if (waits_for_source(sender)) return false;
-    /* What the timestamp would be now: by the source's report, moved into our clock; else since the last packet. */
-    const tr_stream *stream = timed_stream(sender);
-    uint32_t ts = sender->last_ts + (uint32_t)ticks((int64_t)(now_us - sender->last_us), sender->clock_rate);
-    if (stream) {
-        int64_t theirs_us = (int64_t)tr__ntp_to_us(now_ntp) - sender->source->clock->offset_us;
-        int64_t since = ticks(theirs_us - (int64_t)tr__ntp_to_us(stream->sr_ntp), stream->clock_rate);
-        ts = stream->sr_rtp_ts + (uint32_t)since + sender->ts_offset;
-    }
-    tr_rtcp_sr sr = {.ssrc = sender->ssrc,
-                     .rtp_ts = ts,
-                     .packets = (uint32_t)sender->media_packets,
-                     .bytes = (uint32_t)sender->media_bytes,
-                     .ntp = now_ntp};
-    tr__rtcp_put_sr(pen, &sr, NULL, 0);
-    tr__rtcp_put_sdes(pen, sender->ssrc, sender->cname);
-    sender->is_report_exact = stream != NULL;
-    sender->reports[sender->report_count++ % REPORTS_REMEMBERED] = (uint32_t)(now_ntp >> 16);
-    sender->reported_packets = sender->media_packets;
-    sender->report_due_us = now_us + REPORT_INTERVAL_US;
-    return true;
+    return tr__sr_put(&sender->sr, &sender->timeline, sender->source, timed_stream(sender), pen, now_us, now_ntp);
 }
 
 /* The highest layer there is of what is forwarded, within what is let through. */
@@ -1244,7 +1121,7 @@ void tr__sender_seen(const tr_sender *sender, uint64_t now_us, tr_seen *seen)
     *seen = (tr_seen){
         .sender = sender->id,
         .receiver = stats.receiver,
-        .packets = (uint32_t)sender->media_packets,
+        .packets = (uint32_t)sender->sr.packets,
         .frames = sender->whole.pictures,
         .keyed_frames = sender->whole.keyed,
         .keyframes = sender->whole.keyframes,

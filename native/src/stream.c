@@ -156,13 +156,6 @@ uint8_t tr__stream_loudness(const tr_stream *stream, uint64_t now_us)
     return now_us - stream->last_packet_us < QUIET_US ? (uint8_t)(stream->loudness_q8 >> 8) : 0;
 }
 
-bool tr__media_descriptor(const tr_media *media, tr_descriptor *descriptor)
-{
-    uint16_t at = media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].at;
-    return at && tr__descriptor_read(descriptor, media->rtp.data + at,
-                                     media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].size);
-}
-
 int64_t tr__stream_expected(const tr_stream *stream)
 {
     return stream->is_started ? (int64_t)(stream->highest - stream->first + 1) : 0;

@@ -116,7 +116,12 @@ void tr__stream_on_level(tr_stream *stream, uint8_t level);
 uint8_t tr__stream_loudness(const tr_stream *stream, uint64_t now_us);
 
 /* The packet's dependency descriptor; false: none. */
-bool tr__media_descriptor(const tr_media *media, tr_descriptor *descriptor);
+static inline bool tr__media_descriptor(const tr_media *media, tr_descriptor *descriptor)
+{
+    uint16_t at = media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].at;
+    return at && tr__descriptor_read(descriptor, media->rtp.data + at,
+                                     media->extensions.of[TR_EXT_DEPENDENCY_DESCRIPTOR].size);
+}
 
 int64_t tr__stream_expected(const tr_stream *stream);
 /* A report block, and the next interval begins. False: nothing has come yet. */
