@@ -21,6 +21,7 @@ NOT_LEAVES = {
     "border.c": "owns shared memory and eventfds; its rings are ring.c",
     "certificate.c": "runs once a process, at set-up",
     "counts.c": "reads counters when control asks, every two seconds: benchmarks/quality.py",
+    "dispatch.c": "one packet of sender.c on its way out; counted by benchmarks/instructions.py",
     "dtls.c": "a handshake is OpenSSL's; benchmarks/limits.py counts how many a second",
     "dtls_records.c": "data of channels, a few records a second, in whose cost OpenSSL's ciphers are all there is",
     "delay.c": "part of estimator.c",
@@ -47,7 +48,7 @@ NOT_LEAVES = {
     "told.c": "reports once a second, in place of feedback",
     "transport.c": "owns one participant's connection; counted by benchmarks/instructions.py",
     "udp.c": "system calls; benchmarks/forwarding.py measures them",
-    "writer.c": "writes the packets of sender.c; counted by benchmarks/instructions.py",
+    "writer.c": "writes the packets of dispatch.c; counted by benchmarks/instructions.py",
     "worker.c": "the loop of the thread; benchmarks/forwarding.py measures it",
 }
 """The files of native/src that are timed as part of something larger, and by what, or why not at all."""

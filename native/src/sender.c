@@ -1,20 +1,18 @@
-/* sender: see sender.h. Touches its own numbering, its egress and what waits for it in that line's pacer;
- * borrows the source's streams. Worker thread.
+/* sender: see sender.h. Touches its dispatch, its timeline, and what waits for it in its line's pacer; borrows the
+ * source's streams. Worker thread.
  *
- * An epoch is one unbroken run of one encoding. Whatever could change a packet's bytes is fixed: payload types and
- * header ids for an epoch; for a range of it (tr_rewrite) the offsets of its numbers, and the layers whose late packets
- * fill their hole without a payload. So the same packet written again under the same number is the same plaintext: SRTP
- * allows no other under one index (RFC 3711, 9.1; RFC 7714, 8.2). */
+ * It decides: which encoding, from which packet on, which layers, now or later. An epoch is one unbroken run of one
+ * encoding. How a packet then leaves, and leaves again, is dispatch.h's. */
 #include "sender.h"
 
 #include <stdlib.h>
 
+#include "dispatch.h"
 #include "near.h"
 #include "seq.h"
 #include "shown.h"
 #include "sr.h"
 #include "timeline.h"
-#include "writer.h"
 
 /* Opaque video (end-to-end encrypted) shows no keyframe: after this wait the one that was asked for is among it. */
 #define OPAQUE_WAIT_US 1000000
@@ -37,17 +35,11 @@
 
 struct tr_sender {
     /* given */
-    uint32_t id, ssrc, rtx_ssrc;
-    uint8_t kind;
-    /* borrowed */
-    tr_egress *egress;
-    const tr_source *source; /* NULL: unbound */
+    uint32_t id;
     /* what is forwarded */
-    tr_bind_sender bind;
     uint8_t stops; /* why it is paused: STOPPED_BY_… */
     bool is_paused, is_held_untold;
-    bool is_mid_picture; /* the newest packet forwarded was not a picture's last */
-    tr_writer writer;
+    bool is_mid_picture;            /* the newest packet forwarded was not a picture's last */
     int8_t current, target, latest; /* encodings: forwarded now; wanted; last forwarded in this binding */
     tr_layers layers;
     uint64_t last_in[TR_MAX_ENCODINGS]; /* highest index forwarded in this binding, 0: none */
@@ -55,24 +47,17 @@ struct tr_sender {
     uint64_t started_us;                /* the latest epoch */
     uint64_t unheard_since_us;          /* of the encodings wanted none is heard; 0: one is */
     tr_timeline timeline;
-    tr_resends resends;
-    tr_whole whole;  /* of video: pictures that left whole */
-    tr_sound *sound; /* owned; NULL: it was never told to add copies, nor to join packets */
+    tr_whole whole; /* of video: pictures that left whole */
     /* counters */
-    uint64_t tx_packets, tx_bytes, resent, nacks, plis;
+    uint64_t nacks, plis;
     uint64_t asked, asked_runs, asked_last; /* each packet once, in the order of their numbers; the runs they come in */
     tr_sr sr;
     uint32_t peer_lost, peer_jitter, peer_reports;
     uint8_t peer_fraction_lost;
-    /* numbering; of the map's many ranges a packet touches the latest */
-    uint32_t epoch, first_epoch; /* the present one; the first of this binding */
-    uint64_t epoch_in;           /* with which packet the present one began */
-    uint64_t rtx_next;
     /* what waits for the line, where it has a pacer */
     tr_pacer_flow flow;
-    uint64_t padded;   /* what was sent again last to try the line by */
     uint64_t again_us; /* not before it a keyframe is asked for to begin again with */
-    tr_seqmap map;
+    tr_dispatch out;
     tr_shown shown; /* of video, what few packets touch */
 };
 
@@ -83,82 +68,69 @@ tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16
 {
     tr_sender *sender = calloc(1, sizeof *sender);
     if (!sender) return NULL;
-    bool is_numbered = params->extensions[TR_EXT_TWCC] && egress->downlink;
-    if (!tr__resends_init(&sender->resends, params->kind, is_numbered)) {
+    if (!tr__dispatch_init(&sender->out, params, egress, first_index, rtx_first_index)) {
         free(sender);
         return NULL;
     }
     tr__layers_init(&sender->layers);
     sender->id = params->sender;
-    sender->ssrc = params->ssrc;
-    sender->rtx_ssrc = params->rtx_ssrc;
-    sender->kind = params->kind;
     tr__sr_init(&sender->sr, params->ssrc, params->cname);
     tr__timeline_init(&sender->timeline, ts_offset);
-    tr__writer_init(&sender->writer, params, is_numbered);
-    sender->egress = egress;
-    sender->rtx_next = rtx_first_index;
     sender->flow.sender = sender;
     sender->current = sender->target = sender->latest = NO_ENCODING;
-    tr__seqmap_init(&sender->map, first_index);
     return sender;
 }
 
-static tr_pacer *pacer_of(const tr_sender *sender)
-{
-    const tr_downlink *downlink = sender->egress->downlink;
-    return downlink ? downlink->pacer : NULL;
-}
+static tr_pacer *pacer_of(const tr_sender *sender) { return tr__dispatch_pacer(&sender->out); }
 
 void tr__sender_free(tr_sender *sender)
 {
     if (!sender) return;
     if (pacer_of(sender)) tr__pacer_forget(pacer_of(sender), &sender->flow);
-    tr__resends_dispose(&sender->resends);
-    tr__sound_free(sender->sound);
+    tr__dispatch_dispose(&sender->out);
     free(sender);
 }
 
-void tr__sender_near(const tr_sender *sender) { tr__near(sender, offsetof(tr_sender, map.ranges) + TR_LINE); }
-const tr_egress *tr__sender_egress(const tr_sender *sender) { return sender->egress; }
+void tr__sender_near(const tr_sender *sender) { tr__near(sender, offsetof(tr_sender, out.map.ranges) + TR_LINE); }
+const tr_egress *tr__sender_egress(const tr_sender *sender) { return sender->out.egress; }
 
-uint32_t tr__sender_ssrc(const tr_sender *sender) { return sender->ssrc; }
-uint32_t tr__sender_rtx_ssrc(const tr_sender *sender) { return sender->rtx_ssrc; }
+uint32_t tr__sender_ssrc(const tr_sender *sender) { return sender->out.ssrc; }
+uint32_t tr__sender_rtx_ssrc(const tr_sender *sender) { return sender->out.rtx_ssrc; }
 uint32_t tr__sender_id(const tr_sender *sender) { return sender->id; }
 uint32_t tr__sender_clock_rate(const tr_sender *sender) { return sender->timeline.clock_rate; }
 
-uint32_t tr__sender_receiver_id(const tr_sender *sender) { return sender->source ? sender->bind.receiver : TR_NONE; }
+uint32_t tr__sender_receiver_id(const tr_sender *sender)
+{
+    return sender->out.source ? sender->out.bind.receiver : TR_NONE;
+}
 
 /* ------------------------------------------------------------------ sending */
-
-static void note_sent(tr_sender *sender, const tr_media *media, const tr_heading *heading, uint64_t bytes,
-                      uint64_t now_us)
-{
-    if (tr__timeline_on_sent(&sender->timeline, sender->source, media, heading->rewrite))
-        tr__layers_on_sent(&sender->layers, &media->info, heading->rewrite);
-    tr__sr_on_sent(&sender->sr, heading->parts ? heading->parts->size : media->rtp.payload_size, now_us);
-    sender->tx_packets++;
-    sender->tx_bytes += bytes;
-    tr__resends_on_sent(&sender->resends, (uint32_t)bytes);
-}
 
 /* The marker bit of what left. */
 static bool is_last(const uint8_t *slot) { return slot[1] & 0x80; }
 
-__attribute__((noinline)) static void note_edge(tr_sender *sender, const tr_media *media, const uint8_t *slot,
-                                                uint32_t number, uint32_t ts)
+__attribute__((noinline)) static void note_edge(tr_sender *sender, const tr_leaving *left)
 {
-    tr__shown_on_edge(&sender->shown, &sender->whole, media, sender->source->codecs, number, ts, is_last(slot));
+    tr__shown_on_edge(&sender->shown, &sender->whole, left->media, sender->out.source->codecs, (uint32_t)left->out,
+                      left->ts, is_last(left->slot));
 }
 
 /* One packet of video has left. */
-static inline void note_shown(tr_sender *sender, const tr_media *media, const uint8_t *slot, uint32_t number,
-                              uint32_t ts)
+static inline void note_shown(tr_sender *sender, const tr_leaving *left)
 {
-    if (media->info.is_keyframe || !tr__whole_goes_on(&sender->whole.now, number, ts))
-        note_edge(sender, media, slot, number, ts);
+    uint32_t number = (uint32_t)left->out;
+    if (left->media->info.is_keyframe || !tr__whole_goes_on(&sender->whole.now, number, left->ts))
+        note_edge(sender, left);
     else
-        tr__whole_go_on(&sender->whole, number, is_last(slot));
+        tr__whole_go_on(&sender->whole, number, is_last(left->slot));
+}
+
+static void note_sent(tr_sender *sender, const tr_leaving *left, uint64_t now_us)
+{
+    if (tr__timeline_on_sent(&sender->timeline, sender->out.source, left->media, left->rewrite))
+        tr__layers_on_sent(&sender->layers, &left->media->info, left->rewrite);
+    tr__sr_on_sent(&sender->sr, left->payload_bytes, now_us);
+    if (sender->out.kind == TR_VIDEO) note_shown(sender, left);
 }
 
 static void note_index(tr_sender *sender, const tr_media *media)
@@ -168,106 +140,17 @@ static void note_index(tr_sender *sender, const tr_media *media)
     sender->is_mid_picture = !media->rtp.marker;
 }
 
-static bool has_rtx(const tr_sender *sender, uint32_t codec)
-{
-    return sender->rtx_ssrc && sender->bind.rtx_pts[codec] != TR_NO_PT;
-}
-
-/* The transport-wide number a packet is to leave under: the next one, or, where it has left already as the bytes it is
- * to be again, what it had then. */
-static uint16_t number_for(const tr_sender *sender, uint64_t out, bool is_rtx)
-{
-    uint16_t number;
-    if (!sender->resends.numbers) return 0;
-    if (!is_rtx && tr__resends_number(&sender->resends, out, &number)) return number;
-    return tr__downlink_number(sender->egress->downlink);
-}
-
-/* It has left, and under that number, where it has one. */
-static void note_number(tr_sender *sender, uint64_t out, bool is_rtx, uint16_t number, uint64_t bytes, uint64_t now_us)
-{
-    uint16_t before;
-    tr_downlink *downlink = sender->egress->downlink;
-    if (downlink->pacer) tr__pacer_charge(downlink->pacer, tr__egress_wire_bytes(sender->egress, bytes), now_us);
-    if (!sender->resends.numbers) return;
-    if (!is_rtx && tr__resends_number(&sender->resends, out, &before)) {
-        tr__downlink_on_resent(downlink, number);
-        return;
-    }
-    if (!is_rtx) tr__resends_set_number(&sender->resends, out, number);
-    tr__downlink_on_sent(downlink, tr__egress_wire_bytes(sender->egress, bytes), now_us);
-}
-
-/* Can it still be told of a packet which layer it is of? */
-static inline bool can_tell(const tr_media *media, const tr_rewrite *rewrite)
-{
-    return !media->rtp.payload_size || tr__layers_can_tell(rewrite, &media->info);
-}
-
-/* A packet of a layer that is left out where it leaves has its number already, and so has one that came too late to
- * tell, behind a keyframe with another structure. Something must bear that number: it leaves without what it carries,
- * or the peer would ask for it for ever. The one to write; empty: room for it. */
-static const tr_media *within_layers(const tr_media *media, const tr_rewrite *rewrite, tr_media *empty)
-{
-    bool is_left_out = !can_tell(media, rewrite) || tr__layers_are_above(rewrite, &media->info);
-    if (!media->rtp.payload_size || !is_left_out) return media;
-    *empty = *media;
-    empty->rtp.payload_size = 0;
-    empty->red.count = 0;
-    return empty;
-}
-
-/* Fills what a packet is made of, and the payload type that goes with it; false: that is not to be had. */
-static bool compose(const tr_sender *sender, const tr_media *media, tr_recipe recipe, tr_heading *h, tr_parts *parts)
-{
-    if (!recipe.joined && !recipe.distances[0]) return true;
-    if (!tr__sound_parts(recipe, sender->source, media, parts)) return false;
-    parts->pt = sender->bind.pts[media->codec_index];
-    if (parts->copies) h->pt = sender->bind.red_pt;
-    h->parts = parts;
-    return true;
-}
-
 /* One packet of the current epoch, under the number the map has for it; joined: with so many that follow it, less one.
  */
 static tr_drop send_joined(tr_sender *sender, const tr_media *media, uint8_t joined, uint64_t now_us)
 {
-    uint8_t *slot;
-    tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
+    tr_leaving leaving;
+    tr_drop drop = tr__dispatch_number(&sender->out, media, &leaving);
     if (drop != TR_DROP_NONE) return drop;
-    uint64_t out;
-    const tr_rewrite *rewrite;
-    if (!tr__seqmap_out(&sender->map, media->index, &out, &rewrite))
-        return sender->kind == TR_VIDEO ? TR_DROP_WAIT_KEYFRAME : TR_DROP_RTP_OLD;
     note_index(sender, media);
-    bool has_resends = has_rtx(sender, media->codec_index); /* of its own: these bytes leave once */
-    tr_media empty;
-    media = within_layers(media, rewrite, &empty);
-    tr_heading h = {.pt = sender->bind.pts[media->codec_index],
-                    .seq = (uint16_t)out,
-                    .ts = media->rtp.ts + rewrite->ts_offset,
-                    .ssrc = sender->ssrc,
-                    .osn = -1,
-                    .rewrite = rewrite,
-                    .number = number_for(sender, out, has_resends)};
-    tr_recipe recipe = {.joined = joined};
-    tr_parts parts;
-    if (sender->sound) {
-        if (!joined && sender->bind.red_pt && !tr__sound_has_ticks(sender->sound))
-            recipe = tr__sound_copies(sender->sound, sender->source, media, sender->epoch_in);
-        if (!compose(sender, media, recipe, &h, &parts)) return TR_DROP_RTP_OLD;
-    }
-    size_t size = tr__writer_write(&sender->writer, slot, media, &h);
-    if (!size) return TR_DROP_TOO_LARGE;
-    uint64_t bytes_before = sender->egress->tx_bytes;
-    drop = tr__egress_seal_media(sender->egress, slot, size, out);
-    if (drop != TR_DROP_NONE) return drop;
-    uint64_t bytes = sender->egress->tx_bytes - bytes_before;
-    note_sent(sender, media, &h, bytes, now_us);
-    if (sender->kind == TR_VIDEO) note_shown(sender, media, slot, (uint32_t)out, h.ts);
-    if (sender->egress->downlink) note_number(sender, out, has_resends, h.number, bytes, now_us);
-    if (sender->sound) tr__sound_note(sender->sound, out, recipe);
-    return TR_DROP_NONE;
+    drop = tr__dispatch_send(&sender->out, media, joined, now_us, &leaving);
+    if (drop == TR_DROP_NONE) note_sent(sender, &leaving, now_us);
+    return drop;
 }
 
 static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
@@ -279,39 +162,39 @@ static tr_drop send(tr_sender *sender, const tr_media *media, uint64_t now_us)
 static tr_drop let_go(tr_sender *sender, uint64_t now_us)
 {
     uint64_t first, since_us;
-    uint8_t held = tr__sound_held(sender->sound, &first, &since_us);
+    uint8_t held = tr__sound_held(sender->out.sound, &first, &since_us);
     if (!held) return TR_DROP_NONE;
-    tr__sound_let_go(sender->sound);
+    tr__sound_let_go(sender->out.sound);
     tr_drop drop = TR_DROP_RTP_OLD;
     tr_media media;
-    if (tr__source_load(sender->source, (uint8_t)sender->current, first, &media)) {
+    if (tr__source_load(sender->out.source, (uint8_t)sender->current, first, &media)) {
         media.now_us = since_us;
         drop = send_joined(sender, &media, held > 1 ? held : 0, now_us);
     }
-    for (uint8_t i = 1; i < held; i++) tr__seqmap_omit(&sender->map, first + i, NULL);
+    for (uint8_t i = 1; i < held; i++) tr__seqmap_omit(&sender->out.map, first + i, NULL);
     return drop;
 }
 
 /* Before something else leaves, or is left out. */
 static void let_go_before(tr_sender *sender, uint64_t now_us)
 {
-    tr_drop drop = sender->sound ? let_go(sender, now_us) : TR_DROP_NONE;
-    if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
+    tr_drop drop = sender->out.sound ? let_go(sender, now_us) : TR_DROP_NONE;
+    if (drop != TR_DROP_NONE) tr__count_drop(sender->out.egress->tally, drop);
 }
 
 /* The newest packet of sound, where packets are joined. */
 static tr_drop join(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
-    if (!tr__sound_continues(sender->sound, media)) let_go_before(sender, now_us);
-    bool is_opus = sender->source->codecs[media->codec_index].codec == TR_CODEC_OPUS;
-    if (!is_opus || !tr__sound_hold(sender->sound, media)) return send(sender, media, now_us);
+    if (!tr__sound_continues(sender->out.sound, media)) let_go_before(sender, now_us);
+    bool is_opus = sender->out.source->codecs[media->codec_index].codec == TR_CODEC_OPUS;
+    if (!is_opus || !tr__sound_hold(sender->out.sound, media)) return send(sender, media, now_us);
     note_index(sender, media);
-    return tr__sound_is_full(sender->sound) ? let_go(sender, now_us) : TR_DROP_NONE;
+    return tr__sound_is_full(sender->out.sound) ? let_go(sender, now_us) : TR_DROP_NONE;
 }
 
 static bool joins(const tr_sender *sender)
 {
-    return sender->sound && sender->bind.may_join && tr__sound_has_ticks(sender->sound);
+    return sender->out.sound && sender->out.bind.may_join && tr__sound_has_ticks(sender->out.sound);
 }
 
 /* A packet of the current epoch that is not to leave: what follows closes up, unless it has left already. */
@@ -319,16 +202,16 @@ static bool omit(tr_sender *sender, const tr_media *media)
 {
     uint64_t out;
     const tr_rewrite *rewrite;
-    tr__seqmap_omit(&sender->map, media->index, NULL);
+    tr__seqmap_omit(&sender->out.map, media->index, NULL);
     note_index(sender, media);
-    return !tr__seqmap_out(&sender->map, media->index, &out, &rewrite);
+    return !tr__seqmap_out(&sender->out.map, media->index, &out, &rewrite);
 }
 
 /* A packet newer than all before. What is missing before it and comes late is written alike: it may be of this frame.
  */
 static void tie(tr_sender *sender, const tr_media *media)
 {
-    tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
+    tr_rewrite rewrite = *tr__seqmap_latest(&sender->out.map);
     uint64_t after = sender->last_in[media->encoding] + 1;
     tr_descriptor descriptor = {0};
     tr_follows follows = {.is_next = media->index == after, .has_frame = tr__media_descriptor(media, &descriptor)};
@@ -336,25 +219,25 @@ static void tie(tr_sender *sender, const tr_media *media)
     follows.is_end = media->rtp.marker;
     follows.picture = media->info.picture_at ? media->info.picture : media->rtp.ts;
     if (tr__layers_are_stuck(&sender->layers, &media->info, &follows, &rewrite))
-        tr__stream_wish_keyframe(&sender->source->streams[media->encoding]);
+        tr__stream_wish_keyframe(&sender->out.source->streams[media->encoding]);
     if (!tr__layers_tie(&sender->layers, &media->info, &follows, &rewrite)) return;
-    tr__seqmap_change(&sender->map, after > sender->epoch_in ? after : sender->epoch_in, &rewrite);
+    tr__seqmap_change(&sender->out.map, after > sender->out.epoch_in ? after : sender->out.epoch_in, &rewrite);
 }
 
 /* One packet of the current epoch, newer than all before, if it is of a layer that is forwarded. */
 static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
     if (tr__layers_may_tie(&sender->layers, &media->info)) tie(sender, media);
-    tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
-    tr_stream *stream = &sender->source->streams[media->encoding];
+    tr_rewrite rewrite = *tr__seqmap_latest(&sender->out.map);
+    tr_stream *stream = &sender->out.source->streams[media->encoding];
     switch (tr__layers_next(&sender->layers, &media->info, stream->structure, &rewrite)) {
     case TR_LAYERS_FORWARD:
         break;
     case TR_LAYERS_CHANGE:
-        tr__seqmap_change(&sender->map, media->index, &rewrite);
+        tr__seqmap_change(&sender->out.map, media->index, &rewrite);
         break;
     case TR_LAYERS_OMIT:
-        tr__seqmap_omit(&sender->map, media->index, &rewrite);
+        tr__seqmap_omit(&sender->out.map, media->index, &rewrite);
         note_index(sender, media);
         if (tr__layers_wait(&sender->layers, &media->info)) tr__stream_wish_keyframe(stream);
         return TR_DROP_LAYER;
@@ -388,7 +271,7 @@ static void want(tr_sender *sender, int8_t encoding, uint64_t now_us);
 static void forget_waiting(tr_sender *sender)
 {
     tr_pacer *pacer = pacer_of(sender);
-    if (pacer) sender->egress->tally->drops[TR_DROP_PACER] += tr__pacer_drop(pacer, &sender->flow);
+    if (pacer) sender->out.egress->tally->drops[TR_DROP_PACER] += tr__pacer_drop(pacer, &sender->flow);
 }
 
 /* What waits, and what would follow, is of no use any more: begin again, as after a pause. */
@@ -404,12 +287,12 @@ __attribute__((cold, noinline)) static void cut(tr_sender *sender, uint64_t now_
 /* It was cut a moment ago, and the line has not come back since. */
 static bool may_begin_again(const tr_sender *sender, uint64_t now_us)
 {
-    return now_us >= sender->again_us || sender->egress->downlink->back_us > sender->started_us;
+    return now_us >= sender->again_us || sender->out.egress->downlink->back_us > sender->started_us;
 }
 
 static bool has_waited_too_long(const tr_sender *sender, uint64_t now_us)
 {
-    uint64_t since_us = sender->flow.put_us, back_us = sender->egress->downlink->back_us;
+    uint64_t since_us = sender->flow.put_us, back_us = sender->out.egress->downlink->back_us;
     if (since_us + SILENCE_MOST_US < back_us) return true;
     return now_us - since_us > WAIT_MOST_US && now_us - sender->started_us > BEGIN_MOST_US;
 }
@@ -428,7 +311,7 @@ __attribute__((cold, noinline)) static tr_drop put_waiting(tr_sender *sender, co
             return TR_DROP_PACER;
         }
     }
-    tr__downlink_on_waiting(sender->egress->downlink);
+    tr__downlink_on_waiting(sender->out.egress->downlink);
     return TR_DROP_NONE;
 }
 
@@ -436,7 +319,7 @@ __attribute__((cold, noinline)) static tr_drop put_waiting(tr_sender *sender, co
 static inline bool must_wait(const tr_sender *sender, uint64_t now_us)
 {
     const tr_pacer *pacer = pacer_of(sender);
-    return pacer && sender->kind == TR_VIDEO && !tr__pacer_may(pacer, now_us);
+    return pacer && sender->out.kind == TR_VIDEO && !tr__pacer_may(pacer, now_us);
 }
 
 /* ------------------------------------------------------------------ which encoding, and where it begins */
@@ -444,24 +327,24 @@ static inline bool must_wait(const tr_sender *sender, uint64_t now_us)
 /* A stream whose keyframes cannot be told is not switched: the best is taken once, as if nothing were wanted. */
 static uint8_t most_wanted(const tr_sender *sender)
 {
-    for (uint8_t i = 0; i < sender->source->count; i++)
-        if (sender->source->streams[i].is_opaque) return TR_LAYER_ANY;
+    for (uint8_t i = 0; i < sender->out.source->count; i++)
+        if (sender->out.source->streams[i].is_opaque) return TR_LAYER_ANY;
     return sender->layers.want.encoding;
 }
 
 static int8_t best_active(const tr_sender *sender, uint64_t now_us)
 {
     uint8_t most = most_wanted(sender);
-    for (int8_t i = (int8_t)sender->source->count - 1; i >= 0; i--)
-        if (i <= most && tr__stream_is_active(&sender->source->streams[i], now_us)) return i;
+    for (int8_t i = (int8_t)sender->out.source->count - 1; i >= 0; i--)
+        if (i <= most && tr__stream_is_active(&sender->out.source->streams[i], now_us)) return i;
     return NO_ENCODING;
 }
 
 /* Of those that are more than was wanted. */
 static int8_t least_active(const tr_sender *sender, uint64_t now_us)
 {
-    for (int8_t i = 0; i < (int8_t)sender->source->count; i++)
-        if (tr__stream_is_active(&sender->source->streams[i], now_us)) return i;
+    for (int8_t i = 0; i < (int8_t)sender->out.source->count; i++)
+        if (tr__stream_is_active(&sender->out.source->streams[i], now_us)) return i;
     return NO_ENCODING;
 }
 
@@ -469,7 +352,7 @@ static int8_t least_active(const tr_sender *sender, uint64_t now_us)
  * leave again under another number. */
 static bool has_group(const tr_sender *sender, int8_t encoding, uint64_t now_us)
 {
-    const tr_stream *stream = &sender->source->streams[encoding];
+    const tr_stream *stream = &sender->out.source->streams[encoding];
     bool joins = sender->latest == NO_ENCODING;
     uint64_t first = stream->keyframe_index;
     if (!stream->has_keyframe || first <= sender->last_in[encoding] ||
@@ -480,7 +363,7 @@ static bool has_group(const tr_sender *sender, int8_t encoding, uint64_t now_us)
     uint64_t last = joins ? first : stream->highest;
     for (uint64_t index = first; index <= last; index++)
         if (!tr__history_has(&stream->history, index)) return false;
-    return tr__source_begins(sender->source, (uint8_t)encoding, first, sender->last_in[encoding]);
+    return tr__source_begins(sender->out.source, (uint8_t)encoding, first, sender->last_in[encoding]);
 }
 
 /* Who joins has no picture: of what is wanted the best whose latest keyframe is at hand comes at once. What is better
@@ -489,7 +372,7 @@ static int8_t at_hand(const tr_sender *sender, int8_t encoding, uint64_t now_us)
 {
     if (sender->latest != NO_ENCODING) return encoding;
     for (int8_t i = encoding; i >= 0; i--)
-        if (tr__stream_is_active(&sender->source->streams[i], now_us) && has_group(sender, i, now_us)) return i;
+        if (tr__stream_is_active(&sender->out.source->streams[i], now_us) && has_group(sender, i, now_us)) return i;
     return encoding;
 }
 
@@ -497,16 +380,16 @@ static int8_t at_hand(const tr_sender *sender, int8_t encoding, uint64_t now_us)
 static bool can_wait(const tr_sender *sender, int8_t encoding, uint64_t now_us)
 {
     return sender->current != NO_ENCODING && encoding > sender->current &&
-           tr__stream_is_active(&sender->source->streams[sender->current], now_us);
+           tr__stream_is_active(&sender->out.source->streams[sender->current], now_us);
 }
 
 static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
 {
-    bool is_chosen = encoding != NO_ENCODING && !sender->is_paused && sender->kind == TR_VIDEO;
+    bool is_chosen = encoding != NO_ENCODING && !sender->is_paused && sender->out.kind == TR_VIDEO;
     if (is_chosen) encoding = at_hand(sender, encoding, now_us);
     sender->target = encoding;
     if (!is_chosen || encoding == sender->current) return;
-    tr_stream *stream = &sender->source->streams[encoding];
+    tr_stream *stream = &sender->out.source->streams[encoding];
     if (has_group(sender, encoding, now_us) || !may_begin_again(sender, now_us)) return;
     if (can_wait(sender, encoding, now_us))
         tr__stream_wish_keyframe(stream);
@@ -527,27 +410,27 @@ static bool begins_again(tr_sender *sender, const tr_media *media)
 
 void tr__sender_skip(tr_sender *sender, const tr_media *media)
 {
-    if (sender->is_paused || !sender->source || sender->current != (int8_t)media->encoding) return;
+    if (sender->is_paused || !sender->out.source || sender->current != (int8_t)media->encoding) return;
     if (sender->flow.count) {
         put_waiting(sender, media, media->now_us);
         return;
     }
     if (begins_again(sender, media)) return;
     let_go_before(sender, media->now_us);
-    if (omit(sender, media) || sender->bind.pts[media->codec_index] == TR_NO_PT) return;
+    if (omit(sender, media) || sender->out.bind.pts[media->codec_index] == TR_NO_PT) return;
     tr_drop drop = send(sender, media, media->now_us);
-    if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
+    if (drop != TR_DROP_NONE) tr__count_drop(sender->out.egress->tally, drop);
 }
 
 /* May the encoding of this packet begin now, and with which packet? */
 static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first)
 {
-    const tr_stream *stream = &sender->source->streams[media->encoding];
+    const tr_stream *stream = &sender->out.source->streams[media->encoding];
     *first = media->index;
     /* What has left once does not leave again under another number. */
     if (media->index <= sender->last_in[media->encoding]) return false;
     bool is_newest = media->index == stream->highest;
-    if (sender->kind != TR_VIDEO || sender->source->codecs[media->codec_index].codec == TR_CODEC_OTHER)
+    if (sender->out.kind != TR_VIDEO || sender->out.source->codecs[media->codec_index].codec == TR_CODEC_OTHER)
         return is_newest;
     if (media->info.is_readable) {
         if (media->info.is_keyframe) {
@@ -557,7 +440,7 @@ static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first
                                tr__history_has(&stream->history, stream->keyframe_index);
             if (has_earlier) *first = stream->keyframe_index;
             return stream->highest - *first < MAX_CATCH_UP &&
-                   tr__source_begins(sender->source, media->encoding, *first, sender->last_in[media->encoding]);
+                   tr__source_begins(sender->out.source, media->encoding, *first, sender->last_in[media->encoding]);
         }
         if (!has_group(sender, (int8_t)media->encoding, media->now_us)) return false;
         if (sender->current != NO_ENCODING && sender->is_mid_picture &&
@@ -570,15 +453,13 @@ static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first
     return is_newest && media->now_us - sender->opaque_since_us >= OPAQUE_WAIT_US;
 }
 
-static tr_drop resend(tr_sender *sender, uint64_t out, bool is_asked, uint64_t now_us);
-
 /* See tr__timeline_draw. */
 static void draw_together(tr_sender *sender, const tr_media *media)
 {
     if (!tr__timeline_may_draw(&sender->timeline, media)) return;
-    tr_rewrite rewrite = *tr__seqmap_latest(&sender->map);
+    tr_rewrite rewrite = *tr__seqmap_latest(&sender->out.map);
     if (!tr__timeline_draw(&sender->timeline, media, &rewrite)) return;
-    tr__seqmap_change(&sender->map, media->index, &rewrite);
+    tr__seqmap_change(&sender->out.map, media->index, &rewrite);
     sender->sr.is_exact = false;
 }
 
@@ -589,41 +470,43 @@ __attribute__((noinline)) static void send_sets_again(tr_sender *sender, const t
 {
     uint64_t out;
     const tr_rewrite *rewrite;
-    tr_codec codec = (tr_codec)sender->source->codecs[media->codec_index].codec;
+    tr_codec codec = (tr_codec)sender->out.source->codecs[media->codec_index].codec;
     if (codec != TR_CODEC_H264 && codec != TR_CODEC_H265) return;
     if (!media->info.is_keyframe || media->info.begins_before || media->rtp.payload_size > MAX_SETS) return;
-    if (!tr__seqmap_out(&sender->map, media->index, &out, &rewrite)) return;
-    (void)resend(sender, out, false, now_us); /* there may be no RTX, or no room: then it has left once */
+    if (!tr__seqmap_out(&sender->out.map, media->index, &out, &rewrite)) return;
+    (void)tr__dispatch_again(&sender->out, out, false,
+                             now_us); /* there may be no RTX, or no room: then it has left once */
 }
 
 /* A new epoch from `first` on. Behind it may lie packets that came before this one and were refused. */
 __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media *media, uint64_t first)
 {
-    const tr_stream *stream = &sender->source->streams[media->encoding];
+    const tr_stream *stream = &sender->out.source->streams[media->encoding];
     uint8_t *slot;
-    tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
+    tr_drop drop = tr__egress_reserve_media(sender->out.egress, &slot);
     if (drop != TR_DROP_NONE) return drop;
     tr_media stored;
     bool is_stored = first != media->index;
     /* By has_group: it is whole, so nothing that comes late can fall between two times. */
     bool is_group = is_stored && !media->info.is_keyframe;
-    if (is_stored && !tr__source_load(sender->source, media->encoding, first, &stored)) return TR_DROP_WAIT_KEYFRAME;
+    if (is_stored && !tr__source_load(sender->out.source, media->encoding, first, &stored))
+        return TR_DROP_WAIT_KEYFRAME;
     const tr_media *beginning = is_stored ? &stored : media;
     forget_waiting(sender);
     tr_rewrite rewrite = {.encoding = media->encoding};
-    if (tr__timeline_begin(&sender->timeline, sender->source, sender->latest, beginning,
+    if (tr__timeline_begin(&sender->timeline, sender->out.source, sender->latest, beginning,
                            is_stored ? stream->keyframe_us : media->now_us, is_group ? stream->highest : 0, &rewrite))
         sender->sr.is_exact = false;
-    tr__layers_begin(&sender->layers, (tr_codec)sender->source->codecs[beginning->codec_index].codec, &beginning->info,
-                     beginning->rtp.data + beginning->rtp.header_size, beginning->rtp.payload_size, &rewrite);
-    tr__shown_begin(&sender->shown, &sender->whole, (uint32_t)sender->map.next_out, beginning);
-    tr__seqmap_switch(&sender->map, ++sender->epoch, first, &rewrite);
-    sender->epoch_in = first;
+    tr__layers_begin(&sender->layers, (tr_codec)sender->out.source->codecs[beginning->codec_index].codec,
+                     &beginning->info, beginning->rtp.data + beginning->rtp.header_size, beginning->rtp.payload_size,
+                     &rewrite);
+    tr__shown_begin(&sender->shown, &sender->whole, (uint32_t)sender->out.map.next_out, beginning);
+    tr__dispatch_begin(&sender->out, first, &rewrite);
     sender->current = sender->target = sender->latest = (int8_t)media->encoding;
     sender->opaque_since_us = 0;
     sender->started_us = media->now_us;
     for (uint64_t index = first; index <= stream->highest; index++) {
-        if (index != media->index && !tr__source_load(sender->source, media->encoding, index, &stored)) continue;
+        if (index != media->index && !tr__source_load(sender->out.source, media->encoding, index, &stored)) continue;
         const tr_media *each = index == media->index ? media : &stored;
         stored.now_us = media->now_us;
         tr_drop each_drop = TR_DROP_NONE;
@@ -634,7 +517,7 @@ __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media
             draw_together(sender, each);
             if (!each->rtp.payload_size)
                 tr__sender_skip(sender, each);
-            else if (sender->bind.pts[each->codec_index] == TR_NO_PT)
+            else if (sender->out.bind.pts[each->codec_index] == TR_NO_PT)
                 omit(sender, each);
             else
                 each_drop = send_layer(sender, each, media->now_us);
@@ -643,7 +526,7 @@ __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media
         if (index == media->index)
             drop = each_drop;
         else if (each_drop != TR_DROP_NONE)
-            tr__count_drop(sender->egress->tally, each_drop);
+            tr__count_drop(sender->out.egress->tally, each_drop);
     }
     return drop;
 }
@@ -652,14 +535,14 @@ __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media
 static void change_over(tr_sender *sender, uint64_t now_us)
 {
     tr_media newest;
-    const tr_stream *stream = &sender->source->streams[sender->target];
+    const tr_stream *stream = &sender->out.source->streams[sender->target];
     if (!has_group(sender, sender->target, now_us) ||
-        !tr__source_load(sender->source, (uint8_t)sender->target, stream->highest, &newest) ||
-        !newest.rtp.payload_size || sender->bind.pts[newest.codec_index] == TR_NO_PT)
+        !tr__source_load(sender->out.source, (uint8_t)sender->target, stream->highest, &newest) ||
+        !newest.rtp.payload_size || sender->out.bind.pts[newest.codec_index] == TR_NO_PT)
         return;
     newest.now_us = now_us;
     tr_drop drop = start(sender, &newest, stream->keyframe_index);
-    if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
+    if (drop != TR_DROP_NONE) tr__count_drop(sender->out.egress->tally, drop);
 }
 
 static void change_over_if_due(tr_sender *sender, uint64_t now_us)
@@ -675,15 +558,15 @@ static bool is_better(const tr_sender *sender, int8_t encoding, uint64_t now_us)
     int8_t target = sender->target;
     if (encoding > most) return false;
     return target == NO_ENCODING || encoding > target || target > most ||
-           !tr__stream_is_active(&sender->source->streams[target], now_us);
+           !tr__stream_is_active(&sender->out.source->streams[target], now_us);
 }
 
 tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
 {
     int8_t encoding = (int8_t)media->encoding;
-    if (sender->is_paused || !sender->source) return TR_DROP_PAUSED;
+    if (sender->is_paused || !sender->out.source) return TR_DROP_PAUSED;
     bool is_current = encoding == sender->current && !begins_again(sender, media);
-    if (sender->bind.pts[media->codec_index] == TR_NO_PT) {
+    if (sender->out.bind.pts[media->codec_index] == TR_NO_PT) {
         if (is_current) {
             let_go_before(sender, media->now_us);
             omit(sender, media);
@@ -719,24 +602,25 @@ tr_drop tr__sender_offer(tr_sender *sender, const tr_media *media)
 tr_drop tr__sender_release(tr_sender *sender, const tr_pacer_ref *ref, uint64_t now_us)
 {
     if (ref->kind == TR_PACER_RESEND) {
-        tr__resends_waited(&sender->resends, ref->index);
-        return now_us - ref->put_us > WAIT_MOST_US ? TR_DROP_PACER : resend(sender, ref->index, true, now_us);
+        tr__resends_waited(&sender->out.resends, ref->index);
+        return now_us - ref->put_us > WAIT_MOST_US ? TR_DROP_PACER
+                                                   : tr__dispatch_again(&sender->out, ref->index, true, now_us);
     }
     tr_media media;
     if (sender->current != (int8_t)ref->encoding) return TR_DROP_LAYER; /* never: with it went what waited of it */
-    if (!tr__source_load(sender->source, ref->encoding, ref->index, &media)) {
+    if (!tr__source_load(sender->out.source, ref->encoding, ref->index, &media)) {
         cut(sender, now_us);
         return TR_DROP_PACER;
     }
     media.now_us = now_us;
     draw_together(sender, &media);
-    if (media.rtp.payload_size && sender->bind.pts[media.codec_index] != TR_NO_PT) {
+    if (media.rtp.payload_size && sender->out.bind.pts[media.codec_index] != TR_NO_PT) {
         tr_drop drop = send_layer(sender, &media, now_us);
-        if (ref->index == sender->epoch_in && drop == TR_DROP_NONE) send_sets_again(sender, &media, now_us);
+        if (ref->index == sender->out.epoch_in && drop == TR_DROP_NONE) send_sets_again(sender, &media, now_us);
         change_over_if_due(sender, now_us);
         return drop;
     }
-    if (omit(sender, &media) || sender->bind.pts[media.codec_index] == TR_NO_PT) return TR_DROP_NONE;
+    if (omit(sender, &media) || sender->out.bind.pts[media.codec_index] == TR_NO_PT) return TR_DROP_NONE;
     return send(sender, &media, now_us);
 }
 
@@ -744,19 +628,20 @@ tr_drop tr__sender_release(tr_sender *sender, const tr_pacer_ref *ref, uint64_t 
 static void let_go_late(tr_sender *sender, uint64_t now_us)
 {
     uint64_t first, since_us;
-    if (tr__sound_held(sender->sound, &first, &since_us) && now_us - since_us >= HELD_US) let_go_before(sender, now_us);
+    if (tr__sound_held(sender->out.sound, &first, &since_us) && now_us - since_us >= HELD_US)
+        let_go_before(sender, now_us);
 }
 
 bool tr__sender_has_choice(const tr_sender *sender)
 {
-    return sender->source && (sender->source->count > 1 || joins(sender));
+    return sender->out.source && (sender->out.source->count > 1 || joins(sender));
 }
 
 void tr__sender_on_tick(tr_sender *sender, uint64_t now_us)
 {
-    if (!sender->source || sender->is_paused) return;
-    if (sender->sound) let_go_late(sender, now_us);
-    if (sender->source->count == 1) return;
+    if (!sender->out.source || sender->is_paused) return;
+    if (sender->out.sound) let_go_late(sender, now_us);
+    if (sender->out.source->count == 1) return;
     int8_t best = best_active(sender, now_us);
     if (best != NO_ENCODING) {
         sender->unheard_since_us = 0;
@@ -771,33 +656,33 @@ void tr__sender_on_tick(tr_sender *sender, uint64_t now_us)
 void tr__sender_set_layer(tr_sender *sender, tr_layer layer, uint64_t now_us)
 {
     sender->layers.want = layer;
-    if (!sender->source || sender->is_paused) return;
+    if (!sender->out.source || sender->is_paused) return;
     int8_t best = best_active(sender, now_us);
     if (best != NO_ENCODING) want(sender, best, now_us);
 }
 
 static tr_sound *sound_of(tr_sender *sender)
 {
-    if (!sender->sound) sender->sound = tr__sound_new();
-    return sender->sound;
+    if (!sender->out.sound) sender->out.sound = tr__sound_new();
+    return sender->out.sound;
 }
 
 int tr__sender_set_redundancy(tr_sender *sender, uint8_t count, const uint8_t *distances)
 {
-    if (sender->kind != TR_AUDIO) return TR_ERR_ARGUMENT;
-    if (!count && !sender->sound) return TR_OK;
+    if (sender->out.kind != TR_AUDIO) return TR_ERR_ARGUMENT;
+    if (!count && !sender->out.sound) return TR_OK;
     if (!sound_of(sender)) return TR_ERR_NO_MEMORY;
-    tr__sound_set_copies(sender->sound, count, distances);
+    tr__sound_set_copies(sender->out.sound, count, distances);
     return TR_OK;
 }
 
 int tr__sender_set_packet_time(tr_sender *sender, uint16_t ms, uint64_t now_us)
 {
-    if (sender->kind != TR_AUDIO) return TR_ERR_ARGUMENT;
-    if (!ms && !sender->sound) return TR_OK;
+    if (sender->out.kind != TR_AUDIO) return TR_ERR_ARGUMENT;
+    if (!ms && !sender->out.sound) return TR_OK;
     if (!sound_of(sender)) return TR_ERR_NO_MEMORY;
     let_go_before(sender, now_us);
-    tr__sound_set_ticks(sender->sound, ms * (TR_OPUS_RATE / 1000u));
+    tr__sound_set_ticks(sender->out.sound, ms * (TR_OPUS_RATE / 1000u));
     return TR_OK;
 }
 
@@ -805,23 +690,17 @@ int tr__sender_set_packet_time(tr_sender *sender, uint16_t ms, uint64_t now_us)
 
 void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_sender *bind, uint64_t now_us)
 {
-    if (source && source == sender->source && memcmp(sender->bind.pts, bind->pts, source->codec_count) == 0 &&
-        memcmp(sender->bind.rtx_pts, bind->rtx_pts, source->codec_count) == 0 && sender->bind.red_pt == bind->red_pt &&
-        sender->bind.may_join == bind->may_join) {
-        sender->bind.receiver = bind->receiver;
+    if (tr__dispatch_is_bound(&sender->out, source, bind)) {
+        sender->out.bind.receiver = bind->receiver;
         return;
     }
-    if (sender->sound) tr__sound_let_go(sender->sound); /* a moment of sound, of what is forwarded no longer */
+    if (sender->out.sound) tr__sound_let_go(sender->out.sound); /* a moment of sound, of what is forwarded no longer */
     forget_waiting(sender);
-    sender->source = source;
-    sender->bind = bind ? *bind : (tr_bind_sender){0};
+    tr__dispatch_bind(&sender->out, source, bind);
     sender->current = sender->target = sender->latest = NO_ENCODING;
     memset(sender->last_in, 0, sizeof sender->last_in);
     sender->opaque_since_us = sender->unheard_since_us = 0;
-    sender->first_epoch = sender->epoch + 1;
-    if (!source) return;
-    tr__writer_plan(&sender->writer, source, &sender->bind);
-    want(sender, best_active(sender, now_us), now_us);
+    if (source) want(sender, best_active(sender, now_us), now_us);
 }
 
 #define STOPPED_BY_CLIENT 1u
@@ -834,9 +713,9 @@ static void stop(tr_sender *sender, uint8_t why, bool is_on, uint64_t now_us)
     if (sender->is_paused == is_paused) return;
     forget_waiting(sender);
     sender->is_paused = is_paused;
-    if (sender->sound) tr__sound_let_go(sender->sound);
+    if (sender->out.sound) tr__sound_let_go(sender->out.sound);
     sender->current = NO_ENCODING;
-    if (!is_paused && sender->source) want(sender, best_active(sender, now_us), now_us);
+    if (!is_paused && sender->out.source) want(sender, best_active(sender, now_us), now_us);
 }
 
 void tr__sender_pause(tr_sender *sender, bool is_paused, uint64_t now_us)
@@ -857,138 +736,16 @@ bool tr__sender_is_held_told(const tr_sender *sender) { return !sender->is_held_
 
 void tr__sender_on_held_told(tr_sender *sender) { sender->is_held_untold = false; }
 
-/* ------------------------------------------------------------------ feedback of the peer */
-
-/* Asked for: within what that may cost. Else it is to try a line by, and leaves by RTX or not at all. */
-static tr_drop resend(tr_sender *sender, uint64_t out, bool is_asked, uint64_t now_us)
-{
-    uint32_t epoch;
-    uint64_t in;
-    const tr_rewrite *rewrite;
-    tr_media media;
-    if (!sender->source || !tr__resends_reach(&sender->resends, out, sender->map.next_out) ||
-        !tr__seqmap_in(&sender->map, out, &epoch, &in, &rewrite) || epoch < sender->first_epoch ||
-        !tr__source_load(sender->source, rewrite->encoding, in, &media) ||
-        (!can_tell(&media, rewrite) && !has_rtx(sender, media.codec_index)) || /* one index, one content */
-        sender->bind.pts[media.codec_index] == TR_NO_PT)
-        return TR_DROP_NACK_UNKNOWN;
-    tr_media empty;
-    const tr_media *written = within_layers(&media, rewrite, &empty);
-    uint8_t *slot;
-    tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
-    if (drop != TR_DROP_NONE) return drop;
-    tr_heading h = {.pt = sender->bind.pts[media.codec_index],
-                    .seq = (uint16_t)out,
-                    .ts = media.rtp.ts + rewrite->ts_offset,
-                    .ssrc = sender->ssrc,
-                    .osn = -1,
-                    .rewrite = rewrite};
-    uint64_t index = out;
-    bool is_rtx = has_rtx(sender, media.codec_index);
-    if (!is_rtx && !is_asked) return TR_DROP_NACK_UNKNOWN;
-    tr_recipe recipe = {0};
-    tr_parts parts;
-    if (sender->sound) {
-        recipe = tr__sound_recall(sender->sound, out);
-        if (!compose(sender, written, recipe, &h, &parts)) return TR_DROP_NACK_UNKNOWN;
-    }
-    h.number = number_for(sender, out, is_rtx);
-    if (is_rtx) {
-        index = sender->rtx_next;
-        h.pt = sender->bind.rtx_pts[media.codec_index];
-        h.seq = (uint16_t)index;
-        h.ssrc = sender->rtx_ssrc;
-        h.osn = (uint16_t)out;
-    }
-    size_t size = tr__writer_write(&sender->writer, slot, written, &h);
-    if (!size) return TR_DROP_TOO_LARGE;
-    if (is_asked &&
-        !tr__resends_may(&sender->resends, out, size + TR_SRTP_MAX_OVERHEAD, sender->egress->rtt_us, now_us))
-        return TR_DROP_NACK_RATE;
-    uint64_t bytes_before = sender->egress->tx_bytes;
-    drop = tr__egress_seal_media(sender->egress, slot, size, index);
-    if (drop != TR_DROP_NONE) return drop;
-    if (is_rtx) sender->rtx_next++;
-    uint64_t bytes = sender->egress->tx_bytes - bytes_before;
-    if (sender->egress->downlink) note_number(sender, out, is_rtx, h.number, bytes, now_us);
-    if (sender->sound) tr__sound_note(sender->sound, out, recipe);
-    sender->tx_packets++;
-    sender->tx_bytes += bytes;
-    if (!is_asked) return TR_DROP_NONE;
-    tr__resends_spend(&sender->resends, (uint32_t)bytes);
-    sender->resent++;
-    sender->egress->tally->resent_packets++;
-    /* libwebrtc asks once for what is of an upper spatial layer: by the lower one of the next picture it takes this one
-     * for continuous, forgets what it asked for, and stands still until a keyframe if that is lost again. */
-    if (media.info.spatial_layer && resend(sender, out, false, now_us) == TR_DROP_NONE)
-        tr__resends_spend(&sender->resends, (uint32_t)bytes);
-    return TR_DROP_NONE;
-}
-
 /* ------------------------------------------------------------------ trying the line */
-
-/* Less is padding alone: a packet of media is often twice of that, and a slow line would be tried with too much. */
-#define AGAIN_BYTES 600
-/* How far back: the packets of a frame or two. */
-#define AGAIN_REACH 16
-#define MAX_PADDING 255 /* RFC 3550, 5.1: the count is a byte */
-
-/* Of what it has payload types for. */
-static uint8_t rtx_pt(const tr_sender *sender)
-{
-    for (uint8_t i = 0; i < sender->source->codec_count; i++)
-        if (sender->bind.rtx_pts[i] != TR_NO_PT) return sender->bind.rtx_pts[i];
-    return TR_NO_PT;
-}
 
 bool tr__sender_can_pad(const tr_sender *sender)
 {
-    return sender->kind == TR_VIDEO && sender->rtx_ssrc && sender->resends.numbers && sender->source &&
-           sender->timeline.has_sent && rtx_pt(sender) != TR_NO_PT;
-}
-
-static tr_drop pad_alone(tr_sender *sender, uint32_t bytes, uint64_t now_us)
-{
-    static const tr_rewrite as_it_is;
-    uint8_t *slot;
-    if (!sender->writer.may_pad) return TR_DROP_CODEC; /* who passes it on may lose the padding and keep its bit */
-    tr_drop drop = tr__egress_reserve_media(sender->egress, &slot);
-    if (drop != TR_DROP_NONE) return drop;
-    tr_media nothing = {0};
-    tr_heading h = {.pt = rtx_pt(sender),
-                    .seq = (uint16_t)sender->rtx_next,
-                    .ts = sender->timeline.last_ts,
-                    .ssrc = sender->rtx_ssrc,
-                    .osn = -1,
-                    .rewrite = &as_it_is,
-                    .number = tr__downlink_number(sender->egress->downlink)};
-    size_t size = tr__writer_write(&sender->writer, slot, &nothing, &h);
-    if (!size) return TR_DROP_TOO_LARGE;
-    uint32_t around = tr__egress_wire_bytes(sender->egress, size) + TR_SRTP_MAX_OVERHEAD;
-    uint32_t padding = bytes > around ? bytes - around : 1;
-    if (padding > MAX_PADDING) padding = MAX_PADDING;
-    memset(slot + size, 0, padding);
-    slot[size + padding - 1] = (uint8_t)padding;
-    slot[0] |= 0x20;
-    uint64_t bytes_before = sender->egress->tx_bytes;
-    drop = tr__egress_seal_media(sender->egress, slot, size + padding, sender->rtx_next);
-    if (drop != TR_DROP_NONE) return drop;
-    sender->rtx_next++;
-    note_number(sender, 0, true, h.number, sender->egress->tx_bytes - bytes_before, now_us);
-    sender->tx_packets++;
-    sender->tx_bytes += sender->egress->tx_bytes - bytes_before;
-    return TR_DROP_NONE;
+    return sender->timeline.has_sent && tr__dispatch_can_pad(&sender->out);
 }
 
 tr_drop tr__sender_pad(tr_sender *sender, uint32_t bytes, uint64_t now_us)
 {
-    uint64_t end = sender->map.next_out;
-    for (int i = 0; i < 2 && bytes >= AGAIN_BYTES; i++) {
-        if (sender->padded > end || end - sender->padded >= AGAIN_REACH) sender->padded = end;
-        if (resend(sender, --sender->padded, false, now_us) == TR_DROP_NONE) return TR_DROP_NONE;
-        sender->padded = end; /* it went back further than there is anything */
-    }
-    return pad_alone(sender, bytes, now_us);
+    return tr__dispatch_pad(&sender->out, bytes, sender->timeline.last_ts, now_us);
 }
 
 /* ------------------------------------------------------------------ what the peer asks for */
@@ -996,7 +753,7 @@ tr_drop tr__sender_pad(tr_sender *sender, uint32_t bytes, uint64_t now_us)
 /* What is asked for tells what is lost, and in which runs; a peer asks for the same again with each packet it gets. */
 static void note_asked(tr_sender *sender, uint64_t out)
 {
-    if (out <= sender->asked_last || out >= sender->map.next_out) return;
+    if (out <= sender->asked_last || out >= sender->out.map.next_out) return;
     sender->asked++;
     if (out != sender->asked_last + 1) sender->asked_runs++;
     sender->asked_last = out;
@@ -1006,15 +763,16 @@ static void note_asked(tr_sender *sender, uint64_t out)
 static tr_drop offer_resend(tr_sender *sender, uint64_t out, uint64_t now_us)
 {
     tr_pacer *pacer = pacer_of(sender);
-    if (!pacer || sender->kind != TR_VIDEO || tr__pacer_may(pacer, now_us)) return resend(sender, out, true, now_us);
-    if (out >= sender->map.next_out || !tr__resends_reach(&sender->resends, out, sender->map.next_out))
+    if (!pacer || sender->out.kind != TR_VIDEO || tr__pacer_may(pacer, now_us))
+        return tr__dispatch_again(&sender->out, out, true, now_us);
+    if (out >= sender->out.map.next_out || !tr__resends_reach(&sender->out.resends, out, sender->out.map.next_out))
         return TR_DROP_NACK_UNKNOWN;
-    if (!tr__resends_wait(&sender->resends, out)) return TR_DROP_NACK_RATE;
+    if (!tr__resends_wait(&sender->out.resends, out)) return TR_DROP_NACK_RATE;
     if (!tr__pacer_put(pacer, &sender->flow, TR_PACER_RESEND, 0, out, TR_MAX_FORWARD, now_us)) {
-        tr__resends_waited(&sender->resends, out);
+        tr__resends_waited(&sender->out.resends, out);
         return TR_DROP_PACER;
     }
-    tr__downlink_on_waiting(sender->egress->downlink);
+    tr__downlink_on_waiting(sender->out.egress->downlink);
     return TR_DROP_NONE;
 }
 
@@ -1023,10 +781,10 @@ void tr__sender_on_nack(tr_sender *sender, const uint16_t *seqs, size_t count, u
     sender->nacks += count;
     for (size_t i = 0; i < count; i++) {
         /* next_out is one past the newest: of two numbers 2^16 apart the nearer one is meant. */
-        uint64_t out = tr__seq_unwrap(sender->map.next_out, seqs[i]);
+        uint64_t out = tr__seq_unwrap(sender->out.map.next_out, seqs[i]);
         note_asked(sender, out);
         tr_drop drop = offer_resend(sender, out, now_us);
-        if (drop != TR_DROP_NONE) tr__count_drop(sender->egress->tally, drop);
+        if (drop != TR_DROP_NONE) tr__count_drop(sender->out.egress->tally, drop);
     }
 }
 
@@ -1034,23 +792,23 @@ void tr__sender_on_keyframe_request(tr_sender *sender, uint64_t now_us)
 {
     sender->plis++;
     int8_t encoding = sender->current != NO_ENCODING ? sender->current : sender->target;
-    if (!sender->source || sender->is_paused || sender->kind != TR_VIDEO || encoding == NO_ENCODING) return;
+    if (!sender->out.source || sender->is_paused || sender->out.kind != TR_VIDEO || encoding == NO_ENCODING) return;
     /* It left before the keyframe that this encoding began with can have come; were that lost, another one follows. */
-    if (sender->current != NO_ENCODING && now_us - sender->started_us < sender->egress->rtt_us) return;
-    tr__stream_request_keyframe(&sender->source->streams[encoding], now_us);
+    if (sender->current != NO_ENCODING && now_us - sender->started_us < sender->out.egress->rtt_us) return;
+    tr__stream_request_keyframe(&sender->out.source->streams[encoding], now_us);
 }
 
 void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint64_t now_us, uint64_t now_ntp)
 {
     (void)now_us;
-    if (report->ssrc != sender->ssrc) return;
+    if (report->ssrc != sender->out.ssrc) return;
     sender->peer_lost = report->lost > 0 ? (uint32_t)report->lost : 0;
     sender->peer_fraction_lost = report->fraction_lost;
     sender->peer_jitter = report->jitter;
     sender->peer_reports++;
     uint64_t sample_us = tr__sr_rtt_us(&sender->sr, report, now_ntp);
     if (!sample_us) return;
-    tr_egress *egress = sender->egress;
+    tr_egress *egress = sender->out.egress;
     /* Longer is a queue as often as not; shorter is what the way has, and reports are seconds apart. */
     bool is_longer = egress->rtt_us && sample_us > egress->rtt_us;
     egress->rtt_us = is_longer ? (7 * egress->rtt_us + sample_us) / 8 : sample_us;
@@ -1060,12 +818,12 @@ void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint6
 
 static const tr_stream *timed_stream(const tr_sender *sender)
 {
-    return tr__timeline_stream(&sender->timeline, sender->source, sender->latest);
+    return tr__timeline_stream(&sender->timeline, sender->out.source, sender->latest);
 }
 
 /* A tap keeps what it gets, and had better know of no time than of that of arrival: what it keeps would be out of step
  * by the way's length. It waits for the source's report. */
-static bool waits_for_source(const tr_sender *sender) { return sender->egress->tap && !timed_stream(sender); }
+static bool waits_for_source(const tr_sender *sender) { return sender->out.egress->tap && !timed_stream(sender); }
 
 uint64_t tr__sender_report_at(const tr_sender *sender)
 {
@@ -1076,7 +834,7 @@ uint64_t tr__sender_report_at(const tr_sender *sender)
 bool tr__sender_put_report(tr_sender *sender, tr_pen *pen, uint64_t now_us, uint64_t now_ntp)
 {
     if (waits_for_source(sender)) return false;
-    return tr__sr_put(&sender->sr, &sender->timeline, sender->source, timed_stream(sender), pen, now_us, now_ntp);
+    return tr__sr_put(&sender->sr, &sender->timeline, sender->out.source, timed_stream(sender), pen, now_us, now_ntp);
 }
 
 /* The highest layer there is of what is forwarded, within what is let through. */
@@ -1088,17 +846,17 @@ static uint8_t top_layer(uint8_t count, uint8_t most)
 
 void tr__sender_stats(const tr_sender *sender, uint64_t now_us, tr_sender_stats *stats)
 {
-    bool is_forwarding = sender->source && sender->current != NO_ENCODING;
-    const tr_meter *meter = is_forwarding ? sender->source->streams[sender->current].meter : NULL;
+    bool is_forwarding = sender->out.source && sender->current != NO_ENCODING;
+    const tr_meter *meter = is_forwarding ? sender->out.source->streams[sender->current].meter : NULL;
     uint8_t spatial_layers = 0, temporal_layers = 0;
     if (meter) tr__meter_count(meter, now_us, &spatial_layers, &temporal_layers);
     *stats = (tr_sender_stats){
         .sender = sender->id,
         .receiver = tr__sender_receiver_id(sender),
-        .ssrc = sender->ssrc,
-        .tx_packets = sender->tx_packets,
-        .tx_bytes = sender->tx_bytes,
-        .resent_packets = sender->resent,
+        .ssrc = sender->out.ssrc,
+        .tx_packets = sender->out.tx_packets,
+        .tx_bytes = sender->out.tx_bytes,
+        .resent_packets = sender->out.resent,
         .nacks = sender->nacks,
         .asked = sender->asked,
         .asked_runs = sender->asked_runs,
@@ -1117,7 +875,7 @@ void tr__sender_seen(const tr_sender *sender, uint64_t now_us, tr_seen *seen)
     tr_sender_stats stats;
     tr__sender_stats(sender, now_us, &stats);
     bool is_forwarding = stats.encoding != TR_LAYER_ANY;
-    bool is_told = is_forwarding && !sender->source->streams[sender->current].is_opaque;
+    bool is_told = is_forwarding && !sender->out.source->streams[sender->current].is_opaque;
     *seen = (tr_seen){
         .sender = sender->id,
         .receiver = stats.receiver,
@@ -1130,6 +888,6 @@ void tr__sender_seen(const tr_sender *sender, uint64_t now_us, tr_seen *seen)
         .height = is_told && stats.spatial < TR_MAX_SPATIAL ? sender->shown.picture.heights[stats.spatial] : 0,
         .keyframes_told = is_told ? sender->shown.picture.told : (uint8_t)TR_KEYFRAMES_UNTOLD,
         .is_forwarding = is_forwarding,
-        .is_video = sender->kind == TR_VIDEO,
+        .is_video = sender->out.kind == TR_VIDEO,
     };
 }

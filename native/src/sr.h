@@ -18,9 +18,9 @@ typedef struct tr_sr {
     char cname[33];
     bool is_exact; /* the last one was made from the source's own report */
     uint32_t sent[TR_SR_REMEMBERED], count;
-    /* counters: packets that left for the first time, and the bytes they carried */
-    uint64_t packets, bytes;
-    uint64_t due_us, reported_packets;
+    /* counters: packets that left for the first time, of these the ones reported; and the bytes they carried */
+    uint64_t packets, reported_packets, bytes;
+    uint64_t due_us;
 } tr_sr;
 
 /* cname: up to 32 characters and the end. */
