@@ -20,6 +20,7 @@ NOT_LEAVES = {
     "ahead.c": "fetches what others use: it shows in benchmarks/limits.py, where hundreds are connected",
     "border.c": "owns shared memory and eventfds; its rings are ring.c",
     "certificate.c": "runs once a process, at set-up",
+    "choice.c": "asked where an encoding may begin and every 100 ms, not for what is forwarded",
     "counts.c": "reads counters when control asks, every two seconds: benchmarks/quality.py",
     "dispatch.c": "one packet of sender.c on its way out; counted by benchmarks/instructions.py",
     "dtls.c": "a handshake is OpenSSL's; benchmarks/limits.py counts how many a second",

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "choice.h"
 #include "dispatch.h"
 #include "near.h"
 #include "seq.h"
@@ -14,24 +15,11 @@
 #include "sr.h"
 #include "timeline.h"
 
-/* Opaque video (end-to-end encrypted) shows no keyframe: after this wait the one that was asked for is among it. */
-#define OPAQUE_WAIT_US 1000000
-/* Who joins is sent the latest keyframe and what followed it from the history, if it is no more than this: a burst that
- * any line takes, and no older than what the history holds. */
-#define MAX_CATCH_UP 128
-#define CATCH_UP_US TR_HISTORY_US
-/* Who changes encodings has a picture meanwhile, and who was paused has a thin line: a keyframe that is older is paid
- * for with all that followed it. docs/layers.md has what either comes to. */
-#define MAX_SWITCH 48
-#define SWITCH_US 500000
-/* The present picture is let come to its end before, unless it takes longer than this. */
-#define MID_PICTURE_US 100000
 /* A packet of parameter sets alone: some forty bytes of H.264, a hundred of H.265. */
 #define MAX_SETS 256
 /* Packets are held to be joined for no longer than this, beyond which a publisher has fallen silent: 60 ms of sound
  * take 40 to come, and its line may be as much as that late. */
 #define HELD_US 80000
-#define NO_ENCODING (-1)
 
 struct tr_sender {
     /* given */
@@ -39,13 +27,8 @@ struct tr_sender {
     /* what is forwarded */
     uint8_t stops; /* why it is paused: STOPPED_BY_… */
     bool is_paused, is_held_untold;
-    bool is_mid_picture;            /* the newest packet forwarded was not a picture's last */
-    int8_t current, target, latest; /* encodings: forwarded now; wanted; last forwarded in this binding */
     tr_layers layers;
-    uint64_t last_in[TR_MAX_ENCODINGS]; /* highest index forwarded in this binding, 0: none */
-    uint64_t opaque_since_us;           /* 0: no opaque packet is waiting */
-    uint64_t started_us;                /* the latest epoch */
-    uint64_t unheard_since_us;          /* of the encodings wanted none is heard; 0: one is */
+    tr_choice choice;
     tr_timeline timeline;
     tr_whole whole; /* of video: pictures that left whole */
     /* counters */
@@ -77,7 +60,7 @@ tr_sender *tr__sender_new(const tr_add_sender *params, tr_egress *egress, uint16
     tr__sr_init(&sender->sr, params->ssrc, params->cname);
     tr__timeline_init(&sender->timeline, ts_offset);
     sender->flow.sender = sender;
-    sender->current = sender->target = sender->latest = NO_ENCODING;
+    tr__choice_bind(&sender->choice);
     return sender;
 }
 
@@ -133,13 +116,6 @@ static void note_sent(tr_sender *sender, const tr_leaving *left, uint64_t now_us
     if (sender->out.kind == TR_VIDEO) note_shown(sender, left);
 }
 
-static void note_index(tr_sender *sender, const tr_media *media)
-{
-    if (media->index <= sender->last_in[media->encoding]) return;
-    sender->last_in[media->encoding] = media->index;
-    sender->is_mid_picture = !media->rtp.marker;
-}
-
 /* One packet of the current epoch, under the number the map has for it; joined: with so many that follow it, less one.
  */
 static tr_drop send_joined(tr_sender *sender, const tr_media *media, uint8_t joined, uint64_t now_us)
@@ -147,7 +123,7 @@ static tr_drop send_joined(tr_sender *sender, const tr_media *media, uint8_t joi
     tr_leaving leaving;
     tr_drop drop = tr__dispatch_number(&sender->out, media, &leaving);
     if (drop != TR_DROP_NONE) return drop;
-    note_index(sender, media);
+    tr__choice_on_packet(&sender->choice, media);
     drop = tr__dispatch_send(&sender->out, media, joined, now_us, &leaving);
     if (drop == TR_DROP_NONE) note_sent(sender, &leaving, now_us);
     return drop;
@@ -167,7 +143,7 @@ static tr_drop let_go(tr_sender *sender, uint64_t now_us)
     tr__sound_let_go(sender->out.sound);
     tr_drop drop = TR_DROP_RTP_OLD;
     tr_media media;
-    if (tr__source_load(sender->out.source, (uint8_t)sender->current, first, &media)) {
+    if (tr__source_load(sender->out.source, (uint8_t)sender->choice.current, first, &media)) {
         media.now_us = since_us;
         drop = send_joined(sender, &media, held > 1 ? held : 0, now_us);
     }
@@ -188,7 +164,7 @@ static tr_drop join(tr_sender *sender, const tr_media *media, uint64_t now_us)
     if (!tr__sound_continues(sender->out.sound, media)) let_go_before(sender, now_us);
     bool is_opus = sender->out.source->codecs[media->codec_index].codec == TR_CODEC_OPUS;
     if (!is_opus || !tr__sound_hold(sender->out.sound, media)) return send(sender, media, now_us);
-    note_index(sender, media);
+    tr__choice_on_packet(&sender->choice, media);
     return tr__sound_is_full(sender->out.sound) ? let_go(sender, now_us) : TR_DROP_NONE;
 }
 
@@ -203,7 +179,7 @@ static bool omit(tr_sender *sender, const tr_media *media)
     uint64_t out;
     const tr_rewrite *rewrite;
     tr__seqmap_omit(&sender->out.map, media->index, NULL);
-    note_index(sender, media);
+    tr__choice_on_packet(&sender->choice, media);
     return !tr__seqmap_out(&sender->out.map, media->index, &out, &rewrite);
 }
 
@@ -212,7 +188,7 @@ static bool omit(tr_sender *sender, const tr_media *media)
 static void tie(tr_sender *sender, const tr_media *media)
 {
     tr_rewrite rewrite = *tr__seqmap_latest(&sender->out.map);
-    uint64_t after = sender->last_in[media->encoding] + 1;
+    uint64_t after = sender->choice.last_in[media->encoding] + 1;
     tr_descriptor descriptor = {0};
     tr_follows follows = {.is_next = media->index == after, .has_frame = tr__media_descriptor(media, &descriptor)};
     follows.frame = descriptor.frame;
@@ -238,7 +214,7 @@ static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
         break;
     case TR_LAYERS_OMIT:
         tr__seqmap_omit(&sender->out.map, media->index, &rewrite);
-        note_index(sender, media);
+        tr__choice_on_packet(&sender->choice, media);
         if (tr__layers_wait(&sender->layers, &media->info)) tr__stream_wish_keyframe(stream);
         return TR_DROP_LAYER;
     }
@@ -248,9 +224,9 @@ static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
 /* What comes late is not asked about: its number has its place, and the range that has it says whether it is filled. */
 static inline tr_drop send_layer(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
-    if (tr__layers_matter(&sender->layers, &media->info) && media->index > sender->last_in[media->encoding])
+    if (tr__layers_matter(&sender->layers, &media->info) && tr__choice_is_newest(&sender->choice, media))
         return choose(sender, media, now_us);
-    if (joins(sender) && media->index > sender->last_in[media->encoding]) return join(sender, media, now_us);
+    if (joins(sender) && tr__choice_is_newest(&sender->choice, media)) return join(sender, media, now_us);
     return send(sender, media, now_us);
 }
 
@@ -277,24 +253,24 @@ static void forget_waiting(tr_sender *sender)
 /* What waits, and what would follow, is of no use any more: begin again, as after a pause. */
 __attribute__((cold, noinline)) static void cut(tr_sender *sender, uint64_t now_us)
 {
-    int8_t encoding = sender->current;
+    int8_t encoding = sender->choice.current;
     forget_waiting(sender);
-    sender->current = NO_ENCODING;
-    sender->again_us = sender->started_us + BEGIN_MOST_US;
-    if (encoding != NO_ENCODING) want(sender, encoding, now_us);
+    sender->choice.current = TR_NO_ENCODING;
+    sender->again_us = sender->choice.started_us + BEGIN_MOST_US;
+    if (encoding != TR_NO_ENCODING) want(sender, encoding, now_us);
 }
 
 /* It was cut a moment ago, and the line has not come back since. */
 static bool may_begin_again(const tr_sender *sender, uint64_t now_us)
 {
-    return now_us >= sender->again_us || sender->out.egress->downlink->back_us > sender->started_us;
+    return now_us >= sender->again_us || sender->out.egress->downlink->back_us > sender->choice.started_us;
 }
 
 static bool has_waited_too_long(const tr_sender *sender, uint64_t now_us)
 {
     uint64_t since_us = sender->flow.put_us, back_us = sender->out.egress->downlink->back_us;
     if (since_us + SILENCE_MOST_US < back_us) return true;
-    return now_us - since_us > WAIT_MOST_US && now_us - sender->started_us > BEGIN_MOST_US;
+    return now_us - since_us > WAIT_MOST_US && now_us - sender->choice.started_us > BEGIN_MOST_US;
 }
 
 __attribute__((cold, noinline)) static tr_drop put_waiting(tr_sender *sender, const tr_media *media, uint64_t now_us)
@@ -305,9 +281,9 @@ __attribute__((cold, noinline)) static tr_drop put_waiting(tr_sender *sender, co
         /* Whoever has most gives way to the others. */
         tr_pacer_flow *longest = tr__pacer_longest(pacer);
         cut(longest ? longest->sender : sender, now_us);
-        if (sender->current == NO_ENCODING ||
+        if (sender->choice.current == TR_NO_ENCODING ||
             !tr__pacer_put(pacer, &sender->flow, TR_PACER_MEDIA, media->encoding, media->index, bytes, now_us)) {
-            if (sender->current != NO_ENCODING) cut(sender, now_us);
+            if (sender->choice.current != TR_NO_ENCODING) cut(sender, now_us);
             return TR_DROP_PACER;
         }
     }
@@ -324,74 +300,25 @@ static inline bool must_wait(const tr_sender *sender, uint64_t now_us)
 
 /* ------------------------------------------------------------------ which encoding, and where it begins */
 
-/* A stream whose keyframes cannot be told is not switched: the best is taken once, as if nothing were wanted. */
-static uint8_t most_wanted(const tr_sender *sender)
-{
-    for (uint8_t i = 0; i < sender->out.source->count; i++)
-        if (sender->out.source->streams[i].is_opaque) return TR_LAYER_ANY;
-    return sender->layers.want.encoding;
-}
-
 static int8_t best_active(const tr_sender *sender, uint64_t now_us)
 {
-    uint8_t most = most_wanted(sender);
-    for (int8_t i = (int8_t)sender->out.source->count - 1; i >= 0; i--)
-        if (i <= most && tr__stream_is_active(&sender->out.source->streams[i], now_us)) return i;
-    return NO_ENCODING;
+    return tr__choice_best(sender->out.source, sender->layers.want.encoding, now_us);
 }
 
-/* Of those that are more than was wanted. */
-static int8_t least_active(const tr_sender *sender, uint64_t now_us)
-{
-    for (int8_t i = 0; i < (int8_t)sender->out.source->count; i++)
-        if (tr__stream_is_active(&sender->out.source->streams[i], now_us)) return i;
-    return NO_ENCODING;
-}
-
-/* May the encoding begin with its latest keyframe out of the history, and what followed that? What left once does not
- * leave again under another number. */
 static bool has_group(const tr_sender *sender, int8_t encoding, uint64_t now_us)
 {
-    const tr_stream *stream = &sender->out.source->streams[encoding];
-    bool joins = sender->latest == NO_ENCODING;
-    uint64_t first = stream->keyframe_index;
-    if (!stream->has_keyframe || first <= sender->last_in[encoding] ||
-        stream->highest - first >= (joins ? MAX_CATCH_UP : MAX_SWITCH) ||
-        now_us - stream->keyframe_us >= (joins ? CATCH_UP_US : SWITCH_US))
-        return false;
-    /* Where times are drawn together nothing may come late that belongs in between. */
-    uint64_t last = joins ? first : stream->highest;
-    for (uint64_t index = first; index <= last; index++)
-        if (!tr__history_has(&stream->history, index)) return false;
-    return tr__source_begins(sender->out.source, (uint8_t)encoding, first, sender->last_in[encoding]);
-}
-
-/* Who joins has no picture: of what is wanted the best whose latest keyframe is at hand comes at once. What is better
- * can wait then, and needs no request of its own where many join. */
-static int8_t at_hand(const tr_sender *sender, int8_t encoding, uint64_t now_us)
-{
-    if (sender->latest != NO_ENCODING) return encoding;
-    for (int8_t i = encoding; i >= 0; i--)
-        if (tr__stream_is_active(&sender->out.source->streams[i], now_us) && has_group(sender, i, now_us)) return i;
-    return encoding;
-}
-
-/* The peer has a picture, and that comes on. */
-static bool can_wait(const tr_sender *sender, int8_t encoding, uint64_t now_us)
-{
-    return sender->current != NO_ENCODING && encoding > sender->current &&
-           tr__stream_is_active(&sender->out.source->streams[sender->current], now_us);
+    return tr__choice_has_group(&sender->choice, sender->out.source, encoding, now_us);
 }
 
 static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
 {
-    bool is_chosen = encoding != NO_ENCODING && !sender->is_paused && sender->out.kind == TR_VIDEO;
-    if (is_chosen) encoding = at_hand(sender, encoding, now_us);
-    sender->target = encoding;
-    if (!is_chosen || encoding == sender->current) return;
+    bool is_chosen = encoding != TR_NO_ENCODING && !sender->is_paused && sender->out.kind == TR_VIDEO;
+    if (is_chosen) encoding = tr__choice_at_hand(&sender->choice, sender->out.source, encoding, now_us);
+    sender->choice.target = encoding;
+    if (!is_chosen || encoding == sender->choice.current) return;
     tr_stream *stream = &sender->out.source->streams[encoding];
     if (has_group(sender, encoding, now_us) || !may_begin_again(sender, now_us)) return;
-    if (can_wait(sender, encoding, now_us))
+    if (tr__choice_can_wait(&sender->choice, sender->out.source, encoding, now_us))
         tr__stream_wish_keyframe(stream);
     else
         tr__stream_request_keyframe(stream, now_us);
@@ -401,16 +328,16 @@ static void want(tr_sender *sender, int8_t encoding, uint64_t now_us)
  * so that the peer's rollover guess stays right, and begin again as after a pause. */
 static bool begins_again(tr_sender *sender, const tr_media *media)
 {
-    if (media->index <= sender->last_in[media->encoding] + TR_NACK_MAX_GAP) return false;
+    if (media->index <= sender->choice.last_in[media->encoding] + TR_NACK_MAX_GAP) return false;
     let_go_before(sender, media->now_us);
-    sender->current = NO_ENCODING;
+    sender->choice.current = TR_NO_ENCODING;
     want(sender, (int8_t)media->encoding, media->now_us);
     return true;
 }
 
 void tr__sender_skip(tr_sender *sender, const tr_media *media)
 {
-    if (sender->is_paused || !sender->out.source || sender->current != (int8_t)media->encoding) return;
+    if (sender->is_paused || !sender->out.source || sender->choice.current != (int8_t)media->encoding) return;
     if (sender->flow.count) {
         put_waiting(sender, media, media->now_us);
         return;
@@ -420,37 +347,6 @@ void tr__sender_skip(tr_sender *sender, const tr_media *media)
     if (omit(sender, media) || sender->out.bind.pts[media->codec_index] == TR_NO_PT) return;
     tr_drop drop = send(sender, media, media->now_us);
     if (drop != TR_DROP_NONE) tr__count_drop(sender->out.egress->tally, drop);
-}
-
-/* May the encoding of this packet begin now, and with which packet? */
-static bool find_start(tr_sender *sender, const tr_media *media, uint64_t *first)
-{
-    const tr_stream *stream = &sender->out.source->streams[media->encoding];
-    *first = media->index;
-    /* What has left once does not leave again under another number. */
-    if (media->index <= sender->last_in[media->encoding]) return false;
-    bool is_newest = media->index == stream->highest;
-    if (sender->out.kind != TR_VIDEO || sender->out.source->codecs[media->codec_index].codec == TR_CODEC_OTHER)
-        return is_newest;
-    if (media->info.is_readable) {
-        if (media->info.is_keyframe) {
-            /* Its parameter sets may have come in a packet of their own before. */
-            bool has_earlier = stream->keyframe_ts == media->rtp.ts && stream->keyframe_index < media->index &&
-                               stream->keyframe_index > sender->last_in[media->encoding] &&
-                               tr__history_has(&stream->history, stream->keyframe_index);
-            if (has_earlier) *first = stream->keyframe_index;
-            return stream->highest - *first < MAX_CATCH_UP &&
-                   tr__source_begins(sender->out.source, media->encoding, *first, sender->last_in[media->encoding]);
-        }
-        if (!has_group(sender, (int8_t)media->encoding, media->now_us)) return false;
-        if (sender->current != NO_ENCODING && sender->is_mid_picture &&
-            media->now_us - sender->timeline.last_us < MID_PICTURE_US)
-            return false;
-        *first = stream->keyframe_index;
-        return true;
-    }
-    if (!sender->opaque_since_us) sender->opaque_since_us = media->now_us;
-    return is_newest && media->now_us - sender->opaque_since_us >= OPAQUE_WAIT_US;
 }
 
 /* See tr__timeline_draw. */
@@ -494,7 +390,7 @@ __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media
     const tr_media *beginning = is_stored ? &stored : media;
     forget_waiting(sender);
     tr_rewrite rewrite = {.encoding = media->encoding};
-    if (tr__timeline_begin(&sender->timeline, sender->out.source, sender->latest, beginning,
+    if (tr__timeline_begin(&sender->timeline, sender->out.source, sender->choice.latest, beginning,
                            is_stored ? stream->keyframe_us : media->now_us, is_group ? stream->highest : 0, &rewrite))
         sender->sr.is_exact = false;
     tr__layers_begin(&sender->layers, (tr_codec)sender->out.source->codecs[beginning->codec_index].codec,
@@ -502,9 +398,7 @@ __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media
                      &rewrite);
     tr__shown_begin(&sender->shown, &sender->whole, (uint32_t)sender->out.map.next_out, beginning);
     tr__dispatch_begin(&sender->out, first, &rewrite);
-    sender->current = sender->target = sender->latest = (int8_t)media->encoding;
-    sender->opaque_since_us = 0;
-    sender->started_us = media->now_us;
+    tr__choice_begin(&sender->choice, (int8_t)media->encoding, media->now_us);
     for (uint64_t index = first; index <= stream->highest; index++) {
         if (index != media->index && !tr__source_load(sender->out.source, media->encoding, index, &stored)) continue;
         const tr_media *each = index == media->index ? media : &stored;
@@ -512,7 +406,7 @@ __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media
         tr_drop each_drop = TR_DROP_NONE;
         if (must_wait(sender, media->now_us)) {
             each_drop = put_waiting(sender, each, media->now_us);
-            if (sender->current == NO_ENCODING) return TR_DROP_PACER; /* there was no room for so much */
+            if (sender->choice.current == TR_NO_ENCODING) return TR_DROP_PACER; /* there was no room for so much */
         } else {
             draw_together(sender, each);
             if (!each->rtp.payload_size)
@@ -535,9 +429,9 @@ __attribute__((noinline)) static tr_drop start(tr_sender *sender, const tr_media
 static void change_over(tr_sender *sender, uint64_t now_us)
 {
     tr_media newest;
-    const tr_stream *stream = &sender->out.source->streams[sender->target];
-    if (!has_group(sender, sender->target, now_us) ||
-        !tr__source_load(sender->out.source, (uint8_t)sender->target, stream->highest, &newest) ||
+    const tr_stream *stream = &sender->out.source->streams[sender->choice.target];
+    if (!has_group(sender, sender->choice.target, now_us) ||
+        !tr__source_load(sender->out.source, (uint8_t)sender->choice.target, stream->highest, &newest) ||
         !newest.rtp.payload_size || sender->out.bind.pts[newest.codec_index] == TR_NO_PT)
         return;
     newest.now_us = now_us;
@@ -547,25 +441,15 @@ static void change_over(tr_sender *sender, uint64_t now_us)
 
 static void change_over_if_due(tr_sender *sender, uint64_t now_us)
 {
-    bool is_changing = sender->target != sender->current && sender->target != NO_ENCODING;
-    if (is_changing && !sender->is_mid_picture) change_over(sender, now_us);
-}
-
-/* May an encoding that is not the target take its place? */
-static bool is_better(const tr_sender *sender, int8_t encoding, uint64_t now_us)
-{
-    uint8_t most = most_wanted(sender);
-    int8_t target = sender->target;
-    if (encoding > most) return false;
-    return target == NO_ENCODING || encoding > target || target > most ||
-           !tr__stream_is_active(&sender->out.source->streams[target], now_us);
+    bool is_changing = sender->choice.target != sender->choice.current && sender->choice.target != TR_NO_ENCODING;
+    if (is_changing && !sender->choice.is_mid_picture) change_over(sender, now_us);
 }
 
 tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
 {
     int8_t encoding = (int8_t)media->encoding;
     if (sender->is_paused || !sender->out.source) return TR_DROP_PAUSED;
-    bool is_current = encoding == sender->current && !begins_again(sender, media);
+    bool is_current = encoding == sender->choice.current && !begins_again(sender, media);
     if (sender->out.bind.pts[media->codec_index] == TR_NO_PT) {
         if (is_current) {
             let_go_before(sender, media->now_us);
@@ -579,19 +463,23 @@ tr_drop tr__sender_forward(tr_sender *sender, const tr_media *media)
         change_over_if_due(sender, media->now_us);
         return drop;
     }
-    if (encoding != sender->target) {
-        if (!is_better(sender, encoding, media->now_us)) return TR_DROP_LAYER;
+    if (encoding != sender->choice.target) {
+        if (!tr__choice_is_better(&sender->choice, sender->out.source, sender->layers.want.encoding, encoding,
+                                  media->now_us))
+            return TR_DROP_LAYER;
         want(sender, encoding, media->now_us);
     }
     uint64_t first;
-    if (find_start(sender, media, &first)) return start(sender, media, first);
+    if (tr__choice_find_start(&sender->choice, sender->out.source, media, sender->timeline.last_us, &first))
+        return start(sender, media, first);
     want(sender, encoding, media->now_us);
-    return sender->current == NO_ENCODING ? TR_DROP_WAIT_KEYFRAME : TR_DROP_LAYER;
+    return sender->choice.current == TR_NO_ENCODING ? TR_DROP_WAIT_KEYFRAME : TR_DROP_LAYER;
 }
 
 tr_drop tr__sender_offer(tr_sender *sender, const tr_media *media)
 {
-    if (!sender->flow.count || sender->current != (int8_t)media->encoding) return tr__sender_forward(sender, media);
+    if (!sender->flow.count || sender->choice.current != (int8_t)media->encoding)
+        return tr__sender_forward(sender, media);
     /* In its turn: layers are chosen and numbers close up in order. */
     bool is_next = media->index <= sender->flow.last_index + TR_NACK_MAX_GAP;
     if (is_next && !has_waited_too_long(sender, media->now_us)) return put_waiting(sender, media, media->now_us);
@@ -607,7 +495,8 @@ tr_drop tr__sender_release(tr_sender *sender, const tr_pacer_ref *ref, uint64_t 
                                                    : tr__dispatch_again(&sender->out, ref->index, true, now_us);
     }
     tr_media media;
-    if (sender->current != (int8_t)ref->encoding) return TR_DROP_LAYER; /* never: with it went what waited of it */
+    if (sender->choice.current != (int8_t)ref->encoding)
+        return TR_DROP_LAYER; /* never: with it went what waited of it */
     if (!tr__source_load(sender->out.source, ref->encoding, ref->index, &media)) {
         cut(sender, now_us);
         return TR_DROP_PACER;
@@ -642,15 +531,8 @@ void tr__sender_on_tick(tr_sender *sender, uint64_t now_us)
     if (!sender->out.source || sender->is_paused) return;
     if (sender->out.sound) let_go_late(sender, now_us);
     if (sender->out.source->count == 1) return;
-    int8_t best = best_active(sender, now_us);
-    if (best != NO_ENCODING) {
-        sender->unheard_since_us = 0;
-    } else {
-        /* More than was wanted is better than nothing, but not while what is wanted may be about to begin. */
-        if (!sender->unheard_since_us) sender->unheard_since_us = now_us;
-        if (now_us - sender->unheard_since_us >= TR_STREAM_IDLE_US) best = least_active(sender, now_us);
-    }
-    if (best != NO_ENCODING) want(sender, best, now_us);
+    int8_t best = tr__choice_on_tick(&sender->choice, sender->out.source, sender->layers.want.encoding, now_us);
+    if (best != TR_NO_ENCODING) want(sender, best, now_us);
 }
 
 void tr__sender_set_layer(tr_sender *sender, tr_layer layer, uint64_t now_us)
@@ -658,7 +540,7 @@ void tr__sender_set_layer(tr_sender *sender, tr_layer layer, uint64_t now_us)
     sender->layers.want = layer;
     if (!sender->out.source || sender->is_paused) return;
     int8_t best = best_active(sender, now_us);
-    if (best != NO_ENCODING) want(sender, best, now_us);
+    if (best != TR_NO_ENCODING) want(sender, best, now_us);
 }
 
 static tr_sound *sound_of(tr_sender *sender)
@@ -697,9 +579,7 @@ void tr__sender_bind(tr_sender *sender, const tr_source *source, const tr_bind_s
     if (sender->out.sound) tr__sound_let_go(sender->out.sound); /* a moment of sound, of what is forwarded no longer */
     forget_waiting(sender);
     tr__dispatch_bind(&sender->out, source, bind);
-    sender->current = sender->target = sender->latest = NO_ENCODING;
-    memset(sender->last_in, 0, sizeof sender->last_in);
-    sender->opaque_since_us = sender->unheard_since_us = 0;
+    tr__choice_bind(&sender->choice);
     if (source) want(sender, best_active(sender, now_us), now_us);
 }
 
@@ -714,7 +594,7 @@ static void stop(tr_sender *sender, uint8_t why, bool is_on, uint64_t now_us)
     forget_waiting(sender);
     sender->is_paused = is_paused;
     if (sender->out.sound) tr__sound_let_go(sender->out.sound);
-    sender->current = NO_ENCODING;
+    sender->choice.current = TR_NO_ENCODING;
     if (!is_paused && sender->out.source) want(sender, best_active(sender, now_us), now_us);
 }
 
@@ -791,10 +671,11 @@ void tr__sender_on_nack(tr_sender *sender, const uint16_t *seqs, size_t count, u
 void tr__sender_on_keyframe_request(tr_sender *sender, uint64_t now_us)
 {
     sender->plis++;
-    int8_t encoding = sender->current != NO_ENCODING ? sender->current : sender->target;
-    if (!sender->out.source || sender->is_paused || sender->out.kind != TR_VIDEO || encoding == NO_ENCODING) return;
+    int8_t encoding = sender->choice.current != TR_NO_ENCODING ? sender->choice.current : sender->choice.target;
+    if (!sender->out.source || sender->is_paused || sender->out.kind != TR_VIDEO || encoding == TR_NO_ENCODING) return;
     /* It left before the keyframe that this encoding began with can have come; were that lost, another one follows. */
-    if (sender->current != NO_ENCODING && now_us - sender->started_us < sender->out.egress->rtt_us) return;
+    if (sender->choice.current != TR_NO_ENCODING && now_us - sender->choice.started_us < sender->out.egress->rtt_us)
+        return;
     tr__stream_request_keyframe(&sender->out.source->streams[encoding], now_us);
 }
 
@@ -818,7 +699,7 @@ void tr__sender_on_report(tr_sender *sender, const tr_rtcp_report *report, uint6
 
 static const tr_stream *timed_stream(const tr_sender *sender)
 {
-    return tr__timeline_stream(&sender->timeline, sender->out.source, sender->latest);
+    return tr__timeline_stream(&sender->timeline, sender->out.source, sender->choice.latest);
 }
 
 /* A tap keeps what it gets, and had better know of no time than of that of arrival: what it keeps would be out of step
@@ -846,8 +727,8 @@ static uint8_t top_layer(uint8_t count, uint8_t most)
 
 void tr__sender_stats(const tr_sender *sender, uint64_t now_us, tr_sender_stats *stats)
 {
-    bool is_forwarding = sender->out.source && sender->current != NO_ENCODING;
-    const tr_meter *meter = is_forwarding ? sender->out.source->streams[sender->current].meter : NULL;
+    bool is_forwarding = sender->out.source && sender->choice.current != TR_NO_ENCODING;
+    const tr_meter *meter = is_forwarding ? sender->out.source->streams[sender->choice.current].meter : NULL;
     uint8_t spatial_layers = 0, temporal_layers = 0;
     if (meter) tr__meter_count(meter, now_us, &spatial_layers, &temporal_layers);
     *stats = (tr_sender_stats){
@@ -864,7 +745,7 @@ void tr__sender_stats(const tr_sender *sender, uint64_t now_us, tr_sender_stats 
         .peer_lost = sender->peer_lost,
         .peer_fraction_lost = sender->peer_fraction_lost,
         .peer_jitter = sender->peer_jitter,
-        .encoding = is_forwarding ? (uint8_t)sender->current : TR_LAYER_ANY,
+        .encoding = is_forwarding ? (uint8_t)sender->choice.current : TR_LAYER_ANY,
         .spatial = is_forwarding ? top_layer(spatial_layers, sender->layers.spatial) : TR_LAYER_ANY,
         .temporal = is_forwarding ? top_layer(temporal_layers, sender->layers.temporal) : TR_LAYER_ANY,
     };
@@ -875,7 +756,7 @@ void tr__sender_seen(const tr_sender *sender, uint64_t now_us, tr_seen *seen)
     tr_sender_stats stats;
     tr__sender_stats(sender, now_us, &stats);
     bool is_forwarding = stats.encoding != TR_LAYER_ANY;
-    bool is_told = is_forwarding && !sender->out.source->streams[sender->current].is_opaque;
+    bool is_told = is_forwarding && !sender->out.source->streams[sender->choice.current].is_opaque;
     *seen = (tr_seen){
         .sender = sender->id,
         .receiver = stats.receiver,
