@@ -6,58 +6,28 @@
 #include "counts.h"
 #include "deadlines.h"
 #include "demux.h"
+#include "guesses.h"
+#include "handshakes.h"
+#include "hash.h"
+#include "owners.h"
+#include "registry.h"
 #include "reports.h"
 #include "rungs.h"
-
-/* Failed checks that one source address may make of one transport in a second before its checks of that transport from
- * unknown paths go unheard: far fewer than guessing a password takes. Counted for each transport on its own, so that
- * one who guesses keeps nobody else behind his address, a hospital's for instance, from joining. */
-#define STUN_FAILURES_PER_SECOND 200
-#define STUN_SOURCES 1024 /* buckets, a power of two; two that share one share its limit */
 
 /* Least time between two looks at all timers. */
 #define TIMER_SPACING_US 1000
 
-typedef struct path_entry {
-    uint32_t hash, transport;
-} path_entry; /* transport: index + 1, 0: free */
-typedef struct stun_bucket {
-    uint32_t second, failures;
-} stun_bucket;
-
-typedef struct handshake_datagram {
-    uint32_t transport; /* id: a transport that went meanwhile is passed over */
-    uint16_t size;
-    tr_path path;
-    uint8_t data[TR_MAX_DATAGRAM];
-} handshake_datagram;
-
-typedef struct stream_slot {
-    void *object;
-    uint32_t transport;
-    uint32_t id;
-} stream_slot; /* transport: index */
-
 struct tr_engine {
     tr_shared shared;
     tr_outbox outbox;
-    uint32_t max_transports;
     uint64_t random, hash_key;
-    tr_transport **transports; /* by index */
-    stream_slot *receivers, *senders;
-    uint8_t *handshakes_waiting;
-    uint32_t stream_slots;
-    /* validated paths and local fragments, open addressing */
-    path_entry *paths, *ufrags;
-    uint32_t table_mask;
-    stun_bucket stun_sources[STUN_SOURCES];
-    /* handshakes */
-    handshake_datagram *queue;
-    uint32_t queue_head, queue_count;
-    uint32_t early;         /* handshake datagrams this turn may still work off ahead of their time */
+    tr_registry registry;
+    tr_owners paths, ufrags; /* validated paths; local fragments */
+    tr_handshakes handshakes;
     tr_deadlines deadlines; /* of transports, by index */
     tr_downlink *woken;     /* whose time began to run with what they were sent */
     uint64_t looked_us;
+    tr_guesses guesses;
 };
 
 /* splitmix64 (Steele, Lea, Flood 2014): spreads the seed the worker drew from the kernel; not used for secrets. */
@@ -69,55 +39,7 @@ static uint64_t next_random(tr_engine *e)
     return z ^ (z >> 31);
 }
 
-/* ------------------------------------------------------------------ tables */
-
-static uint32_t mix(uint64_t key, const void *data, size_t size)
-{
-    const uint8_t *bytes = data;
-    uint64_t h = key;
-    for (size_t i = 0; i < size; i++) h = (h ^ bytes[i]) * 0x100000001b3u;
-    h ^= h >> 32;
-    h *= 0xd6e8feb86659fd93u;
-    return (uint32_t)(h >> 32);
-}
-
-static uint32_t hash_path(const tr_engine *e, const tr_path *path)
-{
-    uint64_t a, b;
-    memcpy(&a, path->remote.ip, 8);
-    memcpy(&b, path->remote.ip + 8, 8);
-    uint64_t h = e->hash_key ^ (a * 0x9e3779b97f4a7c15u) ^ (b * 0xc2b2ae3d27d4eb4fu) ^
-                 ((uint64_t)path->remote.port << 16 | (uint64_t)path->socket << 8 | path->kind);
-    h ^= h >> 29;
-    h *= 0xbf58476d1ce4e5b9u;
-    h ^= h >> 32;
-    return (uint32_t)h;
-}
-
-static void table_add(tr_engine *e, path_entry *table, uint32_t hash, uint32_t transport)
-{
-    uint32_t at = hash & e->table_mask;
-    while (table[at].transport) at = (at + 1) & e->table_mask;
-    table[at] = (path_entry){hash, transport + 1};
-}
-
-/* Take one entry out and move later ones of the same run back, so that no search ends too early. */
-static void table_remove(tr_engine *e, path_entry *table, uint32_t hash, uint32_t transport)
-{
-    uint32_t at = hash & e->table_mask;
-    while (table[at].transport && !(table[at].hash == hash && table[at].transport == transport + 1))
-        at = (at + 1) & e->table_mask;
-    if (!table[at].transport) return;
-    uint32_t hole = at;
-    for (at = (at + 1) & e->table_mask; table[at].transport; at = (at + 1) & e->table_mask) {
-        uint32_t home = table[at].hash & e->table_mask;
-        if (((at - home) & e->table_mask) >= ((at - hole) & e->table_mask)) {
-            table[hole] = table[at];
-            hole = at;
-        }
-    }
-    table[hole] = (path_entry){0, 0};
-}
+/* ------------------------------------------------------------------ whose it is */
 
 static bool has_path(const tr_transport *t, const tr_path *path)
 {
@@ -129,10 +51,9 @@ static bool has_path(const tr_transport *t, const tr_path *path)
 
 static tr_transport *find_by_path(const tr_engine *e, const tr_path *path)
 {
-    uint32_t hash = hash_path(e, path);
-    for (uint32_t at = hash & e->table_mask; e->paths[at].transport; at = (at + 1) & e->table_mask) {
-        if (e->paths[at].hash != hash) continue;
-        tr_transport *t = e->transports[e->paths[at].transport - 1];
+    uint32_t hash = tr__hash_path(e->hash_key, path), at = hash, index;
+    while (tr__owners_next(&e->paths, hash, &at, &index)) {
+        tr_transport *t = e->registry.transports[index];
         if (t && has_path(t, path)) return t;
     }
     return NULL;
@@ -140,24 +61,24 @@ static tr_transport *find_by_path(const tr_engine *e, const tr_path *path)
 
 const void *tr__engine_bucket(const tr_engine *e, const tr_path *path)
 {
-    return &e->paths[hash_path(e, path) & e->table_mask];
+    return tr__owners_bucket(&e->paths, tr__hash_path(e->hash_key, path));
 }
 
 const tr_transport *tr__engine_guess(const tr_engine *e, const tr_path *path)
 {
-    uint32_t hash = hash_path(e, path);
-    const path_entry *entry = &e->paths[hash & e->table_mask];
-    return entry->transport && entry->hash == hash ? e->transports[entry->transport - 1] : NULL;
+    uint32_t hash = tr__hash_path(e->hash_key, path);
+    const tr_owner *owner = tr__owners_bucket(&e->paths, hash);
+    return owner->transport && owner->hash == hash ? e->registry.transports[owner->transport - 1] : NULL;
 }
 
 /* The latest authenticated check says whose a path is: a port can pass from one peer connection to the next. */
 static void claim_path(tr_engine *e, const tr_transport *t, const tr_path *path)
 {
-    uint32_t hash = hash_path(e, path);
+    uint32_t hash = tr__hash_path(e->hash_key, path);
     const tr_transport *owner = find_by_path(e, path);
     if (owner == t) return;
-    if (owner) table_remove(e, e->paths, hash, owner->index);
-    table_add(e, e->paths, hash, t->index);
+    if (owner) tr__owners_remove(&e->paths, hash, owner->index);
+    tr__owners_add(&e->paths, hash, t->index);
 }
 
 static bool is_ufrag(const tr_ice_credentials *own, const uint8_t *ufrag, size_t size)
@@ -167,10 +88,9 @@ static bool is_ufrag(const tr_ice_credentials *own, const uint8_t *ufrag, size_t
 
 static tr_transport *find_by_ufrag(const tr_engine *e, const uint8_t *ufrag, size_t size)
 {
-    uint32_t hash = mix(e->hash_key, ufrag, size);
-    for (uint32_t at = hash & e->table_mask; e->ufrags[at].transport; at = (at + 1) & e->table_mask) {
-        if (e->ufrags[at].hash != hash) continue;
-        tr_transport *t = e->transports[e->ufrags[at].transport - 1];
+    uint32_t hash = tr__hash_bytes(e->hash_key, ufrag, size), at = hash, index;
+    while (tr__owners_next(&e->ufrags, hash, &at, &index)) {
+        tr_transport *t = e->registry.transports[index];
         if (t && (is_ufrag(&t->ice.now, ufrag, size) || is_ufrag(&t->ice.before, ufrag, size))) return t;
     }
     return NULL;
@@ -178,15 +98,7 @@ static tr_transport *find_by_ufrag(const tr_engine *e, const uint8_t *ufrag, siz
 
 static tr_transport *find_transport(const tr_engine *e, uint32_t id)
 {
-    uint32_t index = id & 0xffff;
-    tr_transport *t = index < e->max_transports ? e->transports[index] : NULL;
-    return t && t->id == id ? t : NULL;
-}
-
-static stream_slot *find_stream(const tr_engine *e, stream_slot *table, uint32_t id)
-{
-    uint32_t index = id & 0xffff;
-    return index < e->stream_slots && table[index].object && table[index].id == id ? &table[index] : NULL;
+    return tr__registry_transport(&e->registry, id);
 }
 
 /* A time that moved back is left as it is: the heap looks once too early and finds out. */
@@ -204,21 +116,12 @@ tr_engine *tr__engine_new(const tr_engine_config *config)
     if (!e) return NULL;
     e->random = config->seed;
     e->hash_key = next_random(e);
-    e->max_transports = config->max_transports;
-    e->stream_slots = 65536;
-    e->early = TR_ENGINE_HANDSHAKES_PER_TURN;
-    uint32_t slots = 64;
-    while (slots < config->max_transports * TR_ICE_MAX_PATHS * 2) slots *= 2;
-    e->table_mask = slots - 1;
-    e->transports = calloc(config->max_transports, sizeof *e->transports);
-    e->handshakes_waiting = calloc(config->max_transports, 1);
-    e->receivers = calloc(e->stream_slots, sizeof *e->receivers);
-    e->senders = calloc(e->stream_slots, sizeof *e->senders);
-    e->paths = calloc(slots, sizeof *e->paths);
-    e->ufrags = calloc(slots, sizeof *e->ufrags);
-    e->queue = calloc(TR_ENGINE_HANDSHAKE_QUEUE, sizeof *e->queue);
-    bool ok = e->transports && e->handshakes_waiting && e->receivers && e->senders && e->paths && e->ufrags &&
-              e->queue && tr__outbox_init(&e->outbox, config->outbox_capacity) == TR_OK &&
+    e->guesses.key = e->hash_key;
+    uint32_t paths = config->max_transports * TR_ICE_MAX_PATHS;
+    bool ok = tr__registry_init(&e->registry, config->max_transports) == TR_OK &&
+              tr__owners_init(&e->paths, paths) == TR_OK && tr__owners_init(&e->ufrags, paths) == TR_OK &&
+              tr__handshakes_init(&e->handshakes, config->max_transports) == TR_OK &&
+              tr__outbox_init(&e->outbox, config->outbox_capacity) == TR_OK &&
               tr__deadlines_init(&e->deadlines, config->max_transports) == TR_OK;
     if (!ok) {
         tr__engine_free(e);
@@ -244,17 +147,14 @@ static void remove_transport(tr_engine *e, tr_transport *t, uint64_t now_us);
 void tr__engine_free(tr_engine *e)
 {
     if (!e) return;
-    for (uint32_t i = 0; e->transports && i < e->max_transports; i++)
-        if (e->transports[i]) remove_transport(e, e->transports[i], 0);
+    for (uint32_t i = 0; i < e->registry.max_transports; i++)
+        if (e->registry.transports[i]) remove_transport(e, e->registry.transports[i], 0);
     tr__outbox_dispose(&e->outbox);
     tr__deadlines_dispose(&e->deadlines);
-    free(e->transports);
-    free(e->handshakes_waiting);
-    free(e->receivers);
-    free(e->senders);
-    free(e->paths);
-    free(e->ufrags);
-    free(e->queue);
+    tr__registry_dispose(&e->registry);
+    tr__owners_dispose(&e->paths);
+    tr__owners_dispose(&e->ufrags);
+    tr__handshakes_dispose(&e->handshakes);
     free(e);
 }
 
@@ -277,23 +177,23 @@ static bool is_ice_word(const char *text, size_t least, size_t most)
 static int add_transport(tr_engine *e, const tr_add_transport *params, uint64_t now_us)
 {
     uint32_t index = params->transport & 0xffff;
-    if (!params->transport || index >= e->max_transports || params->is_admitted > 1 || params->is_tap > 1)
+    if (!params->transport || index >= e->registry.max_transports || params->is_admitted > 1 || params->is_tap > 1)
         return TR_ERR_ARGUMENT;
     /* RFC 8839, 5.4: at least 4 and 22 characters. */
     if (!is_ice_word(params->local_ufrag, 4, 32) || !is_ice_word(params->local_pwd, 22, 64)) return TR_ERR_ARGUMENT;
     size_t ufrag_size = strlen(params->local_ufrag);
-    if (e->transports[index] || find_by_ufrag(e, (const uint8_t *)params->local_ufrag, ufrag_size))
+    if (e->registry.transports[index] || find_by_ufrag(e, (const uint8_t *)params->local_ufrag, ufrag_size))
         return TR_ERR_EXISTS;
     tr_transport *t = tr__transport_new(&e->shared, params, index, next_random(e), now_us);
     if (!t) return TR_ERR_NO_MEMORY;
-    e->transports[index] = t;
-    table_add(e, e->ufrags, mix(e->hash_key, params->local_ufrag, ufrag_size), index);
+    e->registry.transports[index] = t;
+    tr__owners_add(&e->ufrags, tr__hash_bytes(e->hash_key, params->local_ufrag, ufrag_size), index);
     return TR_OK;
 }
 
 static void forget_ufrag(tr_engine *e, const tr_transport *t, const char *ufrag)
 {
-    if (ufrag[0]) table_remove(e, e->ufrags, mix(e->hash_key, ufrag, strlen(ufrag)), t->index);
+    if (ufrag[0]) tr__owners_remove(&e->ufrags, tr__hash_bytes(e->hash_key, ufrag, strlen(ufrag)), t->index);
 }
 
 static int restart_ice(tr_engine *e, const tr_restart_ice *params)
@@ -305,7 +205,7 @@ static int restart_ice(tr_engine *e, const tr_restart_ice *params)
     if (find_by_ufrag(e, (const uint8_t *)params->local_ufrag, ufrag_size)) return TR_ERR_EXISTS;
     if (t->ice.is_restarting) forget_ufrag(e, t, t->ice.now.local_ufrag);
     tr__transport_restart_ice(t, params);
-    table_add(e, e->ufrags, mix(e->hash_key, params->local_ufrag, ufrag_size), t->index);
+    tr__owners_add(&e->ufrags, tr__hash_bytes(e->hash_key, params->local_ufrag, ufrag_size), t->index);
     return TR_OK;
 }
 
@@ -338,38 +238,38 @@ static int set_admitted(tr_engine *e, const tr_set_admitted *params, uint64_t no
 
 static void unbind(tr_engine *e, tr_sender *sender, uint64_t now_us)
 {
-    stream_slot *bound = find_stream(e, e->receivers, tr__sender_receiver_id(sender));
+    tr_stream_slot *bound = tr__registry_receiver(&e->registry, tr__sender_receiver_id(sender));
     if (bound) tr__receiver_remove_sender(bound->object, sender, now_us);
 }
 
-static void remove_sender(tr_engine *e, stream_slot *slot, uint64_t now_us)
+static void remove_sender(tr_engine *e, tr_stream_slot *slot, uint64_t now_us)
 {
     unbind(e, slot->object, now_us);
-    tr__transport_remove_sender(e->transports[slot->transport], slot->object);
-    *slot = (stream_slot){0};
+    tr__transport_remove_sender(tr__registry_owner(&e->registry, slot), slot->object);
+    *slot = (tr_stream_slot){0};
 }
 
-static void remove_receiver(tr_engine *e, stream_slot *slot, uint64_t now_us)
+static void remove_receiver(tr_engine *e, tr_stream_slot *slot, uint64_t now_us)
 {
     tr_sender *sender;
     while ((sender = tr__receiver_any_sender(slot->object)) != NULL)
         tr__receiver_remove_sender(slot->object, sender, now_us);
-    tr__transport_remove_receiver(e->transports[slot->transport], slot->object, now_us);
-    *slot = (stream_slot){0};
+    tr__transport_remove_receiver(tr__registry_owner(&e->registry, slot), slot->object, now_us);
+    *slot = (tr_stream_slot){0};
 }
 
 static void remove_transport(tr_engine *e, tr_transport *t, uint64_t now_us)
 {
-    while (t->sender_count) remove_sender(e, find_stream(e, e->senders, tr__sender_id(t->senders[0])), now_us);
+    while (t->sender_count) remove_sender(e, tr__registry_sender(&e->registry, tr__sender_id(t->senders[0])), now_us);
     while (t->receiver_count)
-        remove_receiver(e, find_stream(e, e->receivers, tr__receiver_params(t->receivers[0])->receiver), now_us);
+        remove_receiver(e, tr__registry_receiver(&e->registry, tr__receiver_params(t->receivers[0])->receiver), now_us);
     for (uint32_t i = 0; i < t->ice.path_count; i++)
-        table_remove(e, e->paths, hash_path(e, &t->ice.paths[i].path), t->index);
+        tr__owners_remove(&e->paths, tr__hash_path(e->hash_key, &t->ice.paths[i].path), t->index);
     forget_ufrag(e, t, t->ice.now.local_ufrag);
     forget_ufrag(e, t, t->ice.before.local_ufrag);
-    e->transports[t->index] = NULL;
+    e->registry.transports[t->index] = NULL;
     tr__deadlines_set(&e->deadlines, t->index, TR_DEADLINES_NEVER);
-    e->handshakes_waiting[t->index] = 0;
+    tr__handshakes_forget(&e->handshakes, t->index);
     tr__transport_free(t);
 }
 
@@ -391,10 +291,10 @@ static int add_receiver(tr_engine *e, const tr_add_receiver *params, uint64_t no
              c->clock_rate >= 1000;
     }
     if (!ok) return TR_ERR_ARGUMENT;
-    if (e->receivers[index].object) return TR_ERR_EXISTS;
+    if (e->registry.receivers[index].object) return TR_ERR_EXISTS;
     tr_receiver *receiver = NULL;
     int status = tr__transport_add_receiver(t, params, &receiver);
-    if (status == TR_OK) e->receivers[index] = (stream_slot){receiver, t->index, params->receiver};
+    if (status == TR_OK) e->registry.receivers[index] = (tr_stream_slot){receiver, t->index, params->receiver};
     (void)now_us;
     return status;
 }
@@ -408,25 +308,25 @@ static int add_sender(tr_engine *e, const tr_add_sender *params)
               params->ssrc != params->rtx_ssrc && is_text(params->mid, sizeof params->mid) &&
               is_text(params->cname, sizeof params->cname);
     if (!ok) return TR_ERR_ARGUMENT;
-    if (e->senders[index].object) return TR_ERR_EXISTS;
+    if (e->registry.senders[index].object) return TR_ERR_EXISTS;
     tr_sender *sender = NULL;
     int status = tr__transport_add_sender(t, params, next_random(e), &sender);
-    if (status == TR_OK) e->senders[index] = (stream_slot){sender, t->index, params->sender};
+    if (status == TR_OK) e->registry.senders[index] = (tr_stream_slot){sender, t->index, params->sender};
     return status;
 }
 
 static int bind_sender(tr_engine *e, const tr_bind_sender *bind, uint64_t now_us)
 {
-    stream_slot *slot = find_stream(e, e->senders, bind->sender);
+    tr_stream_slot *slot = tr__registry_sender(&e->registry, bind->sender);
     if (!slot) return TR_ERR_NOT_FOUND;
-    tr_transport *to = e->transports[slot->transport];
+    tr_transport *to = tr__registry_owner(&e->registry, slot);
     if (bind->receiver == TR_NONE) {
         unbind(e, slot->object, now_us);
         return TR_OK;
     }
-    stream_slot *source = find_stream(e, e->receivers, bind->receiver);
+    tr_stream_slot *source = tr__registry_receiver(&e->registry, bind->receiver);
     if (!source) return TR_ERR_NOT_FOUND;
-    tr_transport *from = e->transports[source->transport];
+    tr_transport *from = tr__registry_owner(&e->registry, source);
     /* The lines no media crosses, whatever control says: another room, and the waiting room. */
     if (from->room != to->room || from == to || !from->egress.is_admitted || !to->egress.is_admitted)
         return TR_ERR_FORBIDDEN;
@@ -443,15 +343,15 @@ static int bind_sender(tr_engine *e, const tr_bind_sender *bind, uint64_t now_us
 /* A sender may have asked its source for a keyframe just now. */
 static void wake_source(tr_engine *e, const tr_sender *sender, uint64_t now_us)
 {
-    stream_slot *source = find_stream(e, e->receivers, tr__sender_receiver_id(sender));
+    tr_stream_slot *source = tr__registry_receiver(&e->registry, tr__sender_receiver_id(sender));
     if (!source) return;
-    e->transports[source->transport]->due_us = now_us;
-    wake(e, e->transports[source->transport]);
+    tr__registry_owner(&e->registry, source)->due_us = now_us;
+    wake(e, tr__registry_owner(&e->registry, source));
 }
 
 static int set_layer(tr_engine *e, const tr_set_layer *layer, uint64_t now_us)
 {
-    stream_slot *slot = find_stream(e, e->senders, layer->sender);
+    tr_stream_slot *slot = tr__registry_sender(&e->registry, layer->sender);
     if (!slot) return TR_ERR_NOT_FOUND;
     tr_layer want = {layer->encoding, layer->spatial, layer->temporal};
     tr__sender_set_layer(slot->object, want, now_us);
@@ -461,7 +361,7 @@ static int set_layer(tr_engine *e, const tr_set_layer *layer, uint64_t now_us)
 
 static int set_redundancy(tr_engine *e, const tr_set_redundancy *params)
 {
-    stream_slot *slot = find_stream(e, e->senders, params->sender);
+    tr_stream_slot *slot = tr__registry_sender(&e->registry, params->sender);
     if (!slot) return TR_ERR_NOT_FOUND;
     bool ok = params->count <= TR_MAX_COPIES;
     for (uint8_t i = 0; ok && i < params->count; i++)
@@ -471,11 +371,11 @@ static int set_redundancy(tr_engine *e, const tr_set_redundancy *params)
 
 static int set_packet_time(tr_engine *e, const tr_set_packet_time *params, uint64_t now_us)
 {
-    stream_slot *slot = find_stream(e, e->senders, params->sender);
+    tr_stream_slot *slot = tr__registry_sender(&e->registry, params->sender);
     if (!slot) return TR_ERR_NOT_FOUND;
     if (params->ms > TR_MAX_PACKET_MS) return TR_ERR_ARGUMENT;
     int status = tr__sender_set_packet_time(slot->object, params->ms, now_us);
-    tr_transport *t = e->transports[slot->transport]; /* what is held has a time to go by */
+    tr_transport *t = tr__registry_owner(&e->registry, slot); /* what is held has a time to go by */
     t->due_us = now_us;
     wake(e, t);
     return status;
@@ -516,66 +416,19 @@ static int get_stats(tr_engine *e, uint32_t id, uint64_t now_us)
     return status;
 }
 
-/* Records of one page: with the widest of them it fits into half of the smallest event ring, the half that commands
- * leave free. And slots it looks at: a quarter of the stream tables, some tens of microseconds. */
-#define INVENTORY_PAGE 128
-#define INVENTORY_SCAN 16384
-
-static bool describe(const tr_engine *e, uint8_t kind, uint32_t index, tr_inventory *out)
-{
-    *out = (tr_inventory){.kind = kind};
-    if (kind == TR_INVENTORY_TRANSPORT) {
-        const tr_transport *t = e->transports[index];
-        if (!t) return false;
-        out->id = out->transport = t->id;
-        out->room = t->room;
-        out->participant = t->participant;
-        out->state = (uint8_t)t->state;
-        out->is_admitted = t->egress.is_admitted;
-        out->srtp_profile = t->srtp ? (uint8_t)tr__srtp_profile_of(t->srtp) : 0;
-        memcpy(out->local_ufrag, t->ice.now.local_ufrag, sizeof out->local_ufrag);
-        return true;
-    }
-    const stream_slot *slot = kind == TR_INVENTORY_RECEIVER ? &e->receivers[index] : &e->senders[index];
-    if (!slot->object) return false;
-    out->id = slot->id;
-    out->transport = e->transports[slot->transport]->id;
-    if (kind == TR_INVENTORY_SENDER) {
-        out->receiver = tr__sender_receiver_id(slot->object);
-        out->is_held = tr__sender_is_held(slot->object);
-    }
-    return true;
-}
-
-static int get_inventory(tr_engine *e, const tr_get_inventory *wanted)
-{
-    uint32_t slots = wanted->kind == TR_INVENTORY_TRANSPORT ? e->max_transports : e->stream_slots;
-    if (wanted->kind < TR_INVENTORY_TRANSPORT || wanted->kind > TR_INVENTORY_SENDER || wanted->from >= slots)
-        return TR_ERR_ARGUMENT;
-    uint32_t index = wanted->from, last = index + INVENTORY_SCAN < slots ? index + INVENTORY_SCAN : slots;
-    int status = TR_OK;
-    for (int count = 0; index < last && count < INVENTORY_PAGE && status == TR_OK; index++) {
-        tr_inventory found;
-        if (!describe(e, wanted->kind, index, &found)) continue;
-        status = tr__ring_push(e->shared.events, TR_EVENT_INVENTORY, 0, &found, sizeof found);
-        count++;
-    }
-    if (status != TR_OK) return status;
-    tr_inventory_end end = {.next = index < slots ? index : 0};
-    return tr__ring_push(e->shared.events, TR_EVENT_INVENTORY_END, 0, &end, sizeof end);
-}
-
 static int get_counts(tr_engine *e, const tr_get_counts *wanted, uint64_t now_us)
 {
     tr_counts page;
-    if (!tr__counts_page(e->transports, e->max_transports, wanted->from, now_us, &page)) return TR_ERR_ARGUMENT;
+    if (!tr__counts_page(e->registry.transports, e->registry.max_transports, wanted->from, now_us, &page))
+        return TR_ERR_ARGUMENT;
     return tr__ring_push(e->shared.events, TR_EVENT_COUNTS, 0, &page, tr__counts_size(&page));
 }
 
 static int get_rates(tr_engine *e, const tr_get_rates *wanted, uint64_t now_us)
 {
     tr_rate_page page;
-    if (!tr__rates_page(e->transports, e->max_transports, wanted->from, now_us, &page)) return TR_ERR_ARGUMENT;
+    if (!tr__rates_page(e->registry.transports, e->registry.max_transports, wanted->from, now_us, &page))
+        return TR_ERR_ARGUMENT;
     return tr__ring_push(e->shared.events, TR_EVENT_RATES, 0, &page, tr__rates_size(&page));
 }
 
@@ -650,7 +503,7 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
     case TR_CMD_ADD_RECEIVER:
         return add_receiver(e, body, now_us);
     case TR_CMD_REMOVE_RECEIVER: {
-        stream_slot *slot = find_stream(e, e->receivers, one->id);
+        tr_stream_slot *slot = tr__registry_receiver(&e->registry, one->id);
         if (!slot) return TR_ERR_NOT_FOUND;
         remove_receiver(e, slot, now_us);
         return TR_OK;
@@ -661,24 +514,24 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
         return bind_sender(e, body, now_us);
     case TR_CMD_PAUSE_SENDER: {
         const tr_pause_sender *pause = body;
-        stream_slot *slot = find_stream(e, e->senders, pause->sender);
+        tr_stream_slot *slot = tr__registry_sender(&e->registry, pause->sender);
         if (!slot) return TR_ERR_NOT_FOUND;
         tr__sender_pause(slot->object, pause->is_paused != 0, now_us);
         wake_source(e, slot->object, now_us);
         return TR_OK;
     }
     case TR_CMD_REMOVE_SENDER: {
-        stream_slot *slot = find_stream(e, e->senders, one->id);
+        tr_stream_slot *slot = tr__registry_sender(&e->registry, one->id);
         if (!slot) return TR_ERR_NOT_FOUND;
         remove_sender(e, slot, now_us);
         return TR_OK;
     }
     case TR_CMD_REQUEST_KEYFRAME: {
-        stream_slot *slot = find_stream(e, e->receivers, one->id);
+        tr_stream_slot *slot = tr__registry_receiver(&e->registry, one->id);
         if (!slot) return TR_ERR_NOT_FOUND;
         tr__receiver_request_keyframe(slot->object, now_us);
-        e->transports[slot->transport]->due_us = now_us;
-        wake(e, e->transports[slot->transport]);
+        tr__registry_owner(&e->registry, slot)->due_us = now_us;
+        wake(e, tr__registry_owner(&e->registry, slot));
         return TR_OK;
     }
     case TR_CMD_SEND_DATA: {
@@ -693,7 +546,7 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
     case TR_CMD_GET_STATS:
         return get_stats(e, one->id, now_us);
     case TR_CMD_GET_INVENTORY:
-        return get_inventory(e, body);
+        return tr__registry_tell(&e->registry, body, e->shared.events);
     case TR_CMD_GET_COUNTS:
         return get_counts(e, body, now_us);
     case TR_CMD_SET_LAYER:
@@ -721,15 +574,6 @@ int tr__engine_command(tr_engine *e, uint16_t type, const void *body, size_t siz
 
 /* ------------------------------------------------------------------ the gate */
 
-static stun_bucket *stun_source(tr_engine *e, const tr_transport *t, const tr_path *path, uint64_t now_us)
-{
-    stun_bucket *bucket =
-        &e->stun_sources[mix(e->hash_key ^ (uint64_t)t->id << 32, path->remote.ip, 16) & (STUN_SOURCES - 1)];
-    uint32_t second = (uint32_t)(now_us / 1000000);
-    if (bucket->second != second) *bucket = (stun_bucket){second, 0};
-    return bucket;
-}
-
 static tr_drop receive_stun(tr_engine *e, const tr_path *path, const uint8_t *data, size_t size, uint64_t now_us)
 {
     tr_stun stun;
@@ -740,16 +584,16 @@ static tr_drop receive_stun(tr_engine *e, const tr_path *path, const uint8_t *da
     tr_transport *t = ufrag_size ? find_by_ufrag(e, ufrag, ufrag_size) : NULL;
     if (!t) return stun.class == TR_STUN_REQUEST ? TR_DROP_STUN_UNKNOWN_USER : TR_DROP_STUN_UNEXPECTED;
     /* A peer whose path is validated is never held back by what others behind its address do. */
-    stun_bucket *bucket = stun_source(e, t, path, now_us);
-    if (bucket->failures >= STUN_FAILURES_PER_SECOND && !has_path(t, path)) return TR_DROP_STUN_RATE;
+    tr_guess *guess = tr__guesses_of(&e->guesses, t->id, &path->remote, now_us);
+    if (guess->failures >= TR_GUESSES_PER_SECOND && !has_path(t, path)) return TR_DROP_STUN_RATE;
     tr_ice_answer answer = {0};
     drop = tr__transport_on_stun(t, &stun, path, now_us, &answer);
-    if (drop == TR_DROP_STUN_INTEGRITY) bucket->failures++;
-    if (answer.path_removed) table_remove(e, e->paths, hash_path(e, &answer.removed), t->index);
+    if (drop == TR_DROP_STUN_INTEGRITY) guess->failures++;
+    if (answer.path_removed) tr__owners_remove(&e->paths, tr__hash_path(e->hash_key, &answer.removed), t->index);
     if (answer.is_restarted) {
         forget_ufrag(e, t, answer.voided_ufrag);
         for (uint32_t i = 0; i < answer.voided_count; i++)
-            table_remove(e, e->paths, hash_path(e, &answer.voided[i]), t->index);
+            tr__owners_remove(&e->paths, tr__hash_path(e->hash_key, &answer.voided[i]), t->index);
     }
     if (drop == TR_DROP_NONE && has_path(t, path)) claim_path(e, t, path);
     wake(e, t);
@@ -765,40 +609,27 @@ static tr_drop receive_dtls(tr_engine *e, tr_transport *t, const tr_path *path, 
         wake(e, t);
         return drop;
     }
-    if (e->queue_count == TR_ENGINE_HANDSHAKE_QUEUE ||
-        e->handshakes_waiting[t->index] >= TR_ENGINE_HANDSHAKE_PER_TRANSPORT)
-        return TR_DROP_DTLS_LIMIT;
-    handshake_datagram *datagram = &e->queue[(e->queue_head + e->queue_count++) % TR_ENGINE_HANDSHAKE_QUEUE];
-    datagram->transport = t->id;
-    datagram->size = (uint16_t)size;
-    datagram->path = *path;
-    memcpy(datagram->data, data, size);
-    e->handshakes_waiting[t->index]++;
-    return TR_DROP_NONE;
+    bool has_room = tr__handshakes_put(&e->handshakes, t->index, t->id, path, data, size);
+    return has_room ? TR_DROP_NONE : TR_DROP_DTLS_LIMIT;
 }
 
 static void work_off(tr_engine *e, uint32_t limit, uint64_t now_us)
 {
-    for (; limit && e->queue_count; limit--) {
-        handshake_datagram *datagram = &e->queue[e->queue_head];
-        e->queue_head = (e->queue_head + 1) % TR_ENGINE_HANDSHAKE_QUEUE;
-        e->queue_count--;
+    tr_handshake *datagram;
+    for (; limit && (datagram = tr__handshakes_take(&e->handshakes)) != NULL; limit--) {
         tr_transport *t = find_transport(e, datagram->transport);
         if (!t) continue;
-        e->handshakes_waiting[t->index]--;
+        tr__handshakes_taken(&e->handshakes, t->index);
         tr_drop drop = tr__transport_on_dtls(t, &datagram->path, datagram->data, datagram->size, now_us);
         if (drop != TR_DROP_NONE) tr__count_drop(e->shared.tally, drop);
         wake(e, t);
     }
 }
 
-/* Media right behind the peer's last handshake message, before that had its turn: the first packets of a call are not
- * to be lost for it. Only while few wait, and within the turn's own bound. */
+/* See tr__handshakes_early. */
 static void finish_handshake(tr_engine *e, const tr_transport *t, uint64_t now_us)
 {
-    if (t->egress.srtp || !e->handshakes_waiting[t->index] || e->queue_count > e->early) return;
-    e->early -= e->queue_count;
-    work_off(e, e->queue_count, now_us);
+    if (!t->egress.srtp) work_off(e, tr__handshakes_early(&e->handshakes, t->index), now_us);
 }
 
 static tr_drop gate(tr_engine *e, const tr_path *path, uint8_t *data, size_t size, uint64_t arrival_us, uint64_t now_us)
@@ -821,9 +652,9 @@ static tr_drop gate(tr_engine *e, const tr_path *path, uint8_t *data, size_t siz
         drop = tr__reports_take(t, data, size, now_us);
         /* A keyframe request of this peer is due at the publisher, whoever that is. */
         for (uint32_t i = 0; i < t->sender_count; i++) {
-            stream_slot *source = find_stream(e, e->receivers, tr__sender_receiver_id(t->senders[i]));
+            tr_stream_slot *source = tr__registry_receiver(&e->registry, tr__sender_receiver_id(t->senders[i]));
             if (!source) continue;
-            tr_transport *from = e->transports[source->transport];
+            tr_transport *from = tr__registry_owner(&e->registry, source);
             uint64_t at = tr__receiver_feedback_at(source->object);
             if (at < from->due_us) from->due_us = at;
             wake(e, from);
@@ -849,9 +680,9 @@ tr_drop tr__engine_receive(tr_engine *e, const tr_path *path, uint8_t *data, siz
 
 bool tr__engine_handshakes(tr_engine *e, uint32_t limit, uint64_t now_us)
 {
-    e->early = TR_ENGINE_HANDSHAKES_PER_TURN;
+    tr__handshakes_turn(&e->handshakes);
     work_off(e, limit, now_us);
-    return e->queue_count > 0;
+    return e->handshakes.count > 0;
 }
 
 /* ------------------------------------------------------------------ time */
@@ -869,7 +700,7 @@ void tr__engine_on_timer(tr_engine *e, uint64_t now_us)
     e->looked_us = now_us;
     tr_downlink *woken;
     while ((woken = tr__downlink_take_woken(&e->woken)) != NULL) {
-        tr_transport *t = e->transports[woken->owner];
+        tr_transport *t = e->registry.transports[woken->owner];
         if (tr__downlink_at(woken) < t->due_us) t->due_us = tr__downlink_at(woken);
         wake(e, t);
     }
@@ -877,7 +708,7 @@ void tr__engine_on_timer(tr_engine *e, uint64_t now_us)
     uint64_t next;
     while ((next = tr__deadlines_next(&e->deadlines)) <= now_us) {
         uint32_t index = tr__deadlines_first(&e->deadlines);
-        tr_transport *t = e->transports[index];
+        tr_transport *t = e->registry.transports[index];
         if (t->due_us <= now_us) tr__transport_on_timer(t, now_us);
         if (t->downlink && tr__downlink_release_at(t->downlink) <= now_us) tr__transport_release(t, now_us);
         uint64_t at_us = tr__transport_at(t);
@@ -887,6 +718,6 @@ void tr__engine_on_timer(tr_engine *e, uint64_t now_us)
 
 void tr__engine_close(tr_engine *e)
 {
-    for (uint32_t i = 0; i < e->max_transports; i++)
-        if (e->transports[i]) tr__transport_close(e->transports[i]);
+    for (uint32_t i = 0; i < e->registry.max_transports; i++)
+        if (e->registry.transports[i]) tr__transport_close(e->registry.transports[i]);
 }

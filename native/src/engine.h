@@ -1,4 +1,4 @@
-/* engine: a worker without its sockets, thread and clock: the gate, the tables, the commands.
+/* engine: a worker without its sockets, thread and clock: the gate, the commands, the timers.
  * The same object runs in the product, in tests, in the simulator and under the fuzzer: time and randomness come in as
  * arguments, datagrams come in by tr__engine_receive and go out through the outbox, events through the ring.
  * Worker thread.
@@ -24,12 +24,6 @@ typedef struct tr_engine_config {
     tr_ring *events;
     tr_tally *tally;
 } tr_engine_config;
-
-/* Handshake datagrams that may wait, and how many of them one turn works off: each costs up to half a millisecond of
- * public-key arithmetic, so two a turn never hold media up for longer than one GSO run takes to send. */
-#define TR_ENGINE_HANDSHAKE_QUEUE 512
-#define TR_ENGINE_HANDSHAKE_PER_TRANSPORT 8
-#define TR_ENGINE_HANDSHAKES_PER_TURN 2
 
 tr_engine *tr__engine_new(const tr_engine_config *config);
 void tr__engine_free(tr_engine *engine);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ahead.h"
+#include "handshakes.h"
 
 /* Commands of one turn: a join storm must not keep media waiting. */
 #define COMMANDS_PER_TURN 64
@@ -220,7 +221,7 @@ void tr__worker_run(tr_worker *w)
         measure_rate(w, now_us);
         bool is_held = false, has_more = take_commands(w, now_us, &is_held);
         has_more |= receive(w);
-        has_more |= tr__engine_handshakes(w->engine, TR_ENGINE_HANDSHAKES_PER_TURN, now_us);
+        has_more |= tr__engine_handshakes(w->engine, TR_HANDSHAKES_PER_TURN, now_us);
         now_us = clock_us(CLOCK_MONOTONIC);
         tr__engine_on_timer(w->engine, now_us);
         tr__udp_send(w->udp, tr__engine_outbox(w->engine), &w->tally);
