@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from telerelay.errors import ConfigError
 from telerelay.journal import canonical
+from telerelay.keyfile import read_bytes, read_secret
 
 
 def base64url(data: bytes) -> str:
@@ -66,9 +67,7 @@ class SigningKey:
         """
         The key of a PEM file that only its owner may read. Raises ConfigError.
         """
-        pem = _read(path)
-        if path.stat().st_mode & 0o077:
-            raise ConfigError("bad_key", f"the key file {path} is open to others: it must have mode 0600")
+        pem = read_secret(path)
         try:
             key = load_pem_private_key(pem, None)
         except (ValueError, TypeError):
@@ -144,15 +143,8 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
         file.write(data)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError("bad_file", f"cannot read the key file {path}: {error.strerror}") from None
-
-
 def _load_public(path: Path) -> Ed25519PublicKey:
-    pem = _read(path)
+    pem = read_bytes(path)
     if b"PRIVATE" in pem:
         return SigningKey.load(path).public
     try:

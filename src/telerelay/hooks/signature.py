@@ -5,8 +5,6 @@ Pure but for reading the key file. `Telerelay-Signature: t=1735689600,v1=5f2c…
 is being replaced there are two. What is signed is `t` in digits, a dot, and the body's bytes.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -14,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from telerelay.errors import ConfigError
+from telerelay.keyfile import decode_key, read_secret_text
 
 HEADER = "Telerelay-Signature"
 # As of the tokens' keys: the length of the hash's output (RFC 2104, 3).
@@ -50,25 +49,14 @@ def load_keys(path: Path) -> tuple[bytes, ...]:
 
     Raises ConfigError: not readable, readable by others, too short, too many, or no keys.
     """
-    try:
-        mode = path.stat().st_mode
-        lines = path.read_text("ascii").split()
-    except OSError as error:
-        raise ConfigError("bad_file", f"cannot read the key file {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError("bad_key", f"the key file {path} holds no key") from None
-    if mode & 0o077:
-        raise ConfigError("bad_key", f"the key file {path} is open to others: it must have mode 0600")
+    lines = read_secret_text(path).split()
     if not 1 <= len(lines) <= MAX_KEYS:
         raise ConfigError("bad_key", f"the key file {path} must hold one key, or two while one replaces the other")
     return tuple(_key(line, path) for line in lines)
 
 
 def _key(line: str, path: Path) -> bytes:
-    try:
-        key = base64.b64decode(line + "=" * (-len(line) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise ConfigError("bad_key", f"the key file {path} holds no key") from None
+    key = decode_key(line, path)
     if len(key) < MIN_KEY_BYTES:
         raise ConfigError("weak_key", f"a webhook's key must have at least {MIN_KEY_BYTES} bytes")
     return key

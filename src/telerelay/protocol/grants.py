@@ -5,8 +5,6 @@ Sans-I/O but for the two functions that read and write a key file. The algorithm
 a token's header may hold nothing that could name another key (A50, A51). Time is an argument.
 """
 
-import base64
-import binascii
 import json
 import os
 import re
@@ -23,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from jwt.utils import base64url_decode, base64url_encode
 
 from telerelay.errors import ConfigError, LocalProtocolError, RemoteProtocolError
+from telerelay.keyfile import decode_key, read_secret_text
 from telerelay.protocol.names import is_room_name, is_sub
 
 AUDIENCE = "telerelay"
@@ -293,24 +292,12 @@ def load_key(path: Path, leeway_s: int = 5) -> TokenKeys:
 
     Raises ConfigError: not readable, readable by others, too short, or neither of the two.
     """
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text("ascii").strip()
-    except OSError as error:
-        raise ConfigError("bad_file", f"cannot read the key file {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError("bad_key", f"the key file {path} holds no key") from None
-    if mode & 0o077:
-        raise ConfigError("bad_key", f"the key file {path} is open to others: it must have mode 0600")
+    text = read_secret_text(path).strip()
     keys = TokenKeys(leeway_s)
     if text.startswith("-----BEGIN"):
         keys.add_ed25519(_load_pem(text.encode(), path))
         return keys
-    try:
-        secret = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise ConfigError("bad_key", f"the key file {path} holds no key") from None
-    keys.add_hs256(secret)
+    keys.add_hs256(decode_key(text, path))
     return keys
 
 
