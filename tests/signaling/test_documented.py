@@ -13,7 +13,8 @@ from telerelay.signaling.booking import Booking
 from telerelay.signaling.consults import Consults
 from telerelay.signaling.host import CLOSE_CODES
 from telerelay.signaling.pages import PAGES
-from telerelay.signaling.websocket import _CLOSE_CODES, POLICY_CLOSE
+from telerelay.signaling.socket import POLICY_CLOSE
+from telerelay.signaling.websocket import _CLOSE_CODES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOC = (ROOT / "docs" / "signaling.md").read_text()

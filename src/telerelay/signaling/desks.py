@@ -25,13 +25,10 @@ from telerelay.protocol.desks import Accept, Away, Call, Decline, GiveBack, InLi
 from telerelay.protocol.grants import TokenKeys
 from telerelay.protocol.messages import ErrorReply, Reply, encode, request_id
 from telerelay.signaling.http import Handler, require_origin
-from telerelay.signaling.limits import Bucket, FailureLimit
-from telerelay.signaling.socket import Socket, serve_socket
+from telerelay.signaling.limits import MAX_REFUSED_IN_A_ROW, Bucket, FailureLimit
+from telerelay.signaling.socket import POLICY_CLOSE, Socket, first_text, serve_socket
 
-POLICY_CLOSE = 4008
 _CLOSE_CODES = {"unauthorized": 4001, "token_expired": 4001, "forbidden": 4003}
-# So many refused messages in a row are no mistake any more.
-MAX_REFUSED_IN_A_ROW = 100
 
 Body = Mapping[str, object]
 
@@ -175,7 +172,7 @@ class DeskSession:
         """True once the desk is open; else its client was told why not, and the socket closes."""
         number: int | None = None
         try:
-            text = await self._first_text(frames)
+            text = await first_text(frames, self._limits.join_timeout_s, "open")
             if text is None:
                 return False
             number = request_id(text)
@@ -188,16 +185,6 @@ class DeskSession:
             self._socket.close(_CLOSE_CODES.get(error.code, POLICY_CLOSE), error.code)
             return False
         return True
-
-    async def _first_text(self, frames: AsyncGenerator[str | None, None]) -> str | None:
-        try:
-            async with asyncio.timeout(self._limits.join_timeout_s):
-                async for text in frames:
-                    if text is not None:
-                        return text
-        except TimeoutError:
-            raise RemoteProtocolError("timeout", "no open came in time", status=408) from None
-        return None
 
     def _open(self, request: Open, number: int) -> None:
         try:

@@ -1,5 +1,5 @@
 """
-How often somebody may fail: token buckets by source.
+How often somebody may fail: token buckets by source, refusals in a row.
 
 Pure: `now` is an argument, seconds of a monotonic clock.
 """
@@ -8,7 +8,10 @@ from collections import OrderedDict
 
 from telerelay.bucket import Bucket
 
-__all__ = ["Bucket", "FailureLimit"]
+__all__ = ["MAX_REFUSED_IN_A_ROW", "Bucket", "FailureLimit"]
+
+MAX_REFUSED_IN_A_ROW = 100
+"""Of a socket's messages: so many are no mistake any more."""
 
 
 class FailureLimit:

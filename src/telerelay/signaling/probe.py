@@ -28,6 +28,7 @@ from telerelay.protocol.probe import Begin, CallStats, Down, Judge, Ping, Publis
 from telerelay.signaling.http import Handler, require_origin
 from telerelay.signaling.limits import Bucket, FailureLimit
 from telerelay.signaling.live import LiveRooms
+from telerelay.signaling.socket import POLICY_CLOSE
 
 SESSION_S = 30.0
 """A probe takes 15 s; whoever asks somebody for a camera meanwhile takes longer."""
@@ -40,7 +41,6 @@ MAX_UP_BYTES = 16 << 20
 SENDER, RECEIVER = 1, 2
 """Both ends of a test call, alone on their number."""
 MAX_REFUSED = 20
-POLICY_CLOSE = 4008
 
 Body = Mapping[str, object]
 

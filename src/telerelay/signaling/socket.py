@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from telerelay.errors import RemoteProtocolError
 from telerelay.logs import say
 from telerelay.tasks import Bell
 
+POLICY_CLOSE = 4008
+"""Close code of whoever keeps to no rule, where no other one says more."""
 # A client that far behind has not read for many seconds.
 MAX_QUEUED_BYTES = 256 * 1024
 # Every 2 s is looked whether a whole frame came. A peer that was quiet for three looks is asked (a ping); one of which
@@ -160,6 +163,22 @@ class Socket:
                 await self._ws.pong(data)
             case _Frame(WSMsgType.CLOSE, str(reason), code):
                 await self._ws.close(code=code, message=reason.encode())
+
+
+async def first_text(frames: AsyncGenerator[str | None, None], timeout_s: float, what: str) -> str | None:
+    """
+    The first text of `Socket.messages`; None: the connection ended before.
+
+    Raises RemoteProtocolError: nothing came within `timeout_s` seconds. `what` it should have been goes into its words.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for text in frames:
+                if text is not None:
+                    return text
+    except TimeoutError:
+        raise RemoteProtocolError("timeout", f"no {what} came in time", status=408) from None
+    return None
 
 
 async def serve_socket(

@@ -52,13 +52,12 @@ from telerelay.protocol.messages import (
 )
 from telerelay.signaling.host import RoomHost
 from telerelay.signaling.http import Handler, require_origin
-from telerelay.signaling.limits import Bucket
+from telerelay.signaling.limits import MAX_REFUSED_IN_A_ROW, Bucket
 from telerelay.signaling.live import LiveRooms
 from telerelay.signaling.seat import Seat
-from telerelay.signaling.socket import Socket, serve_socket
+from telerelay.signaling.socket import POLICY_CLOSE, Socket, first_text, serve_socket
 from telerelay.signaling.stats import publish_stats, subscribe_stats
 
-POLICY_CLOSE = 4008
 _CLOSE_CODES = {
     "unauthorized": 4001,
     "token_expired": 4001,
@@ -68,8 +67,6 @@ _CLOSE_CODES = {
 }
 """Close code by the error that refused a join; POLICY_CLOSE for the rest."""
 
-# So many refused messages in a row are no mistake any more.
-MAX_REFUSED_IN_A_ROW = 100
 
 # Refusals that somebody who waits gets for reaching further, and not for a mistake in what is his.
 _ATTEMPTS = frozenset({"bad_message", "forbidden", "not_found"})
@@ -114,7 +111,7 @@ class Session:
         """True once the client has its seat; else it was told why not, and the socket closes."""
         number: int | None = None
         try:
-            text = await self._first_text(frames)
+            text = await first_text(frames, self._limits.join_timeout_s, "join")
             if text is None:
                 return False
             number = request_id(text)
@@ -127,16 +124,6 @@ class Session:
             self._socket.close(_CLOSE_CODES.get(error.code, POLICY_CLOSE), error.code)
             return False
         return True
-
-    async def _first_text(self, frames: AsyncGenerator[str | None, None]) -> str | None:
-        try:
-            async with asyncio.timeout(self._limits.join_timeout_s):
-                async for text in frames:
-                    if text is not None:
-                        return text
-        except TimeoutError:
-            raise RemoteProtocolError("timeout", "no join came in time", status=408) from None
-        return None
 
     async def _join(self, request: Join, number: int) -> None:
         grant = self._rooms.grant_to_join(request.token, self._source, request.room, request.resume)
