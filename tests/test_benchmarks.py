@@ -49,6 +49,7 @@ NOT_LEAVES = {
     "source.c": "reads what others parse; it shows in resends and for who joins late",
     "telerelay.c": "the border's functions, called by control; no packet comes here",
     "sr.c": "one report a second; its few lines for each packet are counted by benchmarks/instructions.py",
+    "strangers.c": "asked of SSRCs that lead nowhere, 32 and two a second",
     "timeline.c": "asked where an encoding begins; its lines for each packet: benchmarks/instructions.py",
     "told.c": "reports once a second, in place of feedback",
     "transport.c": "owns one participant's connection; counted by benchmarks/instructions.py",

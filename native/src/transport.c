@@ -498,29 +498,6 @@ void tr__transport_near(const tr_transport *t)
     tr__near(t->ssrcs, TR_LINE);
 }
 
-static bool is_stranger(const tr_strangers *strangers, uint32_t ssrc)
-{
-    for (uint32_t i = 0; i < strangers->count && i < TR_TRANSPORT_STRANGERS; i++)
-        if (strangers->ssrcs[i] == ssrc) return true;
-    return false;
-}
-
-/* May a packet of an SSRC that belongs to nothing be opened, to see what it is? */
-static bool may_be_new(const tr_strangers *strangers, uint32_t ssrc, uint64_t now_us)
-{
-    const uint64_t full_us = (TR_TRANSPORT_STRANGERS - 1) * (uint64_t)TR_TRANSPORT_STRANGER_INTERVAL_US;
-    return is_stranger(strangers, ssrc) || strangers->at_us <= now_us + full_us;
-}
-
-/* It authenticated, so it is the peer's to answer for, and led nowhere. */
-static void note_stranger(tr_strangers *strangers, uint32_t ssrc, uint64_t now_us)
-{
-    if (is_stranger(strangers, ssrc)) return;
-    strangers->ssrcs[strangers->count % TR_TRANSPORT_STRANGERS] = ssrc;
-    strangers->count++;
-    strangers->at_us = (strangers->at_us > now_us ? strangers->at_us : now_us) + TR_TRANSPORT_STRANGER_INTERVAL_US;
-}
-
 /* SSRCs an encoding had before the one it has now. */
 static void forget_old_ssrcs(tr_transport *t, uint32_t receiver, uint8_t encoding)
 {
@@ -596,7 +573,7 @@ tr_drop tr__transport_on_rtp(tr_transport *t, uint8_t *data, size_t size, uint64
     if (size < 12) return TR_DROP_SRTP_SHORT;
     uint32_t ssrc = tr__load32(data + 8);
     const tr_ssrc_entry *entry = tr__transport_find_ssrc(t, ssrc);
-    if (!entry && !may_be_new(&t->strangers, ssrc, now_us)) return TR_DROP_SRTP_SSRC_LIMIT;
+    if (!entry && !tr__strangers_may(&t->strangers, ssrc, now_us)) return TR_DROP_SRTP_SSRC_LIMIT;
     uint64_t srtp_index;
     tr_drop drop = tr__srtp_open_rtp(t->srtp, data, &size, &srtp_index);
     if (drop != TR_DROP_NONE) return drop;
@@ -618,7 +595,7 @@ tr_drop tr__transport_on_rtp(tr_transport *t, uint8_t *data, size_t size, uint64
     if (!entry) {
         if (!(entry = learn_ssrc(t, &rtp, &found, now_us))) {
             tr__srtp_retire_ssrc(t->srtp, ssrc);
-            note_stranger(&t->strangers, ssrc, now_us);
+            tr__strangers_note(&t->strangers, ssrc, now_us);
             return TR_DROP_RTP_UNKNOWN_SSRC;
         }
         /* By the ids of this receiver, as every packet after it. The block was found sound. */

@@ -13,6 +13,7 @@
 #include "ladder.h"
 #include "receiver.h"
 #include "ring.h"
+#include "strangers.h"
 #include "twcc.h"
 
 #define TR_TRANSPORT_MAX_RECEIVERS 32
@@ -38,18 +39,6 @@ typedef struct tr_ssrc_entry {
     uint8_t encoding;
     bool is_rtx;
 } tr_ssrc_entry;
-
-/* SSRCs that no receiver wants, under valid keys. So many are known at a time, and two new ones a second after that;
- * packets of others are dropped before anything is spent on them (A27). A client that tries its line, or whose first
- * packets lack MID and RID, has a handful. */
-#define TR_TRANSPORT_STRANGERS 32
-#define TR_TRANSPORT_STRANGER_INTERVAL_US 500000
-
-typedef struct tr_strangers {
-    uint32_t ssrcs[TR_TRANSPORT_STRANGERS];
-    uint32_t count; /* ever; they lie in a ring */
-    uint64_t at_us; /* the budget: a new one may come when this is at most so many intervals ahead of now */
-} tr_strangers;
 
 typedef struct tr_transport {
     /* What every packet touches, side by side: see tr__transport_near. The lists from their beginning: who publishes

@@ -124,7 +124,7 @@ static void strangers_are_counted_before_they_cost_anything(void)
         CHECK_EQ(TR_DROP_SRTP_AUTH, peer_send(&w, a, forged, sizeof forged));
     }
     for (uint32_t i = 0; i < 100; i++) {
-        tr_drop expected = i < TR_TRANSPORT_STRANGERS ? TR_DROP_RTP_UNKNOWN_SSRC : TR_DROP_SRTP_SSRC_LIMIT;
+        tr_drop expected = i < TR_STRANGERS_MAX ? TR_DROP_RTP_UNKNOWN_SSRC : TR_DROP_SRTP_SSRC_LIMIT;
         CHECK_EQ(expected, say(&w, a, 1000 + i, PEER_VP8_PT, 1, true, "9", NULL, 0));
     }
     /* Known ones are looked at on: one of them may yet say whose it is. */
