@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "splitmix.h"
+
 #define TL_STAMP_SIZE 44   /* bytes */
 #define TL_STAMP_HEAD 64   /* bytes at a payload's front that are not compared: descriptors may be rewritten */
 #define TL_STAMP_FILL 2048 /* the most filler there can be in a payload, bytes */
@@ -35,13 +37,7 @@ typedef enum tl_stamp_verdict {
 void tl__stamp_write(uint8_t *payload, size_t head, size_t size, uint32_t engine, const tl_stamp *stamp);
 tl_stamp_verdict tl__stamp_read(const uint8_t *payload, size_t size, uint32_t engine, tl_stamp *stamp);
 
-/* splitmix64: numbers from a seed, the same everywhere. */
-static inline uint64_t tl__mix(uint64_t z)
-{
-    z += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
+/* The first number from this seed. */
+static inline uint64_t tl__mix(uint64_t seed) { return tr__splitmix(&seed); }
 
 #endif

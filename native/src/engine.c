@@ -13,6 +13,7 @@
 #include "registry.h"
 #include "reports.h"
 #include "rungs.h"
+#include "splitmix.h"
 
 /* Least time between two looks at all timers. */
 #define TIMER_SPACING_US 1000
@@ -30,14 +31,8 @@ struct tr_engine {
     tr_guesses guesses;
 };
 
-/* splitmix64 (Steele, Lea, Flood 2014): spreads the seed the worker drew from the kernel; not used for secrets. */
-static uint64_t next_random(tr_engine *e)
-{
-    uint64_t z = (e->random += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
+/* Spreads the seed the worker drew from the kernel. */
+static uint64_t next_random(tr_engine *e) { return tr__splitmix(&e->random); }
 
 /* ------------------------------------------------------------------ whose it is */
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "splitmix.h"
+
 static int check__failures;
 static unsigned long check__count;
 
@@ -81,13 +83,7 @@ static inline int check_main(const char *name, const check_test *tests, size_t c
 #define CHECK_MAIN(name, tests)                                                                                        \
     int main(void) { return check_main(name, tests, sizeof tests / sizeof *tests); }
 
-/* splitmix64: seeded numbers for tests, the same everywhere. */
-static inline uint64_t check_random(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
+/* Seeded numbers for tests. */
+static inline uint64_t check_random(uint64_t *state) { return tr__splitmix(state); }
 
 #endif
