@@ -67,7 +67,8 @@ void tr__layers_begin(tr_layers *layers, tr_codec codec, const tr_codec_info *in
     layers->rule = (uint8_t)rule_of(codec, info, is_open);
     layers->closes_up = is_open && codec == TR_CODEC_VP8;
     bool is_told = layers->rule != TR_LAYERS_UNTOLD;
-    layers->has_left_out = layers->has_seen = layers->has_seen_frame = layers->has_ends = layers->has_past = false;
+    layers->has_left_out = layers->has_seen = layers->has_seen_frame = layers->has_ends = layers->has_past =
+        layers->is_cut = false;
     layers->spatial = is_told && layers->rule != TR_LAYERS_VP8 ? layers->want.spatial : TR_LAYER_ANY;
     layers->temporal = is_told ? layers->want.temporal : TR_LAYER_ANY;
     layers->is_spatial = false;
@@ -209,11 +210,13 @@ tr_layers_verdict tr__layers_next(tr_layers *layers, const tr_codec_info *info, 
     bool notes = layers->has_past && info->picture_at;
     uint8_t diff = rewrite->diff, diff_out = rewrite->diff_out;
     if (notes) note_picture(layers, info);
+    if (info->is_keyframe) layers->is_cut = false;
     change(layers, info, structure);
     /* Once another structure is in force: what is of none cannot be decoded, for its keyframe was lost. Where all
-     * leaves it may have come late, though. */
+     * leaves it may have come late, though; else what was left out is missing from it then. */
     if (layers->rule == TR_LAYERS_TOLD && rewrite->structure && !info->structure) {
-        if (is_limited(rewrite)) return TR_LAYERS_OMIT;
+        layers->is_cut = is_limited(rewrite);
+        if (layers->is_cut) return TR_LAYERS_OMIT;
         rewrite->ties_layers = layers->has_seen = layers->has_seen_frame = false;
         rewrite->structure = 0;
         return TR_LAYERS_CHANGE;

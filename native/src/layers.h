@@ -46,6 +46,7 @@ typedef struct tr_layers {
     uint8_t alone; /* upper layers' frames in a row that had none below */
     uint16_t seen_frame;
     uint32_t seen;
+    bool is_cut;                   /* something was left out because nobody could tell what it is, since a keyframe */
     bool has_ends;                 /* VP9, AV1: pictures of this publisher do end with a marker */
     bool seen_end, seen_frame_end; /* the newest packet has one; it is its frame's last */
     uint8_t seen_temporal;
@@ -110,13 +111,13 @@ bool tr__layers_are_stuck(const tr_layers *layers, const tr_codec_info *info, co
 /* Was it left out though it is wanted, because only a keyframe can bring it back? */
 static inline bool tr__layers_wait(const tr_layers *layers, const tr_codec_info *info)
 {
-    return info->spatial_layer > layers->spatial && info->spatial_layer <= layers->want.spatial;
+    return layers->is_cut || (info->spatial_layer > layers->spatial && info->spatial_layer <= layers->want.spatial);
 }
 /* Can it be told of this packet which layer it is of, as the range it belongs to has it? Where a structure says so,
- * which may have been replaced since. */
+ * which may have been replaced since; a keyframe's lowest layer is told by its own. */
 static inline bool tr__layers_can_tell(const tr_rewrite *rewrite, const tr_codec_info *info)
 {
-    return !rewrite->structure || rewrite->structure == info->structure;
+    return !rewrite->structure || rewrite->structure == info->structure || (info->is_keyframe && !info->spatial_layer);
 }
 /* Was it to be left out, where this rewrite is in force? For what comes late, whose number has its place already. */
 static inline bool tr__layers_are_above(const tr_rewrite *rewrite, const tr_codec_info *info)

@@ -226,6 +226,8 @@ static inline tr_drop send_layer(tr_sender *sender, const tr_media *media, uint6
 {
     if (tr__layers_matter(&sender->layers, &media->info) && tr__choice_is_newest(&sender->choice, media))
         return choose(sender, media, now_us);
+    if (sender->layers.is_cut && media->info.is_keyframe) /* the rest of it was left out before it came */
+        tr__stream_wish_keyframe(&sender->out.source->streams[media->encoding]);
     if (joins(sender) && tr__choice_is_newest(&sender->choice, media)) return join(sender, media, now_us);
     return send(sender, media, now_us);
 }

@@ -232,6 +232,44 @@ static void upper_layers_leave_needing_the_lower_and_are_resent_alike(void)
     end();
 }
 
+/* What begins with another structure may come after what follows it. */
+static void a_late_keyframe_of_another_structure_leaves_whole(void)
+{
+    tr_add_receiver params = descriptor_params(1);
+    begin(&params, false);
+    layer_frame(1, 3000, false, TWO_LAYERS, sizeof TWO_LAYERS - 1);
+    layer_frame(2, 3000, true, "\xd6\x00\x02", 3);
+    layer_frame(3, 6000, false, "\xd5\x00\x03", 3);
+    layer_frame(4, 6000, true, "\xd7\x00\x04", 3); /* tied */
+    layer_frame(8, 12000, true, "\xea\x00\x08", 3);
+    layer_frame(7, 12000, false, TWO_OTHERS, sizeof TWO_OTHERS - 1);
+    for (int i = 0; i < 4; i++) CHECK(take());
+    check_descriptor(FIRST + 7, "\xea\x00\x08", 3);
+    check_descriptor(FIRST + 6, TWO_OTHERS, sizeof TWO_OTHERS - 1);
+    CHECK_EQ(4, rtp.payload_size);
+    CHECK(!stream(0)->keyframe_wanted);
+    end();
+}
+
+/* Where layers are left out nobody could tell what followed it, so that is missing, and only another one helps. */
+static void of_a_late_keyframe_whose_rest_was_left_out_another_is_asked_for(void)
+{
+    tr_add_receiver params = descriptor_params(1);
+    begin(&params, false);
+    tr__sender_set_layer(sender, (tr_layer){.encoding = 0, .spatial = 0, .temporal = 0}, now);
+    layer_frame(1, 3000, false, TWO_LAYERS, sizeof TWO_LAYERS - 1);
+    layer_frame(2, 3000, true, "\xd6\x00\x02", 3);
+    layer_frame(4, 6000, false, "\x69\x00\x07", 3); /* of the keyframe of another structure, as 3 is */
+    CHECK(stream(0)->keyframe_wanted);
+    layer_frame(3, 6000, false, TWO_OTHERS, sizeof TWO_OTHERS - 1);
+    CHECK(stream(0)->keyframe_wanted);
+    layer_frame(5, 9000, false, TWO_OTHERS, sizeof TWO_OTHERS - 1);
+    CHECK(!stream(0)->keyframe_wanted);
+    layer_frame(6, 9000, true, "\xea\x00\x0a", 3);
+    CHECK(!stream(0)->keyframe_wanted);
+    end();
+}
+
 static void of_a_capture_time_the_publishers_clock_offset_stays_behind(void)
 {
     tr_add_receiver params = audio_params();
@@ -322,6 +360,8 @@ static const check_test tests[] = {
     TEST(a_cipher_that_looks_like_a_keyframe_is_none),
     TEST(frame_numbers_go_on_across_a_switch_and_in_resends),
     TEST(upper_layers_leave_needing_the_lower_and_are_resent_alike),
+    TEST(a_late_keyframe_of_another_structure_leaves_whole),
+    TEST(of_a_late_keyframe_whose_rest_was_left_out_another_is_asked_for),
     TEST(of_a_capture_time_the_publishers_clock_offset_stays_behind),
     TEST(a_stream_goes_on_under_another_ssrc),
     TEST(a_goodbye_makes_room_for_another_ssrc_at_once),

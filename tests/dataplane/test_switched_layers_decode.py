@@ -75,23 +75,31 @@ def check(
     # An encoder that is short of time leaves the highest layer out of a picture, which ends without a marker then.
     cut_short = {each[-1].ts - packets[0].ts for each in replay.pictures(packets) if not each[-1].marker}
     # What was lost just before a keyframe that brings another structure, and comes behind it, leaves empty
-    # (docs/layers.md): its picture cannot be decoded, and a receiver waits for that keyframe.
+    # (docs/layers.md): its picture cannot be decoded, and a receiver waits for that keyframe. Of a keyframe that itself
+    # comes late what followed it may be left out; then a receiver waits for the next, which the relay asks for.
     emptied = {packet.ts for packet in out.packets if codec == "VP8" and not packet.payload}
-    decoder, shown, emptied_pictures, waits = Decoder(codec), [], 0, False
+    decoder, shown, emptied_pictures, cut_keyframes, cut_pictures, waits = Decoder(codec), [], 0, 0, 0, False
     left = replay.pictures(out.packets)
     if loss and not left[-1][-1].marker:  # nothing comes behind the last packet that would tell of its loss
         left.pop()
     for picture in left:
-        emptied_pictures += picture[0].ts in emptied
-        waits = picture[0].ts in emptied or (waits and not recording.is_keyframe(codec, picture[0]))
+        is_emptied = picture[0].ts in emptied
+        emptied_pictures += is_emptied
+        since = (picture[-1].ts - out.packets[0].ts) & 0xFFFFFFFF
+        begins = recording.is_keyframe(codec, picture[0])
+        is_cut = bool(loss) and not is_emptied and not picture[-1].marker and since not in cut_short
+        cut_keyframes += is_cut and begins
+        cut_pictures += is_cut and not begins
+        waits = is_cut or is_emptied or (waits and not begins)
         if waits:
             continue
-        since = (picture[-1].ts - out.packets[0].ts) & 0xFFFFFFFF
         assert picture[-1].marker or since in cut_short
         assert replay.is_start(codec, picture[0].payload)
         shown += decoder.decode(replay.assembled(codec, [each.payload for each in picture]))
     shown += decoder.decode(None)
     assert emptied_pictures <= (keyframes if loss else 0)
+    assert cut_keyframes <= keyframes
+    assert cut_pictures <= out.counts["missing"]
     seen: set[int] = set()
     last = -1
     for each in shown:
