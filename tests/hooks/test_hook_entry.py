@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from support.relay_process import MAIN
-from telerelay import Config, ConfigError, Hooks, Relay, TokenKeys
+from support.rules import Misspelled
+from telerelay import Config, ConfigError, Hooks, Relay, Systems, TokenKeys
 from telerelay.cli import main
 from telerelay.config import HooksConfig, load, with_values
 from telerelay.hooks.entry import load_entry_point, way_of
@@ -51,6 +52,11 @@ def test_a_configuration_names_at_most_one_way(key_file: str) -> None:
         ("support.rules:NotHooks", "is not a class that inherits telerelay.Hooks"),
         ("support.rules:made", "is not a class that inherits telerelay.Hooks"),
         ("support.rules:time", "is not a class that inherits telerelay.Hooks"),
+        (
+            "support.rules:Misspelled",
+            "cannot be taken: Misspelled.authorise_join is no hook; did you mean authorize_join?",
+        ),
+        ("support.leaving_rules:Rules", "cannot be imported: SystemExit"),
     ],
 )
 def test_what_cannot_be_had_is_named(name: str, message: str) -> None:
@@ -157,3 +163,36 @@ def test_the_environment_names_a_way_too() -> None:
     config = load(None, {"TELERELAY_HOOKS_ENTRY_POINT": "support.rules:Sleepy"})
 
     assert "support.rules:Sleepy" == config.hooks.entry_point
+
+
+class Helping(Hooks):
+    """Methods of its own beside its rules."""
+
+    async def authorize(self, sub: str) -> bool:
+        return bool(sub)
+
+    async def on_start(self) -> None: ...
+
+    def admits(self, sub: str) -> bool:
+        return bool(sub)
+
+    async def _authorise_join(self) -> None: ...
+
+
+def test_a_rule_that_nobody_would_ever_call_is_an_error_at_once() -> None:
+    """
+    Its name is nearly a hook's, of its own class or one it inherits; or there is a class and no object of it. What is
+    of another name is the host's own.
+    """
+
+    class Inherits(Misspelled):
+        pass
+
+    made = (Misspelled, Inherits, lambda: Systems({"a-": Helping(), "b-": Misspelled()}))
+    for make in made:
+        with pytest.raises(ConfigError, match=r"authorise_join is no hook; did you mean authorize_join\?") as caught:
+            Relay(hooks=make(), keys=KEYS)
+        assert "bad_hooks" == caught.value.code
+    with pytest.raises(ConfigError, match="must be an object of Helping, not the class"):
+        Relay(hooks=Helping, keys=KEYS)  # type: ignore[arg-type]
+    Relay(hooks=Helping(), keys=KEYS)

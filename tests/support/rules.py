@@ -61,3 +61,10 @@ class NotHooks:
 
     async def authorize_join(self, request: JoinRequest) -> bool:
         return True
+
+
+class Misspelled(Hooks):
+    """A rule as a British developer would write it."""
+
+    async def authorise_join(self, request: JoinRequest) -> bool:
+        return False

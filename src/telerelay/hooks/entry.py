@@ -9,7 +9,7 @@ from pathlib import Path
 
 from telerelay.config import HooksConfig
 from telerelay.errors import ConfigError
-from telerelay.hooks.hooks import Hooks, overridden
+from telerelay.hooks.hooks import Hooks, check_class, overridden
 from telerelay.hooks.signature import load_keys
 from telerelay.hooks.threads import ThreadWay
 from telerelay.hooks.ways import Way
@@ -36,13 +36,17 @@ def load_entry_point(name: str) -> type[Hooks]:
     except ImportError as error:
         # Its words name the module that is missing, which may be one that this one wants.
         raise _bad(name, f"cannot be imported: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _bad(name, f"cannot be imported: {type(error).__name__}") from error
     kind = getattr(module, attribute, None)
     if kind is None:
         raise _bad(name, f"cannot be imported: {module_name} has no {attribute}")
     if not isinstance(kind, type) or Hooks not in kind.__mro__:
         raise _bad(name, "is not a class that inherits telerelay.Hooks")
+    try:
+        check_class(kind)
+    except ConfigError as error:
+        raise _bad(name, f"cannot be taken: {error}") from None
     return kind
 
 

@@ -5,8 +5,11 @@ Pure words: asked.py has the questions, told.py the events, runner.py runs what 
 of each when it is called.
 """
 
+import difflib
+import inspect
 from typing import Protocol
 
+from telerelay.errors import ConfigError
 from telerelay.hooks.asked import (
     Admission,
     AdmitRequest,
@@ -171,10 +174,33 @@ class NoHooks(Hooks):
 
 HOOK_NAMES: frozenset[str] = frozenset(name for name in vars(Hooks) if not name.startswith("_"))
 
+NEARLY = 0.9
+"""Of difflib's ratio: a letter or two of one of these names is another, is missing or too many (`authorise_join`)."""
+
 
 def overridden(hooks: Hooks | type[Hooks]) -> frozenset[str]:
     """The names of the hooks that an object, or all of a class, have a rule of their own for."""
     return frozenset(name for name in HOOK_NAMES if _is_own(getattr(hooks, name, None), name))
+
+
+def check_names(hooks: object) -> None:
+    """
+    Raises ConfigError bad_hooks for a class in place of an object of it, and for a coroutine whose name is nearly that
+    of a hook: nobody would ever call it, and what that rule is to forbid would be allowed.
+    """
+    if isinstance(hooks, type):
+        raise ConfigError("bad_hooks", f"hooks must be an object of {hooks.__name__}, not the class")
+    check_class(type(hooks))
+
+
+def check_class(kind: type) -> None:
+    """As check_names, of a class that an object is made of later."""
+    for each in kind.__mro__:
+        for name, value in vars(each).items():
+            if name.startswith("_") or name in HOOK_NAMES or not inspect.iscoroutinefunction(value):
+                continue
+            if near := difflib.get_close_matches(name, HOOK_NAMES, 1, NEARLY):
+                raise ConfigError("bad_hooks", f"{each.__name__}.{name} is no hook; did you mean {near[0]}?")
 
 
 def _is_own(method: object, name: str) -> bool:

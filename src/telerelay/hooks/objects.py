@@ -4,16 +4,17 @@ The way to a Python object on the relay's own loop.
 Event loop's thread. What blocks there stops signalling: it is noticed and named, by watch.py and the runner's deadline.
 """
 
-from telerelay.hooks.hooks import Hooks, overridden
+from telerelay.hooks.hooks import Hooks, check_names, overridden
 from telerelay.hooks.told import HOOK_OF, Told
 from telerelay.hooks.watch import LoopWatch
 from telerelay.hooks.ways import call
 
 
 class ObjectWay:
-    """A Python object on the relay's own loop."""
+    """A Python object on the relay's own loop. Raises ConfigError bad_hooks, see `check_names`."""
 
     def __init__(self, hooks: Hooks) -> None:
+        check_names(hooks)
         self._hooks = hooks
         self._rules = overridden(hooks)
         self._watch = LoopWatch()
