@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from telerelay import ConsultPlan, EndEvent, Hooks, Relay, TokenKeys
+from telerelay import ConsultPlan, EndEvent, Hooks, Relay, TokenKeys, refusals
 from telerelay.config import load
 
 
@@ -32,7 +32,7 @@ async def plan(request: web.Request) -> web.Response:
     return web.json_response({role: f"/consult/#link={link}" for role, link in links.items()})
 
 
-app = web.Application()
+app = web.Application(middlewares=[refusals])
 app.router.add_post("/appointments/{appointment}", plan)
 app.add_subapp("/consult/", relay.app())
 app.cleanup_ctx.append(relay.lifetime)

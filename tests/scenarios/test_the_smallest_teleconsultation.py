@@ -36,6 +36,10 @@ async def test_forty_lines_hold_a_consult(monkeypatch: pytest.MonkeyPatch, tmp_p
         async with aiohttp.ClientSession() as http:
             async with http.post(server.make_url("/appointments/42")) as response:
                 links = await response.json()
+            refused = []
+            for name in ("42", "forty two"):
+                async with http.post(server.make_url(f"/appointments/{name}")) as response:
+                    refused.append((response.status, (await response.json())["error"]["code"]))
             tokens = {}
             for role, link in links.items():
                 async with http.post(f"{url}/link", json={"link": link.partition("#link=")[2]}) as response:
@@ -53,6 +57,7 @@ async def test_forty_lines_hold_a_consult(monkeypatch: pytest.MonkeyPatch, tmp_p
     finally:
         await server.close()
 
+    assert [(409, "conflict"), (400, "bad_consult")] == refused
     verdict = verify(written.read_bytes())
     assert ("42", []) == (verdict.consult, verdict.problems)
     assert len(EXAMPLE.read_text().splitlines()) <= 40

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from telerelay.consult.plan import PlanError
 from telerelay.errors import RemoteProtocolError, TelerelayError
 from telerelay.logs import say
 
@@ -50,12 +51,15 @@ CLIENT_GONE = 499
 async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
     """
     For an application that embeds the relay and calls it in its own handlers: what the relay refuses leaves as the
-    relay's own answers do, with code, words and status (docs/signaling.md, Errors). All else is the application's.
+    relay's own answers do, with code, words and status (docs/signaling.md, Errors), a plan that cannot be one as on the
+    admin listener. All else is the application's.
     """
     try:
         return await handler(request)
     except RemoteProtocolError as error:
         return error_response(error.code, str(error), error.status)
+    except PlanError as error:
+        return error_response(error.code, str(error), 400)
 
 
 @web.middleware
