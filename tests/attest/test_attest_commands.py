@@ -198,7 +198,11 @@ def test_what_is_personal_is_shown_on_request_alone_and_gone_once_erased(
         (each["consult"], each["is_open"], each["is_erased"]) for each in consults
     ]
     assert 0 == cli.main(["journal", "verify", *place.args(), "--key", f"{place.key}.pub"])
-    assert 1 == cli.main(["journal", "erase", *place.args(), "c1"])
+    capsys.readouterr()
+    assert 1 == cli.main(["journal", "erase", *place.args(), "c1", "nobody", "", "c2"])
+    assert ["c1", "nobody", '""'] == [
+        line.partition(":")[0] for line in capsys.readouterr().err.splitlines() if "there is no such consult" in line
+    ]
 
 
 def test_a_report_is_of_a_journal_or_of_files(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

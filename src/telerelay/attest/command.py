@@ -245,6 +245,8 @@ def _cell(name: str, value: Any) -> str:
 def erase(options: argparse.Namespace) -> int:
     path = _path(options)
     erased = asyncio.run(_erase_all(str(path), options.consults, _configured_key(options)))
+    for consult in (consult for consult, is_erased in erased.items() if not is_erased):
+        print(f"{escape(consult)}: there is no such consult, or it was erased before", file=sys.stderr)
     print(f"erased {sum(erased.values())} of {len(erased)}", file=sys.stderr)
     if options.json:
         print(json.dumps({"erased": erased}))

@@ -223,7 +223,7 @@ class Journal:
         erased: list[_Row] = []
         for consult in consults:
             row = connection.execute(
-                "SELECT key FROM consults WHERE consult = ? AND NOT is_erased", (consult,)
+                "SELECT key FROM consults WHERE consult = ? AND consult != ? AND NOT is_erased", (consult, OWN)
             ).fetchone()
             if row is None:
                 continue
