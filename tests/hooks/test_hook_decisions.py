@@ -244,7 +244,15 @@ async def test_a_rule_that_keeps_the_loop_too_long_is_too_late() -> None:
     assert "timeout" == HookFailure("c1", "authorize_join", "blocked").fault
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), TimeoutError(), StopIteration()])
+class Outcome(BaseException):
+    """What some libraries end a whole run with."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SystemExit(3), asyncio.CancelledError(), TimeoutError(), StopIteration(), GeneratorExit(), Outcome()],
+    ids=lambda error: type(error).__name__,
+)
 async def test_no_exception_of_a_rule_ends_more_than_its_answer(error: BaseException) -> None:
     """
     Neither the process, nor the call of who asked.

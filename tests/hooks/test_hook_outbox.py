@@ -258,6 +258,29 @@ async def test_however_many_consults_hang_the_others_are_told(made: Setup) -> No
     assert MAX_TELLING + 6 + 4 == len(set(listener(made).keys()))
 
 
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError, GeneratorExit, BaseException])
+async def test_no_exception_of_a_listener_ends_the_telling(made: Setup, error: type[BaseException]) -> None:
+    """
+    Whatever it raises, it is told again later, and the facts after it.
+    """
+    tries: list[str] = []
+
+    async def on_person(event: PersonEvent) -> None:
+        tries.append(event.key)
+        if 1 == len(tries):
+            raise error
+        await listener(made)._hear(event)
+
+    listener(made).on_person = on_person  # type: ignore[assignment,method-assign]
+    await made.append("c1", beginning("c1"))
+    await made.settle()
+    await made.clock.pass_time(1.0, made.outbox)
+
+    assert ["c1:1", "c1:2", "c1:3", "c1:4"] == listener(made).keys()
+    assert tries[0] == tries[1]
+    assert {("on_person", "exception"): 1} == made.runner.failures
+
+
 async def test_what_fails_is_told_again_less_and_less_often(made: Setup) -> None:
     """
     The same key each time, and nothing behind it before it was taken; the failure is reported once.

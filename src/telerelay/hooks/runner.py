@@ -305,8 +305,19 @@ def is_way(hooks: Hooks | Way) -> bool:
 async def _guarded(calling: Coroutine[Any, Any, object]) -> object:
     try:
         return await calling
-    except SystemExit as error:  # asyncio would end the loop, and with it the relay
-        raise RuntimeError("the hook wanted to end the process") from error
+    except (Exception, asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if isinstance(error, GeneratorExit) and _is_thrown_in(error):
+            raise
+        # Of SystemExit asyncio would end the loop, and with it the relay; of others whoever waits for the answer, and
+        # the outbox with all that it has to tell.
+        raise RuntimeError("the hook wanted to end more than itself") from error
+
+
+def _is_thrown_in(error: GeneratorExit) -> bool:
+    """Whether our own coroutine is closed, with its loop: then there is no frame of a rule that raised it."""
+    return error.__traceback__ is None or error.__traceback__.tb_next is None
 
 
 def _forget(task: asyncio.Task[object]) -> None:
