@@ -44,6 +44,48 @@ def test_a_key_is_written_once_and_for_its_owner_only(tmp_path: Path) -> None:
     assert before == key.read_bytes()
 
 
+@pytest.mark.parametrize("command", ["token", "attest"])
+def test_a_key_that_cannot_be_written_whole_is_none(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    On a full disk: one clear error, and nothing that would stand in the way of the next try.
+    """
+    key = tmp_path / "key"
+    with monkeypatch.context() as full:
+        full.setattr(os, "fdopen", lambda descriptor, mode: Path("/dev/full").open(mode))
+        assert 1 == main([command, "--new-key", str(key)])
+    assert f"telerelay {command}: cannot write the key file {key}: No space left on device\n" == capsys.readouterr().err
+    assert [] == list(tmp_path.iterdir())
+    assert 0 == main([command, "--new-key", str(key)])
+
+
+def test_of_a_pair_of_keys_there_are_both_or_neither(tmp_path: Path) -> None:
+    """
+    A public key that is there already stands for another pair.
+    """
+    key, public = tmp_path / "key", tmp_path / "key.pub"
+    public.write_text("another's")
+
+    assert 1 == main(["attest", "--new-key", str(key)])
+    assert (False, "another's") == (key.exists(), public.read_text())
+
+
+def test_what_cannot_be_printed_is_said() -> None:
+    """
+    Exit 1 and one line, not a stack.
+    """
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", MAIN, "show-config"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+
+    assert (1, "telerelay show-config: cannot write what it is to print: No space left on device\n") == (
+        ended.returncode,
+        ended.stderr,
+    )
+
+
 def test_a_token_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     So that a script can take it as it is.

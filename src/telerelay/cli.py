@@ -5,6 +5,8 @@ What is meant for people goes to stderr; stdout has only what a program would re
 """
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,6 +17,7 @@ from telerelay.config import Config
 from telerelay.errors import ConfigError, TelerelayError
 
 OK, FAILED, USAGE = 0, 1, 2
+_UNPRINTED = (errno.EPIPE, errno.ENOSPC)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,10 +25,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
     except TelerelayError as error:
         print(f"telerelay {options.command}: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
+        return FAILED
+    except OSError as error:
+        if error.errno not in _UNPRINTED:
+            raise
+        # Whoever reads has gone, or there is no room: Python would try once more at its end, and say so with a stack.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"telerelay {options.command}: cannot write what it is to print: {error.strerror}", file=sys.stderr)
         return FAILED
     return code
 

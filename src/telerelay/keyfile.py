@@ -1,9 +1,13 @@
 """
-Files that hold a key: read if only their owner may read them. Nothing of what is in one is ever in an error's words.
+Files that hold a key: written whole or not at all, for half of one or an empty file would stand in the way, and read if
+only their owner may read them. Nothing of what is in one is ever in an error's words.
+
+Blocking.
 """
 
 import base64
 import binascii
+import os
 from pathlib import Path
 
 from telerelay.errors import ConfigError
@@ -31,6 +35,24 @@ def read_secret_text(path: Path) -> str:
     if not secret.isascii():
         raise ConfigError("bad_key", f"the key file {path} holds no key")
     return secret.decode("ascii")
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """A file that was not there. Raises ConfigError bad_file where it was, or cannot be written: then there is none."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except OSError as error:
+        raise _unwritten(path, error) from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise _unwritten(path, error) from None
+
+
+def _unwritten(path: Path, error: OSError) -> ConfigError:
+    return ConfigError("bad_file", f"cannot write the key file {path}: {error.strerror}")
 
 
 def decode_key(text: str, path: Path) -> bytes:

@@ -7,7 +7,6 @@ that whoever has the key can tell its id.
 
 import base64
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
@@ -25,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from telerelay.errors import ConfigError
 from telerelay.journal import canonical
-from telerelay.keyfile import read_bytes, read_secret
+from telerelay.keyfile import read_bytes, read_secret, write_new
 
 
 def base64url(data: bytes) -> str:
@@ -129,18 +128,13 @@ def write_new_key(path: Path) -> SigningKey:
     """
     key = SigningKey.new()
     private = key._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    _write_new(path, private, 0o600)
-    _write_new(path.with_name(path.name + ".pub"), key.public_pem().encode(), 0o644)
-    return key
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
+    write_new(path, private, 0o600)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    except OSError as error:
-        raise ConfigError("bad_file", f"cannot write the key file {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+        write_new(path.with_name(path.name + ".pub"), key.public_pem().encode(), 0o644)
+    except ConfigError:
+        path.unlink()  # of a pair both or neither: else the next try finds this one in its way
+        raise
+    return key
 
 
 def _load_public(path: Path) -> Ed25519PublicKey:

@@ -34,6 +34,16 @@ TROUBLES = {
 }
 """Errors that are the file's or the disk's, not the call's, by SQLite's primary result code."""
 
+_SPOKEN = {
+    "full": "its disk is full",
+    "io": "its disk fails, or has no room",
+    "read_only": "it, or its disk, may only be read",
+    "cannot_open": "it cannot be opened as a file",
+    "busy": "another process uses it",
+    "no_memory": "there is no memory",
+    "corrupt": "it is damaged",
+}
+
 _REOPENED_FOR = ("read_only", "cannot_open", "io", "corrupt")
 """After these a connection may stay as it is for ever, as one that was opened on a read-only disk does."""
 
@@ -285,4 +295,4 @@ def _quoted(path: str) -> str:
 
 
 def _spoken(word: str) -> str:
-    return word.replace("_", " ")
+    return _SPOKEN.get(word, word.replace("_", " "))

@@ -6,7 +6,6 @@ a token's header may hold nothing that could name another key (A50, A51). Time i
 """
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from jwt.utils import base64url_decode, base64url_encode
 
 from telerelay.errors import ConfigError, LocalProtocolError, RemoteProtocolError
-from telerelay.keyfile import decode_key, read_secret_text
+from telerelay.keyfile import decode_key, read_secret_text, write_new
 from telerelay.protocol.names import is_room_name, is_sub
 
 AUDIENCE = "telerelay"
@@ -278,12 +277,7 @@ def new_key() -> str:
 
 def write_key(path: Path) -> None:
     """A new key into a new file of mode 0600. Raises ConfigError if it exists or cannot be written."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise ConfigError("bad_file", f"cannot write the key file {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(new_key() + "\n")
+    write_new(path, f"{new_key()}\n".encode(), 0o600)
 
 
 def load_key(path: Path, leeway_s: int = 5) -> TokenKeys:
