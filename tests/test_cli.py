@@ -53,7 +53,7 @@ def test_a_key_that_cannot_be_written_whole_is_none(
     """
     key = tmp_path / "key"
     with monkeypatch.context() as full:
-        full.setattr(os, "fdopen", lambda descriptor, mode: Path("/dev/full").open(mode))
+        full.setattr(os, "fdopen", lambda descriptor, mode: Path("/dev/full").open(mode))  # noqa: SIM115
         assert 1 == main([command, "--new-key", str(key)])
     assert f"telerelay {command}: cannot write the key file {key}: No space left on device\n" == capsys.readouterr().err
     assert [] == list(tmp_path.iterdir())
