@@ -85,3 +85,80 @@ async def test_a_letter_and_a_photo_come_to_the_doctor(open_page: OpenPage, rela
     assert PHONE["width"] == await patient.page.evaluate("document.documentElement.scrollWidth")
     for person in (patient, doctor):
         assert [] == person.complaints
+
+
+THIN_LINES = """async () => {
+  // Time is told: whatever waits longest goes on when nothing else does. Lines are what this fetch makes of them.
+  const { fetchDocument, send, sha256 } = await import("/documents.js");
+  const [wait, clear, date] = [setTimeout, clearTimeout, Date.now];
+  let [now, number, isOver] = [0, 0, false];
+  const timers = new Map();
+  window.setTimeout = (act, ms = 0) => (timers.set(++number, { at: now + ms, act }), number);
+  window.clearTimeout = (id) => void timers.delete(id);
+  Date.now = () => now;
+  let seen = -1;
+  const pass = () => {
+    const [first] = [...timers].sort(([, a], [, b]) => a.at - b.at);
+    const isQuiet = seen === number;
+    seen = number;
+    if (first && isQuiet) [now] = [first[1].at, timers.delete(first[0]), first[1].act()];
+    if (!isOver) wait(pass, 2);
+  };
+  wait(pass, 2);
+  const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+  const gone = (signal) => new Promise((_, no) => signal.addEventListener("abort", () => no(new Error("aborted"))));
+  const data = crypto.getRandomValues(new Uint8Array(60_000));
+  const blob = new Blob([data, data, data, data, data]);
+  const whole = new Uint8Array(await blob.arrayBuffer());
+  const call = { headers: async () => ({}) };
+  const ways = { from: [], pieces: [] };
+
+  let isAway = true;  // once, in the midst of it
+  window.fetch = async (url, { signal, headers }) => {
+    let at = Number(/bytes=(\\d+)-/.exec(headers.Range ?? "")?.[1] ?? 0);
+    ways.from.push(at);
+    const length = String(whole.length - at);
+    const body = new ReadableStream({
+      async pull(controller) {
+        const isCut = isAway && at >= 100_000;
+        if (isCut) isAway = false;
+        await Promise.race([sleep(isCut ? 3_600_000 : 10_000), gone(signal)]);
+        if (at >= whole.length) return controller.close();
+        controller.enqueue(whole.slice(at, (at += 10_000)));
+      },
+    });
+    return new Response(body, { status: at ? 206 : 200, headers: { "Content-Length": length } });
+  };
+  const got = await fetchDocument(call, { id: "d", sha256: await sha256(blob) });
+
+  let offset = 0;
+  window.fetch = async (url, { method, body, signal }) => {
+    const headers = { "Upload-Offset": String(offset), Location: "/documents/d" };
+    if (method !== "PATCH") return new Response(null, { status: method === "POST" ? 201 : 200, headers });
+    ways.pieces.push(body.size);
+    for (let left = body.size; left > 0; left -= 1500) {
+      await Promise.race([sleep(1000), gone(signal)]);
+      offset += Math.min(1500, left);
+    }
+    return new Response(null, { status: 204, headers: { "Upload-Offset": String(offset) } });
+  };
+  const id = await send(call, blob);
+  isOver = true;
+  [window.setTimeout, window.clearTimeout, Date.now] = [wait, clear, date];
+  return { got: got.size, id, offset, ...ways };
+}"""
+
+
+@pytest.mark.timeout(120)
+async def test_a_document_that_takes_minutes_comes_and_goes(open_page: OpenPage) -> None:
+    """
+    What lasts longer than one request may stand still is no cut, neither at 8 kbit/s down nor at 12 up; what is cut
+    goes on where it was.
+    """
+    anybody = await open_page("pat-9")
+    found = await anybody.page.evaluate(THIN_LINES)
+
+    assert (300_000, 300_000, "d") == (found["got"], found["offset"], found["id"])
+    assert [0, 100_000] == found["from"]
+    assert 262_144 == found["pieces"][0]
+    assert 32_768 == min(found["pieces"][:-1])

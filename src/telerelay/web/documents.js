@@ -10,6 +10,8 @@ const DEFAULT_URL = new URL("./documents", import.meta.url).href;
 
 // One request: small enough that a cut costs little on a line of 256 kbit/s, and that a voice beside it is not starved.
 const PIECE_BYTES = 262144;
+// Where one did not come through the next are smaller, for a line may carry less than any of that in PIECE_TIMEOUT_MS.
+const LEAST_PIECE_BYTES = 32768;
 // A line that is away is tried again after 0.5 s, then twice as long each time; a minute of nothing is no cut any more.
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 5000;
@@ -52,20 +54,47 @@ function metadata(values) {
     .join(",");
 }
 
-/** One request; rejects with the relay's code, or `no_network`. */
-async function ask(call, url, method, headers, { body = null, signal = null } = {}) {
-  const dead = AbortSignal.timeout(PIECE_TIMEOUT_MS);
-  let response;
+/** Cuts a request in which nothing moves; `moved` says that something did. */
+function watch(signal) {
+  const cut = new AbortController();
+  const abort = () => cut.abort();
+  let timer;
+  const moved = () => {
+    clearTimeout(timer);
+    timer = setTimeout(abort, PIECE_TIMEOUT_MS);
+  };
+  const over = () => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  };
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  moved();
+  return { signal: cut.signal, moved, over };
+}
+
+/**
+ * One request; rejects with the relay's code, or `no_network`. `read(response, moved)` has the body of a good answer, as
+ * long as it takes.
+ */
+async function ask(call, url, method, headers, { body = null, signal = null, read = null } = {}) {
+  const watched = watch(signal);
   try {
-    const all = { ...(await call.headers()), ...headers };
-    const either = signal && AbortSignal.any ? AbortSignal.any([signal, dead]) : (signal ?? dead);
-    response = await fetch(url, { method, headers: all, body, signal: either, cache: "no-store", credentials: "omit" });
-  } catch {
-    throw new DocumentError(signal?.aborted ? "aborted" : "no_network");
+    let response;
+    try {
+      const all = { ...(await call.headers()), ...headers };
+      response = await fetch(url, { method, headers: all, body, signal: watched.signal, cache: "no-store", credentials: "omit" });
+      watched.moved();
+      if (response.ok) await read?.(response, watched.moved);
+    } catch {
+      throw new DocumentError(signal?.aborted ? "aborted" : "no_network");
+    }
+    if (response.ok) return response;
+    const { error } = await response.json().catch(() => ({}));
+    throw new DocumentError(error?.code ?? `http_${response.status}`, error?.message);
+  } finally {
+    watched.over();
   }
-  if (response.ok) return response;
-  const { error } = await response.json().catch(() => ({}));
-  throw new DocumentError(error?.code ?? `http_${response.status}`, error?.message);
 }
 
 // After these the same may work later.
@@ -86,15 +115,22 @@ export async function send(call, blob, options = {}) {
   const url = new URL(made.headers.get("Location"), collection).href;
   let offset = 0;
   let isSure = true;
+  let piece_bytes = PIECE_BYTES;
   await patiently(async (moved) => {
     if (!isSure) {
       const head = await ask(call, url, "HEAD", TUS, { signal });
+      const before = offset;
       offset = Number(head.headers.get("Upload-Offset"));
       isSure = true;
+      piece_bytes = Math.max(LEAST_PIECE_BYTES, piece_bytes / 2);
+      if (offset > before) {
+        onprogress?.(offset, blob.size);
+        moved(); // part of a piece: the line is thin, and not away
+      }
     }
     while (offset < blob.size) {
       isSure = false;
-      const body = blob.slice(offset, offset + PIECE_BYTES);
+      const body = blob.slice(offset, offset + piece_bytes);
       const piece = { ...TUS, "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream" };
       const sent = await ask(call, url, "PATCH", piece, { body, signal });
       offset = Number(sent.headers.get("Upload-Offset"));
@@ -123,12 +159,34 @@ async function patiently(act, signal) {
   }
 }
 
-/** Fetch a document of the list, its hash compared: a Blob. Rejects with a DocumentError. */
-export async function fetchDocument(call, { id, sha256: wanted }, { url = DEFAULT_URL, signal } = {}) {
-  const response = await ask(call, `${url}/${id}`, "GET", {}, { signal });
-  const blob = await response.blob().catch(() => {
-    throw new DocumentError("no_network");
-  });
+/**
+ * Fetch a document of the list, over cuts of the line, its hash compared: a Blob. Options: `onprogress(got, size)`, `signal`,
+ * `url`. Rejects with a DocumentError.
+ */
+export async function fetchDocument(call, { id, sha256: wanted }, { url = DEFAULT_URL, signal, onprogress } = {}) {
+  let parts = [];
+  let got = 0;
+  let size = null;
+  let type = "";
+  await patiently(async (moved) => {
+    if (got === size) return; // the cut came behind the last byte
+    const read = async (response, alive) => {
+      if (response.status !== 206) [parts, got] = [[], 0];
+      type = response.headers.get("Content-Type") ?? "";
+      size = got + Number(response.headers.get("Content-Length"));
+      const reader = response.body.getReader();
+      for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
+        parts.push(value);
+        got += value.length;
+        onprogress?.(got, size);
+        alive();
+        moved();
+      }
+      if (got < size) throw new Error("cut");
+    };
+    await ask(call, `${url}/${id}`, "GET", got ? { Range: `bytes=${got}-` } : {}, { signal, read });
+  }, signal);
+  const blob = new Blob(parts, { type });
   if ((await sha256(blob)) !== wanted) throw new DocumentError("wrong_hash");
   return blob;
 }
