@@ -16,7 +16,7 @@ from telerelay.errors import RemoteProtocolError
 from telerelay.protocol.grants import TokenKeys
 from telerelay.recording.shelf import Kept
 from telerelay.signaling.consults import Consults
-from telerelay.signaling.http import bearer, json_text
+from telerelay.signaling.http import bearer, error_response, json_text
 
 JSON = "application/json"
 # What is handed out at once: eight frames.
@@ -68,7 +68,11 @@ class HostRecordings:
         if kept is None:
             raise RemoteProtocolError("not_found", "there is no such recording")
         size_bytes = kept.size_bytes
-        wanted = tus.range_of(request.headers.get("Range"), size_bytes)
+        try:
+            wanted = tus.range_of(request.headers.get("Range"), size_bytes)
+        except RemoteProtocolError as error:
+            said = {"Content-Range": f"bytes */{size_bytes}"}
+            return error_response(error.code, str(error), error.status, said)
         start, end = wanted or (0, size_bytes)
         response = web.StreamResponse(
             status=200 if wanted is None else 206,
