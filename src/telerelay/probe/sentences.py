@@ -54,7 +54,7 @@ _EN = {
     "tcp_no_name": "The relay's name is not known here: check the address and the network's DNS.",
     "tcp_tls": "The relay's certificate was not accepted: a proxy may look into connections, or the clock is wrong.",
     "tcp_not_a_relay": "Something answers at port {port}, but it is no relay, or a proxy cuts its WebSocket.",
-    "tcp_not_allowed": "The relay takes no probe from here now: wait a minute, or give a token.",
+    "tcp_not_allowed": "The relay takes no probe from here now: wait a minute, or give a token that is valid.",
     "tcp_unknown": "Whether the relay can be reached over TCP was not found out in time.",
     "tcp_443_ok": "TCP port 443 is open.",
     "tcp_443_skipped": "TCP port 443 was not checked apart.",
@@ -143,7 +143,7 @@ _FR = {
     "un proxy inspecte peut-être les connexions, ou l’horloge est fausse.",
     "tcp_not_a_relay": "Quelque chose répond au port {port}, mais ce n’est pas un relais, "
     "ou un proxy coupe son WebSocket.",
-    "tcp_not_allowed": "Le relais n’accepte pas de test d’ici pour le moment : attendez une minute ou donnez un jeton.",
+    "tcp_not_allowed": "Le relais n’accepte aucun test d’ici pour le moment : attendez ou donnez un jeton valable.",
     "tcp_unknown": "On n’a pas pu savoir à temps si le relais est joignable en TCP.",
     "tcp_443_ok": "Le port TCP 443 est ouvert.",
     "tcp_443_skipped": "Le port TCP 443 n’a pas été vérifié à part.",
