@@ -9,6 +9,7 @@
 #   make soak                       the control process killed fifty times under load
 #   make kills ARGS="--kills 20"    a served relay with consults killed at random moments, 200 times: docs/consult.md
 #   make fuzz-sdp SECONDS=3600      what reads SDP, in Python; make fuzz: what reads packets, in C
+#   make fuzz-payloads SECONDS=3600 what the recorder reads of pictures, in Python
 #   make interop ARGS="-k firefox"  the matrix of docs/interop.md: browsers and stacks of others (as root; installs them)
 #   make bench-peers ARGS="--find-max" the same load against telerelay, Janus and aiortc (as root; installs Janus)
 #   make bench-leaves ARGS="-k srtp" what one call of each leaf costs; make bench runs them too
@@ -27,7 +28,7 @@ EXTENSION := src/telerelay/_native.abi3.so
 NATIVE := setup.py native/build_native.py $(wildcard native/src/*.c native/src/*.h native/load/*.c native/load/*.h native/include/*.h)
 C_FILES := $(wildcard native/src/*.[ch] native/load/*.[ch] native/include/*.h native/tests/*.[ch] native/tests/support/*.[ch] native/fuzz/*.[ch] native/bench/*.[ch])
 
-.PHONY: build demo test slow rows abr soak kills interop bench bench-leaves bench-lines bench-peers fuzz fuzz-sdp lint format clean
+.PHONY: build demo test slow rows abr soak kills interop bench bench-leaves bench-lines bench-peers fuzz fuzz-sdp fuzz-payloads lint format clean
 .DELETE_ON_ERROR:
 
 build: $(EXTENSION)
@@ -94,6 +95,9 @@ fuzz: build/packages
 
 fuzz-sdp: build
 	@$(BIN)/python tests/fuzz_sdp.py --seconds $(SECONDS) $(ARGS)
+
+fuzz-payloads: build
+	@$(BIN)/python tests/fuzz_payloads.py --seconds $(SECONDS) $(ARGS)
 
 lint: build
 	@echo "lint: ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
