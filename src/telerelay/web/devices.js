@@ -100,9 +100,11 @@ export async function publish(kind) {
   try {
     await page.call.publish(track, { source: KINDS[kind].source, videoCodec, redundancy });
   } catch (error) {
-    // Whose role may not publish watches and listens.
-    if (error.code === "forbidden") setTrack(kind, null);
-    else if (error.code !== "left" && error.code !== "ended") tell(problemKey(error.code), { code: error.code });
+    // Who may not publish watches and listens.
+    if (error.code === "forbidden") {
+      setTrack(kind, null);
+      page.forbidden.add(kind);
+    } else if (error.code !== "left" && error.code !== "ended") tell(problemKey(error.code), { code: error.code });
   }
   page.render();
 }

@@ -104,7 +104,7 @@ export class Incoming {
       // Camera and microphone belong together; whatever else comes (a screen) is a picture of its own.
       const stream = /^(camera|microphone)$/.test(source) ? participant.stream : new MediaStream();
       stream.addTrack(track);
-      Object.assign(publication, { track, stream });
+      Object.assign(publication, { track, stream, refused: null });
       this.#received.set(mid, { participant, publication, track, stream });
       this.#wires.emit("track", { participant, publication, kind, source, track, stream });
     }

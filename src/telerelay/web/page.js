@@ -13,7 +13,7 @@ import { listenRecording, renderRecording } from "./recording.js";
 import { listenPapers, papersWords, renderPapers } from "./papers.js";
 import { renderDesk } from "./desk.js";
 import { isLost, pictures, play, renderTiles, sentencesOn, tiles } from "./people.js";
-import { $, KINDS, memory, name, page, publicationOf, say, setSentences, setText, tell, trackOf } from "./state.js";
+import { $, KINDS, focusControls, memory, name, page, publicationOf, say, setSentences, setText, tell, trackOf } from "./state.js";
 import { LANGUAGES, problemKey } from "./strings.js";
 import { renderStrip } from "./strip.js";
 import { isWaiting, renderWaiting, waitingSentences } from "./waiting.js";
@@ -90,6 +90,7 @@ async function enter() {
   }
   page.connections = {};
   page.problems = {}; // who comes in all the same knows of them
+  page.forbidden.clear();
   page.hasMet = page.call.participants.size > 0;
   if (own.meter.context) page.call.watch(own.meter.context);
   memory.write({ isInside: true });
@@ -103,7 +104,7 @@ async function enter() {
   const publishing = Promise.all(["audio", "video"].map(own.publish));
   render();
   // Who waits has more than a screen to look at, and begins at its top.
-  document.querySelector(".controls button:enabled").focus({ preventScroll: !page.call?.admitted });
+  focusControls({ preventScroll: !page.call?.admitted });
   await publishing;
 }
 
@@ -129,6 +130,7 @@ function onEnded(code) {
   page.endCode = code;
   renderWaiting(); // what was shown stops
   forgetLines();
+  page.forbidden.clear();
   renderObjects();
   page.isSoundBlocked = false;
   for (const kind of ["audio", "video"]) own.setTrack(kind, null);
@@ -183,6 +185,7 @@ function onCallEvent(event) {
       if (event.before !== "good" && event.state === "good") tell("network_good");
       break;
     case "error":
+      if (event.error.code === "forbidden") break; // of what we may not send: own.publish sees to it
       tell(problemKey(event.error.code), { code: event.error.code });
       break;
     case "draining":
@@ -319,7 +322,9 @@ function renderNotice() {
   $("choose").hidden = !canRetry || !isInCall;
   // Refused both, perhaps because of the camera alone.
   $("sound-only").hidden = isInCall || !(canRetry && codes.length === 2 && codes.every((code) => code === "permission_denied"));
-  if (hadFocus && !text) (isInCall ? $("mute-audio") : $("main")).focus();
+  if (!hadFocus || text) return;
+  if (isInCall) focusControls();
+  else $("main").focus();
 }
 
 function renderLobby() {
@@ -337,7 +342,10 @@ function renderControls() {
     const publication = publicationOf(kind);
     const isOff = !publication || publication.muted;
     const button = $(id);
+    const hadFocus = document.activeElement === button;
+    button.hidden = page.forbidden.has(kind); // there is nothing to turn on
     button.disabled = !publication;
+    if (hadFocus && (button.hidden || button.disabled)) focusControls(); // a button that cannot be pressed loses it
     button.dataset.off = Boolean(publication?.muted);
     button.setAttribute("aria-pressed", Boolean(publication?.muted));
     setText(button.querySelector("span"), say(!publication ? KINDS[kind].none : isOff ? off : on));
@@ -381,6 +389,8 @@ function render() {
   document.documentElement.lang = page.language;
   document.title = say("title");
   $("self").dataset.picture = isVideoOff() ? "off" : "on";
+  $("self").hidden = page.forbidden.has("video"); // nobody is to see it
+  for (const kind of ["audio", "video"]) $(KINDS[kind].select).closest(".field").hidden = page.forbidden.has(kind);
   renderNotice();
   let title = "";
   if (page.view === "lobby") {
@@ -463,7 +473,7 @@ function listen() {
       await page.call.startSound();
       page.isSoundBlocked = false;
       render();
-      $("mute-audio").focus();
+      focusControls();
     },
     language: () => speak(LANGUAGES.find((each) => each !== page.language)),
   };

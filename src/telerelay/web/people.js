@@ -5,7 +5,7 @@
  * made large. Of `page` it changes which one that is, and whether the browser keeps the sound off.
  */
 
-import { $, name, page, say, setText } from "./state.js";
+import { $, focusControls, name, page, say, setText } from "./state.js";
 import { isSpeaking, pausedOf } from "./weak.js";
 
 export const tiles = new Map(); // key -> {element, video}
@@ -71,7 +71,8 @@ function addTile({ key }) {
     page.render();
     // The button is gone with the size: the way back is the next one.
     const back = tiles.get(before)?.element.querySelector("button") ?? document.querySelector(".enlarge:not([hidden])");
-    (back?.hidden === false ? back : $("mute-audio")).focus();
+    if (back?.hidden === false) back.focus();
+    else focusControls();
   });
   $("tiles").append(element);
   return tile;
@@ -101,6 +102,16 @@ const BADGES = {
   permission_denied: "badge_no_microphone",
 };
 
+/** Words for what the relay does not send us, by its code; any other is a thing of the relay's. */
+const REFUSALS = { forbidden: "tile_not_for_you", no_common_codec: "tile_no_codec" };
+
+function coverOf({ participant, camera }, held) {
+  if (!camera) return participant.role === "recorder" ? "tile_recorder" : "tile_no_camera";
+  if (camera.refused) return REFUSALS[camera.refused] ?? REFUSALS.forbidden; // on or off, it is not for us
+  if (camera.muted) return COVERS[camera.reason] ?? COVERS.user;
+  return held ?? "tile_waiting"; // there may never have been a picture
+}
+
 /** Words over a large picture that the relay holds back; a small one has a badge. */
 const HELD = { line: "tile_paused", unwanted: "badge_paused" };
 
@@ -108,6 +119,7 @@ function badgeOf({ participant, camera, microphone }, hasPicture, isHeld) {
   if (isLost(participant)) return "badge_lost";
   if (participant.role === "recorder") return null; // it has none, and lacks none
   if (!microphone) return "badge_no_microphone";
+  if (microphone.refused) return "badge_not_for_you";
   if (microphone.muted) return BADGES[microphone.reason] ?? "badge_muted";
   if (hasPicture && camera.stalled) return "badge_stalled";
   if (microphone.stalled) return "badge_sound_stalled";
@@ -118,9 +130,7 @@ function renderTile({ element, video }, picture, isLarge) {
   const { participant, camera, microphone } = picture;
   const hasPicture = Boolean(camera?.track) && !camera.muted && video.videoWidth > 0;
   const held = HELD[pausedOf(participant, camera)];
-  const waiting = held ?? "tile_waiting"; // there may never have been a picture
-  const none = participant.role === "recorder" ? "tile_recorder" : "tile_no_camera";
-  const cover = !camera ? none : camera.muted ? (COVERS[camera.reason] ?? COVERS.user) : waiting;
+  const cover = coverOf(picture, held);
   const badge = badgeOf(picture, hasPicture, hasPicture && held && !isLarge);
   Object.assign(element.dataset, {
     large: isLarge,
@@ -156,8 +166,8 @@ export function sentencesOn(participant) {
   const found = [];
   const held = all.filter(({ reason }) => reason === "interrupted");
   if (held.length) found.push(say("other_held", { who }));
-  const silent = all.filter(({ source, muted, reason }) => {
-    if (reason === "user" && isCrowded()) return false; // it stands on the picture
+  const silent = all.filter(({ source, muted, reason, refused }) => {
+    if (refused || (reason === "user" && isCrowded())) return false; // it stands on the picture
     return muted && reason !== "interrupted" && /^(camera|microphone)$/.test(source);
   });
   for (const { kind, reason } of silent) found.push(say(`other_${kind}_${reason}`, { who }));

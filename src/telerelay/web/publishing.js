@@ -48,6 +48,8 @@ export class Publishing {
   #isDirty = false; // our offer is older than our publications
   #negotiation = null;
   #spare = []; // transceivers whose publication ended: sections cannot go away, so they are used again
+  #offering = []; // what the latest offer is of
+  #alone = new Set(); // what is offered one after the other: together they were refused
   #limits = new Map(); // what is worth sending, by publication
   #senderLimits = new WeakMap(); // RTCRtpSender -> SenderLimit
 
@@ -110,11 +112,16 @@ export class Publishing {
   }
 
   async #offer(pc) {
-    for (const own of this.#call.publications) own.transceiver ??= await this.#addTransceiver(pc, own);
+    for (const own of this.#alone) if (!this.#call.publications.includes(own)) this.#alone.delete(own); // taken back
+    const [next] = this.#alone;
+    this.#offering = this.#call.publications.filter((own) => own === next || !this.#alone.has(own));
+    for (const own of this.#offering) own.transceiver ??= await this.#addTransceiver(pc, own);
     for (const channel of this.#wires.channels.values()) channel.openOn(pc);
+    const isEmpty = pc.getTransceivers().every(({ direction }) => direction === "stopped");
+    if (isEmpty && !this.#wires.channels.size) return; // all of it was refused
     const offer = await pc.createOffer();
     await pc.setLocalDescription(offer);
-    const offered = this.#call.publications.filter((own) => own.transceiver?.mid);
+    const offered = this.#offering.filter((own) => own.transceiver?.mid);
     const tracks = offered.map((own) => {
       const encrypted = own.transceiver.sender.transform != null; // or the relay may add copies to sound, and join it
       return { mid: own.transceiver.mid, source: own.source, muted: own.reason !== null, encrypted };
@@ -129,7 +136,9 @@ export class Publishing {
       own.told = tracks[index].muted ? (own.told ?? undefined) : null;
       if (own.id) own.resolve(own);
       else this.#refuse(own, new TelerelayError("no_common_codec"));
+      this.#alone.delete(own);
     }
+    if (this.#alone.size) this.#isDirty = true;
     this.#apply(); // also that there is none: a transceiver may have been another's
     await this.tellMutes();
   }
@@ -173,12 +182,23 @@ export class Publishing {
 
   /** The relay did not take the offer: go back to what it took last, without those it has never known. */
   async #withdraw(pc, error) {
-    await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
-    const unknown = this.#call.publications.filter((own) => !own.id);
+    const isNew = !pc.currentRemoteDescription;
+    if (!isNew) await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
+    const unknown = this.#offering.filter((own) => !own.id && this.#call.publications.includes(own));
+    // Which of them it is that may not be, is not said.
+    const isUnclear = error.code === "forbidden" && unknown.length > 1;
     for (const own of unknown) {
-      own.transceiver?.stop();
-      this.#refuse(own, error);
+      if (!isNew) own.transceiver?.stop();
+      own.transceiver = null;
+      if (isUnclear) this.#alone.add(own);
+      else {
+        this.#alone.delete(own);
+        this.#refuse(own, error);
+      }
     }
+    // Chromium keeps what a first offer was rolled back from, and can make no other of it: another connection can.
+    if (isNew) this.#wires.drop("publish");
+    if (this.#alone.size || (unknown.length && this.#wires.channels.size)) this.#isDirty = true;
     if (!unknown.length) this.#wires.fail(error);
   }
 

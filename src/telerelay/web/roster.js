@@ -77,7 +77,8 @@ export class Roster {
 
   /** As the relay tells it, with room for what comes of it. A client that gives no reason was asked to mute. */
   #publicationOf({ reason = "user", ...info }) {
-    return { ...info, reason: info.muted ? reason : null, stalled: false, paused: null, track: null, stream: null };
+    const nothing = { stalled: false, paused: null, refused: null, track: null, stream: null };
+    return { ...info, reason: info.muted ? reason : null, ...nothing };
   }
 
   /** An offer says whether, not why; then the reason we know stays. */
@@ -100,9 +101,20 @@ export class Roster {
     for (const own of this.#call.publications) for (const id of [...own.unseenBy]) this.setSeen(own, id, true);
   }
 
+  /** The relay will not send us that publication: "forbidden", "no_common_codec". */
+  refuse(id, code) {
+    const participant = this.#publisherOf(id);
+    if (participant) participant.publications.get(id).refused = code;
+    this.#wires.emit("refused", { publication: id, code, participant });
+  }
+
+  #publisherOf(id) {
+    return [...this.#call.participants.values()].find(({ publications }) => publications.has(id)) ?? null;
+  }
+
   /** `reason`: why the relay sends nothing of it, "line" or "unwanted"; null: it does. */
   setPaused(id, reason) {
-    const participant = [...this.#call.participants.values()].find(({ publications }) => publications.has(id));
+    const participant = this.#publisherOf(id);
     const publication = participant?.publications.get(id);
     if (!publication || publication.paused === reason) return;
     const before = publication.paused;

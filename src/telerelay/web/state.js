@@ -30,6 +30,7 @@ export const page = {
   room: query.get("room"),
   stream: new MediaStream(), // our own tracks
   problems: {}, // by kind: why a device is not used
+  forbidden: new Set(), // kinds that our role, or a rule of the application's, lets nobody have of us
   problem: null, // why joining failed: an error code
   isOpening: false,
   isJoining: false,
@@ -55,6 +56,10 @@ export function name(participant) {
   const number = same.length > 1 ? same.indexOf(participant) + 1 : 0;
   return say(roleKey(participant.role)) + (number > 0 ? ` ${number}` : "");
 }
+
+/** The first of the call's buttons that is there: where one goes on. */
+export const focusControls = (options) =>
+  document.querySelector(".controls button:enabled:not([hidden])")?.focus(options);
 
 /** Leaves the node alone when nothing changed: a screen reader would say it again. */
 export function setText(node, text) {

@@ -611,7 +611,7 @@ export class Call extends EventTarget {
         this.#emit("channelrefused", { label: message.label, code: message.code });
         break;
       case "refused":
-        this.#emit("refused", { publication: message.publication, code: message.code });
+        this.#roster.refuse(message.publication, message.code);
         break;
       case "draining":
         this.#emit("draining", {});

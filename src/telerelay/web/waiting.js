@@ -42,6 +42,7 @@ export function renderWaiting() {
     return;
   }
   const video = page.stream.getVideoTracks()[0];
+  $("check-camera").hidden = page.forbidden.has("video");
   setText($("check-camera"), say(video && !video.muted ? "check_camera" : "check_no_camera"));
   setText($("check-line"), lineWords());
   $("check-line").dataset.state = lineState();
