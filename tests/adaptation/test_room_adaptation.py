@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import pytest
+
 from telerelay.adaptation import Decisions, Feed, Line, RoomAdaptation
 from telerelay.adaptation.room import ANY, BACK_BPS, FLOOR_BPS, FULL_BPS, NOMINAL_BPS, VOICE_LEAST_BPS
-from telerelay.allocator import ConsultAllocator, Ladder, Rung, Track
+from telerelay.allocator import ConsultAllocator, Ladder, Profile, Rung, Track
 from telerelay.events import Limit
 
 SECOND_US = 1_000_000
@@ -104,6 +106,26 @@ def test_each_line_gets_a_ladder_at_once_and_another_when_rates_are_known() -> N
     assert {101, 102} == set(measured.ladders)
     assert [0, 1, 2] == encodings(measured.ladders[101], room.sender("bob"))
     assert {} == still.ladders
+
+
+@pytest.mark.parametrize("said", [None, *Profile])
+def test_what_a_publisher_says_of_its_picture_reaches_the_allocator(said: Profile | None) -> None:
+    """
+    Where it says nothing, its source does: a camera shows a face.
+    """
+    seen: list[Track] = []
+
+    class Watching:
+        def allocate(self, tracks: Sequence[Track]) -> Sequence[Rung]:
+            seen.extend(tracks)
+            return ConsultAllocator().allocate(tracks)
+
+    room = Room("bob", allocator=Watching())
+    feed = Feed(CAMERA, "ada", "video", "camera", 1, RIDS, profile=said)
+    room.adaptation.arrange(room.people, [feed], [Line(room.line("bob"), "bob", {1000: CAMERA})])
+    room.adaptation.decide(room.now_us)
+
+    assert {said or Profile.TALK} == {each.task for each in seen if each.kind == "video"}
 
 
 def test_what_comes_a_moment_later_than_the_least_is_not_missed_meanwhile() -> None:

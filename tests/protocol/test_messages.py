@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telerelay import events
+from telerelay.allocator import Profile
 from telerelay.errors import RemoteProtocolError
 from telerelay.events import OfferedTrackInfo, ParticipantInfo, PublicationInfo
 from telerelay.protocol import messages
@@ -41,6 +42,10 @@ def refusal(text: str) -> tuple[str, str]:
         (
             {"type": "publish", "sdp": "", "tracks": [{"mid": "0", "source": "microphone", "encrypted": False}]},
             messages.Publish(None, "", (messages.PublishedTrack("0", "microphone", is_encrypted=False),)),
+        ),
+        (
+            {"type": "publish", "sdp": "", "tracks": [{"mid": "1", "profile": "motion"}]},
+            messages.Publish(None, "", (messages.PublishedTrack("1", "camera", profile="motion"),)),
         ),
         ({"type": "answer", "id": 3, "offer_id": 7, "sdp": "x"}, messages.Answer(3, 7, "x")),
         (
@@ -421,3 +426,13 @@ def test_what_is_held_back_and_who_speaks_are_signs() -> None:
         {"type": "speaker", "participant": "ada"},
         {"type": "speaker", "participant": None},
     ] == [json.loads(messages.encode(each)) for each in said]
+
+
+def test_a_profile_that_there_is_not_is_refused_by_name() -> None:
+    """
+    With the three there are, which are the allocator's.
+    """
+    text = json.dumps({"type": "publish", "sdp": "", "tracks": [{"mid": "1", "profile": "fast"}]})
+
+    assert ("bad_message", "publish.tracks[0].profile must be one of talk, motion, detail") == refusal(text)
+    assert tuple(Profile) == messages.PROFILES

@@ -523,6 +523,20 @@ def test_only_a_voice_said_to_be_in_the_clear_may_be_taken_apart() -> None:
     assert [("audio", "microphone", False)] == [what for what, is_open in said.items() if is_open]
 
 
+def test_what_was_said_of_a_profile_holds_until_something_else_is_said(scene: Scene) -> None:
+    """
+    It is the same publication all the while.
+    """
+    ada = scene.join("ada").participant.id
+    said = []
+    for profile in (None, "motion", None, "talk"):
+        (name,) = scene.publish(ada, TrackDescription("0", "video", "camera", profile=profile))
+        said.append((name, scene.room.publications[name].profile))
+
+    assert 1 == len({name for name, _ in said})
+    assert ["", "motion", "motion", "talk"] == [profile for _, profile in said]
+
+
 def test_what_was_said_of_encryption_holds_until_something_else_is_said(scene: Scene) -> None:
     """
     A client that offers anew without a word keeps its publication, and what it is; another word makes another one.

@@ -18,6 +18,7 @@ from telerelay.allocator import (
     Allocator,
     Dynacast,
     Layer,
+    Profile,
     Purpose,
     Rung,
     SoleLimit,
@@ -108,7 +109,8 @@ class LayerRate(Protocol):
 class Feed:
     """
     A publication as it arrives: `receiver` is its id on the worker, `rids` the names of its encodings, the least first;
-    without RIDs there is one. `uplink` is the same word of all that comes over one line; "": nobody knows.
+    without RIDs there is one. `uplink` is the same word of all that comes over one line; "": nobody knows. `profile` is
+    what its publisher says that its picture must not lose; None: nothing.
     """
 
     publication: str
@@ -119,6 +121,7 @@ class Feed:
     rids: tuple[str, ...] = ()
     is_muted: bool = False
     uplink: str = ""
+    profile: Profile | None = None
 
     @property
     def encodings(self) -> int:
@@ -527,6 +530,7 @@ class RoomAdaptation:
                     "video",
                     layers,
                     purpose=feed.purpose,
+                    profile=feed.profile,
                     priority=PRIORITY_OF[feed.purpose],
                     is_on_stage=is_on_stage,
                 )

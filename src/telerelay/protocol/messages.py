@@ -60,12 +60,16 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class PublishedTrack:
-    """`is_encrypted`: whether its frames are encrypted end to end; None: not said."""
+    """
+    `is_encrypted`: whether its frames are encrypted end to end; `profile`: what a picture must not lose, one of
+    PROFILES. None: not said.
+    """
 
     mid: str
     source: str
     is_muted: bool = False
     is_encrypted: bool | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,8 @@ class MoveCamera:
     is_home: bool = False
 
 
+PROFILES = ("talk", "motion", "detail")
+"""What a picture must not lose where it cannot have everything: the allocator's words (allocator/tracks.py)."""
 CAMERA_OUTCOMES = ("done", "refused", "unsupported", "failed")
 """What became of a camera command at its device; `refused`: whoever is there did not want it."""
 
@@ -575,7 +581,11 @@ def _tracks(value: object, where: str) -> tuple[PublishedTrack, ...]:
         fields = fields_of(item, _TRACK, f"{where}[{index}]")
         tracks.append(
             PublishedTrack(
-                fields["mid"], fields.get("source", "camera"), fields.get("muted", False), fields.get("encrypted")
+                fields["mid"],
+                fields.get("source", "camera"),
+                fields.get("muted", False),
+                fields.get("encrypted"),
+                fields.get("profile"),
             )
         )
     return tuple(tracks)
@@ -599,6 +609,7 @@ _TRACK = {
     "source": Field(word, is_required=False),
     "muted": Field(boolean, is_required=False),
     "encrypted": Field(boolean, is_required=False),
+    "profile": Field(one_of(*PROFILES), is_required=False),
 }
 _SHARE = Field(number(0, 1), is_required=False)
 _STEP = Field(number(-1, 1), is_required=False)

@@ -14,7 +14,7 @@ INSTRUMENTS = frozenset({"stethoscope", "doppler"})
 class TrackDescription:
     """
     A section the publisher sends on, and what it says of it. `is_encrypted`: frames are encrypted end to end; None: not
-    said, so as it was before, and taken for yes of what is new.
+    said, so as it was before, and taken for yes of what is new. `profile`: as a Publication's; None: as it was before.
     """
 
     mid: str
@@ -22,11 +22,15 @@ class TrackDescription:
     source: str
     is_muted: bool = False
     is_encrypted: bool | None = None
+    profile: str | None = None
 
 
 @dataclass(slots=True)
 class Publication:
-    """`attachment` and `mid` say which section of which of the publisher's connections it comes on."""
+    """
+    `attachment` and `mid` say which section of which of the publisher's connections it comes on; `profile` what its
+    picture must not lose, "": what its source says.
+    """
 
     id: str
     participant: str
@@ -37,6 +41,7 @@ class Publication:
     is_muted: bool = False
     reason: str | None = None
     is_encrypted: bool = True
+    profile: str = ""
 
     @property
     def is_open_voice(self) -> bool:

@@ -279,6 +279,7 @@ class Room:
                 # A new offer says whether, not why: what was said of the reason holds.
                 reason = publication.reason if track.is_muted else None
                 effects.extend(self._set_muted(participant, publication, track.is_muted, reason))
+                publication.profile = publication.profile if track.profile is None else track.profile
             else:
                 publication = Publication(
                     id=new_id(),
@@ -289,6 +290,7 @@ class Room:
                     source=track.source,
                     is_muted=track.is_muted,
                     is_encrypted=track.is_encrypted is not False,
+                    profile=track.profile or "",
                 )
                 participant.publications[publication.id] = publication
                 self._publications[publication.id] = publication

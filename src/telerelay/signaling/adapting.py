@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from telerelay import events
 from telerelay.adaptation import AdaptationTally, Decisions, Feed, How, Lacking, Line, RoomAdaptation, Voices
-from telerelay.allocator import Allocator
+from telerelay.allocator import Allocator, Profile
 from telerelay.connection import SubscribeConnection, WhepConnection
 from telerelay.dataplane import LineEstimate, SenderHeld, Worker
 from telerelay.errors import NativeError
@@ -148,6 +148,7 @@ class RoomAdapter:
                 rids if len(rids) > 1 else (),
                 each.is_muted,
                 self._uplink(each.participant),
+                Profile(each.profile) if each.profile else None,
             )
 
     def _uplink(self, participant: str) -> str:

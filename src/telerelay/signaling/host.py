@@ -569,17 +569,8 @@ class RoomHost:
         tracks = []
         for mid, receiving in connection.receiving.items():
             kind = receiving.params.kind
-            named = described.get(mid)
-            source = named.source if named else ("microphone" if kind == "audio" else "camera")
-            tracks.append(
-                TrackDescription(
-                    mid,
-                    kind,
-                    source,
-                    is_muted=named.is_muted if named else False,
-                    is_encrypted=named.is_encrypted if named else None,
-                )
-            )
+            named = described.get(mid) or PublishedTrack(mid, "microphone" if kind == "audio" else "camera")
+            tracks.append(TrackDescription(mid, kind, named.source, named.is_muted, named.is_encrypted, named.profile))
         decision = self.room.publish(_now(), seat.id, tracks, new_id, attachment)
         self._carry_out(decision.effects)
         for publication in decision.publications:

@@ -49,6 +49,7 @@ class PublicationNote:
     is_muted: bool = False
     reason: str | None = None
     is_encrypted: bool = True
+    profile: str = ""
 
     @classmethod
     def of(cls, given: Publication) -> PublicationNote:
@@ -61,6 +62,7 @@ class PublicationNote:
             given.is_muted,
             given.reason,
             given.is_encrypted,
+            given.profile,
         )
 
     def publication(self, participant: str) -> Publication:
@@ -74,6 +76,7 @@ class PublicationNote:
             self.is_muted,
             self.reason,
             self.is_encrypted,
+            self.profile,
         )
 
 

@@ -4,7 +4,7 @@
  * Works on `page` (state.js); in a call it goes through `page.call`, which tells the others.
  */
 
-import { devices, openMedia, readToken } from "./telerelay.js";
+import { PROFILES, devices, openMedia, readToken } from "./telerelay.js";
 import { $, KINDS, memory, page, publicationOf, query, say, setText, tell, trackOf } from "./state.js";
 import { problemKey } from "./strings.js";
 import { isWaiting } from "./waiting.js";
@@ -29,6 +29,14 @@ function wish(kind) {
   return { deviceId: { exact: choice }, ...motors };
 }
 
+/** What one's own picture is for: whoever made the link may say so. */
+function pictureProfile() {
+  const asked = query.get("profile") ?? undefined;
+  if (asked === undefined || PROFILES.includes(asked)) return asked;
+  console.warn(`?profile= must be one of ${PROFILES.join(", ")}; ${asked} is none of them and is passed over`);
+  return undefined;
+}
+
 export let opening = Promise.resolve();
 
 /** Open the devices of these kinds, one turn after the other. */
@@ -41,7 +49,7 @@ export function openDevices(kinds = ["audio", "video"]) {
     }
     page.render();
     const wishes = Object.fromEntries(["audio", "video"].map((kind) => [kind, kinds.includes(kind) && wish(kind)]));
-    const { stream, errors } = await openMedia(wishes);
+    const { stream, errors } = await openMedia({ ...wishes, profile: pictureProfile() });
     for (const track of stream.getTracks()) {
       setTrack(track.kind, track);
       watch(track);
@@ -98,7 +106,7 @@ export async function publish(kind) {
   const videoCodec = query.get("codec")?.toUpperCase() ?? "VP8";
   const redundancy = query.get("redundancy") === "1"; // whoever made the link knows that the line loses
   try {
-    await page.call.publish(track, { source: KINDS[kind].source, videoCodec, redundancy });
+    await page.call.publish(track, { source: KINDS[kind].source, videoCodec, redundancy, profile: pictureProfile() });
   } catch (error) {
     // Who may not publish watches and listens.
     if (error.code === "forbidden") {

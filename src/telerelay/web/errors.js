@@ -13,6 +13,7 @@ const SENTENCES = {
   unsupported: "This browser has no WebRTC.",
   no_network: "The relay cannot be reached.",
   media_blocked: "Sound and picture do not get through this network.",
+  bad_option: "An option is not one there is.",
   no_common_codec: "The relay and this browser have no codec in common.",
   unauthorized: "The token is missing or not valid.",
   forbidden: "The token does not open this room.",

@@ -5,6 +5,7 @@
  */
 
 import { TelerelayError } from "./errors.js";
+import { profileOf } from "./sending.js";
 
 const DEVICE_CODES = {
   NotAllowedError: "permission_denied",
@@ -14,15 +15,16 @@ const DEVICE_CODES = {
   AbortError: "device_busy",
 };
 
-/** What is asked of a device; two cores do not encode 720 lines and decode the others at full rate. */
-export function constraints(kind, wish) {
+/** What is asked of a device; two cores do not encode 720 lines and decode the others at full rate: whoever asks may try. */
+export function constraints(kind, wish, profile) {
   if (!wish) return false;
   const more = typeof wish === "object" ? wish : {};
   if (kind === "audio") return { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...more };
-  const size = (navigator.hardwareConcurrency ?? 4) > 2 ? [1280, 720] : [640, 480];
+  const { frameRate = 30 } = profileOf(profile);
+  const size = (navigator.hardwareConcurrency ?? 4) > 2 || frameRate > 30 ? [1280, 720] : [640, 480];
   const facing = more.deviceId ? {} : { facingMode: "user" };
   const [width, height] = size.map((ideal) => ({ ideal }));
-  return { width, height, frameRate: { ideal: 30, max: 30 }, ...facing, ...more };
+  return { width, height, frameRate: { ideal: frameRate, max: frameRate }, ...facing, ...more };
 }
 
 export async function getUserMedia(wanted) {
@@ -50,11 +52,12 @@ export async function permissionOf(name) {
 const isDenied = async (name) => (await permissionOf(name))?.state === "denied";
 
 /**
- * Open microphone and camera: `{audio, video}` are true, false or constraints. Never rejects: gives
- * `{stream, errors: {audio?, video?}}`, so that whatever works can be used.
+ * Open microphone and camera: `{audio, video}` are true, false or constraints, `profile` what the picture is for, as of
+ * `Call.publish`. Never rejects, but for a profile there is not: gives `{stream, errors: {audio?, video?}}`, so that
+ * whatever works can be used.
  */
-export async function openMedia({ audio = true, video = true } = {}) {
-  const wanted = { audio: constraints("audio", audio), video: constraints("video", video) };
+export async function openMedia({ audio = true, video = true, profile } = {}) {
+  const wanted = { audio: constraints("audio", audio), video: constraints("video", video, profile) };
   const kinds = Object.keys(wanted).filter((kind) => wanted[kind]);
   if (!kinds.length) return { stream: new MediaStream(), errors: {} };
   try {

@@ -5,7 +5,7 @@
  */
 
 import { TelerelayError, later } from "./errors.js";
-import { SenderLimit, encodings, preferCodec, preferRedundancy } from "./sending.js";
+import { SenderLimit, encodings, preferCodec, preferProfile, preferRedundancy } from "./sending.js";
 
 // The relay takes five offers at once, then one in two seconds.
 export const REFUSED_PAUSE_MS = 2000;
@@ -124,7 +124,9 @@ export class Publishing {
     const offered = this.#offering.filter((own) => own.transceiver?.mid);
     const tracks = offered.map((own) => {
       const encrypted = own.transceiver.sender.transform != null; // or the relay may add copies to sound, and join it
-      return { mid: own.transceiver.mid, source: own.source, muted: own.reason !== null, encrypted };
+      const { profile } = own.options;
+      const more = profile && own.kind === "video" ? { profile } : {};
+      return { mid: own.transceiver.mid, source: own.source, muted: own.reason !== null, encrypted, ...more };
     });
     // createOffer's text, not localDescription's: no address of this machine in it.
     const reply = await this.#wires.request("publish", { sdp: offer.sdp, tracks });
@@ -145,7 +147,7 @@ export class Publishing {
 
   async #addTransceiver(pc, own) {
     const { kind, track, options } = own;
-    const isOwn = options.simulcast || (kind === "audio" && own.source !== "microphone"); // its encodings are its own
+    const isOwn = options.simulcast || options.profile || (kind === "audio" && own.source !== "microphone"); // its encodings are its own
     const index = isOwn ? -1 : this.#spare.findIndex((spare) => spare.kind === kind);
     let transceiver;
     if (index >= 0) {
@@ -157,6 +159,7 @@ export class Publishing {
       const sendEncodings = encodings(track, own.source, options);
       transceiver = pc.addTransceiver(track, { direction: "sendonly", streams, sendEncodings });
     }
+    if (kind === "video") await preferProfile(transceiver, options.profile);
     if (kind === "video") preferCodec(transceiver, options.videoCodec ?? "VP8");
     else if (options.redundancy) preferRedundancy(transceiver);
     return transceiver;
@@ -177,7 +180,7 @@ export class Publishing {
     if (!transceiver || transceiver.stopped || !this.#wires.connections.publish) return;
     transceiver.direction = "inactive";
     transceiver.sender.replaceTrack(null).catch(() => {});
-    if (!options.simulcast) this.#spare.push({ kind, transceiver });
+    if (!options.simulcast && !options.profile) this.#spare.push({ kind, transceiver });
   }
 
   /** The relay did not take the offer: go back to what it took last, without those it has never known. */

@@ -4,15 +4,44 @@
  * Part of telerelay.js; nothing here keeps a timer, and of the browser it touches the senders it is given.
  */
 
+import { TelerelayError } from "./errors.js";
+
 /** Sources that show what the consultation is about. */
 const EXAMINED = new Set(["scope", "document"]);
 
+/**
+ * What a picture must not lose where it cannot have everything, and what the browser is asked for it. A gait needs its
+ * frames: twice as many as a face, and for them more than libwebrtc gives 30 of these lines.
+ */
+const ASKED = {
+  talk: { hint: "" },
+  motion: { hint: "motion", preference: "maintain-framerate", frameRate: 60, high_bps: 4_000_000, low_bps: 2_500_000 },
+  detail: { hint: "detail", preference: "maintain-resolution" },
+};
+
+/** Names of profiles. */
+export const PROFILES = Object.keys(ASKED);
+
+/** What a profile asks for; throws "bad_option" where there is none of that name. */
+export function profileOf(name = "talk") {
+  if (Object.hasOwn(ASKED, name)) return ASKED[name];
+  throw new TelerelayError("bad_option", `profile must be one of ${PROFILES.join(", ")}`);
+}
+
+/** Let the encoder give up the other thing first. Browsers without `degradationPreference` go by the track's hint. */
+export async function preferProfile({ sender }, name) {
+  const { preference } = profileOf(name);
+  const parameters = preference && sender.getParameters();
+  if (parameters) await sender.setParameters({ ...parameters, degradationPreference: preference }).catch(() => {});
+}
+
 /** The encodings of a track, smallest first. */
-export function encodings(track, source, { simulcast = false, maxBitrate } = {}) {
+export function encodings(track, source, { simulcast = false, maxBitrate, profile } = {}) {
   // Where the line is thin a voice goes to packets of 60 ms by itself; what an instrument hears stays as it is.
   if (track.kind !== "video") return [{ adaptivePtime: source === "microphone" }];
   // libwebrtc's own ceilings for these sizes: beyond them the picture gains nothing.
-  const max_bps = maxBitrate ?? ((track.getSettings().height ?? 480) > 480 ? 2_500_000 : 1_500_000);
+  const { frameRate, high_bps = 2_500_000, low_bps = 1_500_000 } = profileOf(profile);
+  const max_bps = maxBitrate ?? ((track.getSettings().height ?? 480) > 480 ? high_bps : low_bps);
   const all = simulcast
     ? [
         { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
@@ -21,7 +50,8 @@ export function encodings(track, source, { simulcast = false, maxBitrate } = {})
       ]
     : [{ maxBitrate: max_bps }];
   // A thin line is divided in this proportion: what is examined has four times what a face has.
-  return EXAMINED.has(source) ? all.map((each) => ({ ...each, priority: "high" })) : all;
+  const more = { ...(EXAMINED.has(source) && { priority: "high" }), ...(frameRate && { maxFramerate: frameRate }) };
+  return all.map((each) => ({ ...each, ...more }));
 }
 
 // With less than this of its rate a picture looks worse than the next smaller one does with all of its own.

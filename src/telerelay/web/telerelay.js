@@ -23,6 +23,7 @@ import { checksOf, numbersOf, reportOf } from "./measuring.js";
 import { constraints, getUserMedia } from "./media.js";
 import { LocalPublication, Publishing, REFUSED_PAUSE_MS } from "./publishing.js";
 import { Roster } from "./roster.js";
+import { profileOf } from "./sending.js";
 import { FATAL, Signaling, readToken, seats } from "./signaling.js";
 import { Sources } from "./sources.js";
 
@@ -30,6 +31,7 @@ export { Channel } from "./channel.js";
 export { TelerelayError } from "./errors.js";
 export { newNonce, useLink } from "./link.js";
 export { devices, openMedia } from "./media.js";
+export { PROFILES } from "./sending.js";
 export { readToken } from "./signaling.js";
 
 /** The WebSocket stands beside this file, under whatever prefix the relay is mounted. */
@@ -167,11 +169,14 @@ export class Call extends EventTarget {
 
   /**
    * Publish a track, or all tracks of a stream (then an array is returned). Options: `source` ("camera", "microphone",
-   * "screen"…), `videoCodec` ("VP8", "H264"), `simulcast`, `maxBitrate` (bit/s), `redundancy` (of a voice: RED).
+   * "screen"…), `videoCodec` ("VP8", "H264"), `simulcast`, `maxBitrate` (bit/s), `redundancy` (of a voice: RED), `profile`
+   * (what a picture must not lose: "talk", "motion", "detail"; rejects with "bad_option" where it is none of them).
    */
   async publish(what, options = {}) {
+    const { hint } = profileOf(options.profile);
     if (what instanceof MediaStream) return Promise.all(what.getTracks().map((track) => this.publish(track, options)));
     if (this.state === "ended") throw new TelerelayError("ended");
+    if (what.kind === "video" && options.profile) what.contentHint = hint;
     const source = options.source ?? (what.kind === "audio" ? "microphone" : "camera");
     const publication = new LocalPublication(what, source, options);
     this.publications.push(publication);
@@ -204,6 +209,7 @@ export class Call extends EventTarget {
     const old = publication.track;
     track.enabled = !publication.muted;
     publication.track = track;
+    if (publication.options.profile) track.contentHint = old.contentHint;
     await publication.transceiver?.sender.replaceTrack(track);
     this.#sources.watchTrack(publication); // now it gives something again, if it lacked a source
     return old;
@@ -223,7 +229,7 @@ export class Call extends EventTarget {
     const source = media === "audio" ? "microphone" : "camera";
     const own = this.publications.find((publication) => publication.source === source);
     const wish = deviceId ? { deviceId: { exact: deviceId } } : true;
-    const open = () => getUserMedia({ [media]: constraints(media, wish) });
+    const open = () => getUserMedia({ [media]: constraints(media, wish, own?.options.profile) });
     const stream = await open().catch((error) => {
       if (error.code !== "device_busy" || !own) throw error;
       own.track.stop(); // many phones open one camera at a time
