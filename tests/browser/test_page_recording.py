@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from consulting import PHONE, OpenPage
+from consulting import DESKTOP, PHONE, OpenPage
 
 from support.relay_process import RelayProcess, free_port
 
@@ -27,6 +27,21 @@ def relay() -> Iterator[RelayProcess]:
         patch.setenv("TELERELAY_RECORDING_ENABLED", "true")
         with RelayProcess() as process:
             yield process
+
+
+SIDEWAYS = {"width": 844, "height": 390}
+LAYOUT = """() => {
+  scrollTo(0, 0);
+  const seen = (node) => node.checkVisibility();
+  const shown = (selector) => [...document.querySelectorAll(selector)].filter(seen);
+  const boxes = shown("#call > *").map((node) => [node, node.getBoundingClientRect()]);
+  const over = boxes.flatMap(([a, x], index) => boxes.slice(index + 1).filter(([, y]) =>
+    x.left < y.right - 1 && y.left < x.right - 1 && x.top < y.bottom - 1 && y.top < x.bottom - 1)
+    .map(([b]) => `${a.id || a.className} over ${b.id || b.className}`));
+  const buttons = shown(".controls button").map((each) => each.getBoundingClientRect());
+  return [Math.max(...buttons.map(({ bottom }) => bottom)), new Set(buttons.map(({ top }) => top)).size, over];
+}"""
+"""Where the lowest of the call's buttons ends, in how many rows they stand, and what lies over what."""
 
 
 async def ask(relay: RelayProcess, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
@@ -53,6 +68,11 @@ async def test_everybody_is_asked_sees_it_and_can_end_it(open_page: OpenPage, re
     await doctor.join()
     await doctor.see("admit").click(timeout=60_000)
     await doctor.sees()
+    await doctor.see("ask-recording").wait_for(timeout=60_000)
+    layouts = []
+    for size in (SIDEWAYS, PHONE, DESKTOP):
+        await doctor.page.set_viewport_size(size)
+        layouts.append(await doctor.page.evaluate(LAYOUT))
     await doctor.see("ask-recording").click(timeout=60_000)
     await patient.see("agree-recording").wait_for(timeout=60_000)
     asked = await patient.see("recording").inner_text()
@@ -71,6 +91,10 @@ async def test_everybody_is_asked_sees_it_and_can_end_it(open_page: OpenPage, re
     await doctor.until("document.getElementById('recording').dataset.state === 'stopped'", 30)
     await doctor.says("not everyone agrees", 30)
 
+    # What a doctor may do at leisure takes no room from what is to be at hand.
+    assert [[], [], []] == [over for _, _, over in layouts]
+    assert [True, True] == [lowest <= size["height"] for (lowest, _, _), size in zip(layouts[1:], (PHONE, DESKTOP))]
+    assert 1 == layouts[2][1]
     assert "Rien n’est enregistré sans l’accord de tous" in asked
     assert "the patient" in waiting
     assert "Cette consultation est enregistrée" in running

@@ -464,7 +464,7 @@ const fr = {
   recording_may: "Cette consultation peut être enregistrée si tout le monde est d’accord.",
   recording_ask: "Demander l’accord de tous",
   recording_asked: "Un enregistrement a été demandé",
-  recording_asked_of_you: "Votre accord est demandé pour enregistrer cette consultation, par : {who}",
+  recording_asked_of_you: "{Who} souhaite enregistrer cette consultation",
   recording_means:
     "L’image et le son de chacun seraient conservés. Rien n’est enregistré sans l’accord de tous, et vous pouvez y mettre fin à tout moment. L’appel continue dans tous les cas.",
   recording_agree: "J’accepte",
