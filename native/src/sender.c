@@ -116,8 +116,7 @@ static void note_sent(tr_sender *sender, const tr_leaving *left, uint64_t now_us
     if (sender->out.kind == TR_VIDEO) note_shown(sender, left);
 }
 
-/* One packet of the current epoch, under the number the map has for it; joined: with so many that follow it, less one.
- */
+/* One packet of the current epoch; joined: as tr__dispatch_send has it. */
 static tr_drop send_joined(tr_sender *sender, const tr_media *media, uint8_t joined, uint64_t now_us)
 {
     tr_leaving leaving;
@@ -372,8 +371,8 @@ __attribute__((noinline)) static void send_sets_again(tr_sender *sender, const t
     if (codec != TR_CODEC_H264 && codec != TR_CODEC_H265) return;
     if (!media->info.is_keyframe || media->info.begins_before || media->rtp.payload_size > MAX_SETS) return;
     if (!tr__seqmap_out(&sender->out.map, media->index, &out, &rewrite)) return;
-    (void)tr__dispatch_again(&sender->out, out, false,
-                             now_us); /* there may be no RTX, or no room: then it has left once */
+    /* There may be no RTX, or no room: then it has left once. */
+    (void)tr__dispatch_again(&sender->out, out, false, now_us);
 }
 
 /* A new epoch from `first` on. Behind it may lie packets that came before this one and were refused. */
