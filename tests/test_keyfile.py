@@ -73,3 +73,18 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
     assert "bad_file" == refused.value.code
     assert str(tmp_path / "none") in str(refused.value)
+
+
+def test_a_new_file_is_nobody_elses_and_never_in_place_of_another(tmp_path: Path) -> None:
+    """
+    A key that is overwritten is lost with all it signed.
+    """
+    path = tmp_path / "key"
+    keyfile.write_new(path, b"first")
+
+    with pytest.raises(ConfigError, match="File exists") as refused:
+        keyfile.write_new(path, b"second")
+
+    assert "bad_file" == refused.value.code
+    assert b"first" == keyfile.read_secret(path)
+    assert 0o600 == path.stat().st_mode & 0o777
