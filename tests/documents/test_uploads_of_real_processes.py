@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 
 from support.calls import restart_control
 from support.relay_process import RelayProcess, free_port
+from support.small_disk import mounted
 from support.uploads import OFFSET, TUS, metadata, sha256, some_bytes
 
 pytestmark = pytest.mark.slow
@@ -261,13 +261,8 @@ def written_down(tmp_path: Path) -> int:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a file system")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mounted(tmp_path / "small", "8m") as folder:
+        yield folder
 
 
 def fill(filler: Path, leave_bytes: int = 0) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from support.journal import Said
+from support.small_disk import mounted
 from telerelay.journal import Journal, Verification, store
 
 HERE = Path(__file__).resolve().parent
@@ -149,13 +150,8 @@ def test_what_was_acknowledged_before_a_fault_outlives_a_kill_within_it(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a file system")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mounted(tmp_path / "small", "4m") as folder:
+        yield folder
 
 
 @pytest.mark.may_skip

@@ -8,8 +8,6 @@ import asyncio
 import contextlib
 import io
 import json
-import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from test_take import NOW, VOICE, Cutting, report
 
 from support.live_relay import MakeLive
 from support.relay_process import RelayProcess, free_port
+from support.small_disk import mounted
 from telerelay.client import Client, MovingPicture, Tone
 from telerelay.documents.vault import Vault
 from telerelay.errors import RemoteProtocolError, TelerelayError
@@ -131,13 +130,8 @@ async def test_of_a_process_that_is_killed_all_is_there_that_it_told(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a file system")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mounted(tmp_path / "small", "2m") as folder:
+        yield folder
 
 
 def fill(path: Path) -> None:

@@ -7,14 +7,18 @@ Real worker, real sockets, loopback only; no media: the SDP is text, and nobody 
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from telerelay import Relay
+from telerelay import Config, Hooks, Relay, TokenKeys
+from telerelay.allocator import Allocator
+from telerelay.config import with_values
 from telerelay.consult.plan import ConsultPlan
 from telerelay.journal.schema import Entry
 from telerelay.signaling.consults import BACKGROUND
@@ -160,3 +164,28 @@ class Live:
 
 
 MakeLive = Callable[..., Awaitable[Live]]
+
+
+@asynccontextmanager
+async def making() -> AsyncIterator[MakeLive]:
+    """Makes a relay with these values over the defaults; all of them are ended in the end."""
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            values: Mapping[str, Mapping[str, object]] | None = None,
+            hooks: Hooks | None = None,
+            allocator: Allocator | None = None,
+        ) -> Live:
+            config = with_values(Config(), {"udp": {"binds": ["127.0.0.1:0"]}, **(values or {})})
+            relay = await stack.enter_async_context(
+                Relay(config, hooks=hooks, keys=TokenKeys.of(b"k" * 32), allocator=allocator)
+            )
+            app = web.Application()
+            app.add_subapp(f"{PREFIX}/", relay.app())
+            server = TestServer(app)
+            await server.start_server(access_log=None)  # as `telerelay serve` has none
+            stack.push_async_callback(server.close)
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            return Live(relay, server, http)
+
+        yield make
