@@ -220,13 +220,20 @@ static tr_drop choose(tr_sender *sender, const tr_media *media, uint64_t now_us)
     return send(sender, media, now_us);
 }
 
+/* A keyframe that comes late, and what followed it was left out before: another one is needed. */
+__attribute__((noinline, cold)) static void note_late(tr_sender *sender, const tr_media *media)
+{
+    if (sender->layers.is_cut && media->info.is_keyframe)
+        tr__stream_wish_keyframe(&sender->out.source->streams[media->encoding]);
+}
+
 /* What comes late is not asked about: its number has its place, and the range that has it says whether it is filled. */
 static inline tr_drop send_layer(tr_sender *sender, const tr_media *media, uint64_t now_us)
 {
-    if (tr__layers_matter(&sender->layers, &media->info) && tr__choice_is_newest(&sender->choice, media))
-        return choose(sender, media, now_us);
-    if (sender->layers.is_cut && media->info.is_keyframe) /* the rest of it was left out before it came */
-        tr__stream_wish_keyframe(&sender->out.source->streams[media->encoding]);
+    if (tr__layers_matter(&sender->layers, &media->info)) {
+        if (tr__choice_is_newest(&sender->choice, media)) return choose(sender, media, now_us);
+        note_late(sender, media);
+    }
     if (joins(sender) && tr__choice_is_newest(&sender->choice, media)) return join(sender, media, now_us);
     return send(sender, media, now_us);
 }

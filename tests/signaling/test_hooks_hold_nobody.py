@@ -32,6 +32,7 @@ async def _join(live: Live, room: str) -> tuple[str, float]:
     return str(reply.get("code", reply["type"])), time.monotonic() - began
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("room", ["sleep", "block"])
 async def test_a_rule_that_sleeps_refuses_in_time_and_others_join_and_are_told_of(
     room: str, make_live: MakeLive
