@@ -115,6 +115,37 @@ async def test_whom_a_rule_denies_is_sent_away(make_live: MakeLive) -> None:
     assert 4010 == await patient.close_code()
 
 
+async def test_an_answer_is_of_who_waited_then_and_not_of_a_later_arrival(make_live: MakeLive) -> None:
+    """
+    A patient goes while the rule thinks, and the same person comes again as an observer: the yes was to the patient.
+    """
+    answered = asyncio.Event()
+
+    class Slow(Rules):
+        async def admit(self, request: AdmitRequest) -> Admission:
+            self.asked.append(request)
+            if request.role != "patient":
+                return Admission("wait")
+            await answered.wait()
+            return Admission("admit", "rule-12")
+
+    rules = Slow()
+    live = await make_live(hooks=rules)
+    await live.schedule()
+    patient = await live.join("pat", role="patient")
+    await live.until(lambda: any(isinstance(each, AdmitRequest) for each in rules.asked))
+    await patient.ask("leave")
+    observer = await live.join("pat", role="observer")
+    answered.set()
+    late = await live.join("late", role="patient")
+    await late.event("admitted")
+    admitted = [entry.clear["sub"] for entry in await live.entries() if entry.kind == "admitted"]
+
+    assert ["late"] == admitted
+    assert "reply" == (await observer.ask("stats"))["type"]
+    assert ["patient", "observer", "patient"] == [each.role for each in rules.asked if isinstance(each, AdmitRequest)]
+
+
 async def test_who_waits_is_shown_what_the_application_has_for_him(make_live: MakeLive) -> None:
     """
     And nobody else is.

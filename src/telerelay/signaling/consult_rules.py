@@ -111,6 +111,9 @@ class Rules:
                 is_emergency=live.durable.is_emergency,
             )
         )
+        waiting = live.consult.record.people.get(sub)
+        if waiting is None or (waiting.role, waiting.since) != (person.role, person.since):
+            return  # whoever came again meanwhile is asked about anew, and may be it in another role
         if answer.answer == "admit":
             await _taken(live, lambda: live.consult.admit(self._now(), sub, answer.by, is_host=True))
         elif answer.answer == "deny":
