@@ -273,7 +273,9 @@ class MediaConfig:
 class RoomsConfig:
     """How many, and for how long."""
 
-    max_participants: int = _option(16, "Participants of one room.", _range(1, 1000))
+    max_participants: int = _option(
+        16, "Participants of one room; an eighth of them, one at least, is kept from who waits.", _range(1, 1000)
+    )
     max_publications: int = _option(16, "Publications of one participant.", _range(1, 32))
     max_rooms: int = _option(4096, "Rooms of the relay.", _range(1, 1000000))
     seat_s: int = _option(120, "How long the seat of a lost participant is kept, seconds.", _range(1, 3600))

@@ -332,6 +332,23 @@ def test_a_room_has_so_many_seats(scene: Scene) -> None:
     assert "bob" == scene.join("bob").participant.sub
 
 
+@pytest.mark.parametrize(("seats", "may_wait"), [(1, 1), (2, 1), (3, 2), (16, 14), (100, 88)])
+def test_who_waits_leaves_seats_for_who_lets_in(seats: int, may_wait: int) -> None:
+    """
+    The room is full for one more who waits, and a doctor comes in; the seat of who waits is kept all the same.
+    """
+    scene = Scene(RoomLimits(max_participants=seats), lambda sub, role: role == "practitioner")
+    for number in range(may_wait):
+        scene.join(f"p{number}")
+
+    assert "room_full" == refusal(lambda: scene.join("late"))
+    assert "room_full" == refusal(lambda: scene.attach("late", "whip-1"))
+    for number in range(seats - may_wait):
+        assert scene.join(f"d{number}", "practitioner").participant.is_admitted
+    assert "room_full" == refusal(lambda: scene.join("d", "practitioner"))
+    assert "p0" == scene.join("p0").participant.sub
+
+
 def test_a_participant_publishes_only_so_much(scene: Scene) -> None:
     """
     conflict, and nothing is changed.

@@ -14,3 +14,11 @@ Door = Callable[[str, str], bool]
 def is_admitted(sub: str, role: str) -> bool:
     """The open door."""
     return True
+
+
+def seats_kept(seats: int) -> int:
+    """
+    Of a room's seats those that nobody who waits may take: they are for who enters at once. Otherwise a doctor who went
+    out for a moment would find the room full of people whom nobody could let in any more.
+    """
+    return max(1, seats // 8) if seats > 1 else 0

@@ -160,7 +160,8 @@ class Room:
         if current is not None:
             effects.append(Tell(current.id, JoinDuplicated()))
             effects.extend(self._remove(current, "duplicate_join"))
-        self._check_free_seat()
+        else:
+            self._check_free_seat(sub, role)
         participant = self._create(sub, role, SOCKET, new_id(), new_secret())
         return Joined(participant, (*effects, *self._enter(participant)), False)
 
@@ -174,7 +175,7 @@ class Room:
         current = self._by_sub.get(sub)
         if current is not None:
             return self._attach(current, role, attachment, current.resume)
-        self._check_free_seat()
+        self._check_free_seat(sub, role)
         participant = self._create(sub, role, attachment, new_id(), "")
         return Joined(participant, self._enter(participant), False)
 
@@ -333,8 +334,11 @@ class Room:
             return []
         return [Tell(other.id, event) for other in self._others(participant) if other.has_socket]
 
-    def _check_free_seat(self) -> None:
-        if len(self._participants) >= self._limits.max_participants:
+    def _check_free_seat(self, sub: str, role: str) -> None:
+        seats = self._limits.max_participants
+        if not self._door(sub, role):
+            seats -= lobby.seats_kept(seats)
+        if len(self._participants) >= seats:
             raise RemoteProtocolError("room_full", "the room has as many participants as it may have")
 
     def _create(self, sub: str, role: str, attachment: str, participant_id: str, secret: str) -> Participant:
