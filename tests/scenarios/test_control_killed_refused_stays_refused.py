@@ -35,7 +35,7 @@ def offered(client: Client) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_refused_picture_is_not_sent_by_the_next_process(relay: RelayProcess) -> None:
     """
     The relative, whom the rule gives sound alone, is offered no picture by the process that comes after, is told again
