@@ -42,6 +42,7 @@ PAGES = {
     "/strip.js": ("strip.js", "text/javascript"),
     "/strings.js": ("strings.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
+    "/waiting.css": ("waiting.css", "text/css"),
     "/call.css": ("call.css", "text/css"),
     "/objects.css": ("objects.css", "text/css"),
     "/desk.html": ("desk.html", "text/html"),
