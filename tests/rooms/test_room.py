@@ -349,6 +349,22 @@ def test_who_waits_leaves_seats_for_who_lets_in(seats: int, may_wait: int) -> No
     assert "p0" == scene.join("p0").participant.sub
 
 
+@pytest.mark.parametrize(("seats", "may_wait"), [(2, 1), (3, 2), (16, 14)])
+def test_who_waits_finds_a_seat_beside_who_lets_in(seats: int, may_wait: int) -> None:
+    """
+    A doctor who came first has his seat already; a second one finds one even then, and he himself when he comes back.
+    """
+    scene = Scene(RoomLimits(max_participants=seats), lambda sub, role: role == "practitioner")
+    doctor = scene.join("doctor", "practitioner").participant
+    for number in range(may_wait):
+        scene.join(f"p{number}")
+
+    assert "room_full" == refusal(lambda: scene.join("late"))
+    scene.room.leave(0.0, doctor.id)
+    assert "room_full" == refusal(lambda: scene.join("late"))
+    assert scene.join("doctor", "practitioner").participant.is_admitted
+
+
 def test_a_participant_publishes_only_so_much(scene: Scene) -> None:
     """
     conflict, and nothing is changed.

@@ -335,10 +335,14 @@ class Room:
         return [Tell(other.id, event) for other in self._others(participant) if other.has_socket]
 
     def _check_free_seat(self, sub: str, role: str) -> None:
-        seats = self._limits.max_participants
+        seats, taken = self._limits.max_participants, len(self._participants)
+        is_full = taken >= seats
         if not self._door(sub, role):
-            seats -= lobby.seats_kept(seats)
-        if len(self._participants) >= seats:
+            may_wait = seats - lobby.seats_kept(seats)
+            # Who enters at once and is there needs no seat kept; those who wait beside him may still not take them all.
+            has_opener = any(self._door(each.sub, each.role) for each in self._participants.values())
+            is_full |= (len(self.waiting) if has_opener else taken) >= may_wait
+        if is_full:
             raise RemoteProtocolError("room_full", "the room has as many participants as it may have")
 
     def _create(self, sub: str, role: str, attachment: str, participant_id: str, secret: str) -> Participant:
