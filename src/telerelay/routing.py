@@ -42,6 +42,10 @@ class Router:
         """What a publication is made of; None: its receiver is not there yet."""
         return self._sources.get(publication)
 
+    def by_receiver(self) -> dict[int, str]:
+        """The publication that each receiver is of."""
+        return {source.receiver: publication for publication, source in self._sources.items()}
+
     def remove_source(self, publication: str) -> None:
         if self._sources.pop(publication, None) is None:
             return

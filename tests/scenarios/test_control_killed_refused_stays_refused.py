@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.calls import going_on, restart_control, small_picture
+from support.calls import going_on, lost, restart_control, small_picture, whip_to_whep
 from support.relay_process import RelayProcess
 from support.waiting import until
 from telerelay.client import Client, Tone
@@ -21,7 +21,14 @@ ROOM = "r1-heard"
 
 
 @pytest.fixture
-def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[RelayProcess]:
+def closed(tmp_path: Path) -> Path:
+    """Once there is such a file, the rules allow sound alone."""
+    return tmp_path / "closed"
+
+
+@pytest.fixture
+def relay(monkeypatch: pytest.MonkeyPatch, closed: Path) -> Iterator[RelayProcess]:
+    monkeypatch.setenv("CLOSED", str(closed))
     monkeypatch.setenv("TELERELAY_HOOKS_ENTRY_POINT", "support.page_rules:Rules")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]))
     with RelayProcess() as process:
@@ -57,3 +64,17 @@ async def test_a_refused_picture_is_not_sent_by_the_next_process(relay: RelayPro
         assert ["forbidden"] == [each["code"] for each in refusals]
         assert (["audio"], ["audio", "video"]) == (offered(relative), offered(patient))
         assert (2, 1) == (len(patient.tap.streams), len(relative.tap.streams))
+
+
+async def test_of_what_is_sent_over_whep_the_next_process_asks_nobody(relay: RelayProcess, closed: Path) -> None:
+    """
+    It goes on, though the rule would no longer allow it, and nothing is lost.
+    """
+    async with whip_to_whep(relay) as (_, whep):
+        closed.touch()  # noqa: ASYNC240
+        await restart_control(relay)
+        streams = list(whep.tap.streams.values())
+        before = [each.gaps.received for each in streams]
+        await until(lambda: all(each.gaps.received > had + 30 for each, had in zip(streams, before, strict=True)))
+
+        assert (2, [0]) == (len(streams), lost([whep]))

@@ -1,5 +1,8 @@
 """The host's rules for tests of the consult page and of rules: what waits see, and a companion who has sound alone."""
 
+import os
+from pathlib import Path
+
 from telerelay import Hooks
 from telerelay.hooks import PublishRequest, SubscribeRequest, WaitingContent, WaitingItem, WaitingRequest
 
@@ -7,7 +10,10 @@ LONG_TITLE = "Ce que vous pouvez préparer : votre ordonnance, vos résultats d�
 
 
 class Rules(Hooks):
-    """In rooms that end with `-shown` there is something of each kind; in those with `-heard` companions have sound."""
+    """
+    In rooms that end with `-shown` there is something of each kind; in those with `-heard` companions have sound. From
+    when the file CLOSED is there only sound is allowed.
+    """
 
     async def publish_policy(self, request: PublishRequest) -> bool:
         return _may(request.room, request.role, request.kind)
@@ -29,4 +35,6 @@ class Rules(Hooks):
 
 
 def _may(room: str, role: str, kind: str) -> bool:
+    if (closed := os.environ.get("CLOSED")) and Path(closed).exists():
+        return kind == "audio"
     return not room.endswith("-heard") or role != "companion" or kind == "audio"

@@ -156,6 +156,11 @@ class WhepConnection:
         return {each.sender: each.bound.publication for each in self.sections if each.bound is not None}
 
     @property
+    def found(self) -> set[int]:
+        """The receivers of what another process had it carry, until it is looked at what that is."""
+        return {each.found for each in self.sections if each.found}
+
+    @property
     def is_estimated(self) -> bool:
         """Whether its client tells what its line carries."""
         return self._is_estimated and any(TWCC in each.params.extensions for each in self.sections)

@@ -548,7 +548,8 @@ class RoomHost:
 
     def route_all(self) -> None:
         """The routes of a room that comes from another process: what is sent goes on, of the rest it is asked anew."""
-        carried = {(publication, seat.id) for seat in self.seats.values() for publication in seat.carried()}
+        of = self._router.by_receiver()
+        carried = {(publication, seat.id) for seat in self.seats.values() for publication in seat.carried(of)}
         for route in self.room.routes:
             (self._router.route if route in carried else self._route)(*route)
 

@@ -219,15 +219,16 @@ class Seat:
         if self.socket is not None:
             self.socket.send(encode(sign))
 
-    def carried(self) -> set[str]:
-        """The publications that are sent to this participant."""
+    def carried(self, by_receiver: Mapping[int, str]) -> set[str]:
+        """The publications that are sent to this participant; `by_receiver`, for what another process sent it."""
         sessions = [each.connection for each in self.resources.values() if isinstance(each.connection, WhepConnection)]
-        return {
+        carried = {
             publication
             for connection in (self.subscribing, *sessions)
             if connection is not None
             for publication in connection.carried().values()
         }
+        return carried | {by_receiver[each] for session in sessions for each in session.found if each in by_receiver}
 
     def set_limits(self, limits: Mapping[str, Limit]) -> list[tuple[PublishConnection, int]]:
         """As RoomHost.set_limits: the socket is told; returned are sessions, and what each may send in all (0: any)."""
