@@ -20,12 +20,21 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_sc
 
 WATCH = """
 globalThis.senders = [];
+globalThis.transceivers = [];
 globalThis.published = [];
 const add = RTCPeerConnection.prototype.addTransceiver;
 RTCPeerConnection.prototype.addTransceiver = function (...given) {
   const made = add.apply(this, given);
-  if (made.sender.track?.kind === "video") senders.push(made.sender);
+  if (made.sender.track?.kind === "video") {
+    senders.push(made.sender);
+    transceivers.push(made);
+  }
   return made;
+};
+const set = RTCRtpSender.prototype.setParameters;
+RTCRtpSender.prototype.setParameters = async function (parameters) {
+  await globalThis.held;
+  return set.call(this, parameters);
 };
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (text) {
@@ -52,6 +61,21 @@ NONSENSE = """async () => {
     () => openMedia({ profile: "" }),
   ]) await attempt().catch(({ code, message }) => codes.push(`${code}: ${message}`));
   return [codes, before, [call.publications.length, published.length]];
+}"""
+
+TAKEN_BACK = """async () => {
+  const { call } = consult;
+  const made = transceivers.length;
+  let release;
+  globalThis.held = new Promise((resolve) => (release = resolve));
+  const track = call.publications.find(({ kind }) => kind === "video").track.clone();
+  call.publish(track, { source: "document", profile: "detail" }).catch(() => {});
+  const own = call.publications.at(-1);
+  while (transceivers.length === made) await new Promise((resolve) => setTimeout(resolve));
+  const ended = call.unpublish(own);
+  release();
+  await ended;
+  return [transceivers.at(-1).direction, transceivers.at(-1).sender.track, published.at(-1).tracks.length];
 }"""
 
 
@@ -83,6 +107,18 @@ async def test_motion_is_said_to_camera_encoder_and_relay(open_page: OpenPage) -
     assert (expected, expected) == (asked, again)
     assert ["bad_option: profile must be one of talk, motion, detail"] * 3 == codes
     assert before == after
+    assert [] == ada.complaints
+
+
+async def test_what_is_taken_back_while_its_encoder_is_told_is_never_published(open_page: OpenPage) -> None:
+    """
+    Its section is there and sends nothing.
+    """
+    ada = await open_page("ada", script=WATCH)
+    await ada.join()
+    await ada.until("consult.call.publications.filter((own) => own.id).length === 2")
+
+    assert ["inactive", None, 2] == await ada.page.evaluate(TAKEN_BACK)
     assert [] == ada.complaints
 
 

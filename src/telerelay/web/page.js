@@ -185,7 +185,7 @@ function onCallEvent(event) {
       if (event.before !== "good" && event.state === "good") tell("network_good");
       break;
     case "error":
-      if (event.error.code === "forbidden") break; // of what we may not send: own.publish sees to it
+      if (event.error.code === "forbidden" && event.publication) break; // we may not send it: own.publish sees to it
       tell(problemKey(event.error.code), { code: event.error.code });
       break;
     case "draining":

@@ -42,6 +42,9 @@ export class LocalPublication {
   }
 }
 
+/** Whether what its section sends was made for it alone. */
+const isShaped = ({ kind, options }) => options.simulcast || (kind === "video" && options.profile);
+
 export class Publishing {
   #call;
   #wires;
@@ -54,8 +57,8 @@ export class Publishing {
   #senderLimits = new WeakMap(); // RTCRtpSender -> SenderLimit
 
   /**
-   * `wires`: what the call has to do with it: `connections`, `connect`, `channels`, `isOpen` (there is a socket), `emit`,
-   * `request`, `fail`.
+   * `wires`: what the call has to do with it: `connections`, `connect`, `drop`, `channels`, `isOpen` (there is a
+   * socket), `emit`, `request`, `fail`.
    */
   constructor(call, wires) {
     this.#call = call;
@@ -116,6 +119,9 @@ export class Publishing {
     const [next] = this.#alone;
     this.#offering = this.#call.publications.filter((own) => own === next || !this.#alone.has(own));
     for (const own of this.#offering) own.transceiver ??= await this.#addTransceiver(pc, own);
+    const takenBack = this.#offering.filter((own) => !this.#call.publications.includes(own)); // while it was waited for
+    for (const own of takenBack) if (own.transceiver.direction === "sendonly") this.retire(own);
+    this.#offering = this.#offering.filter((own) => !takenBack.includes(own));
     for (const channel of this.#wires.channels.values()) channel.openOn(pc);
     const isEmpty = pc.getTransceivers().every(({ direction }) => direction === "stopped");
     if (isEmpty && !this.#wires.channels.size) return; // all of it was refused
@@ -147,7 +153,7 @@ export class Publishing {
 
   async #addTransceiver(pc, own) {
     const { kind, track, options } = own;
-    const isOwn = options.simulcast || options.profile || (kind === "audio" && own.source !== "microphone"); // its encodings are its own
+    const isOwn = isShaped(own) || (kind === "audio" && own.source !== "microphone"); // its encodings are its own
     const index = isOwn ? -1 : this.#spare.findIndex((spare) => spare.kind === kind);
     let transceiver;
     if (index >= 0) {
@@ -176,11 +182,12 @@ export class Publishing {
   }
 
   /** Nothing is sent of it any more. */
-  retire({ kind, transceiver, options }) {
+  retire(own) {
+    const { kind, transceiver } = own;
     if (!transceiver || transceiver.stopped || !this.#wires.connections.publish) return;
     transceiver.direction = "inactive";
     transceiver.sender.replaceTrack(null).catch(() => {});
-    if (!options.simulcast && !options.profile) this.#spare.push({ kind, transceiver });
+    if (!isShaped(own)) this.#spare.push({ kind, transceiver });
   }
 
   /** The relay did not take the offer: go back to what it took last, without those it has never known. */
@@ -208,7 +215,7 @@ export class Publishing {
   #refuse(own, error) {
     this.#call.publications = this.#call.publications.filter((other) => other !== own);
     own.reject(error);
-    this.#wires.emit("error", { error });
+    this.#wires.emit("error", { error, publication: own });
   }
 
   /** Tell the relay of each that gives nothing, or gives something again, what it does not know yet. */
