@@ -80,10 +80,21 @@ def test_what_cannot_be_printed_is_said() -> None:
             [sys.executable, "-c", MAIN, "show-config"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
         )
 
-    assert (1, "telerelay show-config: cannot write what it is to print: No space left on device\n") == (
+    assert (1, "telerelay show-config: cannot write its output: No space left on device\n") == (
         ended.returncode,
         ended.stderr,
     )
+
+
+def test_a_command_without_a_place_to_print_to_has_worked() -> None:
+    """
+    Standard output is closed from the start.
+    """
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -c '{MAIN}' check-config >&-"], stderr=subprocess.PIPE, timeout=60
+    )
+
+    assert (0, b"the configuration is good\n") == (done.returncode, done.stderr)
 
 
 def test_a_token_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

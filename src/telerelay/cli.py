@@ -25,18 +25,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by whoever started this
+            sys.stdout.flush()
     except TelerelayError as error:
         print(f"telerelay {options.command}: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return FAILED
     except OSError as error:
-        if error.errno not in _UNPRINTED:
+        if error.errno not in _UNPRINTED or options.command == "serve":  # which has more to write than this
             raise
         # Whoever reads has gone, or there is no room: Python would try once more at its end, and say so with a stack.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"telerelay {options.command}: cannot write what it is to print: {error.strerror}", file=sys.stderr)
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"telerelay {options.command}: cannot write its output: {error.strerror}", file=sys.stderr)
         return FAILED
     return code
 

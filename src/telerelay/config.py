@@ -124,18 +124,29 @@ def _file(value: str) -> str | None:
 def _folder(value: str) -> str | None:
     """Of one that is made where there is none: what is there already must be folders."""
     path = Path(value)
-    there = next((each for each in (path, *path.absolute().parents) if each.exists()), path)
+    try:
+        there = next((each for each in (path, *path.absolute().parents) if each.exists()), path)
+    except OSError as error:
+        return _unseen(value, error)
     return f"names a folder that cannot be: {there} is none" if value and not there.is_dir() else None
 
 
 def _place(value: str) -> str | None:
     """Of a file that is made where there is none."""
     path = Path(value)
-    if not value or path.is_file():
-        return None
-    if path.exists():
-        return f"names what is no file: {value}"
-    return None if path.absolute().parent.is_dir() else f"is in a folder that does not exist: {value}"
+    try:
+        if not value or path.is_file():
+            return None
+        if path.exists():
+            return f"names what is no file: {value}"
+        return None if path.absolute().parent.is_dir() else f"is in a folder that does not exist: {value}"
+    except OSError as error:
+        return _unseen(value, error)
+
+
+def _unseen(value: str, error: OSError) -> str:
+    """Nobody but the relay's user may look there, for instance."""
+    return f"names what cannot be looked at: {value}: {error.strerror}"
 
 
 def _entry_point(value: str) -> str | None:

@@ -227,6 +227,19 @@ async def test_an_attestation_of_a_key_that_was_replaced_has_that_key_beside_it(
     assert ["untrusted_key"] == verify(after, TRUSTED).problems
 
 
+async def test_a_key_is_known_from_the_start_of_who_signs_with_it(desk: Desk) -> None:
+    """
+    Also of a journal whose attestations are from before keys were noted in it.
+    """
+    before = await attested(desk)
+    await desk.journal.store.write(lambda connection: connection.execute("DROP TABLE signers") and None)
+    await desk.attestor.open()
+    replaced = Desk(desk.journal, Attestor(desk.journal, SigningKey.new(), lambda: NOW))
+    await replaced.attestor.open()
+
+    assert before == await replaced.attestor.document("c1")
+
+
 async def test_what_is_signed_but_is_not_what_the_facts_say_is_a_contradiction(desk: Desk) -> None:
     """
     A holder of the key cannot attest more video than the facts it shows.

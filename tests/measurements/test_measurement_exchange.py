@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -427,6 +428,24 @@ def test_what_a_device_has_is_never_what_makes_room() -> None:
     assert "conflict" == code_of(lambda: bench.exchange.take(0, 0, "cab", declared(ECG)))
     bench.exchange.take(0, 0, "cab", declared(ECG, 10))
     assert 10 == next(each.counted for each in bench.exchange.positions() if each.series == ECG)
+
+
+def test_of_more_series_than_a_hello_names_each_is_confirmed_all_the_same() -> None:
+    """
+    What came and was not confirmed before the channel was cut would else be waited for by its sender for ever.
+    """
+    inbox = Inbox(lambda sub, series, batch: None)
+    many = schema.MAX_ACKED + 2
+    for number in range(many):
+        about = {"sub": "p", "device": "d", "series": f"s{number}", "kind": "value", "of": "spo2", "unit": "%"}
+        inbox.on_text(json.dumps({"type": "series", "next": 0, **about}))
+        position = {"sub": "p", "device": "d", "series": f"s{number}", "seq": 0}
+        inbox.on_text(json.dumps({"type": "samples", **position, "times": [1.0], "values": [97.0]}))
+    hello = json.loads(inbox.hello())
+    confirmed = [json.loads(text) for text in iter(inbox.next_text, None)]
+
+    assert [f"s{number}" for number in range(2, many)] == [each["series"] for each in hello["has"]]
+    assert [("s0", 1), ("s1", 1)] == [(each["series"], each["next"]) for each in confirmed]
 
 
 def test_names_that_are_remembered_are_not_without_bound() -> None:

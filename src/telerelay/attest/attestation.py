@@ -31,7 +31,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS attestations (
 
 SIGNERS = """CREATE TABLE IF NOT EXISTS signers (
     id INTEGER PRIMARY KEY, key_id TEXT NOT NULL UNIQUE, public_key BLOB NOT NULL) STRICT"""
-"""The public half of each key that ever signed here: another one may sign by the time an attestation is asked for."""
+"""The public half of each key that signs or signed here: another one may by the time an attestation is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,10 @@ class Attestor:
         self._clock = clock
 
     async def open(self) -> None:
-        """Make the table. Call it once, before anything else."""
-        if not await self._journal.store.read(_has_table):
-            await self._journal.store.write(_make_table)
+        """Make the tables, and note whose key signs. Call it once, before anything else."""
+        key = self._key
+        if not await self._journal.store.read(lambda found: _has_table(found) and bool(_known_key(found, key.key_id))):
+            await self._journal.store.write(lambda connection: _make_tables(connection, key))
 
     async def draft(self, consult: str) -> dict[str, Any]:
         """
@@ -160,8 +161,16 @@ def _has_table(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'attestations'").fetchone()[0])
 
 
-def _make_table(connection: sqlite3.Connection) -> None:
+def _make_tables(connection: sqlite3.Connection, key: SigningKey) -> None:
     connection.execute(TABLE)
+    _know(connection, key)
+
+
+def _know(connection: sqlite3.Connection, key: SigningKey) -> None:
+    connection.execute(SIGNERS)
+    connection.execute(
+        "INSERT OR IGNORE INTO signers (key_id, public_key) VALUES (?, ?)", (key.key_id, key.public_bytes())
+    )
 
 
 def _known_key(connection: sqlite3.Connection, key_id: str) -> bytes:
@@ -176,10 +185,7 @@ def _known_key(connection: sqlite3.Connection, key_id: str) -> bytes:
 
 
 def _keep(connection: sqlite3.Connection, made: Attestation, key: SigningKey) -> Attestation:
-    connection.execute(SIGNERS)
-    connection.execute(
-        "INSERT OR IGNORE INTO signers (key_id, public_key) VALUES (?, ?)", (key.key_id, key.public_bytes())
-    )
+    _know(connection, key)
     connection.execute(
         "INSERT OR IGNORE INTO attestations (consult, at, attestation, signature) VALUES (?, ?, ?, ?)",
         (made.consult, made.at, made.text, made.signature),

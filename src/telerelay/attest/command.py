@@ -301,16 +301,16 @@ class _Found:
         seen: set[bytes] = set()
         for name, number, line in _lines(self._files):
             self.place = f"{name}:{number}"
-            digest = hashlib.sha256(line.rstrip()).digest()
-            if digest in seen:
-                continue
-            seen.add(digest)
             if self._trusted is not None and not verify(line, self._trusted).is_good:
                 raise ValueError(f"{self.place} is not signed with a key that was given, or was changed")
             try:
-                yield canonical.loads(line)["attestation"]
+                attestation = canonical.loads(line)["attestation"]
+                digest = hashlib.sha256(canonical.dumps(attestation)).digest()
             except (ValueError, TypeError, KeyError):
                 raise reports.NotOne from None
+            if digest not in seen:  # however it was exported: with the key that signed it, or without
+                seen.add(digest)
+                yield attestation
 
     def of_journal(self, connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
         """Raises ValueError."""

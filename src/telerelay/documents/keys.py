@@ -60,10 +60,10 @@ class Keyring:
         """
         if consult not in self._keys:
             return False
-        found = await self._journal.store.read(lambda connection: _found(connection, self._table))
-        if consult not in found:
+        is_kept = await self._journal.store.read(lambda connection: _is_there(connection, self._table, consult))
+        if not is_kept:
             self._keys.pop(consult, None)
-        return consult in found
+        return is_kept
 
     async def destroy(self, consult: str) -> None:
         """
@@ -80,6 +80,11 @@ def _found(connection: sqlite3.Connection, table: str) -> dict[str, bytes]:
         return {}
     rows = connection.execute(f"SELECT consult, key FROM {table} WHERE key != ?", (ERASED,))
     return {str(consult): bytes(key) for consult, key in rows}
+
+
+def _is_there(connection: sqlite3.Connection, table: str, consult: str) -> bool:
+    found = connection.execute(f"SELECT count(*) FROM {table} WHERE consult = ? AND key != ?", (consult, ERASED))
+    return bool(found.fetchone()[0])
 
 
 def _made(connection: sqlite3.Connection, table: str, consult: str) -> bytes:

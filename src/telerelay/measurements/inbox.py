@@ -38,11 +38,11 @@ class Inbox:
 
     def hello(self) -> str:
         """The first word on a channel, and after `again`."""
-        for each in self._heard.values():
-            each.told = each.next
-        # Of more than may be named the latest: of the others the relay may send again what is here, and nothing else.
-        latest = list(self._heard.items())[-schema.MAX_ACKED :]
-        return schema.hello_text(True, {key: each.next for key, each in latest})
+        # Of more than may be named the latest: of the others it is confirmed one by one how far they came.
+        latest = dict(list(self._heard.items())[-schema.MAX_ACKED :])
+        for key, each in self._heard.items():
+            each.told = each.next if key in latest else 0
+        return schema.hello_text(True, {key: each.next for key, each in latest.items()})
 
     def next_text(self) -> str | None:
         """What to confirm, or None: once for all that came of a series meanwhile."""

@@ -110,13 +110,14 @@ export class Measurements extends EventTarget {
   // ------------------------------------------------------------------ the channel
 
   #begin = () => {
-    const has = [...this.#heard.values()].map((each) => {
+    for (const each of this.#heard.values()) each.told = 0; // of more than may be named it is confirmed one by one
+    const has = [...this.#heard.values()].slice(-MAX_NAMED).map((each) => {
       each.told = each.next;
       return { sub: each.sub, device: each.series.device, series: each.series.series, next: each.next };
     });
     this.#isWelcome = false;
     this.#greeted_ms = performance.now();
-    this.#texts = [{ type: "hello", receive: this.#receive, ...(has.length ? { has: has.slice(-MAX_NAMED) } : {}) }];
+    this.#texts = [{ type: "hello", receive: this.#receive, ...(has.length ? { has } : {}) }];
     for (const kept of this.#kept.values()) kept.isDeclared = false;
     this.#pump();
   };
