@@ -14,6 +14,7 @@ import pytest
 from rows import together
 from rows.__main__ import main
 from rows.figures import SHORT, Figure, judged, p95, rows
+from rows.process import Failed
 
 
 def figure(value: float, *, is_least: bool = False) -> Figure:
@@ -26,16 +27,25 @@ def figure(value: float, *, is_least: bool = False) -> Figure:
 @pytest.mark.parametrize("row", rows())
 async def test_the_row_is_reached(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Each bound, measured at client processes over public interfaces. Where a quantity misses its own, the row is played
-    twice more, and the median counts; what may never happen is not asked for again.
+    Each bound, measured at client processes over public interfaces. Where a quantity misses its own, or somebody waited
+    in vain, the row is played twice more, and the median counts; what may never happen is not asked for again.
     """
     monkeypatch.setenv(SHORT, "1")
     plays: list[list[Figure]] = []
+    in_vain: list[Failed] = []
     for _ in range(3):
-        async with asyncio.timeout(300):
-            plays.append(await importlib.import_module(f"rows.row_{row.lower()}").measure())
+        try:
+            async with asyncio.timeout(300):
+                plays.append(await importlib.import_module(f"rows.row_{row.lower()}").measure())
+        except Failed as error:
+            if error.code != "TimeoutError" or in_vain:
+                raise
+            in_vain.append(error)
+            print(error)
+            continue
         missed = [each for each in judged(plays) if not each.is_reached]
-        if not missed or any(each.is_never for each in missed):
+        has_held = not missed and len(plays) > len(in_vain)
+        if has_held or any(each.is_never for each in missed):
             break
         print(*(each.line() for each in plays[-1] if not each.is_reached), sep="\n")
 
