@@ -115,14 +115,14 @@ class Bench:
 
     def kill(self) -> None:
         """The control process dies with all it had in flight; another one goes on from the notes."""
-        receivers, positions = self.exchange.receivers, self.exchange.positions()
+        receivers, positions, clocks = self.exchange.receivers, self.exchange.positions(), self.exchange.clocks()
         for person in self.people.values():
             person.up.clear()
             person.down.clear()
             if person.is_up:
                 person.down.append(schema.HELLO_AGAIN)
         self.exchange = Exchange(self.limits, has_host=self.has_host)
-        self.exchange.restore(receivers, positions)
+        self.exchange.restore(receivers, positions, clocks)
         for person in self.people.values():
             person.hear()
 
@@ -333,6 +333,24 @@ def test_the_first_samples_are_placed_by_the_message_ahead_of_them() -> None:
     texts = [text for text in iter(lambda: exchange.next_for("doc"), None) if '"samples"' in text]
 
     assert [-30.0] == [_members(text)["media_offset_s"] for text in texts]
+
+
+def test_a_successor_places_samples_as_the_process_before_it_did() -> None:
+    """Its first message was lost and sent again, a second late. Who left takes what was known along."""
+    before = Exchange(Limits())
+    before.take(1.0, 100.0, "cab", schema.Declare(ECG, 0, 130.0))
+    before.take(1.0, 100.0, "gone", schema.Declare(ECG, 0, 140.0))
+    exchange = Exchange(Limits())
+    exchange.restore(before.receivers, before.positions(), before.clocks())
+    assert dict(before.clocks()) == dict(exchange.clocks())
+    exchange.left("gone")
+    exchange.take(9.0, 108.0, "doc", schema.Hello(True))
+    exchange.take(9.0, 108.0, "cab", schema.Declare(ECG, 0, 137.0))
+    exchange.take(9.0, 108.0, "cab", schema.Samples(Batch("ecg-1", "s1", 0, (137.0,), (1.0,), None, 137.0)))
+    texts = [text for text in iter(lambda: exchange.next_for("doc"), None) if '"samples"' in text]
+
+    assert [-30.0] == [_members(text)["media_offset_s"] for text in texts]
+    assert {"cab": -30.0} == dict(exchange.clocks())
 
 
 def declared(series: Series, base: int = 0) -> schema.Declare:

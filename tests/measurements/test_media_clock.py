@@ -32,3 +32,18 @@ def test_a_clock_that_was_set_counts_at_once() -> None:
     clock.told(1.0, 3601.0, 1.025)
 
     assert -3599.975 == round(clock.offset_s() or 0, 6)
+
+
+def test_a_successor_goes_on_with_what_was_known_though_its_first_message_was_sent_again() -> None:
+    clock = MediaClock(40.025)
+    clock.told(1000.0, 1000.0, 1041.1)
+
+    assert 40.025 == clock.offset_s()
+
+
+def test_of_what_was_known_nothing_stays_that_a_whole_window_did_not_bear_out() -> None:
+    clock = MediaClock(0.025)
+    for at in range(1000, 1025):
+        clock.told(float(at), float(at), at + 0.1)
+
+    assert 0.1 == round(clock.offset_s() or 0, 6)

@@ -116,6 +116,7 @@ class Exchange:
         self._past: dict[SeriesKey, _Line] = {}
         self._receivers: dict[str, Receiver] = {}
         self._senders: dict[str, _Sender] = {}
+        self._clocks: dict[str, float] = {}  # of those who were here before this process, and said nothing to it yet
         self.dirty: set[str] = set()
         """Subs for whom something may be due; the caller takes them off."""
         self.has_moved = False
@@ -140,8 +141,16 @@ class Exchange:
     def positions(self) -> tuple[Position, ...]:
         return tuple(_position(key, line) for key, line in self._lines.items())
 
-    def restore(self, receivers: Iterable[str], positions: Iterable[Position]) -> None:
+    def clocks(self) -> tuple[tuple[str, float], ...]:
+        """Of each who sends, by sub: what is added to a time of theirs to have it by the relay's clock, seconds."""
+        known = ((sub, each.clock.offset_s()) for sub, each in self._senders.items())
+        return (*self._clocks.items(), *((sub, offset_s) for sub, offset_s in known if offset_s is not None))
+
+    def restore(
+        self, receivers: Iterable[str], positions: Iterable[Position], clocks: Iterable[tuple[str, float]] = ()
+    ) -> None:
         """As another process left it: those receivers are waited for, until they say hello or leave."""
+        self._clocks = dict(clocks)
         for each in positions:
             key = each.series.key(each.sub)
             self._lines[key] = _Line(each.series, each.acked, each.acked, each.acked, each.counted, is_declared=False)
@@ -180,6 +189,7 @@ class Exchange:
     def left(self, sub: str) -> None:
         """This person is out of the room: nobody waits for it any more. What it sent goes on to the others."""
         self._senders.pop(sub, None)
+        self._clocks.pop(sub, None)
         for key, line in (*self._lines.items(), *self._past.items()):
             line.has_left = line.has_left or key.sub == sub
             line.is_declared = line.is_declared and key.sub != sub
@@ -415,7 +425,7 @@ class Exchange:
         found = self._senders.get(sub)
         if found is None:
             rate = self._limits.samples_per_s
-            found = self._senders[sub] = _Sender(Bucket(2 * rate, rate, now))
+            found = self._senders[sub] = _Sender(Bucket(2 * rate, rate, now), MediaClock(self._clocks.pop(sub, None)))
         return found
 
     # ---------------------------------------------------------------- within: acknowledging

@@ -13,11 +13,14 @@ STEP_S = 5.0
 
 
 class MediaClock:
-    """Seconds that are added to a time of theirs to have it by the relay's clock."""
+    """
+    Seconds that are added to a time of theirs to have it by the relay's clock; `offset_s`: as a process before this
+    one had it, so that a first message that was lost and sent again does not say it anew.
+    """
 
-    def __init__(self) -> None:
-        self._offset_s: float | None = None
-        self._least_s = 0.0
+    def __init__(self, offset_s: float | None = None) -> None:
+        self._offset_s = offset_s
+        self._least_s = 0.0 if offset_s is None else offset_s
         self._since = 0.0
 
     def told(self, now: float, their_s: float, our_s: float) -> None:

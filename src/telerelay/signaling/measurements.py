@@ -106,7 +106,7 @@ class RoomMeasurements:
 
     def restore(self, note: MeasurementsNote) -> None:
         """As a process before this one left it."""
-        self._exchange.restore(note.receivers, note.positions)
+        self._exchange.restore(note.receivers, note.positions, note.clocks)
 
     def close(self) -> None:
         """The room is gone."""
@@ -216,7 +216,9 @@ class RoomMeasurements:
 
     def _save(self) -> None:
         if not self._is_closed:
-            self._notes.put(MEASUREMENTS_KEY, MeasurementsNote(self._exchange.receivers, self._exchange.positions()))
+            exchange = self._exchange
+            note = MeasurementsNote(exchange.receivers, exchange.positions(), exchange.clocks())
+            self._notes.put(MEASUREMENTS_KEY, note)
 
     def _count(self) -> None:
         exchange, tally = self._exchange, self._tally

@@ -141,10 +141,14 @@ class ClockNote:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementsNote:
-    """Of the room's measurements: whom a successor waits for, by sub, and how far each series has got."""
+    """
+    Of the room's measurements: whom a successor waits for, by sub, how far each series has got, and how the clocks of
+    those who send stand to the relay's, by sub, seconds.
+    """
 
     receivers: tuple[str, ...]
     positions: tuple[Position, ...]
+    clocks: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
