@@ -158,6 +158,19 @@ async def test_a_successor_begins_at_once_though_it_is_dtls_server(pair: Pair) -
     assert "open" == channel.readyState
 
 
+async def test_an_opening_whose_answer_was_lost_is_answered_again_and_another_one_is_refused(pair: Pair) -> None:
+    channel = await pair.open("chat")
+    assert channel.id is not None
+    channel._setReadyState("connecting")
+    for label in ("chat", "other"):
+        body = b"\x03\x00\x01\x00\0\0\0\0" + len(label).to_bytes(2, "big") + b"\0\0" + label.encode()
+        await pair.peer._send(channel.id, sctp.WEBRTC_DCEP, body)
+    await until(lambda: channel.readyState == "open" and pair.heard.refused)
+
+    assert [("", "bad_message")] == pair.heard.refused
+    assert ["chat"] == [each.parameters.label for each in pair.heard.channels]
+
+
 @pytest.mark.parametrize(
     ("options", "parameters"),
     [

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCSctpTransport
-from aiortc.rtcsctptransport import InitChunk
+from aiortc.rtcsctptransport import WEBRTC_DCEP, CookieEchoChunk, InitChunk
 
 from telerelay.errors import LocalProtocolError
 
@@ -146,23 +146,46 @@ class RoomChannel:
 def follow_restarts(association: RTCSctpTransport | None) -> None:
     """
     A relay whose control process began anew begins its association anew (RFC 9260, 5.2.2). aiortc answers, and goes on
-    counting where it was; here it begins anew too, as browsers do: channels stay, what was under way is lost.
+    counting where it was; here it begins anew too, as browsers do: channels stay, what was under way is lost, and a
+    channel whose opening was under way is announced again.
     """
     if association is None or "_receive_chunk" in vars(association):
         return
     receive = association._receive_chunk
+    is_restarting = False  # between the relay's INIT and its COOKIE ECHO
 
     async def receive_chunk(chunk: Any) -> None:
-        is_up = association._association_state == association.State.ESTABLISHED
-        if is_up and isinstance(chunk, InitChunk) and chunk.initiate_tag != association._remote_verification_tag:
-            association._t3_cancel()
-            for queue in (association._sent_queue, association._outbound_queue, association._sack_misordered):
-                queue.clear()
-            association._inbound_streams.clear()
-            association._outbound_stream_seq.clear()
-            association._flight_size = 0
-            association._last_sacked_tsn = (association._local_tsn - 1) % 2**32
-            association._advanced_peer_ack_tsn = association._last_sacked_tsn
-        await receive(chunk)
+        nonlocal is_restarting
+        if association._association_state != association.State.ESTABLISHED or not isinstance(chunk, InitChunk):
+            is_restarting = is_restarting and not isinstance(chunk, CookieEchoChunk)
+            await receive(chunk)
+        elif is_restarting or chunk.initiate_tag != association._remote_verification_tag:
+            # One that comes again before the cookie means that our answer was lost, and with it its first TSN: what was
+            # sent since was not taken, and the next answer has another.
+            is_restarting = True
+            _begin_anew(association)
+            await receive(chunk)
+        else:
+            # One that comes late says nothing new; aiortc would count from its first TSN once more.
+            kept = association._last_received_tsn, association._reconfig_response_seq, association._ssthresh
+            await receive(chunk)
+            association._last_received_tsn, association._reconfig_response_seq, association._ssthresh = kept
 
     association._receive_chunk = receive_chunk  # type: ignore[method-assign]
+
+
+def _begin_anew(association: RTCSctpTransport) -> None:
+    association._t3_cancel()
+    for queue in (association._sent_queue, association._outbound_queue, association._sack_misordered):
+        queue.clear()
+    association._inbound_streams.clear()
+    association._outbound_stream_seq.clear()
+    association._flight_size = 0
+    association._fast_recovery_exit = None
+    association._last_sacked_tsn = (association._local_tsn - 1) % 2**32
+    association._advanced_peer_ack_tsn = association._last_sacked_tsn
+    waiting = {channel for channel, protocol, _ in association._data_channel_queue if protocol == WEBRTC_DCEP}
+    for stream, channel in list(association._data_channels.items()):
+        if channel.readyState == "connecting" and channel not in waiting:
+            del association._data_channels[stream]
+            association._data_channel_open(channel)

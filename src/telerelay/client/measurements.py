@@ -28,6 +28,8 @@ SEND_BELOW_BYTES = 65536
 LOOK_S = 0.05
 # A relay that does not answer a hello by then does not know the channel: another one is opened.
 WELCOME_S = 5.0
+# Three lost packets in a row, each sent again after aiortc's first timeout of 3 s, and what the rest takes.
+OPEN_S = 30.0
 
 
 class Measurements:
@@ -59,7 +61,7 @@ class Measurements:
 
     async def __aenter__(self) -> Measurements:
         channel = await self._client.channel(LABEL, ChannelOptions(protocol=PROTOCOL), self._on_message)
-        await channel.opened()
+        await channel.opened(OPEN_S)
         self._task = asyncio.create_task(self._run())
         return self
 
