@@ -25,6 +25,7 @@ from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
     RTCPeerConnection,
+    RTCRtpReceiver,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -106,6 +107,7 @@ class _Draining:
     """The task that takes the frames of one receiver, so that they do not pile up, and whom it counts them for."""
 
     counts_for: RemoteTrack
+    receiver: RTCRtpReceiver
     task: asyncio.Task[None] | None = field(default=None)
 
 
@@ -572,8 +574,8 @@ class Client:
             elif mid in self._draining:
                 self._draining[mid].counts_for = remote  # the section carries another track from now on
             else:
-                draining = self._draining[mid] = _Draining(remote)
-                draining.task = asyncio.create_task(_drain(draining))
+                draining = self._draining[mid] = _Draining(remote, transceiver.receiver)
+                draining.task = asyncio.create_task(_drain(draining, self.tap))
 
     def _connection(self) -> RTCPeerConnection:
         pc = new_peer_connection()
@@ -675,15 +677,28 @@ class _Lent(MediaStreamTrack):  # type: ignore[misc,unused-ignore]
 
 
 _NOTHING = StreamCount()
+FIRST_PICTURE_S = 2.0
 
 
-async def _drain(draining: _Draining) -> None:
-    """Take frames as they come; aiortc would keep them all."""
+async def _drain(draining: _Draining, tap: Tap) -> None:
+    """
+    Take frames as they come; aiortc would keep them all. It asks for no keyframe where the first one lost a packet that
+    comes too late for it: until there is a first picture, that is done here (RFC 4585, 6.3.1).
+    """
     track = draining.counts_for.track
+    seen = 0
     with contextlib.suppress(MediaStreamError):
         while True:
-            await track.recv()
-            draining.counts_for.frames += 1
+            remote = draining.counts_for
+            begins = remote.kind == "video" and not remote.frames
+            try:
+                async with asyncio.timeout(FIRST_PICTURE_S if begins else None):
+                    await track.recv()
+                draining.counts_for.frames += 1
+            except TimeoutError:
+                before, seen = seen, tap.streams.get(remote.ssrc, _NOTHING).gaps.received
+                if seen > before:
+                    await draining.receiver._send_rtcp_pli(remote.ssrc)
 
 
 def new_peer_connection() -> RTCPeerConnection:
