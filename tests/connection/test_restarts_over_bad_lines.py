@@ -1,6 +1,6 @@
 """
 The control process begins anew while the Python client sends: the association is begun anew over a line that loses a
-tenth, so that any of its steps is lost in some of the plays. Virtual time.
+tenth, so that any of its steps is lost in some of the plays, or over a long one, so that they come twice. Virtual time.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from aiortc import rtcsctptransport as sctp
 from aiortc.rtcdatachannel import RTCDataChannel, RTCDataChannelParameters
 
 from support import sctp_room
-from support.sctp_room import Bad, Way
+from support.sctp_room import Bad, PeerLine, Way
 from telerelay.client.channels import follow_restarts
 from telerelay.connection.data import Channel, DataListener, DataTransport, Message
 from telerelay.connection.sending import run_now
@@ -20,8 +20,10 @@ from telerelay.protocol.data import DataParameters
 
 PLAYS = 40
 LINE = Bad(loss=0.1, delay_s=0.03, reorder=0.2, duplicate=0.02)
+FAR = Bad(loss=0.1, delay_s=0.8)
+"""An answer comes when it has been asked for again already."""
 SAY_S = 0.4
-RECOVERED_S = 30.0
+RECOVERED_S = 40.0
 """Four steps, of which each is sent again after three seconds at most, several times."""
 
 
@@ -44,20 +46,21 @@ class Heard(DataListener):
 class Call:
     """One client, and one relay's half after the other."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, bad: Bad) -> None:
+        self._bad = bad
         self._seed = seed
-        line = sctp_room._PeerLine()
+        line = PeerLine()
         self.client = sctp.RTCSctpTransport(line)  # type: ignore[arg-type,unused-ignore]
         follow_restarts(self.client)
         self.relay: DataTransport | None = None
         self.heard = Heard()
-        self._up = Way(LINE, seed, lambda packet: self.relay.feed(packet) if self.relay is not None else None)
+        self._up = Way(bad, seed, lambda packet: self.relay.feed(packet) if self.relay is not None else None)
         self._down = self._way()
         line.send = self._up.send
 
     def _way(self) -> Way:
         self._seed += 1000
-        return Way(LINE, self._seed, lambda packet: run_now(self.client._handle_data(packet)))
+        return Way(self._bad, self._seed, lambda packet: run_now(self.client._handle_data(packet)))
 
     def begin(self, channels: Any = None) -> None:
         """A relay's half, that goes on with these channels."""
@@ -85,14 +88,16 @@ async def until(condition: Callable[[], object], timeout_s: float) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("opened_before_s", [None, 0.0, 0.03, 0.05, 0.1])
+@pytest.mark.parametrize(
+    ("bad", "opened_before_s"), [(FAR, None), *((LINE, before_s) for before_s in (None, 0.0, 0.03, 0.05, 0.1))]
+)
 def test_whatever_is_lost_of_a_restart_the_channel_carries_again(
-    monkeypatch: pytest.MonkeyPatch, opened_before_s: float | None
+    monkeypatch: pytest.MonkeyPatch, bad: Bad, opened_before_s: float | None
 ) -> None:
     """`opened_before_s`: a channel that was being opened when the relay died; else it was open, and used all along."""
 
     async def play(seed: int) -> None:
-        call = Call(seed)
+        call = Call(seed, bad)
         call.begin()
         await call.client.start(sctp.RTCSctpCapabilities(0), 5000)
         await until(lambda: call.client.state == "connected" and call.relay and call.relay.is_up, 60)
@@ -111,7 +116,7 @@ def test_whatever_is_lost_of_a_restart_the_channel_carries_again(
                     channel.send("under way")
             assert "open" == channel.readyState, seed
             channel.send("again")
-            await until(lambda: b"again" in call.heard.messages, 10)
+            await until(lambda: b"again" in call.heard.messages, 30)
             call.heard.messages.clear()
         assert [] == call.heard.refused
         assert call.relay is not None

@@ -104,7 +104,7 @@ class Way:
             loop.call_at(at + 0.001, self.far, packet)
 
 
-class _PeerLine:
+class PeerLine:
     """What aiortc sends its packets over."""
 
     state = "connected"
@@ -127,7 +127,7 @@ class Peer:
         self.who = who
         self.heard: dict[str, list[bytes]] = {}
         self.opened: dict[str, list[RTCDataChannel]] = {}
-        self.line = _PeerLine()
+        self.line = PeerLine()
         self.association = sctp.RTCSctpTransport(self.line)  # type: ignore[arg-type,unused-ignore]
         self.association.on("datachannel", self._on_channel)
         self.data = DataTransport(lambda packet: self.down.send(packet), room.relay.listener(lambda: who))

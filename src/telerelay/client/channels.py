@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCSctpTransport
-from aiortc.rtcsctptransport import WEBRTC_DCEP, CookieEchoChunk, InitChunk
+from aiortc.rtcsctptransport import WEBRTC_DCEP, InitChunk
 
 from telerelay.errors import LocalProtocolError
 
@@ -152,23 +152,24 @@ def follow_restarts(association: RTCSctpTransport | None) -> None:
     if association is None or "_receive_chunk" in vars(association):
         return
     receive = association._receive_chunk
-    is_restarting = False  # between the relay's INIT and its COOKIE ECHO
+    first_tsn: int | None = None  # what our answer to the relay's latest INIT named
 
     async def receive_chunk(chunk: Any) -> None:
-        nonlocal is_restarting
-        if association._association_state != association.State.ESTABLISHED or not isinstance(chunk, InitChunk):
-            is_restarting = is_restarting and not isinstance(chunk, CookieEchoChunk)
+        nonlocal first_tsn
+        if not isinstance(chunk, InitChunk):
             await receive(chunk)
-        elif is_restarting or chunk.initiate_tag != association._remote_verification_tag:
-            # One that comes again before the cookie means that our answer was lost, and with it its first TSN: what was
-            # sent since was not taken, and the next answer has another.
-            is_restarting = True
-            _begin_anew(association)
+        elif chunk.initiate_tag != association._remote_verification_tag:
+            if association._association_state == association.State.ESTABLISHED:
+                _begin_anew(association)
+            first_tsn = association._local_tsn
             await receive(chunk)
         else:
-            # One that comes late says nothing new; aiortc would count from its first TSN once more.
+            # It comes again: our answer was lost, or is late. The relay may take either, so this one says the same,
+            # though aiortc has gone on counting; and an INIT that was known says nothing new of what has come.
             kept = association._last_received_tsn, association._reconfig_response_seq, association._ssthresh
+            local_tsn, association._local_tsn = association._local_tsn, association._local_tsn if first_tsn is None else first_tsn
             await receive(chunk)
+            association._local_tsn = local_tsn
             association._last_received_tsn, association._reconfig_response_seq, association._ssthresh = kept
 
     association._receive_chunk = receive_chunk  # type: ignore[method-assign]

@@ -37,6 +37,8 @@ from telerelay.client.ws import Message, Socket, websocket_url
 from telerelay.errors import LocalProtocolError, RemoteProtocolError, TelerelayError
 
 CONNECT_TIMEOUT_S = 10.0
+# Packets of a picture for so long, and none decoded: a keyframe is asked for, and again after as long.
+FIRST_PICTURE_S = 2.0
 
 # From a lost signalling connection to the tries to come back: a control process is there again within some seconds, and
 # whoever sleeps for three beside it is not back within five. Then less often.
@@ -677,7 +679,6 @@ class _Lent(MediaStreamTrack):  # type: ignore[misc,unused-ignore]
 
 
 _NOTHING = StreamCount()
-FIRST_PICTURE_S = 2.0
 
 
 async def _drain(draining: _Draining, tap: Tap) -> None:
@@ -690,14 +691,14 @@ async def _drain(draining: _Draining, tap: Tap) -> None:
     with contextlib.suppress(MediaStreamError):
         while True:
             remote = draining.counts_for
-            begins = remote.kind == "video" and not remote.frames
+            is_beginning = remote.kind == "video" and not remote.frames
             try:
-                async with asyncio.timeout(FIRST_PICTURE_S if begins else None):
+                async with asyncio.timeout(FIRST_PICTURE_S if is_beginning else None):
                     await track.recv()
                 draining.counts_for.frames += 1
             except TimeoutError:
                 before, seen = seen, tap.streams.get(remote.ssrc, _NOTHING).gaps.received
-                if seen > before:
+                if seen != before:
                     await draining.receiver._send_rtcp_pli(remote.ssrc)
 
 

@@ -330,10 +330,10 @@ class DataTransport:
             return
         parameters = _opening(payload)
         own = self._channels.get(known) if known is not None else None
-        if known is not None and own is not None and own.is_own and own.parameters == parameters:
+        if own is not None and own.is_own and own.parameters == parameters:
             # It was opened to a process before this one, whose answer was lost.
             if not self.is_busy(own):
-                self._association.acknowledge(known)
+                self._association.acknowledge(self._streams[own])
             return
         if known is not None or stream >= MAX_STREAMS or parameters is None:
             self._listener.on_refused("", "bad_message")
