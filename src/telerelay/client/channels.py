@@ -167,7 +167,8 @@ def follow_restarts(association: RTCSctpTransport | None) -> None:
             # It comes again: our answer was lost, or is late. The relay may take either, so this one says the same,
             # though aiortc has gone on counting; and an INIT that was known says nothing new of what has come.
             kept = association._last_received_tsn, association._reconfig_response_seq, association._ssthresh
-            local_tsn, association._local_tsn = association._local_tsn, association._local_tsn if first_tsn is None else first_tsn
+            local_tsn = association._local_tsn
+            association._local_tsn = local_tsn if first_tsn is None else first_tsn
             await receive(chunk)
             association._local_tsn = local_tsn
             association._last_received_tsn, association._reconfig_response_seq, association._ssthresh = kept
